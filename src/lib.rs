@@ -1,0 +1,5 @@
+//! Tidegate.
+
+pub mod clock;
+pub mod decision;
+pub mod ids;

@@ -1,0 +1,3 @@
+//! Tidegate command line.
+
+fn main() {}
