@@ -1,0 +1,127 @@
+//! A question as Cedar takes it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use cedar_policy::{
+    Context, Entities, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema,
+};
+
+use crate::question::{Action, Entity, EntityKind, EntityRef, Question, Value};
+
+/// A question Cedar cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum TranslateError {
+    /// The context does not fit the schema.
+    #[error("the context does not fit the action `{action}`: {problem}")]
+    Context {
+        /// The action asked for.
+        action: Action,
+        /// What Cedar says.
+        problem: String,
+    },
+    /// An entity does not fit the schema.
+    #[error("the entities do not fit the schema: {0}")]
+    Entities(String),
+    /// The principal, action and resource do not go together.
+    #[error("the schema does not let {0}")]
+    Request(String),
+}
+
+/// A request with its entities, ready for the authorizer.
+pub struct Prepared {
+    /// Principal, action, resource, context.
+    pub(super) request: Request,
+    /// The slice, and the hierarchy of actions.
+    pub(super) entities: Entities,
+}
+
+/// Type names are parsed once: parsing one costs more than deciding does.
+static TYPES: LazyLock<Vec<EntityTypeName>> = LazyLock::new(|| {
+    EntityKind::ALL.iter().filter_map(|kind| format!("Tidegate::{kind}").parse().ok()).collect()
+});
+
+static ACTIONS: LazyLock<Vec<EntityUid>> = LazyLock::new(|| {
+    let kind: Option<EntityTypeName> = "Tidegate::Action".parse().ok();
+    kind.into_iter()
+        .flat_map(|kind| {
+            Action::ALL
+                .iter()
+                .map(move |action| EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(action.as_str())))
+        })
+        .collect()
+});
+
+/// The Cedar type of `kind`.
+pub(super) fn type_name(kind: EntityKind) -> Option<&'static EntityTypeName> {
+    TYPES.get(kind as usize)
+}
+
+/// The Cedar entity of `action`.
+pub(super) fn action_uid(action: Action) -> Option<&'static EntityUid> {
+    ACTIONS.get(action as usize)
+}
+
+fn uid(reference: &EntityRef) -> Result<EntityUid, TranslateError> {
+    let kind = type_name(reference.kind).ok_or_else(|| TranslateError::Entities(format!("no type `{}`", reference.kind)))?;
+    Ok(EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(&*reference.id)))
+}
+
+fn expression(value: &Value) -> Result<RestrictedExpression, TranslateError> {
+    Ok(match value {
+        Value::Bool(value) => RestrictedExpression::new_bool(*value),
+        Value::Long(value) => RestrictedExpression::new_long(*value),
+        Value::String(text) => RestrictedExpression::new_string(text.to_string()),
+        Value::DateTime(instant) => RestrictedExpression::new_datetime(crate::question::spell_time(*instant)),
+        Value::Entity(reference) => RestrictedExpression::new_entity_uid(uid(reference)?),
+        Value::Set(items) => {
+            RestrictedExpression::new_set(items.iter().map(expression).collect::<Result<Vec<_>, _>>()?)
+        }
+        Value::Record(members) => {
+            let members = members.iter().map(|(name, value)| Ok((name.clone(), expression(value)?)));
+            RestrictedExpression::new_record(members.collect::<Result<Vec<_>, TranslateError>>()?)
+                .map_err(|error| TranslateError::Entities(error.to_string()))?
+        }
+    })
+}
+
+fn entity(entity: &Entity) -> Result<cedar_policy::Entity, TranslateError> {
+    let attrs = entity.attrs.iter().map(|(name, value)| Ok((name.clone(), expression(value)?)));
+    let attrs: HashMap<_, _> = attrs.collect::<Result<_, TranslateError>>()?;
+    let parents: HashSet<_> = entity.parents.iter().map(uid).collect::<Result<_, _>>()?;
+    cedar_policy::Entity::new(uid(&entity.uid)?, attrs, parents)
+        .map_err(|error| TranslateError::Entities(error.to_string()))
+}
+
+/// Turns a question into a request and its entities, both checked against the schema.
+///
+/// # Errors
+/// The question does not fit the schema.
+pub fn translate(question: &Question, schema: &Schema) -> Result<Prepared, TranslateError> {
+    let context_error = |problem: String| TranslateError::Context { action: question.action, problem };
+    let pairs = question.context.iter().map(|(name, value)| Ok((name.clone(), expression(value)?)));
+    let pairs = pairs.collect::<Result<Vec<_>, TranslateError>>()?;
+    let context = Context::from_pairs(pairs).map_err(|error| context_error(error.to_string()))?;
+    let action = action_uid(question.action).ok_or_else(|| context_error("unknown action".into()))?;
+    let request =
+        Request::new(uid(&question.principal)?, action.clone(), uid(&question.resource)?, context, Some(schema))
+            .map_err(|error| {
+                let sentence = format!("{} {} {}", question.principal.kind, question.action, question.resource.kind);
+                TranslateError::Request(format!("{sentence}: {error}"))
+            })?;
+    let entities = question.entities.iter().map(entity).collect::<Result<Vec<_>, _>>()?;
+    let entities = Entities::from_entities(entities, Some(schema))
+        .map_err(|error| TranslateError::Entities(error_chain(&error)))?;
+    Ok(Prepared { request, entities })
+}
+
+fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        next = source.source();
+    }
+    text
+}

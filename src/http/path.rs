@@ -1,0 +1,129 @@
+//! The form of a path, settled before anything is routed.
+//!
+//! A proxy in front may resolve `..`, fold `//` or decode `%2e`, and what it saw is then not what Tidegate decides on.
+//! So a path that has two readings is refused: no dot segments, no empty segments, no backslash, no percent-encoding (but
+//! `%24` for the dollar sign of `$value`, which some clients encode), ASCII only.
+
+use crate::ids::TenantId;
+
+/// Why a path is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// `.` or `..` as a segment.
+    #[error("the path has a dot segment")]
+    Dots,
+    /// `//`.
+    #[error("the path has an empty segment")]
+    Empty,
+    /// A percent sign that does not spell a dollar sign.
+    #[error("the path is percent-encoded; no path of this service needs that")]
+    Encoded,
+    /// A character no path of this service has.
+    #[error("the path has a character that no path of this service has")]
+    Character,
+    /// Longer than any path of this service.
+    #[error("the path is longer than 512 bytes")]
+    Long,
+}
+
+/// The path in its one form, with `%24` read as `$`.
+///
+/// # Errors
+/// The path has two readings, or characters no path of the service has.
+pub fn canonical(path: &str) -> Result<String, PathError> {
+    if path.len() > 512 {
+        return Err(PathError::Long);
+    }
+    let path = path.replace("%24", "$");
+    if path.contains('%') {
+        return Err(PathError::Encoded);
+    }
+    if !path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~$:@+=,".contains(&byte)) {
+        return Err(PathError::Character);
+    }
+    let mut segments = path.strip_prefix('/').ok_or(PathError::Character)?.split('/').peekable();
+    while let Some(segment) = segments.next() {
+        match segment {
+            "." | ".." => return Err(PathError::Dots),
+            "" if segments.peek().is_some() => return Err(PathError::Empty),
+            _ => {}
+        }
+    }
+    Ok(path)
+}
+
+/// The tenant a host names: `{bpnl}.{base}`, in any case, with or without a port. Nothing where the host is not below
+/// `base` or its label is not a BPNL.
+pub fn tenant_of_host(host: &str, base: &str) -> Option<TenantId> {
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
+        if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
+    });
+    let name = name.to_ascii_uppercase();
+    let label = name.strip_suffix(&base.to_ascii_uppercase())?.strip_suffix('.')?;
+    label.parse().ok()
+}
+
+/// The path below a tenant's own host as the path of the shared one: `/pcf/…` becomes `/exchange/{bpnl}/pcf/…`. A path that
+/// names another tenant on a tenant's own host is nobody's.
+pub fn below_host(tenant: TenantId, path: &str) -> Option<String> {
+    let own = format!("/exchange/{tenant}/");
+    if path.starts_with(&own) {
+        return Some(path.to_owned());
+    }
+    let inner = path.strip_prefix('/')?;
+    let known = ["pcf/", "footprintExchange/", "productIds/"];
+    known.iter().any(|prefix| inner.starts_with(prefix)).then(|| format!("{own}{inner}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_one_reading_or_is_refused() {
+        for good in ["/", "/healthz", "/exchange/BPNL000000000DWF/pcf/a-1/submodel/$value", "/a/"] {
+            assert_eq!(canonical(good).as_deref(), Ok(good));
+        }
+        assert_eq!(canonical("/a/%24value").as_deref(), Ok("/a/$value"));
+        let bad = [
+            ("/a/../b", PathError::Dots),
+            ("/a/./b", PathError::Dots),
+            ("/..", PathError::Dots),
+            ("//a", PathError::Empty),
+            ("/a//b", PathError::Empty),
+            ("/a/%2e%2e/b", PathError::Encoded),
+            ("/a/%00", PathError::Encoded),
+            ("/a/%2F", PathError::Encoded),
+            ("/a/%2524", PathError::Encoded),
+            ("/a\\b", PathError::Character),
+            ("/a;b", PathError::Character),
+            ("/\u{412}PNL", PathError::Character),
+            ("a", PathError::Character),
+        ];
+        for (path, error) in bad {
+            assert_eq!(canonical(path), Err(error), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_host_names_a_tenant_only_by_its_whole_label() {
+        let tenant: TenantId = "BPNL000000000DWF".parse().unwrap();
+        for good in ["BPNL000000000DWF.localhost", "bpnl000000000dwf.localhost:8080", "BPNL000000000dwf.LOCALHOST"] {
+            assert_eq!(tenant_of_host(good, "localhost"), Some(tenant), "{good}");
+        }
+        let bad = ["localhost", "x.BPNL000000000DWF.localhost", "BPNL000000000DWFlocalhost", "BPNL000000000DWF.localhost.evil", "BPNL000000000DW.localhost", ""];
+        for bad in bad {
+            assert_eq!(tenant_of_host(bad, "localhost"), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn on_its_own_host_a_tenant_has_only_its_own_paths() {
+        let tenant: TenantId = "BPNL000000000DWF".parse().unwrap();
+        let own = "/exchange/BPNL000000000DWF/pcf/a/submodel/$value";
+        assert_eq!(below_host(tenant, "/pcf/a/submodel/$value").as_deref(), Some(own));
+        assert_eq!(below_host(tenant, own).as_deref(), Some(own));
+        assert_eq!(below_host(tenant, "/exchange/BPNL00000000B2CD/pcf/a/submodel/$value"), None);
+        assert_eq!(below_host(tenant, "/healthz"), None);
+    }
+}

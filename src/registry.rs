@@ -1,0 +1,73 @@
+//! What the platform knows: tenants, partners, offers, agreements and footprints.
+//!
+//! A [`Registry`] is an immutable value. A request takes one and sees it unchanged to its end; a change makes a new one and
+//! swaps it in on a watch channel ([`store::RegistryStore`]). What a tenant owns is reached only through that tenant's
+//! [`TenantWorld`], so a lookup cannot wander into another company's agreements or footprints: the tenant of the route picks
+//! the world, and ids are looked up inside it.
+//!
+//! # Worked example
+//!
+//! `GET /exchange/BPNL000000000DWF/pcf/3893…/submodel/$value` with agreement `a-1`: the route's tenant picks the world of
+//! `BPNL000000000DWF`; `3893…` and `a-1` are looked up there. An agreement of another supplier with the same id is simply
+//! not there, whatever the header says.
+
+mod model;
+pub mod store;
+pub mod world;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub use model::{
+    Agreement, AgreementState, Footprint, FootprintStatus, Identity, Offer, Partner, Tenant, TenantState, TenantWorld,
+};
+
+use crate::ids::{Bpnl, TenantId};
+
+/// Everything the platform knows at one instant.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    tenants: HashMap<TenantId, Arc<TenantWorld>>,
+    partners: HashMap<Bpnl, Arc<Partner>>,
+}
+
+impl Registry {
+    /// The world of `tenant`, where that tenant is on the platform.
+    pub fn tenant(&self, tenant: TenantId) -> Option<&Arc<TenantWorld>> {
+        self.tenants.get(&tenant)
+    }
+
+    /// What is known of the company `bpnl` as a partner.
+    pub fn partner(&self, bpnl: Bpnl) -> Option<&Arc<Partner>> {
+        self.partners.get(&bpnl)
+    }
+
+    /// Every tenant, in no order.
+    pub fn tenants(&self) -> impl Iterator<Item = &Arc<TenantWorld>> {
+        self.tenants.values()
+    }
+
+    /// This registry with `world` in place of what its tenant had.
+    #[must_use]
+    pub fn with_tenant(&self, world: TenantWorld) -> Self {
+        let mut next = self.clone();
+        next.tenants.insert(world.tenant.id, Arc::new(world));
+        next
+    }
+
+    /// This registry with `partner` in place of what was known of that company.
+    #[must_use]
+    pub fn with_partner(&self, partner: Partner) -> Self {
+        let mut next = self.clone();
+        next.partners.insert(partner.bpnl, Arc::new(partner));
+        next
+    }
+
+    /// Collects a registry from its parts.
+    pub fn new(tenants: Vec<TenantWorld>, partners: Vec<Partner>) -> Self {
+        Self {
+            tenants: tenants.into_iter().map(|world| (world.tenant.id, Arc::new(world))).collect(),
+            partners: partners.into_iter().map(|partner| (partner.bpnl, Arc::new(partner))).collect(),
+        }
+    }
+}

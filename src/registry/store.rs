@@ -1,0 +1,300 @@
+//! The registry at rest: one SQLite file, loaded whole at start, and every change written before it is seen.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use tokio::sync::watch;
+
+use super::model::{Agreement, AgreementState, Footprint, Offer, Partner, Tenant, TenantWorld};
+use super::Registry;
+use crate::contract::{ContractError, Terms};
+use crate::ids::{AssetId, Bpnl, Digest, IdError, TenantId};
+
+/// The file below the data directory.
+pub const FILE: &str = "registry.sqlite";
+
+/// Why the registry cannot be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The database.
+    #[error("the registry `{FILE}`: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A row that does not parse: the file was changed by hand, or by a newer version.
+    #[error("the registry `{FILE}`: the {what} `{id}` does not read: {problem}")]
+    Row {
+        /// The kind of row.
+        what: &'static str,
+        /// Its id.
+        id: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A contract that does not compile.
+    #[error("the {what} `{id}` has terms that do not compile: {source}")]
+    Terms {
+        /// The kind of row.
+        what: &'static str,
+        /// Its id.
+        id: String,
+        /// What is wrong with them.
+        source: ContractError,
+    },
+    /// Something is said of a tenant that is not there.
+    #[error("`{0}` is not a tenant of this platform")]
+    NoSuchTenant(TenantId),
+}
+
+/// The part of an agreement that is not its text.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AgreementRow {
+    consumer: Bpnl,
+    asset: AssetId,
+    state: AgreementState,
+    signed_at: Timestamp,
+}
+
+const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS tenant (id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS partner (id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS footprint (tenant TEXT NOT NULL, id TEXT NOT NULL, document TEXT NOT NULL,
+  PRIMARY KEY (tenant, id)) STRICT;
+CREATE TABLE IF NOT EXISTS agreement (provider TEXT NOT NULL, id TEXT NOT NULL, document TEXT NOT NULL,
+  odrl TEXT NOT NULL, PRIMARY KEY (provider, id)) STRICT;
+CREATE TABLE IF NOT EXISTS offer (provider TEXT NOT NULL, id TEXT NOT NULL, asset TEXT NOT NULL,
+  access_odrl TEXT NOT NULL, usage_odrl TEXT NOT NULL, PRIMARY KEY (provider, id)) STRICT;
+";
+
+/// The registry and the file it is kept in.
+#[derive(Debug)]
+pub struct RegistryStore {
+    pool: SqlitePool,
+    current: watch::Sender<Arc<Registry>>,
+}
+
+/// Each distinct contract text is compiled once, however many agreements share it.
+#[derive(Default)]
+struct Compiled(HashMap<Digest, Arc<Terms>>);
+
+impl Compiled {
+    fn terms(&mut self, odrl: &str) -> Result<Arc<Terms>, ContractError> {
+        let terms = Terms::from_odrl(odrl)?;
+        Ok(Arc::clone(self.0.entry(terms.digest()).or_insert_with(|| Arc::new(terms))))
+    }
+}
+
+impl RegistryStore {
+    /// Opens the registry in `directory`, making an empty one where there is none.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or something in it does not read.
+    pub async fn open(directory: &Path) -> Result<Self, RegistryError> {
+        let options = SqliteConnectOptions::new()
+            .filename(directory.join(FILE))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full);
+        // One connection: changes are rare and are made one after the other.
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        sqlx::raw_sql(TABLES).execute(&pool).await?;
+        let registry = load(&pool).await?;
+        Ok(Self { pool, current: watch::Sender::new(Arc::new(registry)) })
+    }
+
+    /// The registry as it is now.
+    pub fn current(&self) -> Arc<Registry> {
+        Arc::clone(&self.current.borrow())
+    }
+
+    /// The registry as it is now and as it will change.
+    pub fn subscribe(&self) -> watch::Receiver<Arc<Registry>> {
+        self.current.subscribe()
+    }
+
+    /// Takes in everything of `worlds` and `partners`, in place of what was known of them.
+    ///
+    /// # Errors
+    /// The database; nothing is taken in then.
+    pub async fn seed(&self, worlds: &[TenantWorld], partners: &[Partner]) -> Result<(), RegistryError> {
+        let mut transaction = self.pool.begin().await?;
+        for partner in partners {
+            sqlx::query("INSERT OR REPLACE INTO partner (id, document) VALUES (?, ?)")
+                .bind(partner.bpnl.as_str())
+                .bind(to_json(partner))
+                .execute(&mut *transaction)
+                .await?;
+        }
+        for world in worlds {
+            let tenant = world.tenant.id.as_str();
+            sqlx::query("INSERT OR REPLACE INTO tenant (id, document) VALUES (?, ?)")
+                .bind(tenant)
+                .bind(to_json(&world.tenant))
+                .execute(&mut *transaction)
+                .await?;
+            for footprint in world.footprints.values() {
+                insert_footprint(&mut transaction, footprint).await?;
+            }
+            for offer in world.offers.values() {
+                sqlx::query("INSERT OR REPLACE INTO offer (provider, id, asset, access_odrl, usage_odrl) VALUES (?, ?, ?, ?, ?)")
+                    .bind(tenant)
+                    .bind(offer.id.as_str())
+                    .bind(offer.asset.as_str())
+                    .bind(&*offer.access_odrl)
+                    .bind(&*offer.usage_odrl)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            for agreement in world.agreements.values() {
+                let row = AgreementRow {
+                    consumer: agreement.consumer,
+                    asset: agreement.asset.clone(),
+                    state: agreement.state,
+                    signed_at: agreement.signed_at,
+                };
+                sqlx::query("INSERT OR REPLACE INTO agreement (provider, id, document, odrl) VALUES (?, ?, ?, ?)")
+                    .bind(tenant)
+                    .bind(agreement.id.as_str())
+                    .bind(to_json(&row))
+                    .bind(&*agreement.odrl)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+        }
+        transaction.commit().await?;
+        self.current.send_replace(Arc::new(load(&self.pool).await?));
+        Ok(())
+    }
+
+    /// Takes in one footprint, in place of the version before.
+    ///
+    /// # Errors
+    /// The database, or a tenant that is not there; the footprint is not taken in then.
+    pub async fn put_footprint(&self, footprint: Footprint) -> Result<(), RegistryError> {
+        let mut connection = self.pool.acquire().await?;
+        let current = self.current();
+        let tenant = footprint.tenant;
+        let world = current.tenant(tenant).ok_or(RegistryError::NoSuchTenant(tenant))?;
+        insert_footprint(&mut connection, &footprint).await?;
+        // The one connection is held, so no other change can come between reading the registry and replacing it.
+        let mut world = TenantWorld::clone(world);
+        world.footprints.insert(footprint.id.clone(), Arc::new(footprint));
+        self.current.send_replace(Arc::new(current.with_tenant(world)));
+        Ok(())
+    }
+}
+
+async fn insert_footprint(connection: &mut sqlx::SqliteConnection, footprint: &Footprint) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT OR REPLACE INTO footprint (tenant, id, document) VALUES (?, ?, ?)")
+        .bind(footprint.tenant.as_str())
+        .bind(footprint.id.as_str())
+        .bind(to_json(footprint))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+fn to_json(value: &impl Serialize) -> String {
+    // Structs of strings, sets and enums always serialise.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+fn from_json<T: DeserializeOwned>(what: &'static str, id: &str, text: &str) -> Result<T, RegistryError> {
+    crate::json::read(text.as_bytes()).map_err(|error| row(what, id, error))
+}
+
+fn row(what: &'static str, id: &str, problem: impl ToString) -> RegistryError {
+    RegistryError::Row { what, id: id.to_owned(), problem: problem.to_string() }
+}
+
+fn id<T: FromStr<Err = IdError>>(what: &'static str, text: &str) -> Result<T, RegistryError> {
+    text.parse().map_err(|error| row(what, text, error))
+}
+
+async fn load(pool: &SqlitePool) -> Result<Registry, RegistryError> {
+    let mut worlds = HashMap::new();
+    let rows: Vec<(String, String)> = sqlx::query_as("SELECT id, document FROM tenant").fetch_all(pool).await?;
+    for (key, document) in rows {
+        let tenant: Tenant = from_json("tenant", &key, &document)?;
+        worlds.insert(tenant.id, TenantWorld::new(tenant));
+    }
+    let rows: Vec<(String, String)> = sqlx::query_as("SELECT id, document FROM partner").fetch_all(pool).await?;
+    let partners = rows
+        .iter()
+        .map(|(key, document)| from_json("partner", key, document))
+        .collect::<Result<Vec<Partner>, _>>()?;
+    let rows: Vec<(String, String)> = sqlx::query_as("SELECT id, document FROM footprint").fetch_all(pool).await?;
+    for (key, document) in rows {
+        let footprint: Footprint = from_json("footprint", &key, &document)?;
+        let world = world_of(&mut worlds, footprint.tenant)?;
+        world.footprints.insert(footprint.id.clone(), Arc::new(footprint));
+    }
+    let mut compiled = Compiled::default();
+    load_agreements(pool, &mut worlds, &mut compiled).await?;
+    load_offers(pool, &mut worlds, &mut compiled).await?;
+    Ok(Registry::new(worlds.into_values().collect(), partners))
+}
+
+fn world_of(
+    worlds: &mut HashMap<TenantId, TenantWorld>,
+    tenant: TenantId,
+) -> Result<&mut TenantWorld, RegistryError> {
+    worlds.get_mut(&tenant).ok_or(RegistryError::NoSuchTenant(tenant))
+}
+
+async fn load_agreements(
+    pool: &SqlitePool,
+    worlds: &mut HashMap<TenantId, TenantWorld>,
+    compiled: &mut Compiled,
+) -> Result<(), RegistryError> {
+    let rows: Vec<(String, String, String, String)> =
+        sqlx::query_as("SELECT provider, id, document, odrl FROM agreement").fetch_all(pool).await?;
+    for (provider, key, document, odrl) in rows {
+        let provider: TenantId = id("agreement", &provider)?;
+        let read: AgreementRow = from_json("agreement", &key, &document)?;
+        let terms = compiled
+            .terms(&odrl)
+            .map_err(|source| RegistryError::Terms { what: "agreement", id: key.clone(), source })?;
+        let agreement = Agreement {
+            id: id("agreement", &key)?,
+            provider,
+            consumer: read.consumer,
+            asset: read.asset,
+            state: read.state,
+            signed_at: read.signed_at,
+            odrl: odrl.into(),
+            terms,
+        };
+        world_of(worlds, provider)?.agreements.insert(agreement.id.clone(), Arc::new(agreement));
+    }
+    Ok(())
+}
+
+async fn load_offers(
+    pool: &SqlitePool,
+    worlds: &mut HashMap<TenantId, TenantWorld>,
+    compiled: &mut Compiled,
+) -> Result<(), RegistryError> {
+    let rows: Vec<(String, String, String, String, String)> =
+        sqlx::query_as("SELECT provider, id, asset, access_odrl, usage_odrl FROM offer").fetch_all(pool).await?;
+    for (provider, key, asset, access, usage) in rows {
+        let provider: TenantId = id("offer", &provider)?;
+        let failed = |source| RegistryError::Terms { what: "offer", id: key.clone(), source };
+        let offer = Offer {
+            id: id("offer", &key)?,
+            provider,
+            asset: id("offer", &asset)?,
+            access_terms: compiled.terms(&access).map_err(failed)?,
+            usage_terms: compiled.terms(&usage).map_err(failed)?,
+            access_odrl: access.into(),
+            usage_odrl: usage.into(),
+        };
+        world_of(worlds, provider)?.offers.insert(offer.id.clone(), Arc::new(offer));
+    }
+    Ok(())
+}
