@@ -1,0 +1,305 @@
+//! Usage contracts: from the ODRL two connectors agreed on to Cedar policies and reasons.
+//!
+//! A Catena-X contract is an ODRL policy. An **access policy** (action `access`) says who may see an offer and stays with its
+//! provider; a **usage policy** (action `use`) travels in the offer and ends up in the agreement. Connectors judge them when
+//! the contract is made and the transfer starts; Tidegate judges them again at each request. [`Terms`] is one such policy:
+//!
+//! ```text
+//! ODRL text -> JSON as written -> rules -> normal form -> canonical JSON -> digest: the name of the terms
+//!                                               '-------> Cedar, one policy set for each moment
+//! ```
+//!
+//! Three promises hold for every text:
+//!
+//! - **Nothing is ignored.** What is not understood is refused with its place and how to mend it: an unknown key, operand,
+//!   operator, value or context, a key given twice, two versions of the profile in one text. Connectors drop constraints
+//!   they have no function for, and what is dropped counts as fulfilled; here it would grant what nobody agreed to.
+//! - **Meaning names the terms, spelling does not.** Order, prefixes, JSON-LD expansion, scalar or array, time zones and ids
+//!   vanish in the normal form. The parties, the target and the times of signing name the agreement and are set aside.
+//! - **What is shown is what is evaluated.** [`Terms::cedar_text`] is the very text the policy sets are parsed from.
+//!
+//! # A worked example
+//!
+//! ```
+//! use tidegate::contract::{Moment, Terms};
+//!
+//! let terms = Terms::from_odrl(r#"{
+//!   "@context": "https://w3id.org/catenax/2025/9/policy/context.jsonld", "@type": "Set", "@id": "pcf",
+//!   "permission": [{"action": "use", "constraint": [{"and": [
+//!     {"leftOperand": "FrameworkAgreement", "operator": "eq", "rightOperand": "DataExchangeGovernance:1.0"},
+//!     {"leftOperand": "Membership", "operator": "eq", "rightOperand": "active"},
+//!     {"leftOperand": "UsagePurpose", "operator": "isAnyOf", "rightOperand": "cx.pcf.base:1"}]}]}]
+//! }"#)?;
+//! assert!(terms.cedar_text().contains(r#"["cx.pcf.base:1"].contains(context.purpose)"#));
+//! assert_eq!(terms.policies(Moment::Transfer).policies().count(), 1);
+//! assert_eq!(terms.policies(Moment::Discover).policies().count(), 0); // a usage policy shows nobody anything
+//! # Ok::<(), tidegate::contract::ContractError>(())
+//! ```
+//!
+//! # What decides at which moment
+//!
+//! | moment | resource | access terms | usage terms |
+//! |---|---|---|---|
+//! | `discover` | `Offer` | permit if a permission holds; forbid if a prohibition does | nothing |
+//! | `negotiate` | `Offer` | forbid unless a permission holds; forbid if a prohibition does | permit, forbid |
+//! | `transfer` | `Asset` | nothing | permit, forbid |
+//! | `access` | `Footprint` | nothing | permit, forbid |
+//!
+//! Access terms never permit a negotiation, they only stand in its way; so **a negotiation is to be judged under the policies
+//! of both terms of the offer together**, and refused if either is not known. Prohibitions always win.
+//!
+//! `DataUsageEndDate` bounds use, so it counts for `transfer` and `access`, to the second and inclusive, as in the reference
+//! engine. It does not stop a negotiation: EDC does not look at it there either, and a contract concluded after its own end
+//! is one under which every transfer is refused.
+//!
+//! # The year nobody wrote down
+//!
+//! `FrameworkAgreement` brings defaults with it (the legal text in its schema): unless other constraints say so, data is
+//! **provided** for one year from signing, and the **right to use** it lasts one year. `DataUsageEndDate` replaces the second
+//! default; what replaces the first (`DataProvisioningEndDate` and its like) is not decided yet, so a text with it is refused
+//! and the first default always holds. Both moments at which data is handed out, `transfer` and `access`, are provision *and*
+//! use, so one condition carries both years: `context.now < context.agreement.signedAt.offset(duration("365d"))`. When
+//! negotiating nothing is signed yet, and under access terms nothing is provided: no default there. A year is 365 days, so in
+//! a leap year the gate closes a day early rather than late. The defaults are written for the profile of 25.09; under the older
+//! profile, whose legal text is not machine readable, the same year is assumed, for the framework is the same.
+
+mod compile;
+mod error;
+mod explain;
+mod json;
+mod linked;
+mod normal;
+mod odrl;
+mod operand;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use cedar_policy::PolicySet;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use self::compile::Compiled;
+pub use self::error::{ContractError, Fault};
+pub use self::explain::{Clause, render_table};
+use self::normal::Normal;
+use self::operand::Constraint;
+use crate::ids::Digest;
+
+/// Where a contract is judged. Each is a Cedar action of the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Moment {
+    /// A partner reads the catalog: is the offer visible?
+    Discover,
+    /// A partner asks for an agreement on an offer.
+    Negotiate,
+    /// A partner asks for a transfer under an agreement.
+    Transfer,
+    /// A partner fetches data under an agreement: each single request.
+    Access,
+}
+
+impl Moment {
+    /// All four, in the order they come in an exchange.
+    pub const ALL: [Self; 4] = [Self::Discover, Self::Negotiate, Self::Transfer, Self::Access];
+
+    /// The name, as the Cedar action has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Discover => "discover",
+            Self::Negotiate => "negotiate",
+            Self::Transfer => "transfer",
+            Self::Access => "access",
+        }
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// A text that names no moment.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no moment of a contract; use `discover`, `negotiate`, `transfer` or `access`")]
+pub struct UnknownMoment(String);
+
+impl FromStr for Moment {
+    type Err = UnknownMoment;
+
+    fn from_str(text: &str) -> Result<Self, UnknownMoment> {
+        let found = Self::ALL.into_iter().find(|moment| moment.as_str() == text);
+        found.ok_or_else(|| UnknownMoment(error::shown(text)))
+    }
+}
+
+/// Which of the two policies of an offer terms are, told by the action of their rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Action `access`: who may see the offer.
+    Access,
+    /// Action `use`: under what conditions the data is provided and used.
+    Usage,
+}
+
+/// The version of the Catena-X policy profile a text is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Profile {
+    /// `https://w3id.org/catenax/policy/`, of releases 24.05 and 24.08.
+    #[serde(rename = "https://w3id.org/catenax/policy/")]
+    Cx2405,
+    /// `https://w3id.org/catenax/2025/9/policy/`, of CX-0152; also that of a text which names none.
+    #[serde(rename = "https://w3id.org/catenax/2025/9/policy/")]
+    Cx2509,
+}
+
+impl Profile {
+    /// The namespace of its terms, which names the profile in the normal form as well.
+    pub fn namespace(self) -> &'static str {
+        match self {
+            Self::Cx2405 => "https://w3id.org/catenax/policy/",
+            Self::Cx2509 => "https://w3id.org/catenax/2025/9/policy/",
+        }
+    }
+}
+
+/// What becomes of a constraint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Class {
+    /// It is a Cedar condition and decides.
+    Decided,
+    /// It binds the parties but not a machine: it is shown with each decision and decides nothing.
+    Recorded,
+    /// It is not understood well enough for either, so a text with it is refused as a whole.
+    Refused,
+}
+
+/// One contract text, normalised and compiled. Immutable; share it behind an [`Arc`].
+pub struct Terms {
+    digest: Digest,
+    canonical: Arc<[u8]>,
+    normal: Normal,
+    compiled: Compiled,
+}
+
+impl Terms {
+    /// Reads an ODRL policy in any of the spellings connectors use.
+    ///
+    /// # Errors
+    ///
+    /// [`ContractError`] with the JSON path and how to mend it for whatever is not understood; see the module's page.
+    pub fn from_odrl(text: &str) -> Result<Self, ContractError> {
+        Self::of(normal::of_text(text)?)
+    }
+
+    /// Reads back what [`Terms::canonical`] gave, for a replay.
+    ///
+    /// # Errors
+    ///
+    /// As for a contract text, and [`ContractError::NotCanonical`] for any other spelling of the same terms: bytes are
+    /// accepted if and only if their digest is that of the terms they give.
+    pub fn from_normal_form(bytes: &[u8]) -> Result<Self, ContractError> {
+        Self::of(Normal::from_canonical(bytes)?)
+    }
+
+    fn of(normal: Normal) -> Result<Self, ContractError> {
+        let canonical = normal.canonical()?;
+        let digest = Digest::of(&canonical);
+        let compiled = compile::compile(&normal, digest)?;
+        Ok(Self {
+            digest,
+            canonical: canonical.into(),
+            normal,
+            compiled,
+        })
+    }
+
+    /// The name of the terms: SHA-256 of [`Terms::canonical`].
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The normal form as canonical JSON (RFC 8785).
+    pub fn canonical(&self) -> &Arc<[u8]> {
+        &self.canonical
+    }
+
+    /// Whether these are access or usage terms.
+    pub fn kind(&self) -> Kind {
+        self.normal.kind
+    }
+
+    /// The version of the profile they are written in.
+    pub fn profile(&self) -> Profile {
+        self.normal.profile
+    }
+
+    /// The policies that can match at `moment`; none where these terms have no say. All are written for
+    /// `schema/tidegate.cedarschema` and valid in its strict mode.
+    pub fn policies(&self, moment: Moment) -> &PolicySet {
+        self.compiled.set(moment)
+    }
+
+    /// The policies of all moments as Cedar text with annotations: `@id`, `@path` (in the normal form), `@why`, `@control`.
+    pub fn cedar_text(&self) -> &str {
+        self.compiled.text()
+    }
+
+    /// Each constraint, with its class and its reason in plain words, the defaults nobody wrote down included.
+    pub fn constraints(&self) -> Vec<Clause> {
+        explain::clauses(&self.normal)
+    }
+
+    /// The first instant at which an agreement on these terms, signed at `signed_at`, grants nothing more by its dates; none if
+    /// its dates never end it. For showing: the decision is Cedar's.
+    pub fn usage_ends(&self, signed_at: Timestamp) -> Option<Timestamp> {
+        let ends = self
+            .normal
+            .permissions
+            .iter()
+            .map(|rule| rule.ends(self.normal.kind, signed_at));
+        // The permission that lasts longest counts, and one without an end lasts for ever.
+        ends.reduce(|a, b| a.zip(b).map(|(a, b)| a.max(b))).flatten()
+    }
+
+    /// The purposes under which a permission can hold; `None` if a permission asks for no purpose.
+    pub fn purposes(&self) -> Option<BTreeSet<&str>> {
+        let per_rule = self.normal.permissions.iter().map(|rule| {
+            let lists = rule.constraints.iter().filter_map(|constraint| match constraint {
+                Constraint::Purpose(purposes) => Some(purposes.iter().map(String::as_str).collect::<BTreeSet<_>>()),
+                _ => None,
+            });
+            lists.reduce(|a, b| &a & &b)
+        });
+        per_rule.reduce(|a, b| a.zip(b).map(|(a, b)| &a | &b)).flatten()
+    }
+}
+
+impl PartialEq for Terms {
+    fn eq(&self, other: &Self) -> bool {
+        self.canonical == other.canonical
+    }
+}
+
+impl Eq for Terms {}
+
+impl fmt::Debug for Terms {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let canonical = String::from_utf8_lossy(&self.canonical);
+        formatter
+            .debug_struct("Terms")
+            .field("digest", &self.digest)
+            .field("canonical", &canonical)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,165 @@
+//! Why a contract text is refused, where, and how to mend it.
+
+use std::fmt;
+
+/// Why a contract text or a stored normal form has not become [`Terms`](super::Terms). Nothing is granted in any case.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ContractError {
+    /// The text is longer than what is read at all.
+    #[error("the contract text has {bytes} bytes; at most {limit} are read, so leave out what is not a term")]
+    TooLarge {
+        /// Length of the text in bytes.
+        bytes: usize,
+        /// Greatest length in bytes.
+        limit: usize,
+    },
+    /// The text is not one JSON value (RFC 8259) in UTF-8.
+    #[error("the contract text is not JSON: {detail}; check it with a JSON parser")]
+    NotJson {
+        /// What the parser said, with line and column.
+        detail: String,
+    },
+    /// Something in the text is not understood, or understood and not allowed.
+    #[error("{path}: {fault}")]
+    Refused {
+        /// Where it stands, as a JSON path (RFC 9535).
+        path: String,
+        /// What is wrong and how to mend it.
+        fault: Fault,
+    },
+    /// A stored normal form reads back as terms, but is not their one canonical spelling.
+    #[error("the normal form is not canonical JSON of itself; store exactly the bytes `Terms::canonical` gave")]
+    NotCanonical,
+    /// Cedar refuses what was compiled: a defect of the compiler, met by granting nothing.
+    #[error("the compiled policy `{id}` is not Cedar: {detail}; this is a defect of Tidegate, report it with the text")]
+    NotCedar {
+        /// The policy's id.
+        id: String,
+        /// What Cedar said.
+        detail: String,
+    },
+}
+
+/// What is wrong at one place of a contract text. The message says how to mend it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[expect(
+    missing_docs,
+    reason = "each message is its documentation; the fields are what it shows"
+)]
+pub enum Fault {
+    #[error("`{key}` is given twice; keep one, for readers differ on which of the two counts")]
+    DuplicateKey { key: String },
+    #[error("nested deeper than {limit} levels; flatten nested `and`s into one list")]
+    TooDeep { limit: usize },
+    #[error("more than {limit} {what}; divide the contract")]
+    TooMany { what: &'static str, limit: usize },
+    #[error("unknown key `{key}`; known here are {known}, and nothing else is ever ignored")]
+    UnknownKey { key: String, known: &'static str },
+    #[error("{found} where {expected} belongs")]
+    Shape {
+        expected: &'static str,
+        found: &'static str,
+    },
+    #[error("`{key}` is missing; add it")]
+    Missing { key: &'static str },
+    #[error("unknown JSON-LD context `{entry}`; use the ODRL, Dataspace Protocol and Catena-X policy contexts")]
+    Context { entry: String },
+    #[error(
+        "unknown policy profile `{value}`; use `https://w3id.org/catenax/2025/9/policy/` or `cx-policy:profile2405`"
+    )]
+    UnknownProfile { value: String },
+    #[error(
+        "this belongs to another version of the Catena-X policy profile than {other}; write all of it in one version"
+    )]
+    MixedProfiles { other: String },
+    #[error("unknown type `{found}`; here it is {expected}")]
+    Type { found: String, expected: &'static str },
+    #[error("`{key}` differs from the policy's other `{key}`; make one contract for each")]
+    Party { key: &'static str },
+    #[error("unknown action `{found}`; use `use` for a usage policy or `access` for an access policy")]
+    Action { found: String },
+    #[error("one text holds both `use` and `access` rules; make a usage policy and an access policy of it")]
+    MixedActions,
+    #[error("`{found}` is not allowed, only `and` is; write each alternative as a permission of its own")]
+    Logical { found: String },
+    #[error("unknown left operand `{found}`; this version decides {known}")]
+    Operand { found: String, known: &'static str },
+    #[error("left operand `{found}` of the Catena-X profile cannot be decided yet; take it out, or keep to {known}")]
+    NotYet { found: &'static str, known: &'static str },
+    #[error("left operand `{operand}` has no meaning in {place}; {mend}")]
+    NotHere {
+        operand: &'static str,
+        place: &'static str,
+        mend: &'static str,
+    },
+    #[error("left operand `{operand}` does not take the operator `{found}`; use {expected}")]
+    Operator {
+        operand: &'static str,
+        found: String,
+        expected: &'static str,
+    },
+    #[error("`{found}` is no value for `{operand}`; give {expected}")]
+    Value {
+        operand: &'static str,
+        found: String,
+        expected: &'static str,
+    },
+    #[error(
+        "`{key}` cannot be enforced here and is never ignored; take it out, or write its condition as a constraint"
+    )]
+    Duty { key: String },
+    #[error("none of the operands this version decides makes an obligation; take the rule out (an empty list is fine)")]
+    Obligation,
+    #[error("there is no permission, so nothing could ever be granted; add a rule under `permission`")]
+    NoPermission,
+    #[error("a usage permission must name `{operand}` (CX-0152); add such a constraint")]
+    Mandatory { operand: &'static str },
+}
+
+/// A JSON path under construction, as RFC 9535 writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Path(String);
+
+impl Path {
+    pub(super) fn root() -> Self {
+        Self("$".to_owned())
+    }
+
+    /// The member `key` of the object here.
+    pub(super) fn key(&self, key: &str) -> Self {
+        let plain = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        Self(if plain {
+            format!("{self}.{key}")
+        } else {
+            format!("{self}['{}']", shown(key))
+        })
+    }
+
+    /// The element `index` of the array here.
+    pub(super) fn at(&self, index: usize) -> Self {
+        Self(format!("{self}[{index}]"))
+    }
+
+    pub(super) fn refuse(&self, fault: Fault) -> ContractError {
+        ContractError::Refused {
+            path: self.0.clone(),
+            fault,
+        }
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// A caller's text fit for a message: control characters escaped, cut to 80 characters.
+pub(super) fn shown(text: &str) -> String {
+    let mut shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
+    if text.chars().nth(80).is_some() {
+        shown.push('…');
+    }
+    shown
+}

@@ -1,0 +1,238 @@
+//! From the JSON of a contract text to its rules: what is said, not yet what it means.
+
+use std::collections::BTreeMap;
+
+use super::error::{ContractError, Fault, Path, shown};
+use super::json::Json;
+use super::linked::{Claims, Member, items, literal, members, odrl_name, only, reference, shape};
+use super::{Kind, Profile};
+
+/// The rules of a text, its operands, operators and values still as written.
+pub(super) struct Document {
+    pub(super) kind: Kind,
+    pub(super) profile: Profile,
+    pub(super) permissions: Vec<RawRule>,
+    pub(super) prohibitions: Vec<RawRule>,
+}
+
+/// One rule: all its constraints must hold.
+pub(super) struct RawRule {
+    pub(super) path: Path,
+    pub(super) constraints: Vec<RawConstraint>,
+}
+
+/// One constraint, each part with its place in the text.
+pub(super) struct RawConstraint {
+    pub(super) operand: (Path, String),
+    pub(super) operator: (Path, String),
+    pub(super) values: (Path, Vec<String>),
+}
+
+/// What is gathered while a text is read.
+#[derive(Default)]
+struct Reader<'a> {
+    claims: Claims,
+    kind: Option<Kind>,
+    /// The first `target`, `assigner` and `assignee` met.
+    parties: BTreeMap<&'static str, &'a str>,
+}
+
+/// Reads the rules of a policy: the object itself, or the array of one object that JSON-LD expansion makes of it.
+pub(super) fn read(json: &Json) -> Result<Document, ContractError> {
+    let (path, policy) = only(json, &Path::root(), "one policy")?;
+    Reader::default().policy(policy, &path)
+}
+
+impl<'a> Reader<'a> {
+    fn policy(mut self, policy: &'a Json, path: &Path) -> Result<Document, ContractError> {
+        let members = members(policy, path)?;
+        // A context governs its whole object, wherever it stands in it.
+        if let Some(context) = members.iter().find(|member| member.name == "@context") {
+            self.claims.read_context(context.value, &context.path)?;
+        }
+        let (mut permissions, mut prohibitions) = (Vec::new(), Vec::new());
+        for member in &members {
+            let Member { name, path, value } = member;
+            match *name {
+                "@context" => {}
+                "@type" => of_type(
+                    value,
+                    path,
+                    &["Set", "Offer", "Agreement"],
+                    "`Set`, `Offer` or `Agreement`",
+                )?,
+                "profile" => self.claims.read_profile(value, path)?,
+                "@id" | "uid" | "timestamp" => drop(reference(value, path)?),
+                "target" | "assigner" | "assignee" => self.party(member)?,
+                "permission" => permissions = self.rules(value, path, "Permission")?,
+                "prohibition" => prohibitions = self.rules(value, path, "Prohibition")?,
+                "obligation" => {
+                    if let Some((path, _)) = items(value, path).first() {
+                        return Err(path.refuse(Fault::Obligation));
+                    }
+                }
+                key => {
+                    let known = "`permission`, `prohibition`, `obligation`, `profile`, `target`, `assigner`, `assignee`, \
+                                 `timestamp`, `uid`, `@context`, `@id` and `@type`";
+                    return Err(path.refuse(unknown(key, known)));
+                }
+            }
+        }
+        let Some(kind) = self.kind.filter(|_| !permissions.is_empty()) else {
+            return Err(path.refuse(Fault::NoPermission));
+        };
+        Ok(Document {
+            kind,
+            profile: self.claims.profile(),
+            permissions,
+            prohibitions,
+        })
+    }
+
+    fn rules(&mut self, value: &'a Json, path: &Path, rule_type: &'static str) -> Result<Vec<RawRule>, ContractError> {
+        let mut rules = Vec::new();
+        for (path, rule) in items(value, path) {
+            rules.push(self.rule(rule, path, rule_type)?);
+        }
+        Ok(rules)
+    }
+
+    fn rule(&mut self, rule: &'a Json, path: Path, rule_type: &'static str) -> Result<RawRule, ContractError> {
+        let mut constraints = Vec::new();
+        let mut action = false;
+        for member in members(rule, &path)? {
+            let Member { name, path, value } = &member;
+            match *name {
+                "action" => {
+                    self.action(value, path)?;
+                    action = true;
+                }
+                "constraint" => self.constraints(value, path, &mut constraints)?,
+                "@type" => of_type(value, path, &[rule_type], "the name of the rule's own list")?,
+                "@id" | "uid" => drop(reference(value, path)?),
+                "target" | "assigner" | "assignee" => self.party(&member)?,
+                "duty" | "remedy" | "consequence" => return Err(path.refuse(Fault::Duty { key: shown(name) })),
+                key => {
+                    let known = "`action`, `constraint`, `target`, `assigner`, `assignee`, `uid`, `@id` and `@type`";
+                    return Err(path.refuse(unknown(key, known)));
+                }
+            }
+        }
+        if !action {
+            return Err(path.refuse(Fault::Missing { key: "action" }));
+        }
+        Ok(RawRule { path, constraints })
+    }
+
+    fn action(&mut self, value: &Json, path: &Path) -> Result<(), ContractError> {
+        let text = reference(value, path)?;
+        let kind = if odrl_name(text) == Some("use") {
+            Kind::Usage
+        } else if !text.starts_with("odrl:") && self.claims.catena_name(text, path)? == Some("access") {
+            // The older profile has no such action.
+            self.claims.claim(Profile::Cx2509, path)?;
+            Kind::Access
+        } else {
+            return Err(path.refuse(Fault::Action { found: shown(text) }));
+        };
+        if self.kind.replace(kind).is_some_and(|other| other != kind) {
+            return Err(path.refuse(Fault::MixedActions));
+        }
+        Ok(())
+    }
+
+    /// Who and what the agreement is about. They name the agreement, not its terms, as long as all rules name the same.
+    fn party(&mut self, member: &Member<'a>) -> Result<(), ContractError> {
+        let key = match member.name {
+            "target" => "target",
+            "assigner" => "assigner",
+            _ => "assignee",
+        };
+        let found = reference(member.value, &member.path)?;
+        if *self.parties.entry(key).or_insert(found) != found {
+            return Err(member.path.refuse(Fault::Party { key }));
+        }
+        Ok(())
+    }
+
+    /// Reads constraints, which are all to hold: an array of them, one of them, or `and` around either.
+    fn constraints(&mut self, value: &Json, path: &Path, into: &mut Vec<RawConstraint>) -> Result<(), ContractError> {
+        for (path, item) in items(value, path) {
+            self.constraint(item, &path, into)?;
+        }
+        Ok(())
+    }
+
+    fn constraint(&mut self, item: &Json, path: &Path, into: &mut Vec<RawConstraint>) -> Result<(), ContractError> {
+        let (mut operand, mut operator, mut values, mut and) = (None, None, None, None);
+        for Member { name, path, value } in members(item, path)? {
+            match name {
+                "and" => and = Some((path, value)),
+                "leftOperand" => {
+                    let text = reference(value, &path)?;
+                    let name = self
+                        .claims
+                        .catena_name(text, &path)?
+                        .map_or_else(|| text.to_owned(), str::to_owned);
+                    operand = Some((path, name));
+                }
+                "operator" => {
+                    let text = reference(value, &path)?;
+                    let name = odrl_name(text).unwrap_or(text).to_owned();
+                    operator = Some((path, name));
+                }
+                "rightOperand" => {
+                    let texts = items(value, &path).into_iter();
+                    let texts: Result<_, _> = texts
+                        .map(|(path, value)| literal(value, &path).map(str::to_owned))
+                        .collect();
+                    values = Some((path, texts?));
+                }
+                "@type" => {
+                    let types = ["Constraint", "AtomicConstraint", "LogicalConstraint"];
+                    of_type(value, &path, &types, "`Constraint` or `LogicalConstraint`")?;
+                }
+                "@id" | "uid" => drop(reference(value, &path)?),
+                "or" | "xone" | "andSequence" => return Err(path.refuse(Fault::Logical { found: shown(name) })),
+                key => {
+                    let known = "`leftOperand`, `operator`, `rightOperand`, `and`, `uid`, `@id` and `@type`";
+                    return Err(path.refuse(unknown(key, known)));
+                }
+            }
+        }
+        match (and, operand, operator, values) {
+            (Some((path, value)), None, None, None) => {
+                if items(value, &path).is_empty() {
+                    return Err(shape(value, &path, "at least one constraint"));
+                }
+                self.constraints(value, &path, into)
+            }
+            (None, Some(operand), Some(operator), Some(values)) => {
+                into.push(RawConstraint {
+                    operand,
+                    operator,
+                    values,
+                });
+                Ok(())
+            }
+            (None, None, ..) => Err(path.refuse(Fault::Missing { key: "leftOperand" })),
+            (None, _, None, _) => Err(path.refuse(Fault::Missing { key: "operator" })),
+            (None, ..) => Err(path.refuse(Fault::Missing { key: "rightOperand" })),
+            (Some(_), ..) => Err(shape(item, path, "either `and` or one constraint, not both in one")),
+        }
+    }
+}
+
+/// Checks `@type` against the ODRL classes that may stand here.
+fn of_type(value: &Json, path: &Path, allowed: &[&str], expected: &'static str) -> Result<(), ContractError> {
+    let text = reference(value, path)?;
+    if odrl_name(text).is_some_and(|name| allowed.contains(&name)) {
+        return Ok(());
+    }
+    let found = shown(text);
+    Err(path.refuse(Fault::Type { found, expected }))
+}
+
+fn unknown(key: &str, known: &'static str) -> Fault {
+    Fault::UnknownKey { key: shown(key), known }
+}
