@@ -36,7 +36,13 @@ pub use translate::{TranslateError, translate};
 pub fn answer(index: &Index, schema: &Schema, question: &Question) -> CedarAnswer {
     let request = match translate(question, schema) {
         Ok(request) => request,
-        Err(error) => return CedarAnswer { decision: Effect::Deny, errors: vec![error.to_string()], policies: vec![] },
+        Err(error) => {
+            return CedarAnswer {
+                decision: Effect::Deny,
+                errors: vec![error.to_string()],
+                policies: vec![],
+            };
+        }
     };
     let mut tally = Tally::default();
     if let Some(policies) = index.slot(question.principal.kind, question.action, question.resource.kind) {
@@ -54,13 +60,27 @@ pub fn answer(index: &Index, schema: &Schema, question: &Question) -> CedarAnswe
 pub fn answer_in_full(policies: &PolicySet, schema: &Schema, question: &Question) -> CedarAnswer {
     let request = match translate(question, schema) {
         Ok(request) => request,
-        Err(error) => return CedarAnswer { decision: Effect::Deny, errors: vec![error.to_string()], policies: vec![] },
+        Err(error) => {
+            return CedarAnswer {
+                decision: Effect::Deny,
+                errors: vec![error.to_string()],
+                policies: vec![],
+            };
+        }
     };
     let mut all = policies.clone();
     if let Some(moment) = moment(question.action) {
-        for policy in question.terms.values().flat_map(|terms| terms.policies(moment).policies()) {
+        for policy in question
+            .terms
+            .values()
+            .flat_map(|terms| terms.policies(moment).policies())
+        {
             if let Err(error) = all.add(policy.clone()) {
-                return CedarAnswer { decision: Effect::Deny, errors: vec![error.to_string()], policies: vec![] };
+                return CedarAnswer {
+                    decision: Effect::Deny,
+                    errors: vec![error.to_string()],
+                    policies: vec![],
+                };
             }
         }
     }
@@ -98,16 +118,25 @@ impl Tally {
             cedar_policy::Decision::Deny => &mut self.forbids,
         };
         determining.extend(response.diagnostics().reason().map(ToString::to_string));
-        self.errors.extend(response.diagnostics().errors().map(ToString::to_string));
+        self.errors
+            .extend(response.diagnostics().errors().map(ToString::to_string));
     }
 
     fn answer(self) -> CedarAnswer {
-        let Self { permits, forbids, mut errors } = self;
+        let Self {
+            permits,
+            forbids,
+            mut errors,
+        } = self;
         errors.sort_unstable();
         let allowed = forbids.is_empty() && errors.is_empty() && !permits.is_empty();
         // Cedar names the forbids of a deny. Where only errors stand against a permit, no policy determined the deny.
         let mut policies = if allowed { permits } else { forbids };
         policies.sort_unstable();
-        CedarAnswer { decision: if allowed { Effect::Allow } else { Effect::Deny }, errors, policies }
+        CedarAnswer {
+            decision: if allowed { Effect::Allow } else { Effect::Deny },
+            errors,
+            policies,
+        }
     }
 }

@@ -79,8 +79,12 @@ struct Places {
     status: &'static str,
 }
 
-const FLAT: Places =
-    Places { id: "/id", owner: "/companyIds/*", product: "/productIds/*", status: "/extWBCSD_pfStatus" };
+const FLAT: Places = Places {
+    id: "/id",
+    owner: "/companyIds/*",
+    product: "/productIds/*",
+    status: "/extWBCSD_pfStatus",
+};
 
 const NESTED: Places = Places {
     id: "/pcfAssessmentAndMethodology/*/pcfAssessmentInformation/*/idAndVersion/*/id",
@@ -145,7 +149,10 @@ impl Claims {
 fn version(value: &Value) -> Result<(&'static str, &'static Places), DocumentError> {
     let (at, found) = match value.get("specVersion") {
         Some(found) => ("/specVersion", Some(found)),
-        None => ("/scopeOfPcfForm/*/specVersion", value.pointer("/scopeOfPcfForm/0/specVersion")),
+        None => (
+            "/scopeOfPcfForm/*/specVersion",
+            value.pointer("/scopeOfPcfForm/0/specVersion"),
+        ),
     };
     let shown = found.map_or("missing".to_owned(), |found| format!("{found:.120}"));
     let model = found
@@ -188,8 +195,14 @@ fn texts<'a>(value: &'a Value, place: &str) -> Vec<&'a str> {
 fn one<'a>(value: &'a Value, at: &'static str) -> Result<&'a str, DocumentError> {
     match texts(value, at).as_slice() {
         [text] => Ok(text),
-        [] => Err(DocumentError::Member { at, problem: "the member is missing".into() }),
-        more => Err(DocumentError::Member { at, problem: format!("stands {} times", more.len()) }),
+        [] => Err(DocumentError::Member {
+            at,
+            problem: "the member is missing".into(),
+        }),
+        more => Err(DocumentError::Member {
+            at,
+            problem: format!("stands {} times", more.len()),
+        }),
     }
 }
 
@@ -213,7 +226,10 @@ mod tests {
         }
         // The example of 7.0.0 names web addresses as company ids: it does not say whose it is, so it is refused.
         let error = Claims::read(read("7.0.0").as_bytes()).unwrap_err().to_string();
-        assert!(error.contains("/companyIds/*") && error.contains("owner's BPNL"), "{error}");
+        assert!(
+            error.contains("/companyIds/*") && error.contains("owner's BPNL"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -223,11 +239,23 @@ mod tests {
             let text = read("7.0.0").replace("\"companyIds\" : [ \"telnet://192.0.2.16:80/\", \"ftp://ftp.is.co.za/rfc/rfc1808.txt\", \"http://www.ietf.org/rfc/rfc2396.txt\", \"http://www.wikipedia.org\" ]", &format!("\"companyIds\": {ids}"));
             assert!(!text.contains(value));
             let text = text.replace("\"productIds\" : [ \"ftp", "\"productIds\" : [ \"urn:x:1\", \"ftp");
-            Claims::read(text.as_bytes()).map(|claims| claims.owner.to_string()).map_err(|error| error.to_string())
+            Claims::read(text.as_bytes())
+                .map(|claims| claims.owner.to_string())
+                .map_err(|error| error.to_string())
         };
-        assert_eq!(with(r#"["urn:bpn:id:BPNL000000000DWF", "urn:uuid:1"]"#).unwrap(), "BPNL000000000DWF");
-        assert_eq!(with(r#"["BPNL000000000DWF", "urn:BPNL000000000DWF"]"#).unwrap(), "BPNL000000000DWF");
-        assert!(with(r#"["urn:BPNL000000000DWF", "urn:BPNL00000000B2CD"]"#).unwrap_err().contains("more than one owner"));
+        assert_eq!(
+            with(r#"["urn:bpn:id:BPNL000000000DWF", "urn:uuid:1"]"#).unwrap(),
+            "BPNL000000000DWF"
+        );
+        assert_eq!(
+            with(r#"["BPNL000000000DWF", "urn:BPNL000000000DWF"]"#).unwrap(),
+            "BPNL000000000DWF"
+        );
+        assert!(
+            with(r#"["urn:BPNL000000000DWF", "urn:BPNL00000000B2CD"]"#)
+                .unwrap_err()
+                .contains("more than one owner")
+        );
         assert!(with("[]").is_err());
         assert!(with(r#"["urn:bpnl000000000dwf"]"#).is_err());
     }
@@ -246,6 +274,9 @@ mod tests {
             let error = Claims::read(document.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(expected), "{document}: {error}");
         }
-        assert!(matches!(Claims::read(&vec![b' '; DOCUMENT_LIMIT + 1]), Err(DocumentError::TooLarge(_))));
+        assert!(matches!(
+            Claims::read(&vec![b' '; DOCUMENT_LIMIT + 1]),
+            Err(DocumentError::TooLarge(_))
+        ));
     }
 }

@@ -59,7 +59,9 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number that is not finite"))
+        Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("a number that is not finite"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -86,7 +88,10 @@ impl<'de> Visitor<'de> for Strict {
         let mut out = Map::new();
         while let Some(name) = members.next_key::<String>()? {
             if out.contains_key(&name) {
-                return Err(A::Error::custom(format_args!("the member `{}` stands twice", name.escape_debug())));
+                return Err(A::Error::custom(format_args!(
+                    "the member `{}` stands twice",
+                    name.escape_debug()
+                )));
             }
             let value = members.next_value_seed(Strict)?;
             out.insert(name, value);
@@ -101,7 +106,12 @@ mod tests {
 
     #[test]
     fn a_member_may_stand_once_at_any_depth() {
-        for bad in [r#"{"a":1,"a":2}"#, r#"{"b":[{"a":1,"\u0061":2}]}"#, r#"{"a":1} x"#, "{\"a\":\"\u{1}\"}"] {
+        for bad in [
+            r#"{"a":1,"a":2}"#,
+            r#"{"b":[{"a":1,"\u0061":2}]}"#,
+            r#"{"a":1} x"#,
+            "{\"a\":\"\u{1}\"}",
+        ] {
             assert!(parse(bad.as_bytes()).is_err(), "{bad}");
         }
         let error = parse(br#"{"b":[{"a":1,"a":2}]}"#).unwrap_err().to_string();
@@ -111,6 +121,9 @@ mod tests {
     #[test]
     fn anything_else_reads_as_serde_json_reads_it() {
         let text = r#"{"a":[1,-2,2.5,"x",null,true,{"b":{}}]}"#;
-        assert_eq!(parse(text.as_bytes()).unwrap(), serde_json::from_str::<Value>(text).unwrap());
+        assert_eq!(
+            parse(text.as_bytes()).unwrap(),
+            serde_json::from_str::<Value>(text).unwrap()
+        );
     }
 }

@@ -1,6 +1,11 @@
 //! Tidegate.
 
+pub mod cedar;
 pub mod clock;
 pub mod contract;
 pub mod decision;
 pub mod ids;
+pub mod ingest;
+pub mod json;
+pub mod question;
+pub mod registry;

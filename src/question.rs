@@ -75,7 +75,10 @@ pub struct Part {
 impl Part {
     /// Takes bytes that are canonical already.
     pub fn of(bytes: Vec<u8>) -> Self {
-        Self { digest: Digest::of(&bytes), bytes: bytes.into() }
+        Self {
+            digest: Digest::of(&bytes),
+            bytes: bytes.into(),
+        }
     }
 }
 
@@ -94,6 +97,10 @@ impl Question {
         let context = Part::of(json::context_bytes(&self.context));
         let entities = Part::of(json::entities_bytes(&self.entities));
         let digest = json::question_digest(self, context.digest, entities.digest);
-        Canonical { context, entities, digest }
+        Canonical {
+            context,
+            entities,
+            digest,
+        }
     }
 }

@@ -13,7 +13,6 @@
 
 mod model;
 pub mod store;
-pub mod world;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -66,8 +65,14 @@ impl Registry {
     /// Collects a registry from its parts.
     pub fn new(tenants: Vec<TenantWorld>, partners: Vec<Partner>) -> Self {
         Self {
-            tenants: tenants.into_iter().map(|world| (world.tenant.id, Arc::new(world))).collect(),
-            partners: partners.into_iter().map(|partner| (partner.bpnl, Arc::new(partner))).collect(),
+            tenants: tenants
+                .into_iter()
+                .map(|world| (world.tenant.id, Arc::new(world)))
+                .collect(),
+            partners: partners
+                .into_iter()
+                .map(|partner| (partner.bpnl, Arc::new(partner)))
+                .collect(),
         }
     }
 }

@@ -33,21 +33,26 @@ impl Index {
         let hierarchy = schema.action_entities().map_err(|error| error.to_string())?;
         let mut slots = HashMap::new();
         for environment in schema.request_envs() {
-            let Some(action) =
-                Action::ALL.iter().find(|action| action_uid(**action) == Some(environment.action()))
+            let Some(action) = Action::ALL
+                .iter()
+                .find(|action| action_uid(**action) == Some(environment.action()))
             else {
                 continue;
             };
-            let mut groups: HashSet<EntityUid> =
-                hierarchy.ancestors(environment.action()).into_iter().flatten().cloned().collect();
+            let mut groups: HashSet<EntityUid> = hierarchy
+                .ancestors(environment.action())
+                .into_iter()
+                .flatten()
+                .cloned()
+                .collect();
             groups.insert(environment.action().clone());
             let matching = policies.policies().filter(|policy| {
                 action_can_match(policy, &groups)
-                    && scope_can_match(&principal(policy), environment.principal_type(), schema)
-                    && scope_can_match(&resource(policy), environment.resource_type(), schema)
+                    && scope_can_match(&principal(policy), environment.principal(), schema)
+                    && scope_can_match(&resource(policy), environment.resource(), schema)
             });
             let slot = PolicySet::from_policies(matching.cloned()).map_err(|error| error.to_string())?;
-            let kinds = (kind_of(environment.principal_type()), kind_of(environment.resource_type()));
+            let kinds = (kind_of(environment.principal()), kind_of(environment.resource()));
             if let (Some(principal), Some(resource)) = kinds {
                 slots.insert((principal, *action, resource), slot);
             }
@@ -62,12 +67,17 @@ impl Index {
 
     /// Every request environment of the schema, with the number of policies that can match it.
     pub fn sizes(&self) -> impl Iterator<Item = ((EntityKind, Action, EntityKind), usize)> {
-        self.slots.iter().map(|(slot, policies)| (*slot, policies.policies().count()))
+        self.slots
+            .iter()
+            .map(|(slot, policies)| (*slot, policies.policies().count()))
     }
 }
 
 fn kind_of(name: &EntityTypeName) -> Option<EntityKind> {
-    EntityKind::ALL.iter().copied().find(|kind| type_name(*kind) == Some(name))
+    EntityKind::ALL
+        .iter()
+        .copied()
+        .find(|kind| type_name(*kind) == Some(name))
 }
 
 fn principal(policy: &Policy) -> Scope {
@@ -98,7 +108,11 @@ fn scope_can_match(scope: &Scope, kind: &EntityTypeName, schema: &Schema) -> boo
         // `in` holds for the entity itself and for what lies below it, so for kinds that may lie below its kind.
         Scope::Below(entity) => {
             entity.type_name() == kind
-                || schema.ancestors(kind).into_iter().flatten().any(|above| above == entity.type_name())
+                || schema
+                    .ancestors(kind)
+                    .into_iter()
+                    .flatten()
+                    .any(|above| above == entity.type_name())
         }
     }
 }

@@ -3,9 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-use cedar_policy::{
-    Context, Entities, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema,
-};
+use cedar_policy::{Context, Entities, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema};
 
 use crate::question::{Action, Entity, EntityKind, EntityRef, Question, Value};
 
@@ -38,7 +36,10 @@ pub struct Prepared {
 
 /// Type names are parsed once: parsing one costs more than deciding does.
 static TYPES: LazyLock<Vec<EntityTypeName>> = LazyLock::new(|| {
-    EntityKind::ALL.iter().filter_map(|kind| format!("Tidegate::{kind}").parse().ok()).collect()
+    EntityKind::ALL
+        .iter()
+        .filter_map(|kind| format!("Tidegate::{kind}").parse().ok())
+        .collect()
 });
 
 static ACTIONS: LazyLock<Vec<EntityUid>> = LazyLock::new(|| {
@@ -63,8 +64,12 @@ pub(super) fn action_uid(action: Action) -> Option<&'static EntityUid> {
 }
 
 fn uid(reference: &EntityRef) -> Result<EntityUid, TranslateError> {
-    let kind = type_name(reference.kind).ok_or_else(|| TranslateError::Entities(format!("no type `{}`", reference.kind)))?;
-    Ok(EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(&*reference.id)))
+    let kind =
+        type_name(reference.kind).ok_or_else(|| TranslateError::Entities(format!("no type `{}`", reference.kind)))?;
+    Ok(EntityUid::from_type_name_and_id(
+        kind.clone(),
+        EntityId::new(&*reference.id),
+    ))
 }
 
 fn expression(value: &Value) -> Result<RestrictedExpression, TranslateError> {
@@ -78,7 +83,9 @@ fn expression(value: &Value) -> Result<RestrictedExpression, TranslateError> {
             RestrictedExpression::new_set(items.iter().map(expression).collect::<Result<Vec<_>, _>>()?)
         }
         Value::Record(members) => {
-            let members = members.iter().map(|(name, value)| Ok((name.clone(), expression(value)?)));
+            let members = members
+                .iter()
+                .map(|(name, value)| Ok((name.clone(), expression(value)?)));
             RestrictedExpression::new_record(members.collect::<Result<Vec<_>, TranslateError>>()?)
                 .map_err(|error| TranslateError::Entities(error.to_string()))?
         }
@@ -86,7 +93,10 @@ fn expression(value: &Value) -> Result<RestrictedExpression, TranslateError> {
 }
 
 fn entity(entity: &Entity) -> Result<cedar_policy::Entity, TranslateError> {
-    let attrs = entity.attrs.iter().map(|(name, value)| Ok((name.clone(), expression(value)?)));
+    let attrs = entity
+        .attrs
+        .iter()
+        .map(|(name, value)| Ok((name.clone(), expression(value)?)));
     let attrs: HashMap<_, _> = attrs.collect::<Result<_, TranslateError>>()?;
     let parents: HashSet<_> = entity.parents.iter().map(uid).collect::<Result<_, _>>()?;
     cedar_policy::Entity::new(uid(&entity.uid)?, attrs, parents)
@@ -98,17 +108,31 @@ fn entity(entity: &Entity) -> Result<cedar_policy::Entity, TranslateError> {
 /// # Errors
 /// The question does not fit the schema.
 pub fn translate(question: &Question, schema: &Schema) -> Result<Prepared, TranslateError> {
-    let context_error = |problem: String| TranslateError::Context { action: question.action, problem };
-    let pairs = question.context.iter().map(|(name, value)| Ok((name.clone(), expression(value)?)));
+    let context_error = |problem: String| TranslateError::Context {
+        action: question.action,
+        problem,
+    };
+    let pairs = question
+        .context
+        .iter()
+        .map(|(name, value)| Ok((name.clone(), expression(value)?)));
     let pairs = pairs.collect::<Result<Vec<_>, TranslateError>>()?;
     let context = Context::from_pairs(pairs).map_err(|error| context_error(error.to_string()))?;
     let action = action_uid(question.action).ok_or_else(|| context_error("unknown action".into()))?;
-    let request =
-        Request::new(uid(&question.principal)?, action.clone(), uid(&question.resource)?, context, Some(schema))
-            .map_err(|error| {
-                let sentence = format!("{} {} {}", question.principal.kind, question.action, question.resource.kind);
-                TranslateError::Request(format!("{sentence}: {error}"))
-            })?;
+    let request = Request::new(
+        uid(&question.principal)?,
+        action.clone(),
+        uid(&question.resource)?,
+        context,
+        Some(schema),
+    )
+    .map_err(|error| {
+        let sentence = format!(
+            "{} {} {}",
+            question.principal.kind, question.action, question.resource.kind
+        );
+        TranslateError::Request(format!("{sentence}: {error}"))
+    })?;
     let entities = question.entities.iter().map(entity).collect::<Result<Vec<_>, _>>()?;
     let entities = Entities::from_entities(entities, Some(schema))
         .map_err(|error| TranslateError::Entities(error_chain(&error)))?;

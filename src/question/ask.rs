@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::value::{Action, Entity, EntityKind, EntityRef, Value};
 use super::Question;
+use super::value::{Action, Entity, EntityKind, EntityRef, Value};
 use crate::contract::Terms;
 use crate::ids::{AssetId, Bpnl, ClientId, CompanyRole, Digest, PcfId, SecretName, TenantId, UserName};
 use crate::registry::{Agreement, Footprint, Offer, Partner, Tenant};
@@ -58,22 +58,45 @@ impl Slice {
         parents: impl IntoIterator<Item = EntityRef>,
     ) -> EntityRef {
         let uid = EntityRef::new(kind, id);
-        let attrs = attrs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        self.entities.insert(uid.clone(), Entity { uid: uid.clone(), attrs, parents: parents.into_iter().collect() });
+        let attrs = attrs
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        self.entities.insert(
+            uid.clone(),
+            Entity {
+                uid: uid.clone(),
+                attrs,
+                parents: parents.into_iter().collect(),
+            },
+        );
         uid
     }
 
     fn tenant(&mut self, tenant: &Tenant) -> EntityRef {
-        self.add(EntityKind::Tenant, tenant.id.as_str(), [("state", Value::from(tenant.state.as_str()))], [])
+        self.add(
+            EntityKind::Tenant,
+            tenant.id.as_str(),
+            [("state", Value::from(tenant.state.as_str()))],
+            [],
+        )
     }
 
     fn user(&mut self, user: &UserFacts<'_>) -> EntityRef {
         let tenant = self.tenant(user.tenant);
         let enabled = !user.tenant.disabled_users.contains(user.name);
         let id = owned(user.tenant.id, user.name.as_str());
-        let roles: BTreeSet<_> =
-            user.roles.iter().map(|role| EntityRef::new(EntityKind::CompanyRole, role.as_str())).collect();
-        self.add(EntityKind::User, id, [("tenant", tenant.into()), ("enabled", Value::Bool(enabled))], roles)
+        let roles: BTreeSet<_> = user
+            .roles
+            .iter()
+            .map(|role| EntityRef::new(EntityKind::CompanyRole, role.as_str()))
+            .collect();
+        self.add(
+            EntityKind::User,
+            id,
+            [("tenant", tenant.into()), ("enabled", Value::Bool(enabled))],
+            roles,
+        )
     }
 
     fn partner(&mut self, bpnl: Bpnl, known: Option<&Partner>) -> EntityRef {
@@ -86,26 +109,48 @@ impl Slice {
 
     fn connector(&mut self, tenant: &Tenant, client: &ClientId) -> EntityRef {
         let tenant_ref = self.tenant(tenant);
-        self.add(EntityKind::Connector, owned(tenant.id, client.as_str()), [("tenant", tenant_ref.into())], [])
+        self.add(
+            EntityKind::Connector,
+            owned(tenant.id, client.as_str()),
+            [("tenant", tenant_ref.into())],
+            [],
+        )
     }
 
     fn asset(&mut self, tenant: TenantId, asset: &AssetId) -> EntityRef {
         let tenant_ref = EntityRef::new(EntityKind::Tenant, tenant.as_str());
-        self.add(EntityKind::Asset, owned(tenant, asset.as_str()), [("tenant", tenant_ref.into())], [])
+        self.add(
+            EntityKind::Asset,
+            owned(tenant, asset.as_str()),
+            [("tenant", tenant_ref.into())],
+            [],
+        )
     }
 
     fn agreement(&mut self, agreement: &Agreement) -> EntityRef {
         let asset = self.asset(agreement.provider, &agreement.asset);
-        self.terms.insert(agreement.terms.digest(), Arc::clone(&agreement.terms));
+        self.terms
+            .insert(agreement.terms.digest(), Arc::clone(&agreement.terms));
         let attrs = [
-            ("provider", EntityRef::new(EntityKind::Tenant, agreement.provider.as_str()).into()),
-            ("consumer", EntityRef::new(EntityKind::Partner, agreement.consumer.as_str()).into()),
+            (
+                "provider",
+                EntityRef::new(EntityKind::Tenant, agreement.provider.as_str()).into(),
+            ),
+            (
+                "consumer",
+                EntityRef::new(EntityKind::Partner, agreement.consumer.as_str()).into(),
+            ),
             ("asset", asset.into()),
             ("terms", Value::from(agreement.terms.digest().to_string().as_str())),
             ("state", Value::from(agreement.state.as_str())),
             ("signedAt", Value::DateTime(agreement.signed_at)),
         ];
-        self.add(EntityKind::Agreement, owned(agreement.provider, agreement.id.as_str()), attrs, [])
+        self.add(
+            EntityKind::Agreement,
+            owned(agreement.provider, agreement.id.as_str()),
+            attrs,
+            [],
+        )
     }
 
     /// The footprint `id` under the prefix of `tenant`. Where there is none, only what the route says is known of it.
@@ -116,11 +161,18 @@ impl Slice {
             let attrs = [("tenant", tenant.into()), ("status", Value::from("absent"))];
             return self.add(EntityKind::Footprint, uid, attrs, []);
         };
-        let assets: Vec<_> = footprint.assets.iter().map(|asset| self.asset(footprint.tenant, asset)).collect();
+        let assets: Vec<_> = footprint
+            .assets
+            .iter()
+            .map(|asset| self.asset(footprint.tenant, asset))
+            .collect();
         let attrs = [
             ("tenant", tenant.into()),
             ("status", Value::from(footprint.status.as_str())),
-            ("owner", EntityRef::new(EntityKind::Tenant, footprint.owner.as_str()).into()),
+            (
+                "owner",
+                EntityRef::new(EntityKind::Tenant, footprint.owner.as_str()).into(),
+            ),
             ("product", Value::from(footprint.product.as_str())),
         ];
         self.add(EntityKind::Footprint, uid, attrs, assets)
@@ -137,7 +189,10 @@ impl Slice {
             principal,
             action,
             resource,
-            context: context.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            context: context
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
             entities: self.entities.into_values().collect(),
             terms: self.terms,
         }
@@ -203,8 +258,14 @@ pub fn offer(facts: &ExchangeFacts<'_>, action: Action, offer: &Offer) -> Questi
     let attrs = [
         ("tenant", tenant.into()),
         ("asset", asset.into()),
-        ("accessTerms", Value::from(offer.access_terms.digest().to_string().as_str())),
-        ("usageTerms", Value::from(offer.usage_terms.digest().to_string().as_str())),
+        (
+            "accessTerms",
+            Value::from(offer.access_terms.digest().to_string().as_str()),
+        ),
+        (
+            "usageTerms",
+            Value::from(offer.usage_terms.digest().to_string().as_str()),
+        ),
     ];
     let resource = slice.add(EntityKind::Offer, owned(offer.provider, offer.id.as_str()), attrs, []);
     let principal = slice.partner(facts.partner, facts.known);
@@ -252,7 +313,12 @@ pub fn ingest(tenant: &Tenant, client: &ClientId, now: Timestamp) -> Question {
     let mut slice = Slice::default();
     let owner = slice.tenant(tenant);
     let principal = integration(&mut slice, tenant, client);
-    let resource = slice.add(EntityKind::FootprintStore, tenant.id.as_str(), [("tenant", owner.into())], []);
+    let resource = slice.add(
+        EntityKind::FootprintStore,
+        tenant.id.as_str(),
+        [("tenant", owner.into())],
+        [],
+    );
     slice.ask(principal, Action::Ingest, resource, plain(now))
 }
 

@@ -44,7 +44,10 @@ pub enum QuestionError {
 }
 
 fn shape(at: &str, problem: impl Into<String>) -> QuestionError {
-    QuestionError::Shape { at: if at.is_empty() { "/".into() } else { at.into() }, problem: problem.into() }
+    QuestionError::Shape {
+        at: if at.is_empty() { "/".into() } else { at.into() },
+        problem: problem.into(),
+    }
 }
 
 // --- writing --------------------------------------------------------------------------------------------------------
@@ -150,7 +153,9 @@ pub(super) fn question_digest(question: &Question, context: Digest, entities: Di
     out.extend_from_slice(b",\"resource\":");
     write_ref(&mut out, &question.resource);
     out.extend_from_slice(b",\"terms\":[");
-    write_list(&mut out, question.terms.keys(), |out, digest| write_string(out, &digest.to_string()));
+    write_list(&mut out, question.terms.keys(), |out, digest| {
+        write_string(out, &digest.to_string())
+    });
     out.extend_from_slice(b"]}");
     Digest::of(&out)
 }
@@ -170,7 +175,9 @@ impl Question {
         out.extend_from_slice(b",\"resource\":");
         write_ref(&mut out, &self.resource);
         out.extend_from_slice(b",\"terms\":[");
-        write_list(&mut out, self.terms.values(), |out, terms| out.extend_from_slice(terms.canonical()));
+        write_list(&mut out, self.terms.values(), |out, terms| {
+            out.extend_from_slice(terms.canonical())
+        });
         out.extend_from_slice(b"]}");
         out
     }
@@ -183,7 +190,11 @@ impl Question {
     pub fn from_json(text: &[u8]) -> Result<Self, QuestionError> {
         let document = crate::json::parse(text)?;
         let members = object(&document, "")?;
-        only(members, "", &["action", "context", "entities", "principal", "resource", "terms"])?;
+        only(
+            members,
+            "",
+            &["action", "context", "entities", "principal", "resource", "terms"],
+        )?;
         let mut terms = BTreeMap::new();
         if let Some(list) = members.get("terms") {
             for (index, normal_form) in array(list, "/terms")?.iter().enumerate() {
@@ -217,9 +228,10 @@ impl Question {
     ) -> Result<Self, QuestionError> {
         Ok(Self {
             principal: spelled_reference(principal, "/principal")?,
-            action: action
-                .parse()
-                .map_err(|source| QuestionError::Name { at: "/action".into(), source })?,
+            action: action.parse().map_err(|source| QuestionError::Name {
+                at: "/action".into(),
+                source,
+            })?,
             resource: spelled_reference(resource, "/resource")?,
             context: record(&crate::json::parse(&context.bytes)?, "/context")?,
             entities: read_entities(&crate::json::parse(&entities.bytes)?, "/entities")?,
@@ -243,7 +255,9 @@ fn text<'a>(value: &'a Json, at: &str) -> Result<&'a str, QuestionError> {
 }
 
 fn member<'a>(members: &'a Map<String, Json>, at: &str, name: &str) -> Result<&'a Json, QuestionError> {
-    members.get(name).ok_or_else(|| shape(at, format!("the member `{name}` is missing")))
+    members
+        .get(name)
+        .ok_or_else(|| shape(at, format!("the member `{name}` is missing")))
 }
 
 fn only(members: &Map<String, Json>, at: &str, known: &[&str]) -> Result<(), QuestionError> {
@@ -251,7 +265,10 @@ fn only(members: &Map<String, Json>, at: &str, known: &[&str]) -> Result<(), Que
         None => Ok(()),
         Some(name) => {
             let known = known.join("`, `");
-            Err(shape(at, format!("unknown member `{}`; known are `{known}`", name.escape_debug())))
+            Err(shape(
+                at,
+                format!("unknown member `{}`; known are `{known}`", name.escape_debug()),
+            ))
         }
     }
 }
@@ -266,7 +283,8 @@ fn action(value: &Json) -> Result<Action, QuestionError> {
         }
         other => text(other, at)?,
     };
-    name.parse().map_err(|source| QuestionError::Name { at: at.into(), source })
+    name.parse()
+        .map_err(|source| QuestionError::Name { at: at.into(), source })
 }
 
 /// Reads `{"type": "Tidegate::Tenant", "id": "…"}`.
@@ -281,12 +299,20 @@ pub fn reference(value: &Json, at: &str) -> Result<EntityRef, QuestionError> {
 
 /// Reads the text [`EntityRef`] prints: `Tenant::"…"`.
 fn spelled_reference(spelled: &str, at: &str) -> Result<EntityRef, QuestionError> {
-    let (kind, quoted) =
-        spelled.split_once("::\"").ok_or_else(|| shape(at, "expected a reference such as `Tenant::\"…\"`"))?;
-    let id = quoted.strip_suffix('"').ok_or_else(|| shape(at, "the reference does not end in a quotation mark"))?;
-    let kind = kind.parse().map_err(|source| QuestionError::Name { at: at.into(), source })?;
+    let (kind, quoted) = spelled
+        .split_once("::\"")
+        .ok_or_else(|| shape(at, "expected a reference such as `Tenant::\"…\"`"))?;
+    let id = quoted
+        .strip_suffix('"')
+        .ok_or_else(|| shape(at, "the reference does not end in a quotation mark"))?;
+    let kind = kind
+        .parse()
+        .map_err(|source| QuestionError::Name { at: at.into(), source })?;
     if id.contains(['"', '\\']) {
-        return Err(shape(at, "an id of a recorded reference holds no quotation mark and no backslash"));
+        return Err(shape(
+            at,
+            "an id of a recorded reference holds no quotation mark and no backslash",
+        ));
     }
     Ok(EntityRef::new(kind, id))
 }
@@ -302,9 +328,11 @@ pub fn record(value: &Json, at: &str) -> Result<BTreeMap<String, Value>, Questio
 fn read_value(value: &Json, at: &str) -> Result<Value, QuestionError> {
     Ok(match value {
         Json::Bool(value) => Value::Bool(*value),
-        Json::Number(number) => {
-            Value::Long(number.as_i64().ok_or_else(|| shape(at, "expected a whole number of 64 bits"))?)
-        }
+        Json::Number(number) => Value::Long(
+            number
+                .as_i64()
+                .ok_or_else(|| shape(at, "expected a whole number of 64 bits"))?,
+        ),
         Json::String(text) => Value::from(text.as_str()),
         Json::Array(items) => Value::Set(
             items
@@ -337,7 +365,10 @@ fn read_time(value: &Json, at: &str) -> Result<Value, QuestionError> {
         .parse()
         .map_err(|_| shape(at, "expected an instant such as `2026-11-21T06:00:00.000Z`"))?;
     if instant.subsec_nanosecond() % 1_000_000 != 0 {
-        return Err(shape(at, "Cedar's datetime has milliseconds; this instant has finer parts"));
+        return Err(shape(
+            at,
+            "Cedar's datetime has milliseconds; this instant has finer parts",
+        ));
     }
     Ok(Value::DateTime(instant))
 }
@@ -359,7 +390,11 @@ pub fn read_entities(value: &Json, at: &str) -> Result<Vec<Entity>, QuestionErro
             Some(attrs) => record(attrs, &format!("{at}/attrs"))?,
             None => BTreeMap::new(),
         };
-        entities.push(Entity { uid: reference(member(members, &at, "uid")?, &format!("{at}/uid"))?, attrs, parents });
+        entities.push(Entity {
+            uid: reference(member(members, &at, "uid")?, &format!("{at}/uid"))?,
+            attrs,
+            parents,
+        });
     }
     entities.sort_by(|left, right| left.uid.cmp(&right.uid));
     if let Some(pair) = entities.array_windows().find(|[left, right]| left.uid == right.uid) {

@@ -207,6 +207,11 @@ pub struct TenantWorld {
 impl TenantWorld {
     /// A tenant that has nothing yet.
     pub fn new(tenant: Tenant) -> Self {
-        Self { tenant, agreements: HashMap::new(), offers: HashMap::new(), footprints: HashMap::new() }
+        Self {
+            tenant,
+            agreements: HashMap::new(),
+            offers: HashMap::new(),
+            footprints: HashMap::new(),
+        }
     }
 }

@@ -6,13 +6,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::watch;
 
-use super::model::{Agreement, AgreementState, Footprint, Offer, Partner, Tenant, TenantWorld};
 use super::Registry;
+use super::model::{Agreement, AgreementState, Footprint, Offer, Partner, Tenant, TenantWorld};
 use crate::contract::{ContractError, Terms};
 use crate::ids::{AssetId, Bpnl, Digest, IdError, TenantId};
 
@@ -85,7 +85,9 @@ struct Compiled(HashMap<Digest, Arc<Terms>>);
 impl Compiled {
     fn terms(&mut self, odrl: &str) -> Result<Arc<Terms>, ContractError> {
         let terms = Terms::from_odrl(odrl)?;
-        Ok(Arc::clone(self.0.entry(terms.digest()).or_insert_with(|| Arc::new(terms))))
+        Ok(Arc::clone(
+            self.0.entry(terms.digest()).or_insert_with(|| Arc::new(terms)),
+        ))
     }
 }
 
@@ -101,10 +103,16 @@ impl RegistryStore {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
         // One connection: changes are rare and are made one after the other.
-        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options)
+            .await?;
         sqlx::raw_sql(TABLES).execute(&pool).await?;
         let registry = load(&pool).await?;
-        Ok(Self { pool, current: watch::Sender::new(Arc::new(registry)) })
+        Ok(Self {
+            pool,
+            current: watch::Sender::new(Arc::new(registry)),
+        })
     }
 
     /// The registry as it is now.
@@ -209,7 +217,11 @@ fn from_json<T: DeserializeOwned>(what: &'static str, id: &str, text: &str) -> R
 }
 
 fn row(what: &'static str, id: &str, problem: impl ToString) -> RegistryError {
-    RegistryError::Row { what, id: id.to_owned(), problem: problem.to_string() }
+    RegistryError::Row {
+        what,
+        id: id.to_owned(),
+        problem: problem.to_string(),
+    }
 }
 
 fn id<T: FromStr<Err = IdError>>(what: &'static str, text: &str) -> Result<T, RegistryError> {
@@ -218,17 +230,23 @@ fn id<T: FromStr<Err = IdError>>(what: &'static str, text: &str) -> Result<T, Re
 
 async fn load(pool: &SqlitePool) -> Result<Registry, RegistryError> {
     let mut worlds = HashMap::new();
-    let rows: Vec<(String, String)> = sqlx::query_as("SELECT id, document FROM tenant").fetch_all(pool).await?;
+    let rows: Vec<(String, String)> = sqlx::query_as("SELECT id, document FROM tenant")
+        .fetch_all(pool)
+        .await?;
     for (key, document) in rows {
         let tenant: Tenant = from_json("tenant", &key, &document)?;
         worlds.insert(tenant.id, TenantWorld::new(tenant));
     }
-    let rows: Vec<(String, String)> = sqlx::query_as("SELECT id, document FROM partner").fetch_all(pool).await?;
+    let rows: Vec<(String, String)> = sqlx::query_as("SELECT id, document FROM partner")
+        .fetch_all(pool)
+        .await?;
     let partners = rows
         .iter()
         .map(|(key, document)| from_json("partner", key, document))
         .collect::<Result<Vec<Partner>, _>>()?;
-    let rows: Vec<(String, String)> = sqlx::query_as("SELECT id, document FROM footprint").fetch_all(pool).await?;
+    let rows: Vec<(String, String)> = sqlx::query_as("SELECT id, document FROM footprint")
+        .fetch_all(pool)
+        .await?;
     for (key, document) in rows {
         let footprint: Footprint = from_json("footprint", &key, &document)?;
         let world = world_of(&mut worlds, footprint.tenant)?;
@@ -240,10 +258,7 @@ async fn load(pool: &SqlitePool) -> Result<Registry, RegistryError> {
     Ok(Registry::new(worlds.into_values().collect(), partners))
 }
 
-fn world_of(
-    worlds: &mut HashMap<TenantId, TenantWorld>,
-    tenant: TenantId,
-) -> Result<&mut TenantWorld, RegistryError> {
+fn world_of(worlds: &mut HashMap<TenantId, TenantWorld>, tenant: TenantId) -> Result<&mut TenantWorld, RegistryError> {
     worlds.get_mut(&tenant).ok_or(RegistryError::NoSuchTenant(tenant))
 }
 
@@ -253,13 +268,17 @@ async fn load_agreements(
     compiled: &mut Compiled,
 ) -> Result<(), RegistryError> {
     let rows: Vec<(String, String, String, String)> =
-        sqlx::query_as("SELECT provider, id, document, odrl FROM agreement").fetch_all(pool).await?;
+        sqlx::query_as("SELECT provider, id, document, odrl FROM agreement")
+            .fetch_all(pool)
+            .await?;
     for (provider, key, document, odrl) in rows {
         let provider: TenantId = id("agreement", &provider)?;
         let read: AgreementRow = from_json("agreement", &key, &document)?;
-        let terms = compiled
-            .terms(&odrl)
-            .map_err(|source| RegistryError::Terms { what: "agreement", id: key.clone(), source })?;
+        let terms = compiled.terms(&odrl).map_err(|source| RegistryError::Terms {
+            what: "agreement",
+            id: key.clone(),
+            source,
+        })?;
         let agreement = Agreement {
             id: id("agreement", &key)?,
             provider,
@@ -270,7 +289,9 @@ async fn load_agreements(
             odrl: odrl.into(),
             terms,
         };
-        world_of(worlds, provider)?.agreements.insert(agreement.id.clone(), Arc::new(agreement));
+        world_of(worlds, provider)?
+            .agreements
+            .insert(agreement.id.clone(), Arc::new(agreement));
     }
     Ok(())
 }
@@ -281,10 +302,16 @@ async fn load_offers(
     compiled: &mut Compiled,
 ) -> Result<(), RegistryError> {
     let rows: Vec<(String, String, String, String, String)> =
-        sqlx::query_as("SELECT provider, id, asset, access_odrl, usage_odrl FROM offer").fetch_all(pool).await?;
+        sqlx::query_as("SELECT provider, id, asset, access_odrl, usage_odrl FROM offer")
+            .fetch_all(pool)
+            .await?;
     for (provider, key, asset, access, usage) in rows {
         let provider: TenantId = id("offer", &provider)?;
-        let failed = |source| RegistryError::Terms { what: "offer", id: key.clone(), source };
+        let failed = |source| RegistryError::Terms {
+            what: "offer",
+            id: key.clone(),
+            source,
+        };
         let offer = Offer {
             id: id("offer", &key)?,
             provider,
@@ -294,7 +321,9 @@ async fn load_offers(
             access_odrl: access.into(),
             usage_odrl: usage.into(),
         };
-        world_of(worlds, provider)?.offers.insert(offer.id.clone(), Arc::new(offer));
+        world_of(worlds, provider)?
+            .offers
+            .insert(offer.id.clone(), Arc::new(offer));
     }
     Ok(())
 }
