@@ -1,0 +1,188 @@
+//! The keys that sign checkpoints: one per log, all derived from one secret.
+//!
+//! A key file per tenant would make opening a log wait for the disk and leave a hundred thousand files to guard. So the
+//! data directory holds one secret of 32 random bytes, `keys/ledger.seed`, readable by its owner only, and each log's
+//! Ed25519 seed is HKDF-SHA256 of it with the log's origin as info. Another origin gives other keys.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::path::Path;
+
+use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
+use zeroize::Zeroizing;
+
+use super::checkpoint::{NoteError, Signer};
+use super::error::LedgerError;
+use super::record::LogId;
+
+/// Separates these keys from any other use of the same secret.
+const SALT: &[u8] = b"tidegate ledger checkpoint key v1";
+
+/// Makes each log's signing key.
+#[derive(Clone)]
+pub struct LedgerKeys {
+    base: String,
+    secret: Prk,
+}
+
+impl LedgerKeys {
+    /// Reads `<dir>/keys/ledger.seed`, or makes it on first use. `base` is the first part of every log's origin, such as
+    /// `tidegate.example`; it must not change during the life of a ledger.
+    ///
+    /// # Errors
+    ///
+    /// A file that others may read, of another size, or that cannot be read or made; a base that cannot name a key.
+    pub fn open(dir: &Path, base: &str) -> Result<Self, LedgerError> {
+        let folder = dir.join("keys");
+        let path = folder.join("ledger.seed");
+        make_private_dir(&folder)?;
+        let seed = match File::open(&path) {
+            Ok(file) => read_seed(file, &path)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => create_seed(&folder, &path)?,
+            Err(error) => return Err(LedgerError::io("open", &path)(error)),
+        };
+        Ok(Self::from_seed(&seed, base)?)
+    }
+
+    /// Keys from a secret kept elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// [`NoteError::Name`] for a base that cannot begin a key's name.
+    pub fn from_seed(seed: &[u8; 32], base: &str) -> Result<Self, NoteError> {
+        let secret = Salt::new(HKDF_SHA256, SALT).extract(seed);
+        let base = base.to_owned();
+        let keys = Self { base, secret };
+        keys.signer(LogId::Platform)?;
+        Ok(keys)
+    }
+
+    /// The origin of a log's checkpoints, `<base>/ledger/<log>`.
+    pub fn origin(&self, log: LogId) -> String {
+        format!("{}/ledger/{log}", self.base)
+    }
+
+    /// The key of a log.
+    ///
+    /// # Errors
+    ///
+    /// [`NoteError::Signer`] where the cryptographic library fails.
+    pub fn signer(&self, log: LogId) -> Result<Signer, NoteError> {
+        let origin = self.origin(log);
+        let mut seed = Zeroizing::new([0; 32]);
+        self.secret
+            .expand(&[origin.as_bytes()], HKDF_SHA256)
+            .and_then(|key| key.fill(seed.as_mut_slice()))
+            .map_err(|_| NoteError::Signer)?;
+        Signer::from_seed(&origin, &seed)
+    }
+}
+
+impl fmt::Debug for LedgerKeys {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "LedgerKeys({})", self.base)
+    }
+}
+
+/// Makes a directory that its owner alone may enter; one that exists keeps its mode.
+pub(super) fn make_private_dir(path: &Path) -> Result<(), LedgerError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(LedgerError::io("create", path))
+}
+
+/// Options that create a file its owner alone may read.
+pub(super) fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+fn read_seed(mut file: File, path: &Path) -> Result<Zeroizing<[u8; 32]>, LedgerError> {
+    let refuse = |why: &str| LedgerError::Key {
+        path: path.to_owned(),
+        why: why.to_owned(),
+    };
+    #[cfg(unix)]
+    {
+        let mode = file.metadata().map_err(LedgerError::io("examine", path))?;
+        if std::os::unix::fs::PermissionsExt::mode(&mode.permissions()) & 0o077 != 0 {
+            return Err(refuse("others than its owner may use it; set its mode to 0600"));
+        }
+    }
+    let mut seed = Zeroizing::new([0; 32]);
+    let mut rest = Zeroizing::new([0; 1]);
+    let read = file.read_exact(seed.as_mut_slice());
+    read.map_err(|_| refuse("shorter than 32 bytes"))?;
+    match file.read(rest.as_mut_slice()) {
+        Ok(0) => Ok(seed),
+        _ => Err(refuse("longer than 32 bytes")),
+    }
+}
+
+/// Writes a new secret under another name first, so that a crash never leaves half a key.
+fn create_seed(folder: &Path, path: &Path) -> Result<Zeroizing<[u8; 32]>, LedgerError> {
+    let mut seed = Zeroizing::new([0; 32]);
+    aws_lc_rs::rand::fill(seed.as_mut_slice()).map_err(|_| LedgerError::Note(NoteError::Signer))?;
+    let fresh = folder.join("ledger.seed.new");
+    let write = || -> std::io::Result<()> {
+        let mut file = private_file().create(true).truncate(true).open(&fresh)?;
+        file.write_all(seed.as_slice())?;
+        file.sync_all()?;
+        fs::rename(&fresh, path)?;
+        File::open(folder)?.sync_all()
+    };
+    write().map_err(LedgerError::io("create", path))?;
+    Ok(seed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_keeps_its_keys_and_no_two_logs_share_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = LedgerKeys::open(dir.path(), "t.example").unwrap();
+        let again = LedgerKeys::open(dir.path(), "t.example").unwrap();
+        let key = |keys: &LedgerKeys, log: &str| keys.signer(log.parse().unwrap()).unwrap().verifier().to_string();
+        assert_eq!(key(&first, "platform"), key(&again, "platform"));
+        let other = LedgerKeys::open(dir.path(), "u.example").unwrap();
+        let tail = |key: String| key.rsplit('+').next().unwrap().to_owned();
+        let keys = [
+            key(&first, "platform"),
+            key(&first, "BPNL000000000DWF"),
+            key(&other, "platform"),
+        ]
+        .map(tail);
+        assert!(keys[0] != keys[1] && keys[0] != keys[2] && keys[1] != keys[2]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_secret_that_others_may_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        LedgerKeys::open(dir.path(), "t.example").unwrap();
+        let path = dir.path().join("keys/ledger.seed");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let error = LedgerKeys::open(dir.path(), "t.example").unwrap_err().to_string();
+        assert!(error.contains("0600"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_of_another_size_is_refused() {
+        for bytes in [0, 31, 33] {
+            let dir = tempfile::tempdir().unwrap();
+            LedgerKeys::open(dir.path(), "t.example").unwrap();
+            fs::write(dir.path().join("keys/ledger.seed"), vec![7; bytes]).unwrap();
+            assert!(LedgerKeys::open(dir.path(), "t.example").is_err(), "{bytes}");
+        }
+    }
+}

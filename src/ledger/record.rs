@@ -1,0 +1,324 @@
+//! One record of a log: what is hashed, chained and kept for the auditor.
+//!
+//! A record is an envelope (log, number, time, the hash of the record before) around one [`Event`]. Its bytes are canonical
+//! JSON (RFC 8785): the fields of every type here stand in alphabetical order, maps and sets are sorted and no number
+//! leaves the range of exact doubles, so that serialising a record once gives the bytes to hash and to store.
+//!
+//! Records hold identifiers, digests and the answer; never a token, a secret or a footprint's values. What a digest names
+//! is kept beside the logs, once per digest.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use aws_lc_rs::digest;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::decision::Decision;
+use crate::ids::{Digest, IdError, RecordId, RequestId, TenantId};
+
+/// The greatest size of a record in bytes: what one entry of a C2SP tile log may hold.
+pub const MAX_RECORD_BYTES: usize = 65_535;
+
+/// The greatest size of an event in bytes; the rest of [`MAX_RECORD_BYTES`] is the envelope's.
+pub const MAX_EVENT_BYTES: usize = MAX_RECORD_BYTES - 511;
+
+/// The version of the record format written here.
+pub const RECORD_VERSION: u8 = 1;
+
+/// Names one log: a tenant's, or the platform's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LogId {
+    /// What concerns no single tenant: bundle activations, starts, the opening of tenants' logs.
+    Platform,
+    /// The decisions about one tenant's credentials and footprints.
+    Tenant(TenantId),
+}
+
+impl LogId {
+    /// The log's name: the tenant's BPNL, or `platform`.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Platform => "platform",
+            Self::Tenant(tenant) => tenant.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for LogId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl FromStr for LogId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        if text == "platform" {
+            return Ok(Self::Platform);
+        }
+        text.parse().map(Self::Tenant)
+    }
+}
+
+impl Serialize for LogId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for LogId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// When a record was written: RFC 3339, UTC, always three digits of the second's fraction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RecordTime(Timestamp);
+
+impl RecordTime {
+    /// `at`, cut to whole milliseconds.
+    pub fn new(at: Timestamp) -> Self {
+        Self(Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(Timestamp::UNIX_EPOCH))
+    }
+
+    /// The instant.
+    pub fn timestamp(&self) -> Timestamp {
+        self.0
+    }
+
+    /// Milliseconds since 1970, as a UUID of version 7 carries them; an earlier time counts as 1970.
+    pub fn unix_millis(&self) -> u64 {
+        u64::try_from(self.0.as_millisecond()).unwrap_or(0)
+    }
+}
+
+impl fmt::Display for RecordTime {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:.3}", self.0)
+    }
+}
+
+impl Serialize for RecordTime {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RecordTime {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Timestamp::deserialize(deserializer).map(Self::new)
+    }
+}
+
+/// The request a decision answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Request {
+    /// The caller's id of the request, or the one made for it.
+    pub id: RequestId,
+    /// The W3C trace context's `traceparent`, where the caller sent one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+}
+
+/// What evaluated the question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Engine {
+    /// The version of Cedar.
+    pub cedar: String,
+    /// The version of Tidegate.
+    pub tidegate: String,
+}
+
+/// When the answer may leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Mode {
+    /// Only once its record is durable.
+    Strict,
+}
+
+/// A decision: the question by its digests, the policies by their bundle, and the answer in full.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Decided {
+    /// The Cedar action's entity id.
+    pub action: String,
+    /// The bundle that answered.
+    pub bundle: Digest,
+    /// The context of the question, with its time.
+    pub context: Digest,
+    /// Both layers' answers and what followed.
+    pub decision: Decision,
+    /// What evaluated the question.
+    pub engine: Engine,
+    /// The slice of entities the answer could depend on.
+    pub entities: Digest,
+    /// When the answer could leave.
+    pub mode: Mode,
+    /// The Cedar principal's entity id.
+    pub principal: String,
+    /// The whole question; it can be computed again from the other fields, so no body is kept for it.
+    pub question: Digest,
+    /// The request that asked.
+    pub request: Request,
+    /// The Cedar resource's entity id.
+    pub resource: String,
+    /// The tenant whose thing was asked for; absent for the platform's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantId>,
+    /// The terms of the agreements in the question.
+    pub terms: BTreeSet<Digest>,
+}
+
+/// A bundle took effect, or was refused and the one before it stayed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Activation {
+    /// The bundle that was offered.
+    pub bundle: Digest,
+    /// The bundle in force before, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Digest>,
+    /// Why the bundle was refused; absent where it took effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+/// A tenant's log was opened. Written to the platform's log by the ledger itself, in the transaction of the tenant's first
+/// record, so that a log erased whole is missed and its key cannot be swapped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Opened {
+    /// The log that was opened.
+    pub log: LogId,
+    /// The key that signs its checkpoints, as a C2SP signed-note verifier key.
+    pub verifier_key: String,
+}
+
+/// The service started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Start {
+    /// What will evaluate questions.
+    pub engine: Engine,
+}
+
+/// What a record tells, as `{"kind": …, "what": {…}}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "what", rename_all = "camelCase", deny_unknown_fields)]
+pub enum Event {
+    /// A bundle took effect or was refused.
+    Activation(Activation),
+    /// A question was answered.
+    Decision(Box<Decided>),
+    /// A tenant's log was opened.
+    Opened(Opened),
+    /// The service started.
+    Start(Start),
+}
+
+impl Event {
+    /// The digests whose bodies must be kept beside the log: whoever replays the record needs them.
+    pub fn bodies(&self) -> Vec<Digest> {
+        match self {
+            Self::Decision(decided) => {
+                let mut digests = vec![decided.context, decided.entities, decided.bundle];
+                digests.extend(&decided.terms);
+                digests
+            }
+            Self::Activation(activation) if activation.refused.is_none() => vec![activation.bundle],
+            Self::Activation(_) | Self::Opened(_) | Self::Start(_) => Vec::new(),
+        }
+    }
+
+    /// The event as canonical JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::TooLarge`] beyond [`MAX_EVENT_BYTES`].
+    pub fn to_canonical(&self) -> Result<Box<RawValue>, RecordError> {
+        let raw = serde_json::value::to_raw_value(self)?;
+        match raw.get().len() {
+            bytes if bytes > MAX_EVENT_BYTES => Err(RecordError::TooLarge { bytes }),
+            _ => Ok(raw),
+        }
+    }
+}
+
+/// One record of a log. The writer makes them around an event that is canonical JSON already (`E` is then a
+/// [`RawValue`]); readers get the parsed [`Event`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Record<E = Event> {
+    /// What the record tells.
+    pub event: E,
+    /// The record's id; the time within it is the record's.
+    pub id: RecordId,
+    /// The log it belongs to.
+    pub log: LogId,
+    /// The [`leaf_hash`] of the record before; [`Digest::ZERO`] in the first.
+    pub previous: Digest,
+    /// The record's number in its log, from 0.
+    pub seq: u64,
+    /// When it was written.
+    pub time: RecordTime,
+    /// The version of this format.
+    pub v: u8,
+}
+
+/// Why bytes are not a record, or a record cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// Not the JSON of a record.
+    #[error("not a record: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Written by another version of the format.
+    #[error("version `{0}` of the record format is not known here; expected `1`")]
+    Version(u8),
+    /// The JSON of a record, but not its canonical bytes.
+    #[error("not in canonical form (RFC 8785)")]
+    NotCanonical,
+    /// The event would make a record beyond [`MAX_RECORD_BYTES`].
+    #[error("an event of {bytes} bytes is too large to record; at most {MAX_EVENT_BYTES}")]
+    TooLarge {
+        /// The event's size.
+        bytes: usize,
+    },
+}
+
+impl Record {
+    /// Parses a record and holds it to its canonical form: no other spelling of the same content is accepted.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is not exactly one record of this version.
+    pub fn parse(bytes: &[u8]) -> Result<Self, RecordError> {
+        let record: Self = serde_json::from_slice(bytes)?;
+        if record.v != RECORD_VERSION {
+            return Err(RecordError::Version(record.v));
+        }
+        if serde_json::to_vec(&record)? != bytes {
+            return Err(RecordError::NotCanonical);
+        }
+        Ok(record)
+    }
+}
+
+/// The RFC 6962 hash of a log entry, `SHA-256(0x00 || bytes)`: what the next record and the checkpoint name, and what a
+/// tile log over the same records would have as its leaves.
+pub fn leaf_hash(bytes: &[u8]) -> Digest {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(&[0]);
+    context.update(bytes);
+    let mut out = [0; 32];
+    out.copy_from_slice(context.finish().as_ref());
+    Digest::from_bytes(out)
+}

@@ -1,0 +1,90 @@
+//! Tests of the ledger as a whole, and what they share.
+
+mod appending;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::record::{Decided, Engine, Mode, Request};
+use super::{Entry, Event, Ledger, LedgerKeys, LogId, Options};
+use crate::clock::Clock;
+use crate::decision::{CedarAnswer, Decision, Effect, IamAnswer, IamDecision};
+use crate::ids::Digest;
+
+pub(super) const SEED: [u8; 32] = [7; 32];
+
+/// Two tenants.
+pub(super) const TENANTS: [&str; 2] = ["BPNL00000000000A", "BPNL00000000000B"];
+
+pub(super) fn keys() -> LedgerKeys {
+    LedgerKeys::from_seed(&SEED, "tidegate.test").unwrap()
+}
+
+pub(super) fn clock() -> Clock {
+    Clock::fixed("2026-03-01T12:00:00Z".parse::<Timestamp>().unwrap())
+}
+
+pub(super) async fn open(dir: &Path) -> Ledger {
+    Ledger::open(dir, keys(), clock(), Options::default()).await.unwrap()
+}
+
+pub(super) fn log(name: &str) -> LogId {
+    name.parse().unwrap()
+}
+
+/// A body of some content and its digest.
+pub(super) fn body(content: String) -> (Digest, Arc<[u8]>) {
+    (Digest::of(content.as_bytes()), content.into_bytes().into())
+}
+
+/// A decision of ordinary size: the context its own, entities, terms and bundle shared.
+pub(super) fn decision(name: &str, number: usize) -> Entry {
+    let log = log(name);
+    let context = body(format!(
+        "{{\"number\":{number},\"of\":\"{name}\",\"pad\":\"{:300}\"}}",
+        ""
+    ));
+    let shared = ["entities", "terms", "bundle"].map(|what| body(what.repeat(200)));
+    let decided = Decided {
+        action: "Tidegate::Action::\"readFootprint\"".into(),
+        bundle: shared[2].0,
+        context: context.0,
+        decision: Decision::join(
+            CedarAnswer {
+                decision: Effect::Allow,
+                errors: vec![],
+                policies: vec!["tenant-reads-own-footprints".into()],
+            },
+            IamAnswer::Evaluated {
+                decision: IamDecision::Allowed,
+                statements: vec!["tenant-role#ReadOwnFootprints".into()],
+            },
+        ),
+        engine: Engine {
+            cedar: "4.14.1".into(),
+            tidegate: "0.1.0".into(),
+        },
+        entities: shared[0].0,
+        mode: Mode::Strict,
+        principal: format!("Tidegate::User::\"{name}/anna\""),
+        question: Digest::of(format!("{name} {number}").as_bytes()),
+        request: Request {
+            id: format!("request-{number}").parse().unwrap(),
+            traceparent: None,
+        },
+        resource: format!("Tidegate::Footprint::\"{name}/urn:gtin:4712345060507/{number}\""),
+        tenant: match log {
+            LogId::Tenant(tenant) => Some(tenant),
+            LogId::Platform => None,
+        },
+        terms: [shared[1].0].into(),
+    };
+    let bodies = shared.into_iter().chain([context]).collect();
+    Entry {
+        log,
+        event: Event::Decision(Box::new(decided)),
+        bodies,
+    }
+}

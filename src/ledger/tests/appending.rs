@@ -1,0 +1,87 @@
+//! What an append promises.
+
+use std::time::Instant;
+
+use super::super::LedgerError;
+use super::*;
+
+#[tokio::test]
+async fn records_of_each_log_are_numbered_from_zero_and_chained() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path()).await;
+    let first = ledger.append(decision(TENANTS[0], 0)).await.unwrap();
+    let other = ledger.append(decision(TENANTS[1], 0)).await.unwrap();
+    let second = ledger.append(decision(TENANTS[0], 1)).await.unwrap();
+    assert_eq!((first.seq, other.seq, second.seq), (0, 0, 1));
+    ledger.close().await;
+    assert!(matches!(
+        ledger.append(decision(TENANTS[0], 2)).await,
+        Err(LedgerError::Closed)
+    ));
+    let again = open(dir.path()).await;
+    assert_eq!(again.append(decision(TENANTS[0], 2)).await.unwrap().seq, 2);
+}
+
+#[tokio::test]
+async fn a_ledger_has_one_writer() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path()).await;
+    let second = Ledger::open(dir.path(), keys(), clock(), Options::default()).await;
+    assert!(matches!(second, Err(LedgerError::Locked { .. })));
+    ledger.close().await;
+    open(dir.path()).await;
+}
+
+/// Not a test but a measurement: `cargo test --lib -- --ignored --nocapture cost_of_an_append`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "prints what an append costs"]
+async fn cost_of_an_append() {
+    for (tasks, logs) in [(1, 1), (16, 1), (64, 1), (64, 64), (256, 16)] {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = open(dir.path()).await;
+        let each = 8000 / tasks;
+        let names: Vec<String> = (0..logs).map(|number| format!("BPNL{number:012}")).collect();
+        let entries: Vec<Vec<Entry>> = (0..tasks)
+            .map(|task| {
+                (0..each)
+                    .map(|n| decision(&names[task % logs], task * each + n))
+                    .collect()
+            })
+            .collect();
+        let (cpu, wall) = (cpu_micros(), Instant::now());
+        let mut running = tokio::task::JoinSet::new();
+        for entries in entries {
+            let ledger = ledger.clone();
+            running.spawn(async move {
+                for entry in entries {
+                    ledger.append(entry).await.unwrap();
+                }
+            });
+        }
+        running.join_all().await;
+        let (cpu, wall) = (cpu_micros() - cpu, wall.elapsed().as_micros());
+        let stats = ledger.stats();
+        let count = u128::from(stats.durable);
+        println!(
+            "{tasks} tasks, {logs} logs: {} µs CPU, {} µs wall a record; {:.1} a batch {:?}",
+            cpu / count,
+            wall / count,
+            stats.durable as f64 / stats.batches as f64,
+            stats.batch_sizes,
+        );
+        ledger.close().await;
+    }
+}
+
+/// The CPU time of this process, all threads, in microseconds (Linux: clock ticks of a hundredth of a second).
+fn cpu_micros() -> u128 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let ticks = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .skip(11)
+        .take(2);
+    ticks.filter_map(|ticks| ticks.parse::<u128>().ok()).sum::<u128>() * 10_000
+}
