@@ -1,0 +1,5 @@
+//! Dev mode: what `tidegate serve --dev` puts in the place of the cloud.
+//!
+//! Nothing here is used, or can be reached, by a service that is not in dev mode.
+
+pub mod issuer;
