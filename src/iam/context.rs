@@ -1,0 +1,134 @@
+//! Condition keys of a request and the values they have there.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+
+use super::request::Request;
+use super::template::Params;
+
+/// Condition keys and their values, one or many. Names are compared without regard to ASCII case, tag keys included
+/// (IAM User Guide, "Condition": key names are not case-sensitive); values are kept as they are.
+#[derive(Clone, Debug, Default)]
+pub struct Context<'c>(Vec<(Cow<'c, str>, Entry<'c>)>);
+
+#[derive(Clone, Debug)]
+enum Entry<'c> {
+    One(Cow<'c, str>),
+    Many(Vec<Cow<'c, str>>),
+}
+
+impl<'c> Context<'c> {
+    /// No keys.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets a key to one value, replacing what it had.
+    #[must_use]
+    pub fn with(self, key: impl Into<Cow<'c, str>>, value: impl Into<Cow<'c, str>>) -> Self {
+        self.put(key.into(), Entry::One(value.into()))
+    }
+
+    /// Sets a multivalued key, replacing what it had. A key with no values counts as absent, as in AWS.
+    #[must_use]
+    pub fn with_many<V: Into<Cow<'c, str>>>(
+        self,
+        key: impl Into<Cow<'c, str>>,
+        values: impl IntoIterator<Item = V>,
+    ) -> Self {
+        self.put(key.into(), Entry::Many(values.into_iter().map(Into::into).collect()))
+    }
+
+    fn put(mut self, key: Cow<'c, str>, entry: Entry<'c>) -> Self {
+        self.0.retain(|(known, _)| !known.eq_ignore_ascii_case(&key));
+        self.0.push((key, entry));
+        self
+    }
+
+    fn get(&self, key: &str) -> Option<Found<'_>> {
+        let (_, entry) = self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(key))?;
+        match entry {
+            Entry::One(value) => Some(Found::One(value)),
+            Entry::Many(values) => Some(Found::Many(values)),
+        }
+    }
+}
+
+/// The values of a key that is present. A set may be empty.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Found<'e> {
+    One(&'e str),
+    Many(&'e [Cow<'e, str>]),
+}
+
+impl Found<'_> {
+    pub(super) fn is_empty(self) -> bool {
+        matches!(self, Self::Many([]))
+    }
+
+    pub(super) fn any(self, test: impl Fn(&str) -> bool) -> bool {
+        match self {
+            Self::One(value) => test(value),
+            Self::Many(values) => values.iter().any(|value| test(value)),
+        }
+    }
+
+    pub(super) fn all(self, test: impl Fn(&str) -> bool) -> bool {
+        !self.any(|value| !test(value))
+    }
+}
+
+/// All that a statement may look at: the request, the template's values, and a note of the keys it looked for in vain.
+pub(super) struct Scope<'e, 'd> {
+    pub(super) request: &'e Request<'e>,
+    params: &'e Params<'e>,
+    missing: RefCell<Vec<&'d str>>,
+}
+
+impl<'e, 'd> Scope<'e, 'd> {
+    pub(super) fn new(request: &'e Request<'e>, params: &'e Params<'e>) -> Self {
+        let missing = RefCell::default();
+        Self {
+            request,
+            params,
+            missing,
+        }
+    }
+
+    /// The values of a condition key; an absent or empty one is noted as missing.
+    pub(super) fn key(&self, key: &'d str) -> Option<Found<'e>> {
+        let request = self.request;
+        let found = request
+            .context
+            .get(key)
+            .or_else(|| request.derived(key).map(Found::One));
+        let found = found.filter(|found| !found.is_empty());
+        if found.is_none() {
+            let mut missing = self.missing.borrow_mut();
+            if !missing.iter().any(|known| known.eq_ignore_ascii_case(key)) {
+                missing.push(key);
+            }
+        }
+        found
+    }
+
+    /// The value of a policy variable: only a key with one value has one (IAM User Guide, "Policy variables").
+    pub(super) fn variable(&self, key: &'d str) -> Option<&'e str> {
+        match self.key(key)? {
+            Found::One(value) => Some(value),
+            Found::Many([value]) => Some(value),
+            Found::Many(_) => None,
+        }
+    }
+
+    pub(super) fn parameter(&self, name: &str) -> Option<&'e str> {
+        self.params.get(name)
+    }
+
+    /// The keys looked for in vain, sorted.
+    pub(super) fn into_missing(self) -> Vec<&'d str> {
+        let mut missing = self.missing.into_inner();
+        missing.sort_unstable();
+        missing
+    }
+}

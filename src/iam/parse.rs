@@ -1,0 +1,428 @@
+//! From JSON to statements. Every element, operator and value that is not known exactly is refused here.
+
+use super::condition::{Condition, Operator};
+use super::document::{DocumentKind, Matcher, Statement};
+use super::error::{Fault, Problem};
+use super::json::{Member, Node, Value};
+use super::pattern::{Pattern, is_condition_key};
+use super::principal::{PrincipalPattern, Principals};
+use super::template::{Dialect, Token, lex};
+use crate::decision::Effect;
+
+/// Whether `${…}` is a variable: only with `Version` 2012-10-17 (IAM User Guide, "Version").
+pub(super) fn has_variables(root: &Node) -> Result<bool, Fault> {
+    let Some(version) = find(members(root, "a policy document as an object")?, "Version") else {
+        return Ok(false);
+    };
+    match text(&version.node)? {
+        "2012-10-17" => Ok(true),
+        "2008-10-17" => Ok(false),
+        other => Err(invalid(
+            &version.node,
+            other,
+            "a version of the policy language",
+            "write `2012-10-17`",
+        )),
+    }
+}
+
+/// Compiles a document's statements.
+pub(super) fn statements(root: &Node, kind: DocumentKind, dialect: Dialect) -> Result<Vec<Statement>, Fault> {
+    let elements = members(root, "a policy document as an object")?;
+    known(elements, &["Version", "Id", "Statement"])?;
+    if let Some(id) = find(elements, "Id") {
+        plain(&id.node, "an Id")?;
+    }
+    let statement =
+        find(elements, "Statement").ok_or_else(|| Fault::new(Problem::Missing("`Statement`"), root.span.clone()))?;
+    let nodes = match &statement.node.value {
+        Value::Object(_) => std::slice::from_ref(&statement.node),
+        Value::Array(nodes) if !nodes.is_empty() => nodes,
+        _ => {
+            return Err(expected(
+                &statement.node,
+                "a statement or a list of statements, not empty",
+            ));
+        }
+    };
+    let mut compiled: Vec<Statement> = Vec::with_capacity(nodes.len());
+    for (index, node) in nodes.iter().enumerate() {
+        let statement = compile(node, index, kind, dialect)?;
+        if compiled.iter().any(|earlier| earlier.label == statement.label) {
+            return Err(Fault::new(
+                Problem::DuplicateSid(statement.label.into()),
+                node.span.clone(),
+            ));
+        }
+        compiled.push(statement);
+    }
+    Ok(compiled)
+}
+
+fn compile(node: &Node, index: usize, kind: DocumentKind, dialect: Dialect) -> Result<Statement, Fault> {
+    let elements = members(node, "a statement as an object")?;
+    known(
+        elements,
+        &[
+            "Sid",
+            "Effect",
+            "Principal",
+            "NotPrincipal",
+            "Action",
+            "NotAction",
+            "Resource",
+            "NotResource",
+            "Condition",
+        ],
+    )?;
+    let effect = effect(node, elements)?;
+    let statement = Statement {
+        label: label(elements, index, kind)?,
+        effect,
+        span: node.span.clone(),
+        actions: actions(node, elements, kind)?,
+        resources: resources(node, elements, kind, dialect)?,
+        principals: principals(node, elements, kind, dialect)?,
+        conditions: conditions(elements, dialect)?,
+    };
+    if kind == DocumentKind::Rcp {
+        return resource_control(node, statement);
+    }
+    Ok(statement)
+}
+
+/// A resource control policy only denies, and is about everyone (Organizations User Guide, "RCP syntax").
+fn resource_control(node: &Node, statement: Statement) -> Result<Statement, Fault> {
+    let everyone = |principals: &Principals| {
+        !principals.negated && matches!(principals.patterns.as_slice(), [PrincipalPattern::Anyone])
+    };
+    let problem = if statement.effect == Effect::Allow {
+        Problem::Forbidden("a resource control policy may only deny")
+    } else if !statement.principals.as_ref().is_some_and(everyone) {
+        Problem::Forbidden("a resource control policy names `*` as its principal")
+    } else {
+        return Ok(statement);
+    };
+    Err(Fault::new(problem, node.span.clone()))
+}
+
+fn label(elements: &[Member], index: usize, kind: DocumentKind) -> Result<Box<str>, Fault> {
+    let Some(sid) = find(elements, "Sid") else {
+        return Ok(index.to_string().into());
+    };
+    let text = plain(&sid.node, "a Sid")?;
+    let sound = |c: char| c.is_ascii_alphanumeric() || (kind.names_principals() && " _-".contains(c));
+    if !text.chars().all(sound) || text.len() > 128 {
+        return Err(invalid(&sid.node, text, "a Sid", "write letters and digits only"));
+    }
+    // The console writes an empty Sid for none; one of digits only would look like the number of a statement without.
+    if text.is_empty() {
+        return Ok(index.to_string().into());
+    }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(invalid(
+            &sid.node,
+            text,
+            "a Sid that can be told from a statement's number",
+            "add a letter",
+        ));
+    }
+    Ok(text.into())
+}
+
+fn effect(node: &Node, elements: &[Member]) -> Result<Effect, Fault> {
+    let effect = find(elements, "Effect").ok_or_else(|| Fault::new(Problem::Missing("`Effect`"), node.span.clone()))?;
+    match text(&effect.node)? {
+        "Allow" => Ok(Effect::Allow),
+        "Deny" => Ok(Effect::Deny),
+        other => Err(invalid(&effect.node, other, "an effect", "write `Allow` or `Deny`")),
+    }
+}
+
+fn actions(node: &Node, elements: &[Member], kind: DocumentKind) -> Result<Matcher, Fault> {
+    let (negated, element) = either(node, elements, ("Action", "NotAction"), "`Action` and `NotAction`")?
+        .ok_or_else(|| Fault::new(Problem::Missing("`Action` or `NotAction`"), node.span.clone()))?;
+    let plain_text = Dialect {
+        variables: false,
+        parameters: false,
+    };
+    let mut patterns = Vec::new();
+    for value in list(&element.node)? {
+        let action = text(value)?;
+        if !is_action_pattern(action) {
+            let help = "write `service:Name`; `*` and `?` may stand in the name only, or `*` alone";
+            return Err(invalid(value, action, "an action", help));
+        }
+        if kind == DocumentKind::Trust && !action.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("sts:")) {
+            return Err(invalid(
+                value,
+                action,
+                "an action a trust policy can allow",
+                "write an `sts:` action",
+            ));
+        }
+        patterns.push(Pattern::compile(action, plain_text, true).map_err(|problem| at(value, problem))?);
+    }
+    Ok(Matcher { negated, patterns })
+}
+
+fn is_action_pattern(text: &str) -> bool {
+    let service =
+        |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let name = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"*?".contains(&byte))
+    };
+    text == "*"
+        || text
+            .split_once(':')
+            .is_some_and(|(before, after)| service(before) && name(after))
+}
+
+fn resources(node: &Node, elements: &[Member], kind: DocumentKind, dialect: Dialect) -> Result<Option<Matcher>, Fault> {
+    let found = either(
+        node,
+        elements,
+        ("Resource", "NotResource"),
+        "`Resource` and `NotResource`",
+    )?;
+    let Some((negated, element)) = found else {
+        if kind == DocumentKind::Trust {
+            return Ok(None);
+        }
+        return Err(Fault::new(
+            Problem::Missing("`Resource` or `NotResource`"),
+            node.span.clone(),
+        ));
+    };
+    if kind == DocumentKind::Trust {
+        let problem = Problem::Forbidden("a trust policy names no resource: it is about the role it is attached to");
+        return Err(Fault::new(problem, element.key_span.clone()));
+    }
+    let mut patterns = Vec::new();
+    for value in list(&element.node)? {
+        let pattern = text(value)?;
+        let compile = || {
+            check_resource(pattern, dialect)?;
+            Pattern::compile(pattern, dialect, true)
+        };
+        patterns.push(compile().map_err(|problem| at(value, problem))?);
+    }
+    Ok(Some(Matcher { negated, patterns }))
+}
+
+/// `*`, or an ARN of six parts with variables in the last one only (IAM User Guide, "Policy variables", where to use).
+fn check_resource(text: &str, dialect: Dialect) -> Result<(), Problem> {
+    const HELP: &str = "write `*` or `arn:partition:service:region:account:resource`; variables in the resource only";
+    if text == "*" {
+        return Ok(());
+    }
+    let mut colons = 0;
+    for token in lex(text, dialect)? {
+        match token {
+            Token::Text(text) => colons += text.matches(':').count(),
+            Token::Variable(_) if colons < 5 => return Err(Problem::invalid(text, "a resource", HELP)),
+            Token::Variable(_) | Token::Parameter(_) => {}
+        }
+    }
+    let mut segments = text.splitn(6, ':');
+    let arn = segments.next() == Some("arn");
+    let named = segments.by_ref().take(2).all(|segment| !segment.is_empty());
+    let rest = segments.nth(2).is_some_and(|rest| !rest.is_empty());
+    if arn && named && rest && colons >= 5 {
+        return Ok(());
+    }
+    Err(Problem::invalid(text, "a resource", HELP))
+}
+
+fn principals(
+    node: &Node,
+    elements: &[Member],
+    kind: DocumentKind,
+    dialect: Dialect,
+) -> Result<Option<Principals>, Fault> {
+    let found = either(
+        node,
+        elements,
+        ("Principal", "NotPrincipal"),
+        "`Principal` and `NotPrincipal`",
+    )?;
+    let (negated, element) = match (found, kind.names_principals()) {
+        (Some(found), true) => found,
+        (None, false) => return Ok(None),
+        (None, true) => return Err(Fault::new(Problem::Missing("`Principal`"), node.span.clone())),
+        (Some((_, element)), false) => {
+            let problem = Problem::Forbidden("this kind of policy names no principal: it is attached to one");
+            return Err(Fault::new(problem, element.key_span.clone()));
+        }
+    };
+    if negated && effect(node, elements)? == Effect::Allow {
+        let problem = Problem::Forbidden("`NotPrincipal` with `Allow` grants to everyone else, the anonymous too");
+        return Err(Fault::new(problem, element.key_span.clone()));
+    }
+    if let Value::String(text) = &element.node.value {
+        if text == "*" {
+            let patterns = vec![PrincipalPattern::Anyone];
+            return Ok(Some(Principals { negated, patterns }));
+        }
+        return Err(invalid(
+            &element.node,
+            text,
+            "a principal",
+            "write `*`, or an object such as `{\"AWS\": …}`",
+        ));
+    }
+    let kinds = members(&element.node, "`*` or an object such as `{\"AWS\": …}`")?;
+    known(kinds, &["AWS", "Federated", "Service"])?;
+    let mut patterns = Vec::new();
+    for member in kinds {
+        for value in list(&member.node)? {
+            let pattern = PrincipalPattern::compile(&member.key, text(value)?, dialect);
+            patterns.push(pattern.map_err(|problem| at(value, problem))?);
+        }
+    }
+    if patterns.is_empty() {
+        return Err(expected(&element.node, "at least one principal"));
+    }
+    Ok(Some(Principals { negated, patterns }))
+}
+
+fn conditions(elements: &[Member], dialect: Dialect) -> Result<Vec<Condition>, Fault> {
+    let Some(element) = find(elements, "Condition") else {
+        return Ok(Vec::new());
+    };
+    let mut conditions = Vec::new();
+    for block in members(&element.node, "an object from operators to keys")? {
+        let operator = Operator::parse(&block.key).ok_or_else(|| {
+            let help = "see the IAM User Guide, \"Condition operators\"; spelling and case are exact";
+            Fault::new(
+                Problem::invalid(&block.key, "a condition operator", help),
+                block.key_span.clone(),
+            )
+        })?;
+        let keys = members(&block.node, "an object from condition keys to values")?;
+        if keys.is_empty() {
+            return Err(expected(&block.node, "at least one condition key"));
+        }
+        for key in keys {
+            conditions.push(condition(operator, key, dialect)?);
+        }
+    }
+    if conditions.is_empty() {
+        return Err(expected(
+            &element.node,
+            "at least one operator; leave `Condition` out where there is none",
+        ));
+    }
+    Ok(conditions)
+}
+
+fn condition(operator: Operator, member: &Member, dialect: Dialect) -> Result<Condition, Fault> {
+    if !is_condition_key(&member.key) {
+        let problem = Problem::invalid(
+            &member.key,
+            "a condition key",
+            "write `prefix:name`, such as `s3:prefix`",
+        );
+        return Err(Fault::new(problem, member.key_span.clone()));
+    }
+    let nodes = list(&member.node)?;
+    let texts: Vec<&str> = nodes.iter().map(scalar).collect::<Result<_, _>>()?;
+    Condition::compile(operator, &member.key, &texts, dialect)
+        .map_err(|(index, problem)| at(nodes.get(index).unwrap_or(&member.node), problem))
+}
+
+// --- reading nodes ---
+
+fn members<'n>(node: &'n Node, what: &'static str) -> Result<&'n [Member], Fault> {
+    match &node.value {
+        Value::Object(members) => Ok(members),
+        _ => Err(expected(node, what)),
+    }
+}
+
+/// A value, or a list of values that is not empty.
+fn list(node: &Node) -> Result<&[Node], Fault> {
+    match &node.value {
+        Value::Array(nodes) if nodes.is_empty() => Err(expected(node, "at least one value")),
+        Value::Array(nodes) => Ok(nodes),
+        _ => Ok(std::slice::from_ref(node)),
+    }
+}
+
+fn text(node: &Node) -> Result<&str, Fault> {
+    match &node.value {
+        Value::String(text) => Ok(text),
+        _ => Err(expected(node, "a string")),
+    }
+}
+
+/// A text in which braces would be mistaken for parameters.
+fn plain<'n>(node: &'n Node, what: &'static str) -> Result<&'n str, Fault> {
+    let text = text(node)?;
+    if text.contains(['{', '}', '$']) {
+        return Err(invalid(
+            node,
+            text,
+            what,
+            "parameters and variables have no meaning here; remove the brace",
+        ));
+    }
+    Ok(text)
+}
+
+/// A condition value: AWS takes `true` and `5` for `"true"` and `"5"`.
+fn scalar(node: &Node) -> Result<&str, Fault> {
+    match &node.value {
+        Value::String(text) | Value::Number(text) => Ok(text),
+        Value::Bool(true) => Ok("true"),
+        Value::Bool(false) => Ok("false"),
+        _ => Err(expected(node, "a string, number or boolean")),
+    }
+}
+
+fn find<'n>(members: &'n [Member], key: &str) -> Option<&'n Member> {
+    members.iter().find(|member| member.key == key)
+}
+
+/// The element or its `Not…` form, with whether it is the latter.
+fn either<'n>(
+    node: &Node,
+    elements: &'n [Member],
+    (name, negated): (&str, &str),
+    both: &'static str,
+) -> Result<Option<(bool, &'n Member)>, Fault> {
+    match (find(elements, name), find(elements, negated)) {
+        (Some(_), Some(_)) => Err(Fault::new(Problem::Both(both), node.span.clone())),
+        (Some(element), None) => Ok(Some((false, element))),
+        (None, Some(element)) => Ok(Some((true, element))),
+        (None, None) => Ok(None),
+    }
+}
+
+fn known(members: &[Member], names: &[&str]) -> Result<(), Fault> {
+    match members.iter().find(|member| !names.contains(&member.key.as_str())) {
+        None => Ok(()),
+        Some(member) => {
+            let problem = Problem::UnknownElement {
+                element: member.key.clone(),
+                known: names.join(", "),
+            };
+            Err(Fault::new(problem, member.key_span.clone()))
+        }
+    }
+}
+
+fn at(node: &Node, problem: Problem) -> Fault {
+    Fault::new(problem, node.span.clone())
+}
+
+fn expected(node: &Node, what: &'static str) -> Fault {
+    at(node, Problem::Expected(what))
+}
+
+fn invalid(node: &Node, text: &str, what: &'static str, help: &'static str) -> Fault {
+    at(node, Problem::invalid(text, what, help))
+}
