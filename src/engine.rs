@@ -40,11 +40,17 @@ pub fn ask_iam(bundle: &Bundle, question: &Question) -> IamAnswer {
     }
     granted.sort_unstable();
     granted.dedup();
-    IamAnswer::Evaluated { decision: IamDecision::Allowed, statements: granted }
+    IamAnswer::Evaluated {
+        decision: IamDecision::Allowed,
+        statements: granted,
+    }
 }
 
 fn denied(statements: Vec<String>) -> IamAnswer {
-    IamAnswer::Evaluated { decision: IamDecision::ImplicitDeny, statements }
+    IamAnswer::Evaluated {
+        decision: IamDecision::ImplicitDeny,
+        statements,
+    }
 }
 
 fn document<'b>(bundle: &'b Bundle, name: &str) -> Option<&'b Document> {
@@ -58,7 +64,10 @@ fn act(bundle: &Bundle, ask: &IamAsk<'_>, action: &str) -> (IamDecision, Vec<Str
     let (Some(role), true) = (document(bundle, "tenant-role"), !matches!(session, Some(None))) else {
         return (IamDecision::ImplicitDeny, Vec::new());
     };
-    let role_arn = format!("arn:{}:iam::{}:role/tidegate-tenant-{}", aws.partition, aws.account, ask.acting);
+    let role_arn = format!(
+        "arn:{}:iam::{}:role/tidegate-tenant-{}",
+        aws.partition, aws.account, ask.acting
+    );
     let Ok(principal) = Principal::session(&role_arn, SESSION_NAME) else {
         return (IamDecision::ImplicitDeny, Vec::new());
     };
@@ -70,9 +79,18 @@ fn act(bundle: &Bundle, ask: &IamAsk<'_>, action: &str) -> (IamDecision, Vec<Str
     // The role and the session policy are those of the tenant that acts, whoever owns the resource.
     params = params.with("bpnl", ask.acting.as_str());
     let session: Vec<&Document> = session.flatten().into_iter().collect();
-    let layers = Layers { identity: &[role], session: &session, ..Layers::default() };
-    let request =
-        Request { principal, action, resource: &ask.resource, resource_account: &aws.account, context };
+    let layers = Layers {
+        identity: &[role],
+        session: &session,
+        ..Layers::default()
+    };
+    let request = Request {
+        principal,
+        action,
+        resource: &ask.resource,
+        resource_account: &aws.account,
+        context,
+    };
     let evaluation = iam::evaluate(&request, &layers, &params);
     (evaluation.decision, evaluation.statements())
 }
@@ -81,15 +99,27 @@ fn act(bundle: &Bundle, ask: &IamAsk<'_>, action: &str) -> (IamDecision, Vec<Str
 /// tenant they act for.
 fn assume(bundle: &Bundle, ask: &IamAsk<'_>, action: &str, trust: &str) -> (IamDecision, Vec<String>) {
     let aws = &bundle.correspondence.aws;
-    let Some(trust) = document(bundle, trust) else { return (IamDecision::ImplicitDeny, Vec::new()) };
+    let Some(trust) = document(bundle, trust) else {
+        return (IamDecision::ImplicitDeny, Vec::new());
+    };
     let context = Context::new()
         .with("cognito-identity.amazonaws.com:aud", aws.identity_pool.as_str())
         .with_many("cognito-identity.amazonaws.com:amr", ["authenticated"])
         .with("aws:RequestTag/tenant", ask.acting.as_str());
-    let principal = Principal::Federated { provider: "cognito-identity.amazonaws.com".into() };
-    let layers = Layers { resource: Some(trust), ..Layers::default() };
-    let request =
-        Request { principal, action, resource: &ask.resource, resource_account: &aws.account, context };
+    let principal = Principal::Federated {
+        provider: "cognito-identity.amazonaws.com".into(),
+    };
+    let layers = Layers {
+        resource: Some(trust),
+        ..Layers::default()
+    };
+    let request = Request {
+        principal,
+        action,
+        resource: &ask.resource,
+        resource_account: &aws.account,
+        context,
+    };
     let evaluation = iam::evaluate(&request, &layers, &parameters(bundle, ask));
     (evaluation.decision, evaluation.statements())
 }

@@ -103,7 +103,10 @@ impl Correspondence {
         let table: Table = toml::from_str(text).map_err(|error| error.to_string())?;
         let mut rows = BTreeMap::new();
         let iam = table.iam.into_iter().map(|row| (row.cedar.clone(), Row::Iam(row)));
-        let cedar_only = table.cedar_only.into_iter().map(|row| (row.cedar, Row::CedarOnly(row.reason)));
+        let cedar_only = table
+            .cedar_only
+            .into_iter()
+            .map(|row| (row.cedar, Row::CedarOnly(row.reason)));
         for (names, row) in iam.chain(cedar_only) {
             for name in names {
                 let action: Action = name.parse().map_err(|error| format!("{error}"))?;
@@ -126,13 +129,23 @@ impl Correspondence {
                 continue;
             };
             let Row::Iam(row) = row else { continue };
-            for name in row.session.iter().chain(&row.trust).map(String::as_str).chain(["tenant-role"]) {
+            for name in row
+                .session
+                .iter()
+                .chain(&row.trust)
+                .map(String::as_str)
+                .chain(["tenant-role"])
+            {
                 if !documents.contains_key(name) {
-                    problems.push(format!("the action `{action}` needs the document `policies/iam/{name}.json`"));
+                    problems.push(format!(
+                        "the action `{action}` needs the document `policies/iam/{name}.json`"
+                    ));
                 }
             }
             if row.actions.is_empty() {
-                problems.push(format!("the action `{action}` has no IAM action; use [[cedar_only]] if that is meant"));
+                problems.push(format!(
+                    "the action `{action}` has no IAM action; use [[cedar_only]] if that is meant"
+                ));
             }
         }
         problems.dedup();
@@ -195,7 +208,9 @@ impl Correspondence {
         let mut rest = template;
         while let Some((before, after)) = rest.split_once('{') {
             out.push_str(before);
-            let Some((name, after)) = after.split_once('}') else { return Err(after.to_owned()) };
+            let Some((name, after)) = after.split_once('}') else {
+                return Err(after.to_owned());
+            };
             let value = parameters
                 .iter()
                 .map(|(known, value)| (*known, value.as_str()))
@@ -240,7 +255,11 @@ fn resource_parameters(question: &Question, owner: &str) -> Vec<(&'static str, S
         parameters.extend(attribute(name).map(|value| (name, value)));
     }
     if question.resource.kind == EntityKind::Footprint {
-        let local = question.resource.id.rsplit_once('/').map_or(&*question.resource.id, |(_, local)| local);
+        let local = question
+            .resource
+            .id
+            .rsplit_once('/')
+            .map_or(&*question.resource.id, |(_, local)| local);
         parameters.push(("pcf", local.to_owned()));
     }
     parameters
