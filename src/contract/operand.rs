@@ -135,7 +135,8 @@ impl Operand {
         Class::Decided
     }
 
-    fn named(name: &str, profile: Profile) -> Result<Self, Fault> {
+    /// The operand of that name, if a text in `profile` may use it.
+    pub(super) fn named(name: &str, profile: Profile) -> Result<Self, Fault> {
         let found = Self::ALL.into_iter().find(|operand| operand.name() == name);
         let old = [Self::Membership, Self::FrameworkAgreement, Self::UsagePurpose];
         match found {
@@ -318,7 +319,7 @@ impl Constraint {
             Self::Partner { listed: true, .. } => format!("the partner is one of {}", list()),
             Self::Partner { listed: false, .. } => format!("the partner is none of {}", list()),
             Self::UsageEnd(end) => {
-                format!("the data may be used, which it may up to and including {end}")
+                format!("it is not later than {end}, the last second of the right to use")
             }
         }
     }
