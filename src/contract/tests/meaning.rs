@@ -4,7 +4,9 @@ use proptest::prelude::*;
 
 use super::oracle::{Agreement, Ask, Verdict};
 use super::{access, assert_valid, constraint, odrl, terms, usage, world};
-use crate::contract::{Moment, Terms};
+use crate::contract::{Moment, Terms, render_table};
+
+const SIGNED: &str = "2027-01-01T00:00:00Z";
 
 /// A partner that fulfils `dev/pcf-usage-until.json`, an hour after signing.
 fn ask(moment: Moment) -> Ask {
@@ -90,9 +92,7 @@ fn a_framework_agreement_ends_after_its_unwritten_year_even_with_a_later_end_dat
     let later = odrl("dev/pcf-usage-until.json").replace("2027-06-30", "2030-06-30");
     for text in [odrl("dev/pcf-usage.json"), later] {
         let terms = terms(&text);
-        let Agreement::These(signed) = ask(Moment::Access).agreement else {
-            unreachable!()
-        };
+        let signed = SIGNED.parse::<jiff::Timestamp>().unwrap().as_millisecond();
         let year = 365 * 24 * 3600 * 1000;
         for moment in [Moment::Transfer, Moment::Access] {
             let at = |now| verdict(&terms, &Ask { now, ..ask(moment) });
@@ -114,6 +114,7 @@ fn a_prohibition_forbids_what_it_names_and_everything_if_it_names_nothing() {
     let one = constraint("BusinessPartnerNumber", "isAnyOf", r#"["BPNL00000003CRHK"]"#);
     let one = with(&format!(r#"{{"action":"use","constraint":[{one}]}}"#));
     assert_valid(&everything);
+    assert!(render_table(&everything).contains("$.prohibitions[0]\n  has no constraint: it applies to every partner"));
     for moment in [Moment::Negotiate, Moment::Transfer, Moment::Access] {
         let named = Ask {
             partner: "BPNL00000003CRHK".to_owned(),
@@ -159,7 +160,7 @@ fn an_access_policy_without_constraints_shows_the_offer_to_everyone() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn a_hostile_purpose_stays_a_string(purpose in hostile(), other in hostile()) {
