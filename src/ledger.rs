@@ -32,14 +32,18 @@
 //! Appends that arrive together share a transaction. Nothing is ever dropped silently: a full queue, a store
 //! that cannot be written and a log that contradicts its checkpoint are errors to the caller.
 
+mod chain;
 pub mod checkpoint;
 pub mod error;
 pub mod keys;
+pub mod read;
 pub mod record;
+pub mod report;
 pub mod stats;
 mod store;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 mod writer;
 
 use std::fs::{File, TryLockError};

@@ -1,11 +1,16 @@
 //! Tests of the ledger as a whole, and what they share.
 
 mod appending;
+mod crash;
+mod records;
+mod tampering;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use super::record::{Decided, Engine, Mode, Request};
 use super::{Entry, Event, Ledger, LedgerKeys, LogId, Options};
@@ -87,4 +92,27 @@ pub(super) fn decision(name: &str, number: usize) -> Entry {
         event: Event::Decision(Box::new(decided)),
         bodies,
     }
+}
+
+/// A ledger of 42 records for the first tenant and 3 for the second, closed.
+pub(super) async fn written(dir: &Path) {
+    let ledger = open(dir).await;
+    for number in 0..42 {
+        ledger.append(decision(TENANTS[0], number)).await.unwrap();
+    }
+    for number in 0..3 {
+        ledger.append(decision(TENANTS[1], number)).await.unwrap();
+    }
+    ledger.close().await;
+}
+
+/// Runs SQL on the ledger's file as an intruder would.
+pub(super) async fn edit(dir: &Path, sql: &str) {
+    let options = SqliteConnectOptions::new().filename(dir.join(super::store::FILE));
+    let mut connection = options.connect().await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
 }
