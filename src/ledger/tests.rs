@@ -2,6 +2,7 @@
 
 mod appending;
 mod crash;
+mod failing;
 mod records;
 mod tampering;
 
@@ -94,16 +95,21 @@ pub(super) fn decision(name: &str, number: usize) -> Entry {
     }
 }
 
-/// A ledger of 42 records for the first tenant and 3 for the second, closed.
+/// A ledger of 42 records for the first tenant and 3 for the second, closed. Written once and copied.
 pub(super) async fn written(dir: &Path) {
-    let ledger = open(dir).await;
-    for number in 0..42 {
-        ledger.append(decision(TENANTS[0], number)).await.unwrap();
-    }
-    for number in 0..3 {
-        ledger.append(decision(TENANTS[1], number)).await.unwrap();
-    }
-    ledger.close().await;
+    static WRITTEN: tokio::sync::OnceCell<Vec<u8>> = tokio::sync::OnceCell::const_new();
+    let bytes = WRITTEN.get_or_init(|| async {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = open(dir.path()).await;
+        for (name, count) in [(TENANTS[0], 42), (TENANTS[1], 3)] {
+            for number in 0..count {
+                ledger.append(decision(name, number)).await.unwrap();
+            }
+        }
+        ledger.close().await;
+        std::fs::read(dir.path().join(super::store::FILE)).unwrap()
+    });
+    std::fs::write(dir.join(super::store::FILE), bytes.await).unwrap();
 }
 
 /// Runs SQL on the ledger's file as an intruder would.

@@ -162,8 +162,9 @@ async fn reordered_records_are_found_from_the_first_moved() {
             "{text}"
         );
         let contents = format!(
-            "UPDATE record SET record = (SELECT record FROM record AS other WHERE other.log = record.log
-                 AND other.seq = {a} + {b} - record.seq) WHERE log = 'A' AND seq IN ({a}, {b})"
+            "CREATE TEMP TABLE old AS SELECT seq, record FROM record WHERE log = 'A' AND seq IN ({a}, {b});
+             UPDATE record SET record = (SELECT old.record FROM old WHERE old.seq = {a} + {b} - record.seq)
+                 WHERE log = 'A' AND seq IN ({a}, {b});"
         );
         check(&contents, &[(Reordered, Some(a))]).await;
     }
@@ -215,7 +216,7 @@ async fn a_swapped_key_contradicts_the_platforms_log() {
         .signer(log(TENANTS[0]))
         .unwrap();
     let sql = format!("UPDATE log SET verifier_key = '{}' WHERE log = 'A'", other.verifier());
-    check(&sql, &[(Key, None), (Checkpoint, None)]).await;
+    check(&sql, &[(Checkpoint, None), (Key, None)]).await;
 }
 
 #[tokio::test]
@@ -280,17 +281,23 @@ async fn a_raw_byte_flipped_in_the_file_is_found_at_its_record() {
     let whole = std::fs::read(&file).unwrap();
     for seq in [0, 17, 41] {
         let needle = format!("\"{}/urn:gtin:4712345060507/{seq}\\\"", TENANTS[0]);
-        let at = whole
+        let places = whole
             .windows(needle.len())
-            .position(|window| window == needle.as_bytes())
-            .unwrap();
-        for flip in [0x01, 0x80] {
+            .enumerate()
+            .filter(|(_, window)| *window == needle.as_bytes());
+        let mut hits = 0;
+        for (at, flip) in places.flat_map(|(at, _)| [(at, 0x01), (at, 0x80)]) {
             let mut bytes = whole.clone();
             bytes[at + 5] ^= flip;
             std::fs::write(&file, &bytes).unwrap();
             let report = verify(dir.path()).await.unwrap();
-            assert_eq!(found(of(&report, TENANTS[0])), [(Changed, Some(seq))], "{report}");
+            // SQLite leaves old copies behind where it moved a row; a flip in one of these changes no record.
+            if !report.ok {
+                assert_eq!(found(of(&report, TENANTS[0])), [(Changed, Some(seq))], "{report}");
+                hits += 1;
+            }
         }
+        assert_eq!(hits, 2, "both flips of the one live copy");
     }
 }
 
@@ -360,7 +367,7 @@ async fn a_ledger_rewritten_with_another_secret_is_not_the_trusted_one() {
     let report = verify_with(dir.path(), &trust, |_| {}).await.unwrap();
     assert_eq!(
         found(of(&report, "platform")),
-        [(Key, None), (Checkpoint, None)],
+        [(Checkpoint, None), (Key, None)],
         "{report}"
     );
 }
