@@ -9,7 +9,7 @@
 //! let mut cursor = Cursor::new(LogId::Platform, 0);
 //! while let Some(stored) = cursor.next(&mut reader).await? {
 //!     if let Event::Decision(decided) = stored.record.event {
-//!         let context = reader.body(decided.context).await?;
+//!         let (context, entities) = (stored.context, reader.body(decided.entities).await?);
 //!     }
 //! }
 //! # Ok(()) }
@@ -22,7 +22,7 @@ use std::sync::LazyLock;
 use sqlx::{Row, SqliteConnection};
 
 use super::error::LedgerError;
-use super::record::{LogId, Record, leaf_hash};
+use super::record::{Event, LogId, Record, leaf_hash};
 use super::store;
 use crate::ids::Digest;
 
@@ -39,6 +39,8 @@ pub struct Stored {
     pub record: Record,
     /// Its leaf hash.
     pub hash: Digest,
+    /// A decision's context, held to its digest; absent for any other event.
+    pub context: Option<Vec<u8>>,
 }
 
 /// A record's row before anything is believed of it.
@@ -46,6 +48,7 @@ pub(super) struct RawRow {
     pub(super) seq: i64,
     pub(super) hash: Vec<u8>,
     pub(super) record: Vec<u8>,
+    pub(super) context: Option<Vec<u8>>,
 }
 
 /// A body's row before anything is believed of it.
@@ -92,7 +95,7 @@ impl Reader {
         Ok(logs.into_iter().collect())
     }
 
-    /// The body of a digest, held to it.
+    /// The body of a digest, held to it. A decision's context comes with its record instead: see [`Stored::context`].
     ///
     /// # Errors
     ///
@@ -108,11 +111,7 @@ impl Reader {
                 digest,
                 why: "is missing",
             }),
-            Some(content) if Digest::of(&content) != digest => Err(LedgerError::Body {
-                digest,
-                why: "was changed: its content has another digest",
-            }),
-            Some(content) => Ok(content),
+            Some(content) => held(digest, content),
         }
     }
 
@@ -149,20 +148,22 @@ impl Reader {
 
     /// The rows of a log from `from` on, at most `limit`.
     pub(super) async fn rows(&mut self, log: LogId, from: i64, limit: i64) -> Result<Vec<RawRow>, LedgerError> {
-        let rows =
-            sqlx::query("SELECT seq, hash, record FROM record WHERE log = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3")
-                .bind(log.to_string())
-                .bind(from)
-                .bind(limit.min(PAGE))
-                .fetch_all(&mut self.connection)
-                .await
-                .map_err(LedgerError::store("read a log"))?;
+        let rows = sqlx::query(
+            "SELECT seq, hash, record, context FROM record WHERE log = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3",
+        )
+        .bind(log.to_string())
+        .bind(from)
+        .bind(limit.min(PAGE))
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(LedgerError::store("read a log"))?;
         // Unchecked: a damaged row may hold any type, and its bytes are to be judged, not its type.
         let read = |row: &sqlx::sqlite::SqliteRow| {
             Ok(RawRow {
                 seq: row.try_get_unchecked(0)?,
                 hash: row.try_get_unchecked(1)?,
                 record: row.try_get_unchecked(2)?,
+                context: row.try_get_unchecked(3)?,
             })
         };
         let rows: Result<_, sqlx::Error> = rows.iter().map(read).collect();
@@ -239,14 +240,15 @@ impl Cursor {
     pub async fn next(&mut self, reader: &mut Reader) -> Result<Option<Stored>, LedgerError> {
         if self.page.is_empty() {
             for row in reader.rows(self.log, self.from, PAGE).await? {
-                self.page.push_back(self.believe(&row)?);
+                let stored = self.believe(reader, row).await?;
+                self.page.push_back(stored);
                 self.from += 1;
             }
         }
         Ok(self.page.pop_front())
     }
 
-    fn believe(&self, row: &RawRow) -> Result<Stored, LedgerError> {
+    async fn believe(&self, reader: &mut Reader, row: RawRow) -> Result<Stored, LedgerError> {
         let damaged = |why: String| LedgerError::Damaged { log: self.log, why };
         if row.seq != self.from {
             return Err(damaged(format!("record {} is missing", self.from)));
@@ -256,6 +258,22 @@ impl Cursor {
             return Err(damaged(format!("record {} was changed", row.seq)));
         }
         let record = Record::parse(&row.record).map_err(|error| damaged(format!("record {}: {error}", row.seq)))?;
-        Ok(Stored { record, hash })
+        let context = match (&record.event, row.context) {
+            (Event::Decision(decided), Some(context)) => Some(held(decided.context, context)?),
+            (Event::Decision(decided), None) => Some(reader.body(decided.context).await?),
+            _ => None,
+        };
+        Ok(Stored { record, hash, context })
+    }
+}
+
+/// A content where it has the digest it is kept under.
+fn held(digest: Digest, content: Vec<u8>) -> Result<Vec<u8>, LedgerError> {
+    match Digest::of(&content) == digest {
+        true => Ok(content),
+        false => Err(LedgerError::Body {
+            digest,
+            why: "was changed: its content has another digest",
+        }),
     }
 }

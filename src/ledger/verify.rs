@@ -266,7 +266,9 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
             };
             let seq = chain.next() - 1;
             self.note_opening(seq, &record, about);
-            named.extend(record.event.bodies().into_iter().map(|digest| (digest, seq)));
+            let own = check_context(seq, &record, row.context.as_deref(), about);
+            let digests = record.event.bodies().into_iter().filter(|digest| Some(*digest) != own);
+            named.extend(digests.map(|digest| (digest, seq)));
         }
         let unknown: HashSet<Digest> = named.iter().map(|(digest, _)| *digest).collect();
         let unknown: Vec<Digest> = unknown
@@ -418,6 +420,22 @@ fn check_note(note: Option<&str>, key: Option<&VerifierKey>, about: &mut Finding
             )
         })
         .ok()
+}
+
+/// Holds the context in a record's row to the digest the record names; returns that digest, which is then accounted for.
+fn check_context(seq: u64, record: &Record, context: Option<&[u8]>, about: &mut Findings) -> Option<Digest> {
+    let (Event::Decision(decided), Some(context)) = (&record.event, context) else {
+        return None;
+    };
+    let actual = Digest::of(context);
+    if actual != decided.context {
+        let message = format!(
+            "the context of record {seq} was changed: it has digest {actual}, not {}",
+            decided.context
+        );
+        about.add(FindingKind::BodyChanged, Some(seq), message);
+    }
+    Some(decided.context)
 }
 
 /// Missing and changed bodies of a log, one finding per body however many records name it.

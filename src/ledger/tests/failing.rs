@@ -134,8 +134,11 @@ async fn a_reader_sees_one_instant_beside_the_writer_and_gives_bodies() {
         let Event::Decision(decided) = stored.record.event else {
             panic!("only decisions were written")
         };
-        let context = reader.body(decided.context).await.unwrap();
-        let context: serde_json::Value = serde_json::from_slice(&context).unwrap();
+        assert_eq!(
+            reader.body(decided.entities).await.unwrap(),
+            "entities".repeat(200).into_bytes()
+        );
+        let context: serde_json::Value = serde_json::from_slice(&stored.context.unwrap()).unwrap();
         numbers.push((stored.record.seq, context["number"].as_u64().unwrap()));
     }
     assert_eq!(numbers, [(1, 1), (2, 2)]);
