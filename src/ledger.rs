@@ -32,14 +32,18 @@
 //! Appends that arrive together share a transaction. Nothing is ever dropped silently: a full queue, a store
 //! that cannot be written and a log that contradicts its checkpoint are errors to the caller.
 
+mod chain;
 pub mod checkpoint;
 pub mod error;
 pub mod keys;
+pub mod read;
 pub mod record;
+pub mod report;
 pub mod stats;
 mod store;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 mod writer;
 
 use std::fs::{File, TryLockError};
@@ -154,12 +158,17 @@ impl Ledger {
     ///
     /// Whatever kept the record from being durable; see [`LedgerError`]. The answer the entry tells of must not leave.
     pub async fn append(&self, entry: Entry) -> Result<Appended, LedgerError> {
-        let Entry { log, event, bodies } = entry;
-        let event = event.to_canonical()?;
+        let Entry { log, event, mut bodies } = entry;
         if let Some((_, body)) = bodies.iter().find(|(_, body)| body.len() > MAX_BODY_BYTES) {
             let (bytes, most) = (body.len(), MAX_BODY_BYTES);
             return Err(LedgerError::BodyTooLarge { bytes, most });
         }
+        let context = match &event {
+            Event::Decision(decided) => bodies.iter().position(|(digest, _)| *digest == decided.context),
+            Event::Activation(_) | Event::Opened(_) | Event::Start(_) => None,
+        };
+        let context = context.map(|at| bodies.swap_remove(at).1);
+        let event = event.to_canonical()?;
         let Ok(room) = tokio::time::timeout(self.patience, self.queue.reserve()).await else {
             Counters::add(&self.counters.busy, 1);
             let waited_ms = self.patience.as_millis();
@@ -171,6 +180,7 @@ impl Ledger {
         room.send(Job {
             log,
             event,
+            context,
             bodies,
             reply,
         });
