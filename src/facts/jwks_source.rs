@@ -3,6 +3,25 @@
 //! The only part of the facts that does IO. Rules: https only, no redirects, bounded body and time; one fetch at a time
 //! and none within [`MIN_INTERVAL`] seconds of the last, so that tokens with made-up key ids cannot turn this service
 //! against the issuer; where a fetch fails, the last good set serves until it is [`MAX_AGE`] seconds old.
+//!
+//! A token whose key is not known is tried once more, for the issuer may have changed its keys:
+//!
+//! ```
+//! # use jiff::Timestamp;
+//! # use std::sync::Arc;
+//! # use tidegate::facts::{JwksSource, KeySet, MachineToken, SourceError, TenantVerifier, TokenError};
+//! # async fn verify(
+//! #     source: &JwksSource, verifier: TenantVerifier, bearer: &str, now: Timestamp,
+//! # ) -> Result<Result<MachineToken, TokenError>, SourceError> {
+//! let keys = source.keys(now).await?;
+//! let found = verifier.with_keys(Arc::clone(&keys)).verify_machine(bearer, "pcf.read", now);
+//! if found != Err(TokenError::UnknownKey) {
+//!     return Ok(found);
+//! }
+//! let fresh = source.after_unknown_key(&keys, now).await?;
+//! Ok(verifier.with_keys(fresh).verify_machine(bearer, "pcf.read", now))
+//! # }
+//! ```
 
 use std::sync::Arc;
 use std::time::Duration;
