@@ -47,7 +47,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Why there is no key set.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The address is not an https URL without credentials.
+    /// The address is not an https URL without credentials; what stands before an `@` in it is not shown.
     #[error("`{0}` is not the address of a key set; expected an `https://` URL without user name and fragment")]
     Address(String),
     /// The HTTP client cannot be made.
@@ -65,6 +65,29 @@ pub enum SourceError {
     /// The last attempt failed, the next is not due, and no set young enough is left.
     #[error("no key set younger than a day, and the last attempt to fetch one failed less than a minute ago")]
     Unavailable,
+}
+
+/// The HTTP client for key sets, made once and shared by the sources of all tenants: it holds connections and TLS roots,
+/// and nothing of a tenant.
+#[derive(Clone, Debug)]
+pub struct JwksClient(Client);
+
+impl JwksClient {
+    /// A client that follows no redirect, speaks https only and gives up after five seconds.
+    ///
+    /// # Errors
+    /// [`SourceError::Client`] where TLS cannot be set up.
+    pub fn new() -> Result<Self, SourceError> {
+        Self::build(true)
+    }
+
+    fn build(https_only: bool) -> Result<Self, SourceError> {
+        let builder = Client::builder()
+            .https_only(https_only)
+            .redirect(reqwest::redirect::Policy::none());
+        let client = builder.connect_timeout(TIMEOUT).timeout(TIMEOUT).build();
+        client.map(Self).map_err(SourceError::Client)
+    }
 }
 
 /// One tenant's keys.
@@ -108,32 +131,28 @@ impl JwksSource {
     /// Keys at an https address. Nothing is fetched before the first question.
     ///
     /// # Errors
-    /// [`SourceError::Address`] or [`SourceError::Client`].
-    pub fn https(address: &str) -> Result<Self, SourceError> {
-        let wrong = || SourceError::Address(address.chars().take(200).flat_map(char::escape_debug).collect());
+    /// [`SourceError::Address`].
+    pub fn https(address: &str, client: &JwksClient) -> Result<Self, SourceError> {
+        // What stands before an `@` may be a password.
+        let shown = address.rsplit('@').next().unwrap_or_default();
+        let wrong = || SourceError::Address(shown.chars().take(200).flat_map(char::escape_debug).collect());
         let url = Url::parse(address).map_err(|_| wrong())?;
         let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
         if url.scheme() != "https" || !plain {
             return Err(wrong());
         }
-        Self::remote(url, true)
+        Ok(Self::remote(url, client))
     }
 
-    fn remote(url: Url, https_only: bool) -> Result<Self, SourceError> {
-        let client = Client::builder()
-            .https_only(https_only)
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(TIMEOUT)
-            .timeout(TIMEOUT)
-            .build()
-            .map_err(SourceError::Client)?;
-        let (current, attempted) = (watch::Sender::new(None), Arc::default());
-        Ok(Self(Kind::Remote(Arc::new(Remote {
+    fn remote(url: Url, client: &JwksClient) -> Self {
+        let (client, current, attempted) = (client.0.clone(), watch::Sender::new(None), Arc::default());
+        let remote = Remote {
             client,
             url,
             current,
             attempted,
-        }))))
+        };
+        Self(Kind::Remote(Arc::new(remote)))
     }
 
     /// The keys to verify with at `now`. A set older than [`REFRESH_AFTER`] still serves while it is fetched anew in the

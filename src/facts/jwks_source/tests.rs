@@ -37,7 +37,7 @@ async fn issuer(answer: &str) -> Issuer {
             let _ = stream.write_all(text.as_bytes()).await;
         }
     });
-    let source = JwksSource::remote(Url::parse(&url).unwrap(), false).unwrap();
+    let source = JwksSource::remote(Url::parse(&url).unwrap(), &JwksClient::build(false).unwrap());
     Issuer { answer, asked, source }
 }
 
@@ -172,14 +172,28 @@ async fn an_endless_body_is_left_at_its_bound() {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").await;
         while stream.write_all(&[b' '; 1024]).await.is_ok() {}
     });
-    let source = JwksSource::remote(Url::parse(&url).unwrap(), false).unwrap();
+    let source = JwksSource::remote(Url::parse(&url).unwrap(), &JwksClient::build(false).unwrap());
     let found = source.keys(at(0)).await;
     assert!(matches!(found, Err(SourceError::Keys(JwksError::TooLarge(_)))));
 }
 
 #[test]
 fn only_plain_https_addresses_are_taken() {
-    assert!(JwksSource::https("https://cognito-idp.eu-central-1.amazonaws.com/p/.well-known/jwks.json").is_ok());
+    let client = JwksClient::new().unwrap();
+    assert!(
+        JwksSource::https(
+            "https://cognito-idp.eu-central-1.amazonaws.com/p/.well-known/jwks.json",
+            &client
+        )
+        .is_ok()
+    );
+    let error = JwksSource::https("https://user:hunter2@issuer.example/", &client)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("issuer.example") && !error.contains("hunter2"),
+        "{error}"
+    );
     for bad in [
         "",
         "jwks.json",
@@ -188,6 +202,9 @@ fn only_plain_https_addresses_are_taken() {
         "https://a/#b",
         "file:///a",
     ] {
-        assert!(matches!(JwksSource::https(bad), Err(SourceError::Address(_))), "{bad}");
+        assert!(
+            matches!(JwksSource::https(bad, &client), Err(SourceError::Address(_))),
+            "{bad}"
+        );
     }
 }
