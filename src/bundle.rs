@@ -34,7 +34,7 @@ use std::collections::BTreeMap;
 
 use cedar_policy::{PolicySet, Schema};
 
-pub use correspondence::{AwsNames, Correspondence, IamAsk, Mapping};
+pub use correspondence::{Correspondence, IamAsk, Mapping};
 pub use error::BundleError;
 pub use live::{Changes, Live, Refusal, Status};
 pub use source::{Source, SourceError};

@@ -3,3 +3,4 @@
 //! Nothing here is used, or can be reached, by a service that is not in dev mode.
 
 pub mod issuer;
+pub mod world;

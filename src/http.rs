@@ -9,10 +9,10 @@
 
 mod access;
 pub mod caller;
-mod credentials;
+pub mod credentials;
 mod dev_issuer;
-mod exchange;
-mod ingest;
+pub mod exchange;
+pub mod ingest;
 pub mod observe;
 pub mod openapi;
 mod operations;

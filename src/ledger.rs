@@ -192,6 +192,11 @@ impl Ledger {
         self.counters.snapshot()
     }
 
+    /// Whether the last write succeeded and the writer still runs.
+    pub fn is_writable(&self) -> bool {
+        !self.queue.is_closed() && self.counters.is_sound()
+    }
+
     /// Takes no more entries, records those already queued, closes the store and frees it for another process.
     pub async fn close(&self) {
         self.closing.notify_one();

@@ -51,6 +51,7 @@ mod error;
 mod files;
 mod key;
 mod object;
+mod permitted;
 mod secret;
 mod session;
 
@@ -63,5 +64,6 @@ pub use embedded::EmbeddedVault;
 pub use error::{Denied, VaultError};
 pub use key::{KeyError, VaultKey};
 pub use object::Object;
+pub use permitted::{OpenError, ScopeError};
 pub use secret::Stage;
 pub use session::{Operation, Session, SessionScope};

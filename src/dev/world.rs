@@ -123,7 +123,9 @@ const OFFER: (&str, &str) = ("pcf-access", "pcf-usage");
 
 fn text(texts: &'static [(&str, &str)], name: &str) -> Result<&'static str, DevError> {
     let found = texts.iter().find(|(known, _)| *known == name);
-    found.map(|(_, text)| *text).ok_or_else(|| DevError(format!("no built-in file `{name}`")))
+    found
+        .map(|(_, text)| *text)
+        .ok_or_else(|| DevError(format!("no built-in file `{name}`")))
 }
 
 fn id<T: std::str::FromStr<Err = crate::ids::IdError>>(text: &str) -> Result<T, DevError> {
@@ -161,17 +163,27 @@ impl DevTenant {
     /// # Errors
     /// The directory cannot be used.
     pub fn issuer(&self, directory: &Path, base_url: &str) -> Result<Issuer, DevError> {
-        let machine = |kind, scope: &str| MachineSettings { kind, scopes: BTreeSet::from([scope.to_owned()]) };
+        let machine = |kind, scope: &str| MachineSettings {
+            kind,
+            scopes: BTreeSet::from([scope.to_owned()]),
+        };
         let settings = IssuerSettings {
             tenant: self.id,
             issuer: format!("{base_url}/dev/issuers/{}", self.id),
             resource_server: self.id.to_string(),
             machines: BTreeMap::from([
                 (self.connector()?, machine(ClientKind::Connector, exchange::SCOPE)),
-                (self.integration()?, machine(ClientKind::Integration, ingest_http::SCOPE)),
+                (
+                    self.integration()?,
+                    machine(ClientKind::Integration, ingest_http::SCOPE),
+                ),
             ]),
             user_clients: BTreeSet::from([self.user_client()?]),
-            users: self.users.iter().map(|user| (user.name.clone(), user.roles.clone())).collect(),
+            users: self
+                .users
+                .iter()
+                .map(|user| (user.name.clone(), user.roles.clone()))
+                .collect(),
         };
         Issuer::create_or_load(directory, settings).map_err(DevError::from)
     }
@@ -180,7 +192,11 @@ impl DevTenant {
     ///
     /// # Errors
     /// A built-in file that does not read: a defect.
-    pub fn world(&self, base_url: &str, now: Timestamp) -> Result<(TenantWorld, Vec<(Footprint, &'static str)>), DevError> {
+    pub fn world(
+        &self,
+        base_url: &str,
+        now: Timestamp,
+    ) -> Result<(TenantWorld, Vec<(Footprint, &'static str)>), DevError> {
         let issuer = format!("{base_url}/dev/issuers/{}", self.id);
         let mut world = TenantWorld::new(Tenant {
             id: self.id,
@@ -215,7 +231,9 @@ impl DevTenant {
             let claims = Claims::read(document.as_bytes()).map_err(DevError::from)?;
             let assets = BTreeSet::from([written.asset.clone()]);
             let footprint = claims.footprint(self.id, assets, document.as_bytes());
-            world.footprints.insert(footprint.id.clone(), Arc::new(footprint.clone()));
+            world
+                .footprints
+                .insert(footprint.id.clone(), Arc::new(footprint.clone()));
             documents.push((footprint, document));
             let offer = offer(self.id, &written.asset, &mut terms)?;
             world.offers.insert(offer.id.clone(), Arc::new(offer));
@@ -225,7 +243,11 @@ impl DevTenant {
 
     /// The footprint that is part of `asset`.
     pub fn footprint_of<'w>(&self, world: &'w TenantWorld, asset: &AssetId) -> Option<&'w PcfId> {
-        world.footprints.values().find(|footprint| footprint.assets.contains(asset)).map(|footprint| &footprint.id)
+        world
+            .footprints
+            .values()
+            .find(|footprint| footprint.assets.contains(asset))
+            .map(|footprint| &footprint.id)
     }
 }
 

@@ -12,11 +12,11 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use super::Shared;
 use super::caller::tenant;
 use super::exchange::{PURPOSE, SCOPE, reasons, recorded_answer, unrecorded};
 use super::ingest::read_body;
 use super::problem::{Kind, Problem, Reason};
-use super::Shared;
 use crate::decision::Effect;
 use crate::facts::ClientKind;
 use crate::ids::{AgreementId, AssetId, Bpnl, IdError, OfferId, PcfId};
@@ -76,10 +76,12 @@ pub async fn evaluation(
 ) -> Result<Response, Problem> {
     let now = app.clock.now();
     let body = read_body(body, app.limits.body).await?;
-    let asked: Evaluation =
-        crate::json::read(&body).map_err(|error| Problem::with(Kind::Body, error.to_string()))?;
+    let asked: Evaluation = crate::json::read(&body).map_err(|error| Problem::with(Kind::Body, error.to_string()))?;
     let (owner, local) = asked.resource.id.split_once('/').ok_or_else(|| {
-        Problem::with(Kind::Body, "`resource.id` is spelled `{bpnl}/{id}`: the tenant it belongs to and its own id")
+        Problem::with(
+            Kind::Body,
+            "`resource.id` is spelled `{bpnl}/{id}`: the tenant it belongs to and its own id",
+        )
     })?;
     let registry = app.registry.current();
     // A tenant that is not there has no verifier, so no token is valid at it: the answer is the same.
@@ -99,7 +101,11 @@ pub async fn evaluation(
         purpose: asked.context.purpose.as_deref().unwrap_or(PURPOSE),
     };
     let question = question(&facts, world, &asked, local)?;
-    let recorded = app.gate.decide(question, Some(id), &request).await.map_err(unrecorded)?;
+    let recorded = app
+        .gate
+        .decide(question, Some(id), &request)
+        .await
+        .map_err(unrecorded)?;
     let answer = Answer {
         decision: recorded.decision().effect == Effect::Allow,
         context: AnswerContext {
@@ -112,7 +118,8 @@ pub async fn evaluation(
 }
 
 fn read<T: std::str::FromStr<Err = IdError>>(at: &str, text: &str) -> Result<T, Problem> {
-    text.parse().map_err(|error| Problem::with(Kind::Body, format!("`{at}`: {error}")))
+    text.parse()
+        .map_err(|error| Problem::with(Kind::Body, format!("`{at}`: {error}")))
 }
 
 fn question(
@@ -123,8 +130,12 @@ fn question(
 ) -> Result<Question, Problem> {
     let action: Option<Action> = asked.action.name.parse().ok();
     let kind: Option<EntityKind> = asked.resource.r#type.parse().ok();
-    let agreement: Option<AgreementId> =
-        asked.context.agreement.as_deref().map(|text| read("context.agreement", text)).transpose()?;
+    let agreement: Option<AgreementId> = asked
+        .context
+        .agreement
+        .as_deref()
+        .map(|text| read("context.agreement", text))
+        .transpose()?;
     let agreement = agreement.and_then(|id| world.agreements.get(&id)).map(AsRef::as_ref);
     match (action, kind) {
         (Some(action @ (Action::Discover | Action::Negotiate)), Some(EntityKind::Offer)) => {

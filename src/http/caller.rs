@@ -61,7 +61,10 @@ fn refused(error: TokenError) -> Problem {
 /// 404: the name is not a BPNL, or not that of a tenant. The two look alike.
 pub fn tenant<'r>(registry: &'r Registry, bpnl: &str) -> Result<&'r TenantWorld, Problem> {
     let tenant: TenantId = bpnl.parse().map_err(|_| Problem::new(Kind::NotFound))?;
-    registry.tenant(tenant).map(AsRef::as_ref).ok_or(Problem::new(Kind::NotFound))
+    registry
+        .tenant(tenant)
+        .map(AsRef::as_ref)
+        .ok_or(Problem::new(Kind::NotFound))
 }
 
 /// The one value of a header that must stand exactly once.
@@ -81,10 +84,14 @@ pub fn optional_header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Problem::with(Kind::Header, format!("the header `{name}` stands more than once")));
+        return Err(Problem::with(
+            Kind::Header,
+            format!("the header `{name}` stands more than once"),
+        ));
     }
     let text = value.to_str();
-    text.map(Some).map_err(|_| Problem::with(Kind::Header, format!("the header `{name}` is not ASCII text")))
+    text.map(Some)
+        .map_err(|_| Problem::with(Kind::Header, format!("the header `{name}` is not ASCII text")))
 }
 
 /// A header's value read as an identifier.
@@ -93,7 +100,8 @@ pub fn optional_header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<
 /// 400: it is missing, repeated, or does not parse; the answer says what is expected.
 pub fn id_header<T: std::str::FromStr<Err = IdError>>(headers: &HeaderMap, name: &HeaderName) -> Result<T, Problem> {
     let text = one_header(headers, name)?;
-    text.parse().map_err(|error| Problem::with(Kind::Header, format!("the header `{name}`: {error}")))
+    text.parse()
+        .map_err(|error| Problem::with(Kind::Header, format!("the header `{name}`: {error}")))
 }
 
 fn token(headers: &HeaderMap) -> Result<&str, Problem> {
@@ -111,7 +119,9 @@ fn token(headers: &HeaderMap) -> Result<&str, Problem> {
 impl super::App {
     fn tenant_gate(&self, tenant: TenantId) -> Result<&TenantGate, Problem> {
         // A tenant without a verifier has no issuer yet, so no token of it can be valid.
-        self.verifiers.get(&tenant).ok_or_else(|| Problem::unauthenticated(true))
+        self.verifiers
+            .get(&tenant)
+            .ok_or_else(|| Problem::unauthenticated(true))
     }
 
     /// The machine whose token the request carries, verified by the tenant of the route.
@@ -128,8 +138,14 @@ impl super::App {
     ) -> Result<MachineToken, Problem> {
         let token = token(headers)?;
         let gate = self.tenant_gate(tenant)?;
-        let machine = gate.verify(now, |verifier| verifier.verify_machine(token, scope, now)).await?;
-        if machine.kind() == kind { Ok(machine) } else { Err(refused(TokenError::Client)) }
+        let machine = gate
+            .verify(now, |verifier| verifier.verify_machine(token, scope, now))
+            .await?;
+        if machine.kind() == kind {
+            Ok(machine)
+        } else {
+            Err(refused(TokenError::Client))
+        }
     }
 
     /// The person whose token the request carries, verified by the tenant of the route.
@@ -138,7 +154,9 @@ impl super::App {
     /// 401 for every token that is not one of this tenant's people.
     pub async fn person(&self, headers: &HeaderMap, tenant: TenantId, now: Timestamp) -> Result<UserToken, Problem> {
         let token = token(headers)?;
-        self.tenant_gate(tenant)?.verify(now, |verifier| verifier.verify_user(token, now)).await
+        self.tenant_gate(tenant)?
+            .verify(now, |verifier| verifier.verify_user(token, now))
+            .await
     }
 }
 
@@ -156,20 +174,34 @@ pub fn request_facts(headers: &HeaderMap) -> Result<Request, Problem> {
         None => new_request_id()?,
     };
     // A trace context that is not one starts no trace and refuses no request (W3C Trace Context, section 3.2).
-    let traceparent = optional_header(headers, &TRACEPARENT).ok().flatten().filter(|text| is_traceparent(text));
-    Ok(Request { id, traceparent: traceparent.map(str::to_owned) })
+    let traceparent = optional_header(headers, &TRACEPARENT)
+        .ok()
+        .flatten()
+        .filter(|text| is_traceparent(text));
+    Ok(Request {
+        id,
+        traceparent: traceparent.map(str::to_owned),
+    })
 }
 
 fn new_request_id() -> Result<RequestId, Problem> {
-    uuid::Uuid::now_v7().to_string().parse().map_err(|_| Problem::new(Kind::Internal))
+    uuid::Uuid::now_v7()
+        .to_string()
+        .parse()
+        .map_err(|_| Problem::new(Kind::Internal))
 }
 
 /// `00-{trace id}-{span id}-{flags}`, in lower case, with ids that are not all zeroes.
 fn is_traceparent(text: &str) -> bool {
     let parts: Vec<_> = text.split('-').collect();
-    let [version, trace, span, flags] = parts.as_slice() else { return false };
+    let [version, trace, span, flags] = parts.as_slice() else {
+        return false;
+    };
     let hexadecimal = |part: &str, length| {
-        part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        part.len() == length
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
     };
     *version == "00"
         && hexadecimal(trace, 32)
@@ -185,7 +217,9 @@ mod tests {
 
     #[test]
     fn a_traceparent_is_exact_or_not_one() {
-        assert!(is_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
+        assert!(is_traceparent(
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        ));
         for bad in [
             "",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",

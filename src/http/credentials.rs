@@ -9,10 +9,10 @@ use jiff::SignedDuration;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
-use super::caller::tenant;
-use super::exchange::{recorded_answer, reasons, refuse, unrecorded, upstream};
-use super::problem::{Kind, Problem};
 use super::Shared;
+use super::caller::tenant;
+use super::exchange::{reasons, recorded_answer, refuse, unrecorded, upstream};
+use super::problem::{Kind, Problem};
 use crate::ids::{CompanyRole, SecretName};
 use crate::ledger::record::Request;
 use crate::question::ask::{self, UserFacts};
@@ -47,7 +47,9 @@ struct SecretAnswer<'a> {
 /// An answer that holds a secret: no cache may keep it.
 fn secret_answer(body: impl Serialize) -> Response {
     let mut response = Json(body).into_response();
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -64,24 +66,35 @@ pub async fn session(
     let id = world.tenant.id;
     let person = app.person(&headers, id, now).await?;
     let roles: Vec<CompanyRole> = person.roles().iter().cloned().collect();
-    let user = UserFacts { tenant: &world.tenant, name: person.user(), roles: &roles };
+    let user = UserFacts {
+        tenant: &world.tenant,
+        name: person.user(),
+        roles: &roles,
+    };
     let question = ask::assume_role(&user, &world.tenant, now);
-    let recorded = app.gate.decide(question, Some(id), &request).await.map_err(unrecorded)?;
+    let recorded = app
+        .gate
+        .decide(question, Some(id), &request)
+        .await
+        .map_err(unrecorded)?;
     let permit = match recorded.permit() {
         Ok(permit) => permit,
         Err(refusal) => return Ok(refuse(id, &refusal, reasons(&refusal))),
     };
     let issued = app
         .vault
-        .issue(&permit, person.user(), LIFETIME, now)
-        .map_err(|error| upstream(&error, &permit))?;
+        .credentials_for(&permit, person.user(), LIFETIME, now)
+        .map_err(|error| upstream(error, &permit))?;
     let credentials = CredentialsAnswer {
         access_key_id: &issued.access_key_id,
         secret_access_key: issued.secret_access_key.expose_secret(),
         session_token: issued.session_token.expose_secret(),
         expiration: spell_time(issued.expiration),
     };
-    let answer = secret_answer(SessionAnswer { credentials, assumed_role: &issued.role_arn });
+    let answer = secret_answer(SessionAnswer {
+        credentials,
+        assumed_role: &issued.role_arn,
+    });
     Ok(recorded_answer(answer, id, &permit))
 }
 
@@ -97,18 +110,37 @@ pub async fn secret(
     let world = tenant(&registry, &bpnl)?;
     let id = world.tenant.id;
     let person = app.person(&headers, id, now).await?;
-    let name: SecretName = name.parse().map_err(|error| Problem::with(Kind::Path, format!("{error}")))?;
+    let name: SecretName = name
+        .parse()
+        .map_err(|error| Problem::with(Kind::Path, format!("{error}")))?;
     let roles: Vec<CompanyRole> = person.roles().iter().cloned().collect();
-    let user = UserFacts { tenant: &world.tenant, name: person.user(), roles: &roles };
-    let suffix = app.vault.secret_suffix(id, &name);
+    let user = UserFacts {
+        tenant: &world.tenant,
+        name: person.user(),
+        roles: &roles,
+    };
+    let suffix = app.vault.suffix_of(id, &name).await;
     let question = ask::secret(&user, &world.tenant, Action::ReadSecret, &name, suffix.as_deref(), now);
-    let recorded = app.gate.decide(question, Some(id), &request).await.map_err(unrecorded)?;
+    let recorded = app
+        .gate
+        .decide(question, Some(id), &request)
+        .await
+        .map_err(unrecorded)?;
     let permit = match recorded.permit() {
         Ok(permit) => permit,
         Err(refusal) => return Ok(refuse(id, &refusal, reasons(&refusal))),
     };
-    let session = app.vault.open(&permit).map_err(|error| upstream(&error, &permit))?;
-    let value = session.get_secret(&name).await.map_err(|error| upstream(&error, &permit))?;
-    let answer = secret_answer(SecretAnswer { name: name.as_str(), value: value.expose_secret() });
+    let session = app
+        .vault
+        .session_for(&permit)
+        .map_err(|error| upstream(error, &permit))?;
+    let value = session
+        .get_secret(&name)
+        .await
+        .map_err(|error| upstream(error, &permit))?;
+    let answer = secret_answer(SecretAnswer {
+        name: name.as_str(),
+        value: value.expose_secret(),
+    });
     Ok(recorded_answer(answer, id, &permit))
 }

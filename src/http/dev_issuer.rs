@@ -46,7 +46,9 @@ pub async fn token(
             let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
             let mut response = (status, [json, no_store], error.body()).into_response();
             if status == StatusCode::UNAUTHORIZED {
-                response.headers_mut().extend("Basic".parse().ok().map(|value| (WWW_AUTHENTICATE, value)));
+                response
+                    .headers_mut()
+                    .extend("Basic".parse().ok().map(|value| (WWW_AUTHENTICATE, value)));
             }
             Ok(response)
         }

@@ -15,10 +15,10 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 
+use super::Shared;
 use super::caller::{id_header, tenant};
 use super::observe::Outcome;
 use super::problem::{Kind, Problem, Reason};
-use super::Shared;
 use crate::cedar;
 use crate::decide::{Recorded, Refusal};
 use crate::decision::Effect;
@@ -51,7 +51,9 @@ pub async fn footprint(
     let world = tenant(&registry, &bpnl)?;
     let id = world.tenant.id;
     let machine = app.machine(&headers, id, ClientKind::Connector, SCOPE, now).await?;
-    let pcf: PcfId = pcf.parse().map_err(|error| Problem::with(Kind::Path, format!("{error}")))?;
+    let pcf: PcfId = pcf
+        .parse()
+        .map_err(|error| Problem::with(Kind::Path, format!("{error}")))?;
     let partner: Bpnl = id_header(&headers, &EDC_BPN)?;
     let agreement: AgreementId = id_header(&headers, &EDC_AGREEMENT)?;
     let agreement = world.agreements.get(&agreement);
@@ -65,7 +67,11 @@ pub async fn footprint(
         purpose: PURPOSE,
     };
     let question = ask::access(&facts, &pcf, footprint.map(AsRef::as_ref), agreement.map(AsRef::as_ref));
-    let recorded = app.gate.decide(question, Some(id), &request).await.map_err(unrecorded)?;
+    let recorded = app
+        .gate
+        .decide(question, Some(id), &request)
+        .await
+        .map_err(unrecorded)?;
     let permit = match recorded.permit() {
         Ok(permit) => permit,
         Err(refusal) => {
@@ -73,42 +79,71 @@ pub async fn footprint(
             return Ok(refuse(id, &refusal, reasons));
         }
     };
-    let session = app.vault.open(&permit).map_err(|error| upstream(&error, &permit))?;
-    let Some(footprint) = footprint else { return Err(Problem::new(Kind::NotFound).after(permit.record())) };
+    let session = app
+        .vault
+        .session_for(&permit)
+        .map_err(|error| upstream(error, &permit))?;
+    let Some(footprint) = footprint else {
+        return Err(Problem::new(Kind::NotFound).after(permit.record()));
+    };
     let object = session
         .get_object(&footprint.product, &pcf)
         .await
-        .map_err(|error| upstream(&error, &permit))?;
+        .map_err(|error| upstream(error, &permit))?;
     let mut response = object.bytes.into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.extend(HeaderValue::from_str(&format!("\"{}\"", footprint.digest)).ok().map(|value| (ETAG, value)));
+    headers.extend(
+        HeaderValue::from_str(&format!("\"{}\"", footprint.digest))
+            .ok()
+            .map(|value| (ETAG, value)),
+    );
     Ok(recorded_answer(response, id, &permit))
 }
 
 /// An answer that follows a decision: it names the record, and so does its log line.
 pub(super) fn recorded_answer(mut response: Response, tenant: TenantId, recorded: &Recorded) -> Response {
     let record = recorded.record();
-    response.headers_mut().extend(HeaderValue::from_str(&record.to_string()).ok().map(|value| (RECORD, value)));
-    response.extensions_mut().insert(Outcome { tenant, record, effect: recorded.decision().effect });
+    response.headers_mut().extend(
+        HeaderValue::from_str(&record.to_string())
+            .ok()
+            .map(|value| (RECORD, value)),
+    );
+    response.extensions_mut().insert(Outcome {
+        tenant,
+        record,
+        effect: recorded.decision().effect,
+    });
     response
 }
 
 /// The answer to a recorded deny.
 pub(super) fn refuse(tenant: TenantId, refusal: &Refusal, reasons: Vec<Reason>) -> Response {
-    recorded_answer(Problem::forbidden(refusal.record(), reasons).into_response(), tenant, refusal)
+    recorded_answer(
+        Problem::forbidden(refusal.record(), reasons).into_response(),
+        tenant,
+        refusal,
+    )
 }
 
 /// There is no answer without a record.
 pub(super) fn unrecorded(_: crate::ledger::LedgerError) -> Problem {
-    Problem::with(Kind::Unrecorded, "no decision is given that cannot be recorded; try again")
+    Problem::with(
+        Kind::Unrecorded,
+        "no decision is given that cannot be recorded; try again",
+    )
 }
 
 /// The vault failed although both layers allow: plain to the caller, in full to the log.
-pub(super) fn upstream(error: &crate::vault::VaultError, recorded: &Recorded) -> Problem {
+pub(super) fn upstream(error: impl Into<crate::vault::OpenError>, recorded: &Recorded) -> Problem {
+    let error = error.into();
     tracing::error!(record = %recorded.record(), error = %error, "the vault failed after an allow");
-    let kind = if error.is_not_found() { Kind::NotFound } else { Kind::Upstream };
+    let kind = if error.is_not_found() {
+        Kind::NotFound
+    } else {
+        Kind::Upstream
+    };
     Problem::new(kind).after(recorded.record())
 }
 
@@ -129,9 +164,16 @@ pub(super) fn reasons(recorded: &Recorded) -> Vec<Reason> {
     }
     let bundle = recorded.bundle();
     let explanation = cedar::explain(&bundle.index, &bundle.schema, recorded.question());
-    let determined = explanation.policies.iter().filter(|policy| decision.cedar.policies.contains(&policy.policy));
-    let mut reasons: Vec<_> =
-        determined.map(|policy| Reason { policy: policy.policy.clone(), why: policy.why.clone() }).collect();
+    let determined = explanation
+        .policies
+        .iter()
+        .filter(|policy| decision.cedar.policies.contains(&policy.policy));
+    let mut reasons: Vec<_> = determined
+        .map(|policy| Reason {
+            policy: policy.policy.clone(),
+            why: policy.why.clone(),
+        })
+        .collect();
     if reasons.is_empty() {
         let nearest = explanation.policies.iter().find(|policy| policy.effect == "permit");
         reasons.extend(nearest.into_iter().flat_map(|policy| {

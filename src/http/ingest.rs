@@ -48,7 +48,11 @@ pub async fn footprint(
     let machine = app.machine(&headers, id, ClientKind::Integration, SCOPE, now).await?;
 
     let question = ask::ingest(&world.tenant, machine.client(), now);
-    let recorded = app.gate.decide(question, Some(id), &request).await.map_err(unrecorded)?;
+    let recorded = app
+        .gate
+        .decide(question, Some(id), &request)
+        .await
+        .map_err(unrecorded)?;
     if let Err(refusal) = recorded.permit() {
         return Ok(refuse(id, &refusal, reasons(&refusal)));
     }
@@ -57,14 +61,21 @@ pub async fn footprint(
     let claims = Claims::read(&document).map_err(|error| Problem::with(Kind::Document, error.to_string()))?;
     let footprint = claims.footprint(id, assets(world, &claims, query.as_deref())?, &document);
     let question = ask::write_footprint(&world.tenant, machine.client(), &footprint, now);
-    let recorded = app.gate.decide(question, Some(id), &request).await.map_err(unrecorded)?;
+    let recorded = app
+        .gate
+        .decide(question, Some(id), &request)
+        .await
+        .map_err(unrecorded)?;
     let permit = match recorded.permit() {
         Ok(permit) => permit,
         Err(refusal) => return Ok(refuse(id, &refusal, reasons(&refusal))),
     };
-    let session = app.vault.open(&permit).map_err(|error| upstream(&error, &permit))?;
-    let stored = session.put_object(&footprint.product, &footprint.id, &document).await;
-    stored.map_err(|error| upstream(&error, &permit))?;
+    let session = app
+        .vault
+        .session_for(&permit)
+        .map_err(|error| upstream(error, &permit))?;
+    let stored = session.put_object(&footprint.product, &footprint.id, document).await;
+    stored.map_err(|error| upstream(error, &permit))?;
     index(&app, footprint.clone()).await?;
     let body = Stored {
         pcf_id: footprint.id.as_str(),
@@ -72,7 +83,11 @@ pub async fn footprint(
         model: &footprint.model,
         digest: footprint.digest,
     };
-    Ok(recorded_answer((StatusCode::CREATED, Json(body)).into_response(), id, &permit))
+    Ok(recorded_answer(
+        (StatusCode::CREATED, Json(body)).into_response(),
+        id,
+        &permit,
+    ))
 }
 
 async fn index(app: &App, footprint: crate::registry::Footprint) -> Result<(), Problem> {
@@ -95,21 +110,34 @@ pub(super) async fn read_body(body: Body, limit: usize) -> Result<Vec<u8>, Probl
     use http_body_util::{BodyExt, LengthLimitError, Limited};
     match Limited::new(body, limit).collect().await {
         Ok(whole) => Ok(whole.to_bytes().into()),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
-            Err(Problem::with(Kind::TooLarge, format!("at most {limit} bytes are taken")))
-        }
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(Problem::with(
+            Kind::TooLarge,
+            format!("at most {limit} bytes are taken"),
+        )),
         Err(_) => Err(Problem::with(Kind::Body, "the body broke off")),
     }
 }
 
 /// The assets the document becomes part of: those of the version before, and the one the request names.
 fn assets(world: &TenantWorld, claims: &Claims, query: Option<&str>) -> Result<BTreeSet<AssetId>, Problem> {
-    let mut assets = world.footprints.get(&claims.id).map(|before| before.assets.clone()).unwrap_or_default();
-    for pair in query.into_iter().flat_map(|query| query.split('&')).filter(|pair| !pair.is_empty()) {
+    let mut assets = world
+        .footprints
+        .get(&claims.id)
+        .map(|before| before.assets.clone())
+        .unwrap_or_default();
+    for pair in query
+        .into_iter()
+        .flat_map(|query| query.split('&'))
+        .filter(|pair| !pair.is_empty())
+    {
         let Some(asset) = pair.strip_prefix("asset=") else {
             return Err(Problem::with(Kind::Path, "the only query parameter here is `asset`"));
         };
-        assets.insert(asset.parse().map_err(|error| Problem::with(Kind::Path, format!("{error}")))?);
+        assets.insert(
+            asset
+                .parse()
+                .map_err(|error| Problem::with(Kind::Path, format!("{error}")))?,
+        );
     }
     Ok(assets)
 }

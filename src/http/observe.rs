@@ -11,10 +11,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use metrics::{counter, histogram};
 
+use super::Shared;
 use super::caller::{optional_header, request_facts};
 use super::path;
 use super::problem::{Kind, Problem};
-use super::Shared;
 use crate::ids::{RecordId, TenantId};
 use crate::telemetry;
 
@@ -62,12 +62,22 @@ pub async fn observe(State(app): State<Shared>, mut request: Request, next: Next
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
     let took = started.elapsed();
-    let route = response.extensions_mut().remove::<Route>().map_or_else(|| "none".to_owned(), |route| route.0);
+    let route = response
+        .extensions_mut()
+        .remove::<Route>()
+        .map_or_else(|| "none".to_owned(), |route| route.0);
     let status = response.status().as_u16();
     histogram!(telemetry::REQUEST_SECONDS, "route" => route.clone()).record(took);
     counter!(telemetry::REQUESTS, "route" => route.clone(), "method" => known(&method), "status" => status.to_string())
         .increment(1);
-    log(&facts, &method, &route, status, took, response.extensions_mut().remove::<Outcome>());
+    log(
+        &facts,
+        &method,
+        &route,
+        status,
+        took,
+        response.extensions_mut().remove::<Outcome>(),
+    );
     response
 }
 
@@ -93,7 +103,11 @@ fn log(
     outcome: Option<Outcome>,
 ) {
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let trace = facts.traceparent.as_deref().and_then(|trace| trace.split('-').nth(1)).unwrap_or_default();
+    let trace = facts
+        .traceparent
+        .as_deref()
+        .and_then(|trace| trace.split('-').nth(1))
+        .unwrap_or_default();
     match outcome {
         Some(Outcome { tenant, record, effect }) => tracing::info!(
             request = %facts.id, trace, method = %known(method), route, status, took_us,
@@ -117,9 +131,14 @@ fn settle_path(app: &Shared, request: &mut Request) -> Result<(), Problem> {
         }
     }
     if settled != request.uri().path() {
-        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
-        let whole: PathAndQuery =
-            format!("{settled}{query}").parse().map_err(|_| Problem::new(Kind::Path))?;
+        let query = request
+            .uri()
+            .query()
+            .map(|query| format!("?{query}"))
+            .unwrap_or_default();
+        let whole: PathAndQuery = format!("{settled}{query}")
+            .parse()
+            .map_err(|_| Problem::new(Kind::Path))?;
         *request.uri_mut() = Uri::from(whole);
     }
     Ok(())

@@ -11,7 +11,7 @@ use utoipa::openapi::{
 
 use super::Shared;
 use super::problem::Kind;
-use super::routes::{Caller, Route, table};
+use super::routes::{Caller, Method, Route, table};
 
 /// `GET /openapi.json`
 pub async fn serve(State(app): State<Shared>) -> Json<OpenApi> {
@@ -21,7 +21,10 @@ pub async fn serve(State(app): State<Shared>) -> Json<OpenApi> {
 /// The description of the service, with the routes of dev mode where `dev` says so.
 pub fn describe(dev: bool) -> OpenApi {
     let paths = table(dev).fold(PathsBuilder::new(), |paths, route| paths.path(route.path, item(route)));
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .build();
     let components = ComponentsBuilder::new()
         .schema("Problem", problem_schema())
         .security_scheme("bearer", SecurityScheme::Http(bearer))
@@ -34,16 +37,29 @@ pub fn describe(dev: bool) -> OpenApi {
              document (RFC 9457) with a stable `type`; every answer that follows a decision names its ledger record.",
         ))
         .build();
-    OpenApiBuilder::new().info(info).paths(paths.build()).components(Some(components)).build()
+    OpenApiBuilder::new()
+        .info(info)
+        .paths(paths.build())
+        .components(Some(components))
+        .build()
 }
 
 fn item(route: &Route) -> PathItem {
-    let method = if route.method == axum::http::Method::POST { HttpMethod::Post } else { HttpMethod::Get };
+    let method = match route.method {
+        Method::Get => HttpMethod::Get,
+        Method::Post => HttpMethod::Post,
+    };
     let mut operation = OperationBuilder::new()
         .operation_id(Some(route.name))
         .summary(Some(route.summary))
         .tag(route.name.split('.').next().unwrap_or_default());
-    for name in route.path.split('{').skip(1).filter_map(|part| part.split_once('}')).map(|(name, _)| name) {
+    for name in route
+        .path
+        .split('{')
+        .skip(1)
+        .filter_map(|part| part.split_once('}'))
+        .map(|(name, _)| name)
+    {
         let parameter = ParameterBuilder::new()
             .name(name)
             .parameter_in(ParameterIn::Path)
@@ -72,11 +88,19 @@ fn text_schema() -> RefOr<Schema> {
 }
 
 fn responses(route: &Route) -> utoipa::openapi::Responses {
-    let success = ResponseBuilder::new().description("success").content(route.answers, ContentBuilder::new().build());
+    let success = ResponseBuilder::new()
+        .description("success")
+        .content(route.answers, ContentBuilder::new().build());
     let mut responses = ResponsesBuilder::new().response(route.success.to_string(), success);
     let kinds: &[Kind] = match route.caller {
         Caller::Anyone => &[],
-        _ => &[Kind::Path, Kind::Unauthenticated, Kind::Forbidden, Kind::NotFound, Kind::Unrecorded],
+        _ => &[
+            Kind::Path,
+            Kind::Unauthenticated,
+            Kind::Forbidden,
+            Kind::NotFound,
+            Kind::Unrecorded,
+        ],
     };
     for kind in kinds {
         let (name, status, title) = kind.parts();
@@ -98,7 +122,10 @@ fn problem_schema() -> Schema {
         .property("title", text())
         .property("status", ObjectBuilder::new().schema_type(Type::Integer))
         .property("detail", text())
-        .property("instance", text().description(Some("the ledger record of the decision, as `urn:uuid:…`")))
+        .property(
+            "instance",
+            text().description(Some("the ledger record of the decision, as `urn:uuid:…`")),
+        )
         .required("type")
         .required("title")
         .required("status");

@@ -57,20 +57,33 @@ pub async fn ready(State(app): State<Shared>) -> Response {
         bundle: Bundle {
             digest: status.digest,
             since: spell_time(status.since),
-            refused: status.refused.map(|refusal| Refused { at: spell_time(refusal.at), reason: refusal.reason }),
+            refused: status.refused.map(|refusal| Refused {
+                at: spell_time(refusal.at),
+                reason: refusal.reason,
+            }),
         },
-        ledger: LedgerState { writable, lag_records: stats.lag() },
+        ledger: LedgerState {
+            writable,
+            lag_records: stats.lag(),
+        },
     };
-    let code = if writable { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let code = if writable {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (code, Json(body)).into_response()
 }
 
 /// `GET /metrics`
 pub async fn metrics(State(app): State<Shared>) -> Response {
     let stats = app.gate.ledger().stats();
-    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; a lag of 2^52 records is not to be feared")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a gauge is a float; a lag of 2^52 records is not to be feared"
+    )]
     gauge!(telemetry::LEDGER_LAG).set(stats.lag() as f64);
     counter!(telemetry::LEDGER_RECORDS).absolute(stats.durable);
-    counter!(telemetry::LEDGER_COMMITS).absolute(stats.commits);
+    counter!(telemetry::LEDGER_COMMITS).absolute(stats.batches);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.render()).into_response()
 }

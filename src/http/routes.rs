@@ -2,7 +2,6 @@
 //! somebody are all made from it, so a route cannot be served without being described and tried.
 
 use axum::Router;
-use axum::http::Method;
 use axum::routing::{MethodRouter, get, post};
 
 use super::problem::{Kind, Problem};
@@ -19,6 +18,15 @@ pub enum Caller {
     Integration,
     /// A person of the tenant, with a user token.
     Person,
+}
+
+/// The methods routes have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// `GET`
+    Get,
+    /// `POST`
+    Post,
 }
 
 /// One route.
@@ -53,14 +61,24 @@ const fn route(
     summary: &'static str,
     mount: fn() -> MethodRouter<Shared>,
 ) -> Route {
-    Route { name, method, path, caller, summary, success: 200, answers: JSON, dev_only: false, mount }
+    Route {
+        name,
+        method,
+        path,
+        caller,
+        summary,
+        success: 200,
+        answers: JSON,
+        dev_only: false,
+        mount,
+    }
 }
 
 /// Every route of the service.
 pub const ROUTES: &[Route] = &[
     route(
         "exchange.footprint",
-        Method::GET,
+        Method::Get,
         "/exchange/{bpnl}/pcf/{pcf_id}/submodel/$value",
         Caller::Connector,
         "A footprint, byte for byte, for the partner and under the agreement the connector names.",
@@ -68,7 +86,7 @@ pub const ROUTES: &[Route] = &[
     ),
     route(
         "access.evaluation",
-        Method::POST,
+        Method::Post,
         "/access/v1/evaluation",
         Caller::Connector,
         "Decide a moment of a contract for a partner: discover, negotiate, transfer or access (AuthZEN 1.0).",
@@ -76,7 +94,7 @@ pub const ROUTES: &[Route] = &[
     ),
     route(
         "credentials.session",
-        Method::POST,
+        Method::Post,
         "/credentials/{bpnl}/session",
         Caller::Person,
         "Temporary credentials of the own company's role.",
@@ -84,7 +102,7 @@ pub const ROUTES: &[Route] = &[
     ),
     route(
         "credentials.secret",
-        Method::GET,
+        Method::Get,
         "/credentials/{bpnl}/secrets/{name}",
         Caller::Person,
         "The value of a secret of the own company.",
@@ -94,19 +112,24 @@ pub const ROUTES: &[Route] = &[
         success: 201,
         ..route(
             "ingest.footprint",
-            Method::POST,
+            Method::Post,
             "/ingest/{bpnl}/footprints",
             Caller::Integration,
             "Hand in a footprint document of the own company.",
             || post(ingest::footprint),
         )
     },
-    route("operations.health", Method::GET, "/healthz", Caller::Anyone, "The process answers.", || {
-        get(operations::health)
-    }),
+    route(
+        "operations.health",
+        Method::Get,
+        "/healthz",
+        Caller::Anyone,
+        "The process answers.",
+        || get(operations::health),
+    ),
     route(
         "operations.ready",
-        Method::GET,
+        Method::Get,
         "/readyz",
         Caller::Anyone,
         "Decisions can be made and recorded; which bundle is in force; whether a newer one was refused.",
@@ -114,18 +137,28 @@ pub const ROUTES: &[Route] = &[
     ),
     Route {
         answers: "text/plain; version=0.0.4",
-        ..route("operations.metrics", Method::GET, "/metrics", Caller::Anyone, "Metrics for Prometheus.", || {
-            get(operations::metrics)
-        })
+        ..route(
+            "operations.metrics",
+            Method::Get,
+            "/metrics",
+            Caller::Anyone,
+            "Metrics for Prometheus.",
+            || get(operations::metrics),
+        )
     },
-    route("operations.openapi", Method::GET, "/openapi.json", Caller::Anyone, "This description.", || {
-        get(openapi::serve)
-    }),
+    route(
+        "operations.openapi",
+        Method::Get,
+        "/openapi.json",
+        Caller::Anyone,
+        "This description.",
+        || get(openapi::serve),
+    ),
     Route {
         dev_only: true,
         ..route(
             "dev.jwks",
-            Method::GET,
+            Method::Get,
             "/dev/issuers/{bpnl}/.well-known/jwks.json",
             Caller::Anyone,
             "The keys of the tenant's embedded issuer.",
@@ -136,7 +169,7 @@ pub const ROUTES: &[Route] = &[
         dev_only: true,
         ..route(
             "dev.token",
-            Method::POST,
+            Method::Post,
             "/dev/issuers/{bpnl}/oauth2/token",
             Caller::Anyone,
             "A token of the tenant's embedded issuer.",

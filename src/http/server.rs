@@ -14,9 +14,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tower::Service as _;
 use tower::ServiceExt as _;
-use tower::util::MapRequestLayer;
 
 use super::Shared;
 use super::observe::{note_route, observe};
@@ -59,7 +57,9 @@ pub async fn serve(app: Shared, listener: TcpListener, stop: impl Future<Output 
             () = &mut stop => break,
         };
         let _ = stream.set_nodelay(true);
-        let service = service.clone().map_request(|request: Request<Incoming>| request.map(axum::body::Body::new));
+        let service = service
+            .clone()
+            .map_request(|request: Request<Incoming>| request.map(axum::body::Body::new));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(app.limits.headers)

@@ -172,7 +172,7 @@ impl Writer {
         match &stored {
             Ok(()) => self.counters.committed(answers.len()),
             Err(error) => {
-                Counters::add(&self.counters.failed, answers.len());
+                self.counters.refused(answers.len());
                 tracing::error!(%error, entries = answers.len(), "a ledger transaction failed");
                 self.forget().await;
             }

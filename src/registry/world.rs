@@ -105,13 +105,22 @@ impl WorldDocument {
     /// # Errors
     /// A contract that does not compile, or a provider that is not among the tenants.
     pub fn worlds(self) -> Result<(Vec<TenantWorld>, Vec<Partner>), WorldError> {
-        let mut worlds: HashMap<TenantId, TenantWorld> =
-            self.tenants.into_iter().map(|tenant| (tenant.id, TenantWorld::new(tenant))).collect();
+        let mut worlds: HashMap<TenantId, TenantWorld> = self
+            .tenants
+            .into_iter()
+            .map(|tenant| (tenant.id, TenantWorld::new(tenant)))
+            .collect();
         let mut compiled: HashMap<Digest, Arc<Terms>> = HashMap::new();
         let mut terms = |what: &'static str, id: &str, odrl: &RawValue| {
             let read = Terms::from_odrl(odrl.get());
-            let read = read.map_err(|source| WorldError::Terms { what, id: id.to_owned(), source })?;
-            Ok::<_, WorldError>(Arc::clone(compiled.entry(read.digest()).or_insert_with(|| Arc::new(read))))
+            let read = read.map_err(|source| WorldError::Terms {
+                what,
+                id: id.to_owned(),
+                source,
+            })?;
+            Ok::<_, WorldError>(Arc::clone(
+                compiled.entry(read.digest()).or_insert_with(|| Arc::new(read)),
+            ))
         };
         for agreement in self.agreements {
             let world = world(&mut worlds, "agreement", agreement.id.as_str(), agreement.provider)?;
@@ -150,5 +159,9 @@ fn world<'w>(
     id: &str,
     provider: TenantId,
 ) -> Result<&'w mut TenantWorld, WorldError> {
-    worlds.get_mut(&provider).ok_or_else(|| WorldError::Provider { what, id: id.to_owned(), provider })
+    worlds.get_mut(&provider).ok_or_else(|| WorldError::Provider {
+        what,
+        id: id.to_owned(),
+        provider,
+    })
 }

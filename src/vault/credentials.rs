@@ -63,6 +63,9 @@ pub enum CredentialsError {
         /// The action its trust policy lacks.
         action: &'static str,
     },
+    /// The permit is not one for taking on a role.
+    #[error("the permit is not one for taking on a role")]
+    Permit,
     /// The system has no randomness.
     #[error("the system's random generator failed")]
     Random,

@@ -18,7 +18,7 @@ use super::secret::Secrets;
 use super::session::{Session, SessionScope};
 use crate::decision::IamDecision;
 use crate::iam::{AwsNames, Context, Layers, Principal, Request, evaluate};
-use crate::ids::{TenantId, UserName};
+use crate::ids::{SecretName, TenantId, UserName};
 
 /// How a session that Tidegate makes for itself is named.
 const OWN_SESSION: &str = "tidegate";
@@ -70,6 +70,13 @@ impl EmbeddedVault {
     /// A session of the tenant's role for one purpose.
     pub fn session(&self, tenant: TenantId, scope: SessionScope) -> Session {
         Session::new(Arc::clone(&self.0), tenant, scope, OWN_SESSION)
+    }
+
+    /// The six random characters of a secret's ARN, where there is such a secret: a fact for the question whether it may be
+    /// read, not the secret itself. A file that cannot be read counts as absent here; reading the secret says why.
+    pub async fn suffix_of(&self, tenant: TenantId, name: &SecretName) -> Option<String> {
+        let scope = SessionScope::SecretRead { name: name.clone() };
+        self.session(tenant, scope).secret_suffix(name).await.ok()
     }
 
     /// Credentials for a signed-in user of the tenant, as the identity pool would have STS give them: the role's trust
