@@ -147,8 +147,12 @@ impl Principals {
     }
 
     /// `NotPrincipal` spares a principal only if it lists all that the principal is known by: the session, its role and
-    /// the account (IAM User Guide, "NotPrincipal"). Listing the role alone spares nobody.
+    /// the account (IAM User Guide, "NotPrincipal"). Listing the role alone spares nobody, and nothing spares one with a
+    /// permissions boundary (IAM User Guide, "Permissions boundaries for IAM entities").
     fn exempts<'d>(&'d self, scope: &Scope<'_, 'd>) -> bool {
+        if scope.bounded {
+            return false;
+        }
         let reached = |wanted: Reach| self.patterns.iter().any(|pattern| pattern.reach(scope) == wanted);
         let anyone = self
             .patterns
