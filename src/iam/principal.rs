@@ -14,10 +14,10 @@ pub(super) enum Reach {
     Nobody,
     /// By account: in the same account this only leaves the matter to identity policies.
     Delegated,
-    /// By role, or as anyone: allowed, but within boundary and session policy. That `*` is no wider than the role itself is
-    /// the careful reading; AWS's text leaves it open.
+    /// By role: allowed, but within boundary and session policy.
     Limited,
-    /// As this very session or user: a silent boundary, identity or session policy does not limit it.
+    /// As this very session or user, or as anyone: a silent boundary, identity or session policy does not limit it (for
+    /// anyone: IAM User Guide, "Principal", on `aws:PrincipalArn` with a wildcard principal).
     Direct,
 }
 
@@ -66,7 +66,7 @@ impl PrincipalPattern {
         let principal = &scope.request.principal;
         let named = |hit: bool, reach: Reach| if hit { reach } else { Reach::Nobody };
         match (self, principal) {
-            (Self::Anyone, _) => Reach::Limited,
+            (Self::Anyone, _) => Reach::Direct,
             (Self::Account(number), _) => {
                 let hit = principal.account().is_some_and(|account| is(number, account));
                 named(hit, Reach::Delegated)

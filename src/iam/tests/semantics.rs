@@ -272,7 +272,8 @@ fn the_way_a_resource_policy_names_its_principal_decides_how_far_it_reaches() {
     check(ROLE, &in_session, (ImplicitDeny, Layer::Session));
     check(ROLE, &in_boundary, (ImplicitDeny, Layer::Boundary));
     check(r#""*""#, &free, (Allowed, Layer::Resource));
-    check(r#""*""#, &in_session, (ImplicitDeny, Layer::Session));
+    check(r#""*""#, &in_boundary, (Allowed, Layer::Resource));
+    check(r#""*""#, &in_session, (Allowed, Layer::Resource));
     check(OTHER_SESSION, &free, (ImplicitDeny, Layer::Identity));
     check(r#"{"AWS": "111122223333"}"#, &free, (ImplicitDeny, Layer::Identity));
     check(
