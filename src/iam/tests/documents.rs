@@ -60,6 +60,8 @@ fn what_is_outside_the_subset_is_refused_at_its_place() {
         "arn:aws:s3:::",
         "arn::s3:::b",
         "urn:aws:s3:::b",
+        "arn:aws:s*:::b",
+        "arn:aws:*:::b",
         "arn:aws:s3:${aws:x}::b",
         "arn:aws:s3:::${aws:x",
         "arn:aws:s3:::${x}",

@@ -181,25 +181,38 @@ fn a_variable_stands_for_one_value_or_its_default_and_only_in_the_newer_language
 }
 
 #[test]
-fn a_parameter_without_a_value_matches_nothing() {
-    let document = document(
-        DocumentKind::Identity,
-        r#"{"Effect": "Allow", "Action": "*", "Resource": "arn:aws:s3:::b/{bpnl}*"}"#,
-    );
-    let layers = Layers {
-        identity: &[&document],
-        ..Layers::default()
-    };
-    let ask = |params| {
-        evaluate(
-            &request("s3:GetObject", "arn:aws:s3:::b/{bpnl}", Context::new()),
-            &layers,
-            &params,
-        )
-        .decision
-    };
-    assert_eq!(ask(Params::new()), ImplicitDeny);
-    assert_eq!(ask(Params::new().with("bpnl", "{bpnl}")), Allowed);
+fn a_parameter_or_variable_without_a_value_matches_nothing() {
+    for placeholder in ["{bpnl}", "${aws:PrincipalTag/tenant}"] {
+        for pattern in ["P", "P*", "*P", "*P*", "k*P", "?P"] {
+            let pattern = pattern.replace('P', placeholder);
+            let statements = format!(r#"{{"Effect": "Allow", "Action": "*", "Resource": "arn:aws:s3:::b/{pattern}"}}"#);
+            let document = document(DocumentKind::Identity, &statements);
+            let layers = Layers {
+                identity: &[&document],
+                ..Layers::default()
+            };
+            for key in ["", "k", "kk", placeholder, "k*"] {
+                let resource = format!("arn:aws:s3:::b/{key}");
+                let request = request("s3:GetObject", &resource, Context::new());
+                assert_eq!(
+                    evaluate(&request, &layers, &Params::new()).decision,
+                    ImplicitDeny,
+                    "{pattern} {key}"
+                );
+            }
+            let resource = format!(
+                "arn:aws:s3:::b/{}",
+                pattern.replace(placeholder, "acme").replace('*', "-")
+            );
+            let request = request(
+                "s3:GetObject",
+                &resource,
+                Context::new().with("aws:PrincipalTag/tenant", "acme"),
+            );
+            let decision = evaluate(&request, &layers, &Params::new().with("bpnl", "acme")).decision;
+            assert_eq!(decision, Allowed, "{pattern} {resource}");
+        }
+    }
 }
 
 const ALLOW_ALL: &str = r#"{"Effect": "Allow", "Action": "*", "Resource": "*"}"#;
@@ -259,7 +272,8 @@ fn the_way_a_resource_policy_names_its_principal_decides_how_far_it_reaches() {
     check(ROLE, &in_session, (ImplicitDeny, Layer::Session));
     check(ROLE, &in_boundary, (ImplicitDeny, Layer::Boundary));
     check(r#""*""#, &free, (Allowed, Layer::Resource));
-    check(r#""*""#, &in_session, (ImplicitDeny, Layer::Session));
+    check(r#""*""#, &in_boundary, (Allowed, Layer::Resource));
+    check(r#""*""#, &in_session, (Allowed, Layer::Resource));
     check(OTHER_SESSION, &free, (ImplicitDeny, Layer::Identity));
     check(r#"{"AWS": "111122223333"}"#, &free, (ImplicitDeny, Layer::Identity));
     check(
@@ -338,6 +352,21 @@ fn not_principal_spares_only_one_listed_with_its_role_and_account() {
     check(role, ExplicitDeny);
     check(&format!("{role}, {session}"), ExplicitDeny);
     check(&format!("{role}, {session}, \"111122223333\""), Allowed);
+
+    // With a permissions boundary, nobody is spared.
+    let boundary = document(DocumentKind::Boundary, ALLOW_ALL);
+    let spared = format!(
+        r#"{{"Effect": "Deny", "Action": "*", "Resource": "*", "NotPrincipal": {{"AWS": [{role}, {session}, "111122223333"]}}}}"#
+    );
+    let policy = document(DocumentKind::Resource, &spared);
+    let layers = Layers {
+        identity: &[&all],
+        resource: Some(&policy),
+        boundary: Some(&boundary),
+        ..Layers::default()
+    };
+    let evaluation = evaluate(&request("s3:GetObject", "*", Context::new()), &layers, &Params::new());
+    assert_eq!(evaluation.decision, ExplicitDeny);
 }
 
 #[test]
