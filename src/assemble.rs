@@ -47,8 +47,6 @@ pub struct Parts {
     pub data: PathBuf,
     /// The policies.
     pub bundle: BundleSource,
-    /// The key of the vault.
-    pub vault_key: VaultKey,
     /// The first part of each log's origin.
     pub ledger_origin: String,
     /// The URL the service is reached under.
@@ -94,8 +92,12 @@ impl BundleSource {
 ///
 /// # Errors
 /// Whatever keeps the service from starting.
-pub async fn assemble(parts: Parts, registry: RegistryStore, vault: EmbeddedVault) -> Result<App, StartError> {
-    let bundle = parts.bundle.load()?;
+pub async fn assemble(
+    parts: Parts,
+    bundle: Bundle,
+    registry: RegistryStore,
+    vault: EmbeddedVault,
+) -> Result<App, StartError> {
     let now = parts.clock.now();
     let keys = LedgerKeys::open(&parts.data, &parts.ledger_origin).map_err(StartError::of("the ledger's keys"))?;
     let ledger = Ledger::open(&parts.data, keys, parts.clock.clone(), Options::default())
@@ -143,7 +145,7 @@ fn verifiers(
         };
         let failed = |error| StartError(format!("the identity of {}: {error}", tenant.id));
         // The keys a verifier is made with are replaced by those of its source before it verifies anything.
-        let verifier = TenantVerifier::new(facts(tenant), KeySet::default()).map_err(failed)?;
+        let verifier = TenantVerifier::new(facts(tenant), KeySet::empty()).map_err(failed)?;
         verifiers.insert(tenant.id, TenantGate::new(verifier, keys));
     }
     Ok(verifiers)

@@ -196,8 +196,7 @@ token_id!(
     OfferId, "an offer id", "1 to 128 of A-Z a-z 0-9 `.` `_` `:` `=` `-`, first a letter or digit, no `..`", 128, b"._:=-"
 );
 token_id!(
-    /// The name of a secret below its tenant's path. It may not end in a dash and six characters, for Secrets Manager
-    /// appends just that to make the ARN and a policy could no longer tell the two apart.
+    /// The name of a secret below its tenant's path.
     SecretName, "a secret name", "1 to 64 of A-Z a-z 0-9 `_` `-`, first a letter or digit", 64, b"_-"
 );
 token_id!(

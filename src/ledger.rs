@@ -64,6 +64,9 @@ use self::writer::{Job, Writer};
 use crate::clock::Clock;
 use crate::ids::{Digest, RecordId};
 
+/// The file below the data directory.
+pub const FILE: &str = store::FILE;
+
 /// The greatest size of one body in bytes.
 pub const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
