@@ -115,6 +115,15 @@ impl Reader {
         }
     }
 
+    /// A log's latest checkpoint as a signed note: what to keep elsewhere. `None` for a log without.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's.
+    pub async fn checkpoint(&mut self, log: LogId) -> Result<Option<String>, LedgerError> {
+        Ok(self.log(log).await?.note)
+    }
+
     /// Every name under which something is stored.
     pub(super) async fn log_names(&mut self) -> Result<BTreeSet<String>, LedgerError> {
         // Steps from name to name through the index, for DISTINCT would visit every record.

@@ -344,7 +344,7 @@ async fn a_checkpoint_kept_elsewhere_shows_a_ledger_set_back() {
     ledger.append(decision(TENANTS[0], 42)).await.unwrap();
     ledger.close().await;
     let mut reader = Reader::open(dir.path()).await.unwrap();
-    let note = reader.log(log(TENANTS[0])).await.unwrap().note.unwrap();
+    let note = reader.checkpoint(log(TENANTS[0])).await.unwrap().unwrap();
     drop(reader);
     let trust = Trust {
         keys: vec![],
