@@ -22,7 +22,7 @@ use self::bodies::{BodyFindings, check_context};
 use super::chain::ChainCheck;
 use super::checkpoint::{Checkpoint, VerifierKey};
 use super::error::LedgerError;
-use super::read::{RawRow, Reader};
+use super::read::{RawLog, RawRow, Reader};
 use super::record::{Event, LogId, Opened, Record};
 use super::report::{FindingKind, Findings, LogReport, Report};
 use crate::ids::Digest;
@@ -182,6 +182,7 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
         let mut about = Findings::default();
         let key = self.check_key(log, raw.verifier_key.as_deref(), &mut about);
         let checkpoint = check_note(raw.note.as_deref(), key.as_ref(), &mut about);
+        check_copies(&raw, key.as_ref(), checkpoint.as_ref(), &mut about);
         let known = self.known(log, key.as_ref(), &mut about);
         let mut chain = ChainCheck::new(log, known);
         let whole = self.read_log(reader, log, &mut chain, &mut about).await?;
@@ -420,4 +421,24 @@ fn check_note(note: Option<&str>, key: Option<&VerifierKey>, about: &mut Finding
             )
         })
         .ok()
+}
+
+/// Holds what is stored beside the key and the checkpoint, for whoever looks with SQL, to what these say themselves.
+fn check_copies(raw: &RawLog, key: Option<&VerifierKey>, checkpoint: Option<&Checkpoint>, about: &mut Findings) {
+    if let (Some(key), Some(origin)) = (key, &raw.origin)
+        && key.name() != origin
+    {
+        let message = format!(
+            "the stored origin `{}` is not the key's, `{}`",
+            origin.escape_debug(),
+            key.name()
+        );
+        about.add(FindingKind::Key, None, message);
+    }
+    if let (Some(checkpoint), Some(size)) = (checkpoint, raw.size)
+        && u64::try_from(size) != Ok(checkpoint.size)
+    {
+        let message = format!("the stored size {size} is not the checkpoint's, {}", checkpoint.size);
+        about.add(FindingKind::Checkpoint, None, message);
+    }
 }
