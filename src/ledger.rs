@@ -78,7 +78,7 @@ pub struct Entry {
     /// What happened.
     pub event: Event,
     /// What the event's digests name ([`Event::bodies`]), and whatever those bodies name in turn. Each content must have
-    /// the digest beside it; it is not hashed again here, but `verify` does. A body stored before may be left out.
+    /// the digest beside it; it is not hashed again here, but `verify` does. A body stored before may be left out, but not a decision's context.
     pub bodies: Vec<(Digest, Arc<[u8]>)>,
 }
 
@@ -166,11 +166,7 @@ impl Ledger {
             let (bytes, most) = (body.len(), MAX_BODY_BYTES);
             return Err(LedgerError::BodyTooLarge { bytes, most });
         }
-        let context = match &event {
-            Event::Decision(decided) => bodies.iter().position(|(digest, _)| *digest == decided.context),
-            Event::Activation(_) | Event::Opened(_) | Event::Start(_) => None,
-        };
-        let context = context.map(|at| bodies.swap_remove(at).1);
+        let context = take_context(&event, &mut bodies);
         let event = event.to_canonical()?;
         let Ok(room) = tokio::time::timeout(self.patience, self.queue.reserve()).await else {
             Counters::add(&self.counters.busy, 1);
@@ -205,6 +201,20 @@ impl Ledger {
         self.closing.notify_one();
         // Ends with an error, for nothing is ever sent: the sender goes when the writer does.
         while self.done.clone().changed().await.is_ok() {}
+    }
+}
+
+/// Takes a decision's context out of the bodies, for it is stored with its record; it stays among them too where another
+/// digest of the decision happens to name the same content.
+fn take_context(event: &Event, bodies: &mut Vec<(Digest, Arc<[u8]>)>) -> Option<Arc<[u8]>> {
+    let Event::Decision(decided) = event else {
+        return None;
+    };
+    let at = bodies.iter().position(|(digest, _)| *digest == decided.context)?;
+    let named = event.bodies().into_iter().filter(|digest| *digest == decided.context);
+    match named.count() {
+        1 => Some(bodies.swap_remove(at).1),
+        _ => bodies.get(at).map(|(_, content)| Arc::clone(content)),
     }
 }
 

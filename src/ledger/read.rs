@@ -63,6 +63,9 @@ pub(super) struct RawBody {
 pub(super) struct RawLog {
     pub(super) verifier_key: Option<String>,
     pub(super) note: Option<String>,
+    /// What stands beside the key and the note for whoever looks with SQL.
+    pub(super) origin: Option<String>,
+    pub(super) size: Option<i64>,
 }
 
 /// A ledger open for reading, as of the instant it was opened.
@@ -115,6 +118,15 @@ impl Reader {
         }
     }
 
+    /// A log's latest checkpoint as a signed note: what to keep elsewhere. `None` for a log without.
+    ///
+    /// # Errors
+    ///
+    /// SQLite's.
+    pub async fn checkpoint(&mut self, log: LogId) -> Result<Option<String>, LedgerError> {
+        Ok(self.log(log).await?.note)
+    }
+
     /// Every name under which something is stored.
     pub(super) async fn log_names(&mut self) -> Result<BTreeSet<String>, LedgerError> {
         // Steps from name to name through the index, for DISTINCT would visit every record.
@@ -133,14 +145,19 @@ impl Reader {
 
     pub(super) async fn log(&mut self, log: LogId) -> Result<RawLog, LedgerError> {
         let row = sqlx::query(
-            "SELECT (SELECT verifier_key FROM log WHERE log = ?1), (SELECT note FROM checkpoint WHERE log = ?1)",
+            "SELECT (SELECT verifier_key FROM log WHERE log = ?1), (SELECT note FROM checkpoint WHERE log = ?1),
+                    (SELECT origin FROM log WHERE log = ?1), (SELECT size FROM checkpoint WHERE log = ?1)",
         )
         .bind(log.to_string())
         .fetch_one(&mut self.connection)
         .await;
         let read = |row: sqlx::sqlite::SqliteRow| {
-            let (verifier_key, note) = (row.try_get(0)?, row.try_get(1)?);
-            Ok(RawLog { verifier_key, note })
+            Ok(RawLog {
+                verifier_key: row.try_get(0)?,
+                note: row.try_get(1)?,
+                origin: row.try_get(2)?,
+                size: row.try_get(3)?,
+            })
         };
         row.and_then(read)
             .map_err(LedgerError::store("read a log's checkpoint"))

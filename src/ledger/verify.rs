@@ -13,22 +13,22 @@
 //! Alone, a directory vouches for itself with the keys it holds. [`Trust`] brings what was kept elsewhere: verifier keys,
 //! and checkpoints that the logs must still contain.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod bodies;
+
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
+use self::bodies::{BodyFindings, check_context};
 use super::chain::ChainCheck;
 use super::checkpoint::{Checkpoint, VerifierKey};
 use super::error::LedgerError;
-use super::read::{RawRow, Reader};
+use super::read::{RawLog, RawRow, Reader};
 use super::record::{Event, LogId, Opened, Record};
 use super::report::{FindingKind, Findings, LogReport, Report};
 use crate::ids::Digest;
 
 /// How many digests of bodies known to be stored are remembered.
 const MAX_PRESENT: usize = 100_000;
-
-/// How many missing or changed bodies are told apart per log.
-const MAX_BODY_FINDINGS: usize = 1_000;
 
 /// What an auditor kept outside the data directory.
 #[derive(Clone, Debug, Default)]
@@ -182,6 +182,7 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
         let mut about = Findings::default();
         let key = self.check_key(log, raw.verifier_key.as_deref(), &mut about);
         let checkpoint = check_note(raw.note.as_deref(), key.as_ref(), &mut about);
+        check_copies(&raw, key.as_ref(), checkpoint.as_ref(), &mut about);
         let known = self.known(log, key.as_ref(), &mut about);
         let mut chain = ChainCheck::new(log, known);
         let whole = self.read_log(reader, log, &mut chain, &mut about).await?;
@@ -422,55 +423,22 @@ fn check_note(note: Option<&str>, key: Option<&VerifierKey>, about: &mut Finding
         .ok()
 }
 
-/// Holds the context in a record's row to the digest the record names; returns that digest, which is then accounted for.
-fn check_context(seq: u64, record: &Record, context: Option<&[u8]>, about: &mut Findings) -> Option<Digest> {
-    let (Event::Decision(decided), Some(context)) = (&record.event, context) else {
-        return None;
-    };
-    let actual = Digest::of(context);
-    if actual != decided.context {
+/// Holds what is stored beside the key and the checkpoint, for whoever looks with SQL, to what these say themselves.
+fn check_copies(raw: &RawLog, key: Option<&VerifierKey>, checkpoint: Option<&Checkpoint>, about: &mut Findings) {
+    if let (Some(key), Some(origin)) = (key, &raw.origin)
+        && key.name() != origin
+    {
         let message = format!(
-            "the context of record {seq} was changed: it has digest {actual}, not {}",
-            decided.context
+            "the stored origin `{}` is not the key's, `{}`",
+            origin.escape_debug(),
+            key.name()
         );
-        about.add(FindingKind::BodyChanged, Some(seq), message);
+        about.add(FindingKind::Key, None, message);
     }
-    Some(decided.context)
-}
-
-/// Missing and changed bodies of a log, one finding per body however many records name it.
-#[derive(Default)]
-struct BodyFindings {
-    found: HashMap<Digest, (FindingKind, u64, u64)>,
-    more: u64,
-}
-
-impl BodyFindings {
-    fn add(&mut self, kind: FindingKind, digest: Digest, seq: u64) {
-        if self.found.len() >= MAX_BODY_FINDINGS && !self.found.contains_key(&digest) {
-            self.more += 1;
-            return;
-        }
-        self.found.entry(digest).or_insert((kind, seq, 0)).2 += 1;
-    }
-
-    fn report(self, about: &mut Findings) {
-        for (digest, (kind, seq, count)) in self.found {
-            let what = if kind == FindingKind::BodyMissing {
-                "is missing"
-            } else {
-                "was changed"
-            };
-            let also = match count {
-                1 => String::new(),
-                _ => format!(", and so do {} more", count - 1),
-            };
-            about.add(
-                kind,
-                Some(seq),
-                format!("record {seq} names the body {digest}, which {what}{also}"),
-            );
-        }
-        about.more += self.more;
+    if let (Some(checkpoint), Some(size)) = (checkpoint, raw.size)
+        && u64::try_from(size) != Ok(checkpoint.size)
+    {
+        let message = format!("the stored size {size} is not the checkpoint's, {}", checkpoint.size);
+        about.add(FindingKind::Checkpoint, None, message);
     }
 }

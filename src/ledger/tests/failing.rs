@@ -145,6 +145,27 @@ async fn a_reader_sees_one_instant_beside_the_writer_and_gives_bodies() {
     assert!(verify(dir.path()).await.unwrap().ok, "a ledger in use verifies too");
 }
 
+#[tokio::test]
+async fn a_context_that_is_also_the_entities_can_be_read_as_both() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path()).await;
+    let mut entry = decision(TENANTS[0], 0);
+    let empty = body("{}".into());
+    if let Event::Decision(decided) = &mut entry.event {
+        (decided.context, decided.entities) = (empty.0, empty.0);
+    }
+    entry.bodies.push(empty.clone());
+    ledger.append(entry).await.unwrap();
+    let mut reader = Reader::open(dir.path()).await.unwrap();
+    let stored = Cursor::new(log(TENANTS[0]), 0)
+        .next(&mut reader)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(stored.context.as_deref(), Some(b"{}".as_slice()));
+    assert_eq!(reader.body(empty.0).await.unwrap(), b"{}");
+}
+
 /// Says something only where the tests do not run as root, whom no mode keeps from writing.
 #[cfg(unix)]
 #[tokio::test]

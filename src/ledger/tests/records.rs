@@ -47,7 +47,7 @@ fn events() -> impl Strategy<Value = Event> {
     let decided = decided.prop_map(
         |([action, principal, resource, trace], with, decision, terms): (_, _, _, BTreeSet<_>)| {
             let Event::Decision(mut decided) = super::decision(TENANTS[0], 1).event else {
-                unreachable!("it is one");
+                panic!("it is one");
             };
             (decided.action, decided.principal, decided.resource) = (action, principal, resource);
             (decided.decision, decided.terms) = (decision, terms);

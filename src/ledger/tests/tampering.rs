@@ -207,6 +207,8 @@ async fn a_checkpoint_that_is_gone_or_changed_is_found() {
     let other = "UPDATE checkpoint SET note = (SELECT note FROM checkpoint WHERE log = 'platform') WHERE log = 'A'";
     check(other, &[(Checkpoint, None)]).await;
     check("DELETE FROM log WHERE log = 'A'", &[(Key, None)]).await;
+    check("UPDATE checkpoint SET size = 41 WHERE log = 'A'", &[(Checkpoint, None)]).await;
+    check("UPDATE log SET origin = 'elsewhere' WHERE log = 'A'", &[(Key, None)]).await;
 }
 
 #[tokio::test]
@@ -344,7 +346,7 @@ async fn a_checkpoint_kept_elsewhere_shows_a_ledger_set_back() {
     ledger.append(decision(TENANTS[0], 42)).await.unwrap();
     ledger.close().await;
     let mut reader = Reader::open(dir.path()).await.unwrap();
-    let note = reader.log(log(TENANTS[0])).await.unwrap().note.unwrap();
+    let note = reader.checkpoint(log(TENANTS[0])).await.unwrap().unwrap();
     drop(reader);
     let trust = Trust {
         keys: vec![],
