@@ -7,15 +7,15 @@
 //! URLs are never built from the `Host` header. It is read for one thing: on `{bpnl}.<base>` it names the tenant, exactly as
 //! the path does on the shared host, and the tenant it names still picks the one verifier its tokens must satisfy.
 
-mod access;
+pub mod access;
 pub mod caller;
 pub mod credentials;
-mod dev_issuer;
+pub mod dev_issuer;
 pub mod exchange;
 pub mod ingest;
 pub mod observe;
 pub mod openapi;
-mod operations;
+pub mod operations;
 pub mod path;
 pub mod problem;
 pub mod routes;

@@ -38,6 +38,7 @@ pub mod error;
 pub mod keys;
 pub mod read;
 pub mod record;
+pub mod replay;
 pub mod report;
 pub mod stats;
 mod store;

@@ -3,6 +3,7 @@
 pub mod assemble;
 pub mod bundle;
 pub mod cedar;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod contract;

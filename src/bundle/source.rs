@@ -135,6 +135,16 @@ impl Source {
         })
     }
 
+    /// The digests of the files a manifest names.
+    ///
+    /// # Errors
+    /// A manifest that does not parse.
+    pub fn named_by(manifest: &[u8]) -> Result<Vec<Digest>, SourceError> {
+        let manifest: Manifest =
+            crate::json::read(manifest).map_err(|error| SourceError::Manifest(error.to_string()))?;
+        Ok(manifest.files.into_values().collect())
+    }
+
     /// A bundle from files in memory.
     pub fn of(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
         let files = files

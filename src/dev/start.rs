@@ -159,7 +159,7 @@ async fn fill(
                 Err(VaultError::NotFound(_)) => {}
                 Err(error) => return Err(failed(error)),
             }
-            let value = SecretString::from(uuid::Uuid::new_v4().to_string());
+            let value = SecretString::from(random_value()?);
             let session = vault.session(tenant.id, SessionScope::SecretWrite { name: name.clone() });
             session.put_secret(name, value).await.map_err(&failed)?;
         }
@@ -170,6 +170,13 @@ async fn fill(
         .await
         .map_err(StartError::of("the registry"))?;
     Ok(worlds)
+}
+
+/// A secret's value: 24 random bytes in hexadecimal.
+fn random_value() -> Result<String, StartError> {
+    let mut bytes = [0; 24];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| StartError("the system's random generator failed".into()))?;
+    Ok(hex::encode(bytes))
 }
 
 /// Makes a directory only its owner may enter.
