@@ -13,5 +13,6 @@ pub mod ids;
 pub mod ingest;
 pub mod json;
 pub mod ledger;
+pub mod parity;
 pub mod question;
 pub mod registry;
