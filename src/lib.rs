@@ -18,6 +18,7 @@ pub mod ids;
 pub mod ingest;
 pub mod json;
 pub mod ledger;
+pub mod parity;
 pub mod question;
 pub mod registry;
 pub mod telemetry;

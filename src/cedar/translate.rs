@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use cedar_policy::{Context, Entities, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema};
 
+use crate::ids::Digest;
 use crate::question::{Action, Entity, EntityKind, EntityRef, Question, Value};
 
 /// A question Cedar cannot be asked.
@@ -24,6 +25,15 @@ pub enum TranslateError {
     /// The principal, action and resource do not go together.
     #[error("the schema does not let {0}")]
     Request(String),
+    /// An offer or an agreement whose terms the question does not bring along. Terms also forbid, so without them the rest
+    /// could permit what the contract as a whole refuses.
+    #[error("the terms `{terms}` of {entity} are not at hand")]
+    Terms {
+        /// The offer or the agreement.
+        entity: EntityRef,
+        /// The digest it names.
+        terms: String,
+    },
 }
 
 /// A request with its entities, ready for the authorizer.
@@ -103,6 +113,23 @@ fn entity(entity: &Entity) -> Result<cedar_policy::Entity, TranslateError> {
         .map_err(|error| TranslateError::Entities(error.to_string()))
 }
 
+/// The attributes that name terms; a name that is no digest names none that could be at hand.
+fn terms_at_hand(entity: &Entity, question: &Question) -> Result<(), TranslateError> {
+    let names: &[&str] = match entity.uid.kind {
+        EntityKind::Offer => &["accessTerms", "usageTerms"],
+        EntityKind::Agreement => &["terms"],
+        _ => &[],
+    };
+    for name in names {
+        if let Some(Value::String(terms)) = entity.attrs.get(*name)
+            && !terms.parse().is_ok_and(|digest: Digest| question.terms.contains_key(&digest))
+        {
+            return Err(TranslateError::Terms { entity: entity.uid.clone(), terms: terms.to_string() });
+        }
+    }
+    Ok(())
+}
+
 /// Turns a question into a request and its entities, both checked against the schema.
 ///
 /// # Errors
@@ -133,6 +160,7 @@ pub fn translate(question: &Question, schema: &Schema) -> Result<Prepared, Trans
         );
         TranslateError::Request(format!("{sentence}: {error}"))
     })?;
+    question.entities.iter().try_for_each(|entity| terms_at_hand(entity, question))?;
     let entities = question.entities.iter().map(entity).collect::<Result<Vec<_>, _>>()?;
     let entities = Entities::from_entities(entities, Some(schema))
         .map_err(|error| TranslateError::Entities(error_chain(&error)))?;

@@ -1,0 +1,212 @@
+//! What a run of the corpus found.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::Layer;
+use super::case::{Case, Expect, ExpectIam};
+use super::corpus::Corpus;
+use super::divergence::Watch;
+use crate::bundle::Bundle;
+use crate::decision::{Decision, Effect, IamDecision};
+use crate::engine;
+use crate::ids::Digest;
+
+/// Every case with what it expects, what it got, and whether that will do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The bundle that was asked.
+    pub bundle: Digest,
+    /// Which layers were held to the corpus.
+    pub layer: Layer,
+    /// Counts over all cases.
+    pub totals: Totals,
+    /// Every case, in the order of the corpus.
+    pub cases: Vec<Outcome>,
+    /// How many cases each class of divergences covers.
+    pub divergences: BTreeMap<String, usize>,
+    /// What is wrong with the list of divergences as a whole.
+    pub problems: Vec<String>,
+}
+
+/// One case's outcome.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// The directory the case stands in.
+    pub theme: String,
+    /// Its name.
+    pub name: String,
+    /// The rule or the bug it pins.
+    pub why: String,
+    /// What it expects.
+    pub expected: Expect,
+    /// What it got, both layers.
+    pub got: Expect,
+    /// What failed to evaluate, in Cedar's words.
+    pub errors: Vec<String>,
+    /// What both layers together decide.
+    pub effect: Effect,
+    /// What is wrong; empty when the case holds.
+    pub findings: Vec<String>,
+}
+
+/// Counts of answers, as they were got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Totals {
+    /// Cases.
+    pub cases: usize,
+    /// Cases that do not hold.
+    pub failed: usize,
+    /// Cases Cedar allows.
+    pub cedar_allow: usize,
+    /// Cases Cedar denies.
+    pub cedar_deny: usize,
+    /// Cases AWS allows.
+    pub iam_allowed: usize,
+    /// Cases AWS denies.
+    pub iam_denied: usize,
+    /// Cases AWS is not asked about.
+    pub iam_not_applicable: usize,
+}
+
+impl Totals {
+    /// Counts `outcomes`.
+    pub fn of<'o>(outcomes: impl IntoIterator<Item = &'o Outcome>) -> Self {
+        let mut totals = Self::default();
+        for outcome in outcomes {
+            totals.cases += 1;
+            totals.failed += usize::from(!outcome.findings.is_empty());
+            match outcome.got.cedar.decision {
+                Effect::Allow => totals.cedar_allow += 1,
+                Effect::Deny => totals.cedar_deny += 1,
+            }
+            match &outcome.got.iam {
+                ExpectIam::Unasked(_) => totals.iam_not_applicable += 1,
+                ExpectIam::Asked(asked) if asked.decision == IamDecision::Allowed => totals.iam_allowed += 1,
+                ExpectIam::Asked(_) => totals.iam_denied += 1,
+            }
+        }
+        totals
+    }
+}
+
+impl Report {
+    /// Whether every case holds and the list of divergences is sound.
+    pub fn holds(&self) -> bool {
+        self.totals.failed == 0 && self.problems.is_empty()
+    }
+
+    /// Whether there was nothing to check.
+    pub fn is_empty(&self) -> bool {
+        self.cases.is_empty()
+    }
+
+    /// The cases that do not hold.
+    pub fn failures(&self) -> impl Iterator<Item = &Outcome> {
+        self.cases.iter().filter(|outcome| !outcome.findings.is_empty())
+    }
+
+    /// The policies and statements that determined at least one answer.
+    pub fn determining(&self) -> BTreeSet<&str> {
+        self.cases.iter().flat_map(|outcome| outcome.got.names()).collect()
+    }
+}
+
+impl Expect {
+    /// The policies and statements named.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let statements = match &self.iam {
+            ExpectIam::Asked(asked) => Some(&asked.statements),
+            ExpectIam::Unasked(_) => None,
+        };
+        self.cedar
+            .policies
+            .iter()
+            .chain(statements.into_iter().flatten())
+            .map(String::as_str)
+    }
+}
+
+/// Asks `bundle` every question of `corpus` and compares. Where both layers are held to the corpus, so is the list of
+/// divergences.
+pub(super) fn run(bundle: &Bundle, corpus: &Corpus, layer: Layer) -> Report {
+    let mut watch = Watch::new(&corpus.divergences);
+    let mut cases = Vec::with_capacity(corpus.cases.len());
+    for case in &corpus.cases {
+        let decision = engine::decide(bundle, &case.question);
+        let mut outcome = compare(case, &decision, layer);
+        if layer == Layer::Both {
+            outcome.findings.extend(watch.case(case, &decision));
+        }
+        cases.push(outcome);
+    }
+    let (problems, divergences) = match layer {
+        Layer::Both => watch.close(),
+        Layer::Cedar | Layer::Iam => Default::default(),
+    };
+    let totals = Totals::of(&cases);
+    Report {
+        bundle: bundle.digest,
+        layer,
+        totals,
+        cases,
+        divergences,
+        problems,
+    }
+}
+
+fn compare(case: &Case, decision: &Decision, layer: Layer) -> Outcome {
+    let got = Expect::of(decision, &case.world);
+    let mut findings = Vec::new();
+    if layer != Layer::Iam && got.cedar != case.expect.cedar {
+        findings.push(format!(
+            "cedar: expected {}, got {}",
+            show_cedar(&case.expect),
+            show_cedar(&got)
+        ));
+    }
+    if layer != Layer::Cedar && got.iam != case.expect.iam {
+        findings.push(format!(
+            "iam: expected {}, got {}",
+            show_iam(&case.expect),
+            show_iam(&got)
+        ));
+    }
+    Outcome {
+        theme: case.theme.clone(),
+        name: case.name.clone(),
+        why: case.why.clone(),
+        expected: case.expect.clone(),
+        got,
+        errors: decision.cedar.errors.clone(),
+        effect: decision.effect,
+        findings,
+    }
+}
+
+fn show_cedar(expect: &Expect) -> String {
+    let cedar = &expect.cedar;
+    let mut text = format!("{} by {}", cedar.decision, list(&cedar.policies));
+    if cedar.errors > 0 {
+        text.push_str(&format!(" with {} failing to evaluate", cedar.errors));
+    }
+    text
+}
+
+fn show_iam(expect: &Expect) -> String {
+    match &expect.iam {
+        ExpectIam::Unasked(_) => "not-applicable".to_owned(),
+        ExpectIam::Asked(asked) => format!("{} by {}", asked.decision, list(&asked.statements)),
+    }
+}
+
+fn list(names: &BTreeSet<String>) -> String {
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    if names.is_empty() {
+        "nothing".to_owned()
+    } else {
+        names.join(", ")
+    }
+}

@@ -1,0 +1,238 @@
+//! A world: the entities and contract terms that cases are drawn from.
+//!
+//! A world file holds entities in Cedar's JSON format, as a question spells them, and contract texts by name. Where an
+//! attribute is the digest of terms, the file names the terms: `{"__terms": "pcf-usage"}`. A question drawn from a world holds
+//! the entities that can be reached from its principal, resource and context, and the terms whose digests stand in those.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use crate::contract::Terms;
+use crate::ids::Digest;
+use crate::question::{Action, Entity, EntityKind, EntityRef, Question, Value, read_entities};
+
+/// Companies, people, things and contracts to ask about.
+#[derive(Clone, Debug)]
+pub struct World {
+    name: String,
+    now: Timestamp,
+    purpose: String,
+    terms: BTreeMap<String, Arc<Terms>>,
+    entities: BTreeMap<EntityRef, Entity>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WorldFile {
+    name: String,
+    /// What the world is for; read by people only.
+    #[serde(rename = "why")]
+    _why: String,
+    now: Timestamp,
+    purpose: String,
+    terms: Vec<TermsFile>,
+    entities: Vec<Json>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TermsFile {
+    name: String,
+    odrl: Json,
+}
+
+impl World {
+    /// Reads a world file; `name` is the file's name without its ending and must be the world's own.
+    ///
+    /// # Errors
+    /// What is wrong, in a sentence: the text, a contract that does not compile, an entity of no such kind, a reference to an
+    /// entity the world does not hold (roles aside, which have no entity).
+    pub fn read(name: &str, text: &[u8]) -> Result<Self, String> {
+        let file: WorldFile = crate::json::read(text).map_err(|error| error.to_string())?;
+        if file.name != name {
+            return Err(format!("its name is `{}`; it must be that of the file", file.name));
+        }
+        let mut terms = BTreeMap::new();
+        for TermsFile { name, odrl } in file.terms {
+            let compiled =
+                Terms::from_odrl(&odrl.to_string()).map_err(|error| format!("the terms `{name}`: {error}"))?;
+            if terms
+                .values()
+                .any(|known: &Arc<Terms>| known.digest() == compiled.digest())
+            {
+                return Err(format!("the terms `{name}` stand under another name already"));
+            }
+            if terms.insert(name.clone(), Arc::new(compiled)).is_some() {
+                return Err(format!("the terms `{name}` stand twice"));
+            }
+        }
+        let mut world = Self {
+            name: file.name,
+            now: file.now,
+            purpose: file.purpose,
+            terms,
+            entities: BTreeMap::new(),
+        };
+        let entities = world.entities_of(Json::Array(file.entities), "/entities")?;
+        world.entities = entities
+            .into_iter()
+            .map(|entity| (entity.uid.clone(), entity))
+            .collect();
+        for entity in world.entities.values() {
+            if let Some(missing) = references(entity).into_iter().find(|reference| !world.knows(reference)) {
+                return Err(format!("{} names {missing}, which the world does not hold", entity.uid));
+            }
+        }
+        Ok(world)
+    }
+
+    /// The world's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The instant the world is shown at.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The purpose partners ask with where a case names none: a Catena-X usage purpose.
+    pub fn purpose(&self) -> &str {
+        &self.purpose
+    }
+
+    /// Every entity, by reference.
+    pub fn entities(&self) -> impl Iterator<Item = &Entity> {
+        self.entities.values()
+    }
+
+    /// The entities of one kind, by reference.
+    pub fn of_kind(&self, kind: EntityKind) -> impl Iterator<Item = &Entity> {
+        self.entities.values().filter(move |entity| entity.uid.kind == kind)
+    }
+
+    /// One entity.
+    pub fn entity(&self, reference: &EntityRef) -> Option<&Entity> {
+        self.entities.get(reference)
+    }
+
+    /// The contract terms by the names the world gives them.
+    pub fn terms(&self) -> impl Iterator<Item = (&str, &Arc<Terms>)> {
+        self.terms.iter().map(|(name, terms)| (name.as_str(), terms))
+    }
+
+    /// Whether a reference leads to something. A role's name is all there is of it.
+    pub fn knows(&self, reference: &EntityRef) -> bool {
+        matches!(reference.kind, EntityKind::CompanyRole | EntityKind::OperatorRole)
+            || self.entities.contains_key(reference)
+    }
+
+    /// The same world with `entities` in place of those it holds under the same references.
+    #[must_use]
+    pub fn with(&self, entities: impl IntoIterator<Item = Entity>) -> Self {
+        let mut changed = self.clone();
+        changed
+            .entities
+            .extend(entities.into_iter().map(|entity| (entity.uid.clone(), entity)));
+        changed
+    }
+
+    /// The question of `principal` doing `action` to `resource`, with the slice of this world it can reach.
+    pub fn question(
+        &self,
+        principal: EntityRef,
+        action: Action,
+        resource: EntityRef,
+        context: BTreeMap<String, Value>,
+    ) -> Question {
+        let mut pending = vec![principal.clone(), resource.clone()];
+        context.values().for_each(|value| collect(value, &mut pending));
+        let mut slice = BTreeMap::new();
+        while let Some(next) = pending.pop() {
+            if let (false, Some(entity)) = (slice.contains_key(&next), self.entities.get(&next)) {
+                pending.extend(references(entity));
+                slice.insert(next, entity.clone());
+            }
+        }
+        let entities: Vec<_> = slice.into_values().collect();
+        let named: BTreeSet<Digest> = entities
+            .iter()
+            .flat_map(|entity| entity.attrs.values())
+            .filter_map(digest)
+            .collect();
+        let terms = self.terms.values().filter(|terms| named.contains(&terms.digest()));
+        let terms = terms.map(|terms| (terms.digest(), Arc::clone(terms))).collect();
+        Question {
+            principal,
+            action,
+            resource,
+            context,
+            entities,
+            terms,
+        }
+    }
+
+    /// Reads entities as this world spells them.
+    pub(super) fn entities_of(&self, mut list: Json, at: &str) -> Result<Vec<Entity>, String> {
+        self.put_digests(&mut list)?;
+        read_entities(&list, at).map_err(|error| error.to_string())
+    }
+
+    fn put_digests(&self, value: &mut Json) -> Result<(), String> {
+        match value {
+            Json::Array(items) => items.iter_mut().try_for_each(|item| self.put_digests(item)),
+            Json::Object(members) => match members.get("__terms") {
+                None => members.values_mut().try_for_each(|member| self.put_digests(member)),
+                Some(name) => {
+                    let terms = name.as_str().and_then(|name| self.terms.get(name));
+                    let terms = terms.ok_or_else(|| format!("the world has no terms named {name}"))?;
+                    *value = Json::String(terms.digest().to_string());
+                    Ok(())
+                }
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// A policy id as a case spells it, with the name of the terms where the compiled policy has their digest.
+    pub fn spelled(&self, policy: &str) -> String {
+        let found = self.terms.iter().find_map(|(name, terms)| {
+            policy
+                .strip_prefix(&prefix(terms.digest()))
+                .map(|rest| format!("terms/{name}/{rest}"))
+        });
+        found.unwrap_or_else(|| policy.to_owned())
+    }
+}
+
+/// What the ids of policies compiled from terms begin with.
+fn prefix(digest: Digest) -> String {
+    let digits: String = digest.to_string().chars().skip("sha256:".len()).take(16).collect();
+    format!("terms/{digits}/")
+}
+
+fn digest(value: &Value) -> Option<Digest> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+fn references(entity: &Entity) -> Vec<EntityRef> {
+    let mut found: Vec<_> = entity.parents.iter().cloned().collect();
+    entity.attrs.values().for_each(|value| collect(value, &mut found));
+    found
+}
+
+fn collect(value: &Value, found: &mut Vec<EntityRef>) {
+    match value {
+        Value::Entity(reference) => found.push(reference.clone()),
+        Value::Set(items) => items.iter().for_each(|item| collect(item, found)),
+        Value::Record(members) => members.values().for_each(|member| collect(member, found)),
+        Value::Bool(_) | Value::Long(_) | Value::String(_) | Value::DateTime(_) => {}
+    }
+}
