@@ -89,6 +89,9 @@ pub struct DevAgreement {
     pub state: AgreementState,
 }
 
+/// A footprint's entry in the index and its document.
+pub type Handed = (Footprint, &'static str);
+
 /// Why the development world cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[error("the development world: {0}")]
@@ -192,11 +195,7 @@ impl DevTenant {
     ///
     /// # Errors
     /// A built-in file that does not read: a defect.
-    pub fn world(
-        &self,
-        base_url: &str,
-        now: Timestamp,
-    ) -> Result<(TenantWorld, Vec<(Footprint, &'static str)>), DevError> {
+    pub fn world(&self, base_url: &str, now: Timestamp) -> Result<(TenantWorld, Vec<Handed>), DevError> {
         let issuer = format!("{base_url}/dev/issuers/{}", self.id);
         let mut world = TenantWorld::new(Tenant {
             id: self.id,

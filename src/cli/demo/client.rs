@@ -49,6 +49,11 @@ impl Answer {
     pub(super) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)
     }
+
+    /// The text at a place of the body.
+    pub(super) fn text(&self, pointer: &str) -> Option<String> {
+        self.json().pointer(pointer).and_then(Value::as_str).map(str::to_owned)
+    }
 }
 
 impl Client {
@@ -92,7 +97,7 @@ impl Client {
 
     async fn token(&self, request: reqwest::RequestBuilder) -> Result<String, ClientError> {
         let answer = self.send(request).await?;
-        let token = answer.json()["access_token"].as_str().map(str::to_owned);
+        let token = answer.text("/access_token");
         token.ok_or_else(|| ClientError::Token(format!("status {}", answer.status)))
     }
 
@@ -136,14 +141,12 @@ impl Client {
         resource: (&str, &str),
         agreement: Option<&str>,
     ) -> Result<Answer, ClientError> {
-        let mut body = json!({
+        let body = json!({
             "subject": { "type": "Partner", "id": partner },
             "action": { "name": action },
             "resource": { "type": resource.0, "id": resource.1 },
+            "context": { "agreement": agreement },
         });
-        if let Some(agreement) = agreement {
-            body["context"] = json!({ "agreement": agreement });
-        }
         let request = self
             .http
             .post(format!("{}/access/v1/evaluation", self.base_url))

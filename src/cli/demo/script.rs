@@ -186,7 +186,7 @@ async fn six_steps(client: &Client, cast: &Cast, show: &mut Show) -> Result<Stri
 /// A decision asked for by itself, which is an answer whether it allows or not.
 async fn moment(show: &mut Show, what: &str, answer: &Answer, allowed: bool) -> Result<(), LedgerError> {
     show.answer(what, answer, 200).await?;
-    if answer.json()["decision"] != serde_json::Value::Bool(allowed) {
+    if answer.json().pointer("/decision") != Some(&serde_json::Value::Bool(allowed)) {
         show.expect(what, false);
     }
     Ok(())

@@ -93,8 +93,18 @@ impl Show {
             None => {}
         }
         // Where no policy forbade, what kept the nearest permit from matching is the reason.
-        for reason in answer.json()["reasons"].as_array().into_iter().flatten() {
-            if let Some(unmet) = reason["why"].as_str().and_then(|why| why.strip_prefix("not met: ")) {
+        let body = answer.json();
+        for reason in body
+            .get("reasons")
+            .and_then(serde_json::Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            if let Some(unmet) = reason
+                .get("why")
+                .and_then(serde_json::Value::as_str)
+                .and_then(|why| why.strip_prefix("not met: "))
+            {
                 self.say(&format!("        not met: {unmet}"));
             }
         }
@@ -205,7 +215,8 @@ impl Show {
 }
 
 fn title_of(answer: &Answer) -> String {
-    let document = answer.json();
-    let detail = document["detail"].as_str().or(document["title"].as_str());
-    detail.unwrap_or_default().to_owned()
+    answer
+        .text("/detail")
+        .or_else(|| answer.text("/title"))
+        .unwrap_or_default()
 }
