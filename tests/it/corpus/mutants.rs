@@ -202,7 +202,7 @@ fn no_action_can_be_taken_out_of_an_iam_document_unnoticed() {
                 let place = &mut text["Statement"][statement]["Action"];
                 let place = if place.is_array() { &mut place[index] } else { place };
                 // An empty list is not valid; an action nobody asks for is as good as none.
-                *place = json!("s3:GetBucketLocation");
+                *place = json!("sts:SetSourceIdentity");
             }
             document == name
         });

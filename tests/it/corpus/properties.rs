@@ -104,7 +104,7 @@ impl Dice {
             // Not always one the schema knows.
             (actor, _, thing) = self.other;
         }
-        let (principal, resource) = (pick(actor, self.principal), pick(thing, self.resource));
+        let (mut principal, resource) = (pick(actor, self.principal), pick(thing, self.resource));
         let days = if self.rare(1) { self.days } else { 0 };
         let now = world().now() + (24 * days).hours();
         let mut context = BTreeMap::from([("now".to_owned(), Value::DateTime(now))]);
@@ -120,13 +120,18 @@ impl Dice {
             context.insert("connector".to_owned(), Value::Entity(carried));
             context.insert("purpose".to_owned(), Value::from(self.purpose));
             if matches!(action, Action::Transfer | Action::Access) && self.rare[3] > 0 {
+                // Mostly one of the provider's, asked under by its own consumer; else any.
                 let all: Vec<_> = world().of_kind(EntityKind::Agreement).collect();
-                let asker = Value::Entity(principal.clone());
-                let fits = |entity: &&&Entity| {
-                    entity.attrs.get("provider") == tenant && entity.attrs.get("consumer") == Some(&asker)
-                };
-                let own: Vec<_> = all.iter().filter(fits).filter(|_| !self.rare(3)).copied().collect();
-                let named = self.agreement.get(if own.is_empty() { &all } else { &own });
+                let own: Vec<_> = all
+                    .iter()
+                    .filter(|entity| entity.attrs.get("provider") == tenant)
+                    .copied()
+                    .collect();
+                let any = self.rare(3) || own.is_empty();
+                let named = self.agreement.get(if any { &all } else { &own });
+                if let (false, Some(Value::Entity(consumer))) = (any, named.attrs.get("consumer")) {
+                    principal = consumer.clone();
+                }
                 context.insert("agreement".to_owned(), Value::Entity(named.uid.clone()));
             }
         }
@@ -235,7 +240,7 @@ fn with(question: &Question, reference: &EntityRef, name: &str, value: Value) ->
 
 #[test]
 fn the_index_answers_as_a_scan_of_every_policy_does() {
-    law(2_000, 150, |question| {
+    law(2_000, 100, |question| {
         let indexed = cedar::answer(&BUNDLE.index, &BUNDLE.schema, question);
         let full = cedar::answer_in_full(&BUNDLE.policies, &BUNDLE.schema, question);
         prop_assert_eq!(&indexed, &full);
@@ -246,7 +251,7 @@ fn the_index_answers_as_a_scan_of_every_policy_does() {
         .filter(|(kind, ..)| *kind == EntityKind::Partner)
         .copied()
         .collect();
-    law_of(&moments, 500, 25, |question| {
+    law_of(&moments, 500, 8, |question| {
         let indexed = cedar::answer(&BUNDLE.index, &BUNDLE.schema, question);
         let full = cedar::answer_in_full(&BUNDLE.policies, &BUNDLE.schema, question);
         prop_assert_eq!(&indexed, &full);
@@ -256,7 +261,7 @@ fn the_index_answers_as_a_scan_of_every_policy_does() {
 
 #[test]
 fn nobody_is_allowed_what_belongs_to_another_tenant() {
-    law(1_500, 300, |question| {
+    law(1_000, 200, |question| {
         let acting = match question.principal.kind {
             EntityKind::User | EntityKind::Integration => Some(question.principal.clone()),
             EntityKind::Partner => in_context(question, "connector"),
@@ -274,7 +279,7 @@ fn nobody_is_allowed_what_belongs_to_another_tenant() {
 #[test]
 fn nobody_receives_a_footprint_without_an_agreement_that_names_them() {
     let kinds = [(EntityKind::Partner, Action::Access, EntityKind::Footprint)];
-    law_of(&kinds, 1_500, 15, |question| {
+    law_of(&kinds, 1_000, 12, |question| {
         if !allowed(question) {
             return Ok(false);
         }
@@ -302,7 +307,7 @@ fn nothing_of_a_tenant_is_allowed_unless_that_tenant_is_active() {
     };
     let scoped: BTreeSet<_> = Action::ALL.iter().filter(is_scoped).collect();
     assert!(scoped.len() > 15);
-    law(2_000, 100, |question| {
+    law(1_500, 30, |question| {
         if !scoped.contains(&question.action) || !allowed(question) {
             return Ok(false);
         }
@@ -317,7 +322,7 @@ fn nothing_of_a_tenant_is_allowed_unless_that_tenant_is_active() {
 
 #[test]
 fn nobody_who_is_disabled_is_allowed_anything() {
-    law(2_000, 100, |question| {
+    law(1_000, 40, |question| {
         if question.principal.kind == EntityKind::Partner || !allowed(question) {
             return Ok(false);
         }
@@ -333,7 +338,7 @@ fn nobody_who_is_disabled_is_allowed_anything() {
 
 #[test]
 fn what_is_allowed_is_allowed_by_cedar_and_by_aws_where_it_is_asked() {
-    law(1_500, 100, |question| {
+    law(1_000, 50, |question| {
         let decision = decide(&BUNDLE, question);
         let iam = match &decision.iam {
             IamAnswer::Evaluated { decision, .. } => *decision == IamDecision::Allowed,
@@ -348,7 +353,7 @@ fn what_is_allowed_is_allowed_by_cedar_and_by_aws_where_it_is_asked() {
 
 #[test]
 fn what_is_missing_from_a_question_that_is_understood_never_helps() {
-    law(500, 150, |question| {
+    law(400, 100, |question| {
         let answer = cedar::answer(&BUNDLE.index, &BUNDLE.schema, question);
         if answer.decision == Effect::Allow || !answer.errors.is_empty() {
             return Ok(false);
@@ -367,7 +372,7 @@ fn what_is_missing_from_a_question_that_is_understood_never_helps() {
 
 #[test]
 fn a_question_reads_back_and_its_digest_knows_no_order() {
-    law(400, 400, |question| {
+    law(300, 300, |question| {
         let digest = question.canonical().digest;
         let text = question.to_json();
         let again = Question::from_json(&text).map_err(|error| TestCaseError::fail(error.to_string()))?;
@@ -388,7 +393,7 @@ fn a_question_reads_back_and_its_digest_knows_no_order() {
 
 #[test]
 fn whatever_changes_in_a_question_changes_its_digest() {
-    law(400, 300, |question| {
+    law(300, 200, |question| {
         let mut changes = vec![question.clone()];
         for (at, entity) in question.entities.iter().enumerate() {
             for name in entity.attrs.keys() {
