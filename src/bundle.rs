@@ -34,7 +34,7 @@ use std::collections::BTreeMap;
 
 use cedar_policy::{PolicySet, Schema};
 
-pub use correspondence::{AwsNames, Correspondence, IamAsk, Mapping};
+pub use correspondence::{Correspondence, IamAsk, Mapping};
 pub use error::BundleError;
 pub use live::{Changes, Live, Refusal, Status};
 pub use source::{Source, SourceError};
@@ -89,7 +89,10 @@ impl Bundle {
 
     /// The files and the manifest, each with its digest, as the ledger keeps them.
     pub fn parts(&self) -> impl Iterator<Item = Part> {
-        self.source.files().map(|(_, bytes)| Part::of(bytes.to_vec())).chain([self.manifest.clone()])
+        self.source
+            .files()
+            .map(|(_, bytes)| Part::of(bytes.to_vec()))
+            .chain([self.manifest.clone()])
     }
 }
 
@@ -103,6 +106,8 @@ mod tests {
         assert!(bundle.cards.len() > 25);
         let mut sizes: Vec<_> = bundle.index.sizes().collect();
         sizes.sort();
-        for ((p, a, r), n) in sizes { println!("{p} {a} {r} {n}"); }
+        for ((p, a, r), n) in sizes {
+            println!("{p} {a} {r} {n}");
+        }
     }
 }

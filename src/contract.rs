@@ -71,6 +71,7 @@ mod linked;
 mod normal;
 mod odrl;
 mod operand;
+mod value;
 
 #[cfg(test)]
 mod tests;

@@ -69,13 +69,20 @@ pub enum IamDecision {
     ImplicitDeny,
 }
 
-impl fmt::Display for IamDecision {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
+impl IamDecision {
+    /// The answer as AWS spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Allowed => "allowed",
             Self::ExplicitDeny => "explicitDeny",
             Self::ImplicitDeny => "implicitDeny",
-        })
+        }
+    }
+}
+
+impl fmt::Display for IamDecision {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
     }
 }
 

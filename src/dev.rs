@@ -3,3 +3,6 @@
 //! Nothing here is used, or can be reached, by a service that is not in dev mode.
 
 pub mod issuer;
+mod manifest;
+pub mod start;
+pub mod world;

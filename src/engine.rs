@@ -7,7 +7,7 @@
 use crate::bundle::{Bundle, IamAsk, Mapping};
 use crate::cedar;
 use crate::decision::{Decision, IamAnswer, IamDecision};
-use crate::iam::{self, Context, Document, Layers, Params, Principal, Request};
+use crate::iam::{self, Context, Document, Layers, Principal, Request};
 use crate::question::Question;
 
 /// The name a session of a tenant's role has in its ARN when Tidegate itself acts for the tenant.
@@ -40,39 +40,59 @@ pub fn ask_iam(bundle: &Bundle, question: &Question) -> IamAnswer {
     }
     granted.sort_unstable();
     granted.dedup();
-    IamAnswer::Evaluated { decision: IamDecision::Allowed, statements: granted }
+    IamAnswer::Evaluated {
+        decision: IamDecision::Allowed,
+        statements: granted,
+    }
 }
 
 fn denied(statements: Vec<String>) -> IamAnswer {
-    IamAnswer::Evaluated { decision: IamDecision::ImplicitDeny, statements }
+    IamAnswer::Evaluated {
+        decision: IamDecision::ImplicitDeny,
+        statements,
+    }
 }
 
 fn document<'b>(bundle: &'b Bundle, name: &str) -> Option<&'b Document> {
     bundle.documents.get(name)
 }
 
-/// Asks as a session of the acting tenant's role, cut down by the session policy.
+/// Asks as a session of the acting tenant's role, cut down by the session policy. Both are the acting tenant's own, whoever
+/// owns the resource: a role has no way of speaking about another tenant's things.
 fn act(bundle: &Bundle, ask: &IamAsk<'_>, action: &str) -> (IamDecision, Vec<String>) {
     let aws = &bundle.correspondence.aws;
     let session = ask.session.map(|name| document(bundle, name));
-    let (Some(role), true) = (document(bundle, "tenant-role"), !matches!(session, Some(None))) else {
+    let (Some(role), false) = (document(bundle, "tenant-role"), matches!(session, Some(None))) else {
         return (IamDecision::ImplicitDeny, Vec::new());
     };
-    let role_arn = format!("arn:{}:iam::{}:role/tidegate-tenant-{}", aws.partition, aws.account, ask.acting);
-    let Ok(principal) = Principal::session(&role_arn, SESSION_NAME) else {
-        return (IamDecision::ImplicitDeny, Vec::new());
-    };
-    let mut context = Context::new().with("aws:PrincipalTag/tenant", ask.acting.as_str());
-    for (key, value) in &ask.context {
-        context = context.with(*key, value.as_str());
-    }
-    let mut params = parameters(bundle, ask);
-    // The role and the session policy are those of the tenant that acts, whoever owns the resource.
-    params = params.with("bpnl", ask.acting.as_str());
+    let (role_arn, session_arn) = (aws.role_arn(ask.acting), aws.session_arn(ask.acting, SESSION_NAME));
+    let context = Context::new().with("aws:PrincipalTag/tenant", ask.acting.as_str());
+    let context = ask
+        .context
+        .iter()
+        .fold(context, |context, (key, value)| context.with(*key, value.as_str()));
     let session: Vec<&Document> = session.flatten().into_iter().collect();
-    let layers = Layers { identity: &[role], session: &session, ..Layers::default() };
-    let request =
-        Request { principal, action, resource: &ask.resource, resource_account: &aws.account, context };
+    let layers = Layers {
+        identity: &[role],
+        session: &session,
+        ..Layers::default()
+    };
+    let request = Request {
+        principal: Principal::Session {
+            role_arn: role_arn.into(),
+            session_arn: session_arn.into(),
+        },
+        action,
+        resource: &ask.resource,
+        resource_account: aws.account(),
+        context,
+    };
+    let params = ask
+        .parameters
+        .iter()
+        .fold(aws.params(&ask.acting), |params, (name, value)| {
+            params.with(name, value.as_str())
+        });
     let evaluation = iam::evaluate(&request, &layers, &params);
     (evaluation.decision, evaluation.statements())
 }
@@ -81,26 +101,26 @@ fn act(bundle: &Bundle, ask: &IamAsk<'_>, action: &str) -> (IamDecision, Vec<Str
 /// tenant they act for.
 fn assume(bundle: &Bundle, ask: &IamAsk<'_>, action: &str, trust: &str) -> (IamDecision, Vec<String>) {
     let aws = &bundle.correspondence.aws;
-    let Some(trust) = document(bundle, trust) else { return (IamDecision::ImplicitDeny, Vec::new()) };
+    let Some(trust) = document(bundle, trust) else {
+        return (IamDecision::ImplicitDeny, Vec::new());
+    };
     let context = Context::new()
-        .with("cognito-identity.amazonaws.com:aud", aws.identity_pool.as_str())
+        .with("cognito-identity.amazonaws.com:aud", aws.identity_pool())
         .with_many("cognito-identity.amazonaws.com:amr", ["authenticated"])
         .with("aws:RequestTag/tenant", ask.acting.as_str());
-    let principal = Principal::Federated { provider: "cognito-identity.amazonaws.com".into() };
-    let layers = Layers { resource: Some(trust), ..Layers::default() };
-    let request =
-        Request { principal, action, resource: &ask.resource, resource_account: &aws.account, context };
-    let evaluation = iam::evaluate(&request, &layers, &parameters(bundle, ask));
+    let request = Request {
+        principal: Principal::Federated {
+            provider: "cognito-identity.amazonaws.com".into(),
+        },
+        action,
+        resource: &ask.resource,
+        resource_account: aws.account(),
+        context,
+    };
+    let layers = Layers {
+        resource: Some(trust),
+        ..Layers::default()
+    };
+    let evaluation = iam::evaluate(&request, &layers, &aws.params(&ask.owner));
     (evaluation.decision, evaluation.statements())
-}
-
-fn parameters<'a>(bundle: &'a Bundle, ask: &'a IamAsk<'_>) -> Params<'a> {
-    let mut params = Params::new();
-    for (name, value) in bundle.correspondence.aws_parameters() {
-        params = params.with(name, value);
-    }
-    for (name, value) in &ask.parameters {
-        params = params.with(*name, value.as_str());
-    }
-    params
 }

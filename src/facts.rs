@@ -84,7 +84,7 @@ mod tests;
 
 pub use error::TokenError;
 pub use jwks::{JwksError, KeySet};
-pub use jwks_source::{JwksSource, SourceError};
+pub use jwks_source::{JwksClient, JwksSource, SourceError};
 pub use token::bearer;
 pub use verified::{Machine, MachineToken, TokenId, User, UserToken, Verified, Voucher};
 pub use verifier::{ClientKind, MachineClient, TenantFacts, TenantVerifier, VerifierError};

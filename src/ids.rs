@@ -196,8 +196,7 @@ token_id!(
     OfferId, "an offer id", "1 to 128 of A-Z a-z 0-9 `.` `_` `:` `=` `-`, first a letter or digit, no `..`", 128, b"._:=-"
 );
 token_id!(
-    /// The name of a secret below its tenant's path. It may not end in a dash and six characters, for Secrets Manager
-    /// appends just that to make the ARN and a policy could no longer tell the two apart.
+    /// The name of a secret below its tenant's path.
     SecretName, "a secret name", "1 to 64 of A-Z a-z 0-9 `_` `-`, first a letter or digit", 64, b"_-"
 );
 token_id!(
@@ -216,6 +215,14 @@ token_id!(
     /// A caller's own id of its request, echoed and recorded; made by Tidegate when the caller sends none.
     RequestId, "a request id", "1 to 64 of A-Z a-z 0-9 `.` `_` `-`, first a letter or digit, no `..`", 64, b"._-"
 );
+
+impl RequestId {
+    /// An id for a request that came without one: a UUID of version 7.
+    #[expect(clippy::new_without_default, reason = "every call gives another id")]
+    pub fn new() -> Self {
+        Self(uuid::Uuid::now_v7().to_string().into())
+    }
+}
 
 /// The id of one ledger record: a UUID of version 7, so that ids sort by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -32,14 +32,19 @@
 //! Appends that arrive together share a transaction. Nothing is ever dropped silently: a full queue, a store
 //! that cannot be written and a log that contradicts its checkpoint are errors to the caller.
 
+mod chain;
 pub mod checkpoint;
 pub mod error;
 pub mod keys;
+pub mod read;
 pub mod record;
+pub mod replay;
+pub mod report;
 pub mod stats;
 mod store;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 mod writer;
 
 use std::fs::{File, TryLockError};
@@ -60,6 +65,9 @@ use self::writer::{Job, Writer};
 use crate::clock::Clock;
 use crate::ids::{Digest, RecordId};
 
+/// The file below the data directory.
+pub const FILE: &str = store::FILE;
+
 /// The greatest size of one body in bytes.
 pub const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
@@ -71,7 +79,7 @@ pub struct Entry {
     /// What happened.
     pub event: Event,
     /// What the event's digests name ([`Event::bodies`]), and whatever those bodies name in turn. Each content must have
-    /// the digest beside it; it is not hashed again here, but `verify` does. A body stored before may be left out.
+    /// the digest beside it; it is not hashed again here, but `verify` does. A body stored before may be left out, but not a decision's context.
     pub bodies: Vec<(Digest, Arc<[u8]>)>,
 }
 
@@ -154,12 +162,13 @@ impl Ledger {
     ///
     /// Whatever kept the record from being durable; see [`LedgerError`]. The answer the entry tells of must not leave.
     pub async fn append(&self, entry: Entry) -> Result<Appended, LedgerError> {
-        let Entry { log, event, bodies } = entry;
-        let event = event.to_canonical()?;
+        let Entry { log, event, mut bodies } = entry;
         if let Some((_, body)) = bodies.iter().find(|(_, body)| body.len() > MAX_BODY_BYTES) {
             let (bytes, most) = (body.len(), MAX_BODY_BYTES);
             return Err(LedgerError::BodyTooLarge { bytes, most });
         }
+        let context = take_context(&event, &mut bodies);
+        let event = event.to_canonical()?;
         let Ok(room) = tokio::time::timeout(self.patience, self.queue.reserve()).await else {
             Counters::add(&self.counters.busy, 1);
             let waited_ms = self.patience.as_millis();
@@ -171,6 +180,7 @@ impl Ledger {
         room.send(Job {
             log,
             event,
+            context,
             bodies,
             reply,
         });
@@ -182,11 +192,30 @@ impl Ledger {
         self.counters.snapshot()
     }
 
+    /// Whether the last write succeeded and the writer still runs.
+    pub fn is_writable(&self) -> bool {
+        !self.queue.is_closed() && self.counters.is_sound()
+    }
+
     /// Takes no more entries, records those already queued, closes the store and frees it for another process.
     pub async fn close(&self) {
         self.closing.notify_one();
         // Ends with an error, for nothing is ever sent: the sender goes when the writer does.
         while self.done.clone().changed().await.is_ok() {}
+    }
+}
+
+/// Takes a decision's context out of the bodies, for it is stored with its record; it stays among them too where another
+/// digest of the decision happens to name the same content.
+fn take_context(event: &Event, bodies: &mut Vec<(Digest, Arc<[u8]>)>) -> Option<Arc<[u8]>> {
+    let Event::Decision(decided) = event else {
+        return None;
+    };
+    let at = bodies.iter().position(|(digest, _)| *digest == decided.context)?;
+    let named = event.bodies().into_iter().filter(|digest| *digest == decided.context);
+    match named.count() {
+        1 => Some(bodies.swap_remove(at).1),
+        _ => bodies.get(at).map(|(_, content)| Arc::clone(content)),
     }
 }
 

@@ -13,6 +13,7 @@
 
 mod model;
 pub mod store;
+pub mod world;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -4,23 +4,19 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::iam::Document;
+use crate::iam::{AwsNames, Document, Params};
+use crate::ids::TenantId;
 use crate::question::{Action, EntityKind, EntityRef, Question, Value};
 
-/// The names of the deployment in AWS.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// The names of the deployment in AWS, as they are written down.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct AwsNames {
-    /// The partition, such as `aws`.
-    pub partition: String,
-    /// The region of secrets and user pools.
-    pub region: String,
-    /// The account everything lies in.
-    pub account: String,
-    /// The bucket of footprints.
-    pub bucket: String,
-    /// The id of the identity pool people's sessions come from.
-    pub identity_pool: String,
+struct AwsRow {
+    partition: String,
+    region: String,
+    account: String,
+    bucket: String,
+    identity_pool: String,
 }
 
 /// The table of `policies/correspondence.toml`.
@@ -59,7 +55,7 @@ struct CedarOnlyRow {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
-    aws: AwsNames,
+    aws: AwsRow,
     iam: Vec<IamRow>,
     cedar_only: Vec<CedarOnlyRow>,
 }
@@ -85,7 +81,9 @@ pub struct IamAsk<'a> {
     /// Condition keys of the request and their values.
     pub context: Vec<(&'a str, String)>,
     /// Whose role is in force: the tenant the principal acts for.
-    pub acting: String,
+    pub acting: TenantId,
+    /// Whose the resource is.
+    pub owner: TenantId,
     /// Values for the template parameters of the session policy: those of the resource.
     pub parameters: Vec<(&'static str, String)>,
     /// The session policy's document, where one is in force.
@@ -103,7 +101,10 @@ impl Correspondence {
         let table: Table = toml::from_str(text).map_err(|error| error.to_string())?;
         let mut rows = BTreeMap::new();
         let iam = table.iam.into_iter().map(|row| (row.cedar.clone(), Row::Iam(row)));
-        let cedar_only = table.cedar_only.into_iter().map(|row| (row.cedar, Row::CedarOnly(row.reason)));
+        let cedar_only = table
+            .cedar_only
+            .into_iter()
+            .map(|row| (row.cedar, Row::CedarOnly(row.reason)));
         for (names, row) in iam.chain(cedar_only) {
             for name in names {
                 let action: Action = name.parse().map_err(|error| format!("{error}"))?;
@@ -112,7 +113,16 @@ impl Correspondence {
                 }
             }
         }
-        Ok(Self { aws: table.aws, rows })
+        let AwsRow {
+            partition,
+            region,
+            account,
+            bucket,
+            identity_pool,
+        } = table.aws;
+        let aws = AwsNames::new(&partition, &region, &account, &bucket, &identity_pool)
+            .map_err(|error| format!("[aws]: {error}"))?;
+        Ok(Self { aws, rows })
     }
 
     /// What is wrong with the table, given the documents of the bundle: actions it does not cover, documents it names that
@@ -126,13 +136,23 @@ impl Correspondence {
                 continue;
             };
             let Row::Iam(row) = row else { continue };
-            for name in row.session.iter().chain(&row.trust).map(String::as_str).chain(["tenant-role"]) {
+            for name in row
+                .session
+                .iter()
+                .chain(&row.trust)
+                .map(String::as_str)
+                .chain(["tenant-role"])
+            {
                 if !documents.contains_key(name) {
-                    problems.push(format!("the action `{action}` needs the document `policies/iam/{name}.json`"));
+                    problems.push(format!(
+                        "the action `{action}` needs the document `policies/iam/{name}.json`"
+                    ));
                 }
             }
             if row.actions.is_empty() {
-                problems.push(format!("the action `{action}` has no IAM action; use [[cedar_only]] if that is meant"));
+                problems.push(format!(
+                    "the action `{action}` has no IAM action; use [[cedar_only]] if that is meant"
+                ));
             }
         }
         problems.dedup();
@@ -152,8 +172,13 @@ impl Correspondence {
         let Some(owner) = tenant_of(question, &question.resource) else {
             return Mapping::Unanswerable("the question does not say which tenant the resource belongs to".into());
         };
-        let parameters = resource_parameters(question, &owner);
-        let resource = match self.fill(&row.resource, &parameters) {
+        let parameters = resource_parameters(question);
+        let known = parameters
+            .iter()
+            .fold(self.aws.params(&owner), |params, (name, value)| {
+                params.with(name, value.as_str())
+            });
+        let resource = match fill(&row.resource, &known) {
             Ok(resource) => resource,
             Err(missing) => {
                 return Mapping::NotApplicable(format!("there is no such object: its `{missing}` is not known"));
@@ -161,7 +186,7 @@ impl Correspondence {
         };
         let mut context = Vec::with_capacity(row.context.len());
         for (key, value) in &row.context {
-            match self.fill(value, &parameters) {
+            match fill(value, &known) {
                 Ok(value) => context.push((key.as_str(), value)),
                 Err(missing) => return Mapping::Unanswerable(format!("`{missing}` is not known")),
             }
@@ -171,47 +196,31 @@ impl Correspondence {
             resource,
             context,
             acting,
+            owner,
             parameters,
             session: row.session.as_deref(),
             trust: row.trust.as_deref(),
         })
     }
+}
 
-    /// The values of the names under `[aws]`, as template parameters.
-    pub fn aws_parameters(&self) -> [(&'static str, &str); 5] {
-        let aws = &self.aws;
-        [
-            ("partition", &aws.partition),
-            ("region", &aws.region),
-            ("account", &aws.account),
-            ("bucket", &aws.bucket),
-            ("identity_pool", &aws.identity_pool),
-        ]
+/// Puts values into the placeholders of `template`; the name of the first that has none is the error.
+fn fill(template: &str, known: &Params<'_>) -> Result<String, String> {
+    let mut out = String::with_capacity(template.len() + 64);
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        out.push_str(before);
+        let (name, after) = after.split_once('}').ok_or(after)?;
+        out.push_str(known.get(name).ok_or(name)?);
+        rest = after;
     }
-
-    /// Puts values into the placeholders of `template`; the name of the first that has none is the error.
-    fn fill(&self, template: &str, parameters: &[(&'static str, String)]) -> Result<String, String> {
-        let mut out = String::with_capacity(template.len() + 64);
-        let mut rest = template;
-        while let Some((before, after)) = rest.split_once('{') {
-            out.push_str(before);
-            let Some((name, after)) = after.split_once('}') else { return Err(after.to_owned()) };
-            let value = parameters
-                .iter()
-                .map(|(known, value)| (*known, value.as_str()))
-                .chain(self.aws_parameters())
-                .find(|(known, _)| *known == name);
-            out.push_str(value.ok_or_else(|| name.to_owned())?.1);
-            rest = after;
-        }
-        out.push_str(rest);
-        Ok(out)
-    }
+    out.push_str(rest);
+    Ok(out)
 }
 
 /// The tenant whose role the principal acts with: a person's or a supplier system's own; for a partner, that of the
 /// connector that carried the request.
-fn acting_tenant(question: &Question) -> Option<String> {
+fn acting_tenant(question: &Question) -> Option<TenantId> {
     let actor = match question.principal.kind {
         EntityKind::User | EntityKind::Integration => &question.principal,
         EntityKind::Partner => match question.context.get("connector") {
@@ -223,15 +232,15 @@ fn acting_tenant(question: &Question) -> Option<String> {
     tenant_of(question, actor)
 }
 
-fn tenant_of(question: &Question, reference: &EntityRef) -> Option<String> {
+fn tenant_of(question: &Question, reference: &EntityRef) -> Option<TenantId> {
     match question.entity(reference)?.attrs.get("tenant") {
-        Some(Value::Entity(tenant)) if tenant.kind == EntityKind::Tenant => Some(tenant.id.to_string()),
+        Some(Value::Entity(tenant)) if tenant.kind == EntityKind::Tenant => tenant.id.parse().ok(),
         _ => None,
     }
 }
 
-fn resource_parameters(question: &Question, owner: &str) -> Vec<(&'static str, String)> {
-    let mut parameters = vec![("bpnl", owner.to_owned())];
+fn resource_parameters(question: &Question) -> Vec<(&'static str, String)> {
+    let mut parameters = Vec::with_capacity(2);
     let attribute = |name: &str| match question.entity(&question.resource)?.attrs.get(name) {
         Some(Value::String(text)) => Some(text.to_string()),
         _ => None,
@@ -240,7 +249,11 @@ fn resource_parameters(question: &Question, owner: &str) -> Vec<(&'static str, S
         parameters.extend(attribute(name).map(|value| (name, value)));
     }
     if question.resource.kind == EntityKind::Footprint {
-        let local = question.resource.id.rsplit_once('/').map_or(&*question.resource.id, |(_, local)| local);
+        let local = question
+            .resource
+            .id
+            .rsplit_once('/')
+            .map_or(&*question.resource.id, |(_, local)| local);
         parameters.push(("pcf", local.to_owned()));
     }
     parameters

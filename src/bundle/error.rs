@@ -35,20 +35,32 @@ pub(super) struct Plain {
 
 impl Problem {
     pub(super) fn plain(file: &str, message: impl Into<String>, help: Option<&str>) -> Self {
-        let plain = Plain { message: message.into(), help: help.map(str::to_owned) };
-        Self { file: file.to_owned(), report: miette::Report::new(plain) }
+        let plain = Plain {
+            message: message.into(),
+            help: help.map(str::to_owned),
+        };
+        Self {
+            file: file.to_owned(),
+            report: miette::Report::new(plain),
+        }
     }
 
     pub(super) fn labelled(file: &str, text: &str, diagnostic: impl Diagnostic + Send + Sync + 'static) -> Self {
         let source = miette::NamedSource::new(file, text.to_owned());
-        Self { file: file.to_owned(), report: miette::Report::new(diagnostic).with_source_code(source) }
+        Self {
+            file: file.to_owned(),
+            report: miette::Report::new(diagnostic).with_source_code(source),
+        }
     }
 }
 
 impl BundleError {
     pub(super) fn from_source(origin: &str, error: &SourceError) -> Self {
         let help = Some("a bundle is a directory with `policies/` and `schema/tidegate.cedarschema`");
-        Self { origin: origin.to_owned(), problems: vec![Problem::plain(origin, error.to_string(), help)] }
+        Self {
+            origin: origin.to_owned(),
+            problems: vec![Problem::plain(origin, error.to_string(), help)],
+        }
     }
 
     /// The problems with their labels, for a terminal.

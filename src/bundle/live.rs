@@ -45,8 +45,16 @@ pub struct Live {
 impl Live {
     /// Puts `bundle` in force. `directory` is where a changed one would come from; a built-in bundle has none.
     pub fn new(bundle: Bundle, directory: Option<PathBuf>, now: Timestamp) -> Self {
-        let status = Status { digest: bundle.digest, since: now, refused: None };
-        Self { current: watch::Sender::new(Arc::new(bundle)), status: watch::Sender::new(status), directory }
+        let status = Status {
+            digest: bundle.digest,
+            since: now,
+            refused: None,
+        };
+        Self {
+            current: watch::Sender::new(Arc::new(bundle)),
+            status: watch::Sender::new(status),
+            directory,
+        }
     }
 
     /// The bundle in force.
@@ -69,7 +77,9 @@ impl Live {
     /// # Errors
     /// What is wrong with it.
     pub fn candidate(&self) -> Result<Option<Bundle>, BundleError> {
-        let Some(directory) = &self.directory else { return Ok(None) };
+        let Some(directory) = &self.directory else {
+            return Ok(None);
+        };
         let source = Source::directory(directory)
             .map_err(|error| BundleError::from_source(&directory.display().to_string(), &error))?;
         Bundle::load(source).map(Some)
@@ -79,12 +89,17 @@ impl Live {
     pub fn activate(&self, bundle: Bundle, now: Timestamp) {
         let digest = bundle.digest;
         self.current.send_replace(Arc::new(bundle));
-        self.status.send_replace(Status { digest, since: now, refused: None });
+        self.status.send_replace(Status {
+            digest,
+            since: now,
+            refused: None,
+        });
     }
 
     /// Notes that a candidate was refused; what is in force stays.
     pub fn refuse(&self, reason: String, now: Timestamp) {
-        self.status.send_modify(|status| status.refused = Some(Refusal { at: now, reason }));
+        self.status
+            .send_modify(|status| status.refused = Some(Refusal { at: now, reason }));
     }
 
     /// Notes that what is on disk is what is in force.
@@ -99,8 +114,8 @@ impl Bundle {
     /// # Errors
     /// What is wrong with it.
     pub fn directory(root: &Path) -> Result<Self, BundleError> {
-        let source = Source::directory(root)
-            .map_err(|error| BundleError::from_source(&root.display().to_string(), &error))?;
+        let source =
+            Source::directory(root).map_err(|error| BundleError::from_source(&root.display().to_string(), &error))?;
         Self::load(source)
     }
 }
@@ -128,7 +143,10 @@ impl Changes {
         for part in ["policies", "schema"] {
             watcher.watch(&root.join(part), RecursiveMode::Recursive)?;
         }
-        Ok(Self { signs, _watcher: watcher })
+        Ok(Self {
+            signs,
+            _watcher: watcher,
+        })
     }
 
     /// Waits for a change and for the burst it belongs to to pass. Returns false when no more can come.

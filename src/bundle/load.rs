@@ -35,7 +35,11 @@ fn assemble(source: Source, problems: &mut Vec<Problem>) -> Option<Bundle> {
     let (policies, cards) = policies(&source, &schema, problems);
     if let Some(table) = &correspondence {
         let wrong = table.problems(&documents);
-        problems.extend(wrong.into_iter().map(|problem| Problem::plain(CORRESPONDENCE, problem, None)));
+        problems.extend(
+            wrong
+                .into_iter()
+                .map(|problem| Problem::plain(CORRESPONDENCE, problem, None)),
+        );
     }
     let index = match Index::build(&policies, &schema) {
         Ok(index) => index,
@@ -60,7 +64,11 @@ fn assemble(source: Source, problems: &mut Vec<Problem>) -> Option<Bundle> {
 
 fn text<'a>(source: &'a Source, path: &str, problems: &mut Vec<Problem>) -> Option<&'a str> {
     let Some(bytes) = source.file(path) else {
-        problems.push(Problem::plain(path, "the file is missing", Some("every bundle has this file")));
+        problems.push(Problem::plain(
+            path,
+            "the file is missing",
+            Some("every bundle has this file"),
+        ));
         return None;
     };
     match std::str::from_utf8(bytes) {
@@ -91,10 +99,15 @@ fn documents(source: &Source, problems: &mut Vec<Problem>) -> BTreeMap<String, D
     let mut documents = BTreeMap::new();
     let paths: Vec<_> = source.files().map(|(path, _)| path.to_owned()).collect();
     for path in paths {
-        let Some(name) = path.strip_prefix("policies/iam/").and_then(|name| name.strip_suffix(".json")) else {
+        let Some(name) = path
+            .strip_prefix("policies/iam/")
+            .and_then(|name| name.strip_suffix(".json"))
+        else {
             continue;
         };
-        let Some(text) = text(source, &path, problems) else { continue };
+        let Some(text) = text(source, &path, problems) else {
+            continue;
+        };
         let kind = if name.starts_with("session-") {
             DocumentKind::Session
         } else if name.ends_with("-trust") {
@@ -106,7 +119,10 @@ fn documents(source: &Source, problems: &mut Vec<Problem>) -> BTreeMap<String, D
             Ok(document) => {
                 documents.insert(name.to_owned(), document);
             }
-            Err(error) => problems.push(Problem { file: path.clone(), report: miette::Report::new(error) }),
+            Err(error) => problems.push(Problem {
+                file: path.clone(),
+                report: miette::Report::new(error),
+            }),
         }
     }
     documents
@@ -133,7 +149,9 @@ fn policies(
     let mut cards: BTreeMap<String, PolicyCard> = BTreeMap::new();
     let paths: Vec<_> = source.files().map(|(path, _)| path.to_owned()).collect();
     for path in paths.iter().filter(|path| path.ends_with(".cedar")) {
-        let Some(text) = text(source, path, problems) else { continue };
+        let Some(text) = text(source, path, problems) else {
+            continue;
+        };
         let parsed: PolicySet = match text.parse() {
             Ok(parsed) => parsed,
             Err(error) => {
@@ -143,14 +161,24 @@ fn policies(
         };
         if parsed.templates().next().is_some() {
             let help = "write it for all principals and test their attributes; the prover cannot follow links";
-            problems.push(Problem::plain(path, "a template with slots is not a policy of the platform", Some(help)));
+            problems.push(Problem::plain(
+                path,
+                "a template with slots is not a policy of the platform",
+                Some(help),
+            ));
         }
         let mut named = PolicySet::new();
         for policy in parsed.policies() {
-            let Some((id, card)) = card(policy, path, problems) else { continue };
+            let Some((id, card)) = card(policy, path, problems) else {
+                continue;
+            };
             if let Some(other) = cards.get(&id) {
                 let message = format!("the id `{id}` stands twice: here and in {}", other.file);
-                problems.push(Problem::plain(path, message, Some("give one of the two policies another @id")));
+                problems.push(Problem::plain(
+                    path,
+                    message,
+                    Some("give one of the two policies another @id"),
+                ));
                 continue;
             }
             let policy = policy.new_id(PolicyId::new(&id));
@@ -162,7 +190,11 @@ fn policies(
             cards.insert(id, card);
         }
         let found = validator.validate_with_level(&named, ValidationMode::Strict, LEVEL);
-        problems.extend(found.validation_errors().map(|error| Problem::labelled(path, text, error.clone())));
+        problems.extend(
+            found
+                .validation_errors()
+                .map(|error| Problem::labelled(path, text, error.clone())),
+        );
     }
     if cards.is_empty() && problems.is_empty() {
         let help = Some("policies are in `policies/platform/*.cedar`");
@@ -175,10 +207,19 @@ fn policies(
 fn card(policy: &Policy, file: &str, problems: &mut Vec<Problem>) -> Option<(String, PolicyCard)> {
     let wanted = |name| policy.annotation(name).filter(|text| !text.trim().is_empty());
     if let (Some(id), Some(why), Some(control)) = (wanted("id"), wanted("why"), wanted("control")) {
-        return Some((id.to_owned(), PolicyCard { why: why.into(), control: control.into(), file: file.into() }));
+        return Some((
+            id.to_owned(),
+            PolicyCard {
+                why: why.into(),
+                control: control.into(),
+                file: file.into(),
+            },
+        ));
     }
     let missing: Vec<_> = ANNOTATIONS.into_iter().filter(|name| wanted(name).is_none()).collect();
-    let which = policy.annotation("id").map_or_else(|| policy.id().to_string(), str::to_owned);
+    let which = policy
+        .annotation("id")
+        .map_or_else(|| policy.id().to_string(), str::to_owned);
     problems.push(Problem::plain(
         file,
         format!("the policy `{which}` has no @{}", missing.join(", no @")),

@@ -87,8 +87,14 @@ const BUILT_IN: &[(&str, &[u8])] = built_in![
 impl Source {
     /// The bundle built into the program: what the repository held when it was built.
     pub fn built_in() -> Self {
-        let files = BUILT_IN.iter().map(|(path, bytes)| ((*path).to_owned(), Arc::from(*bytes))).collect();
-        Self { origin: "built in".into(), files }
+        let files = BUILT_IN
+            .iter()
+            .map(|(path, bytes)| ((*path).to_owned(), Arc::from(*bytes)))
+            .collect();
+        Self {
+            origin: "built in".into(),
+            files,
+        }
     }
 
     /// The bundle below `root`: every file under `policies/` and `schema/` with an ending a bundle knows.
@@ -100,7 +106,10 @@ impl Source {
         for part in ["policies", "schema"] {
             collect(&root.join(part), part, &mut files)?;
         }
-        Ok(Self { origin: root.display().to_string(), files })
+        Ok(Self {
+            origin: root.display().to_string(),
+            files,
+        })
     }
 
     /// The bundle a manifest names, its files fetched by digest.
@@ -114,17 +123,38 @@ impl Source {
         for (path, digest) in manifest.files {
             let bytes = fetch(digest).ok_or_else(|| wrong(format!("the file `{path}` ({digest}) is not kept")))?;
             if Digest::of(&bytes) != digest {
-                return Err(wrong(format!("the file `{path}` was changed: it is no longer {digest}")));
+                return Err(wrong(format!(
+                    "the file `{path}` was changed: it is no longer {digest}"
+                )));
             }
             files.insert(path, bytes);
         }
-        Ok(Self { origin: "archive".into(), files })
+        Ok(Self {
+            origin: "archive".into(),
+            files,
+        })
+    }
+
+    /// The digests of the files a manifest names.
+    ///
+    /// # Errors
+    /// A manifest that does not parse.
+    pub fn named_by(manifest: &[u8]) -> Result<Vec<Digest>, SourceError> {
+        let manifest: Manifest =
+            crate::json::read(manifest).map_err(|error| SourceError::Manifest(error.to_string()))?;
+        Ok(manifest.files.into_values().collect())
     }
 
     /// A bundle from files in memory.
     pub fn of(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
-        let files = files.into_iter().map(|(path, bytes)| (path, Arc::from(bytes))).collect();
-        Self { origin: "memory".into(), files }
+        let files = files
+            .into_iter()
+            .map(|(path, bytes)| (path, Arc::from(bytes)))
+            .collect();
+        Self {
+            origin: "memory".into(),
+            files,
+        }
     }
 
     /// Where the files come from, for messages.
@@ -144,7 +174,11 @@ impl Source {
 
     /// The manifest in canonical JSON; its digest is the bundle's.
     pub fn manifest(&self) -> Part {
-        let files = self.files.iter().map(|(path, bytes)| (path.clone(), Digest::of(bytes))).collect();
+        let files = self
+            .files
+            .iter()
+            .map(|(path, bytes)| (path.clone(), Digest::of(bytes)))
+            .collect();
         // A map of strings to strings always serialises.
         Part::of(serde_json::to_vec(&Manifest { files, v: 1 }).unwrap_or_default())
     }
@@ -157,7 +191,9 @@ fn collect(directory: &Path, relative: &str, files: &mut BTreeMap<String, Arc<[u
     };
     for entry in std::fs::read_dir(directory).map_err(failed(directory))? {
         let path = entry.map_err(failed(directory))?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            continue;
+        };
         let relative = format!("{relative}/{name}");
         // A link is not followed: what a bundle holds is what lies in it.
         let kind = std::fs::symlink_metadata(&path).map_err(failed(&path))?;
@@ -176,7 +212,8 @@ fn collect(directory: &Path, relative: &str, files: &mut BTreeMap<String, Arc<[u
 /// Files an editor leaves behind are not part of a bundle; neither are JSON Schemas of other documents.
 fn known(name: &str) -> bool {
     let ending = name.rsplit_once('.').map(|(stem, ending)| (!stem.is_empty(), ending));
-    matches!(ending, Some((true, "cedar" | "cedarschema" | "toml"))) || (name.ends_with(".json") && !name.ends_with(".schema.json"))
+    matches!(ending, Some((true, "cedar" | "cedarschema" | "toml")))
+        || (name.ends_with(".json") && !name.ends_with(".schema.json"))
 }
 
 #[cfg(test)]
@@ -195,8 +232,10 @@ mod tests {
     #[test]
     fn an_archived_bundle_is_the_same_bundle_or_an_error() {
         let source = Source::built_in();
-        let kept: std::collections::HashMap<_, _> =
-            source.files().map(|(_, bytes)| (Digest::of(bytes), Arc::clone(bytes))).collect();
+        let kept: std::collections::HashMap<_, _> = source
+            .files()
+            .map(|(_, bytes)| (Digest::of(bytes), Arc::clone(bytes)))
+            .collect();
         let manifest = source.manifest();
         let again = Source::archived(&manifest.bytes, |digest| kept.get(&digest).cloned()).unwrap();
         assert_eq!(again.manifest(), manifest);
@@ -209,7 +248,10 @@ mod tests {
     fn any_changed_byte_changes_the_digest() {
         let source = Source::built_in();
         for (path, bytes) in source.files() {
-            let mut files: Vec<_> = source.files().map(|(path, bytes)| (path.to_owned(), bytes.to_vec())).collect();
+            let mut files: Vec<_> = source
+                .files()
+                .map(|(path, bytes)| (path.to_owned(), bytes.to_vec()))
+                .collect();
             let mut changed = bytes.to_vec();
             changed[0] ^= 1;
             files.iter_mut().find(|(name, _)| name == path).unwrap().1 = changed;

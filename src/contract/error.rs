@@ -40,6 +40,14 @@ pub enum ContractError {
     },
 }
 
+impl ContractError {
+    /// What a JSON parser said; it may quote the text.
+    pub(super) fn not_json(said: &str) -> Self {
+        let detail = said.chars().take(200).flat_map(char::escape_debug).collect();
+        Self::NotJson { detail }
+    }
+}
+
 /// What is wrong at one place of a contract text. The message says how to mend it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -128,7 +136,7 @@ impl Path {
 
     /// The member `key` of the object here.
     pub(super) fn key(&self, key: &str) -> Self {
-        let plain = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let plain = (1..=80).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
         Self(if plain {
             format!("{self}.{key}")
         } else {

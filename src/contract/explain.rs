@@ -130,6 +130,18 @@ pub fn render_table(terms: &Terms) -> String {
         terms.digest(),
         terms.profile().namespace()
     );
+    for (sort, rules) in [
+        ("permissions", &terms.normal.permissions),
+        ("prohibitions", &terms.normal.prohibitions),
+    ] {
+        let unbound = rules.iter().position(|rule| rule.constraints.is_empty());
+        if let Some(index) = unbound {
+            let _ = writeln!(
+                table,
+                "\n$.{sort}[{index}]\n  has no constraint: it applies to every partner"
+            );
+        }
+    }
     for clause in terms.constraints() {
         let class = match clause.class {
             Class::Decided => "decided",
@@ -148,7 +160,7 @@ pub fn render_table(terms: &Terms) -> String {
             clause.operand,
             clause.operator,
             moments.join(", "),
-            clause.reason.escape_debug(),
+            clause.reason,
         );
     }
     table

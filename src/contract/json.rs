@@ -31,9 +31,7 @@ impl Json {
                 limit: MAX_TEXT,
             });
         }
-        let json: Self = serde_json::from_str(text).map_err(|error| ContractError::NotJson {
-            detail: error.to_string(),
-        })?;
+        let json: Self = serde_json::from_str(text).map_err(|error| ContractError::not_json(&error.to_string()))?;
         json.check(&Path::root(), MAX_DEPTH)?;
         Ok(json)
     }

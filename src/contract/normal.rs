@@ -97,10 +97,12 @@ impl Normal {
                 limit: MAX_NORMAL,
             });
         }
-        let not_json = |detail: String| ContractError::NotJson { detail };
-        let json: NormalJson = serde_json::from_slice(bytes).map_err(|error| not_json(error.to_string()))?;
+        let json: NormalJson =
+            serde_json::from_slice(bytes).map_err(|error| ContractError::not_json(&error.to_string()))?;
         if json.form != FORM {
-            return Err(not_json(format!("its `form` is not `{FORM}`, the only one known")));
+            return Err(ContractError::not_json(&format!(
+                "its `form` is not `{FORM}`, the only one known"
+            )));
         }
         if json.permissions.is_empty() {
             return Err(Path::root().key("permissions").refuse(Fault::NoPermission));
@@ -128,9 +130,7 @@ impl Normal {
             profile: self.profile,
             prohibitions: self.prohibitions.iter().map(Rule::json).collect(),
         };
-        serde_json_canonicalizer::to_vec(&json).map_err(|error| ContractError::NotJson {
-            detail: error.to_string(),
-        })
+        serde_json_canonicalizer::to_vec(&json).map_err(|error| ContractError::not_json(&error.to_string()))
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::error::{ContractError, Fault, Path, shown};
 use super::json::Json;
 use super::linked::{Claims, Member, items, literal, members, odrl_name, only, reference, shape};
+use super::operand::Operand;
 use super::{Kind, Profile};
 
 /// The rules of a text, its operands, operators and values still as written.
@@ -183,10 +184,8 @@ impl<'a> Reader<'a> {
                 }
                 "rightOperand" => {
                     let texts = items(value, &path).into_iter();
-                    let texts: Result<_, _> = texts
-                        .map(|(path, value)| literal(value, &path).map(str::to_owned))
-                        .collect();
-                    values = Some((path, texts?));
+                    let texts = texts.map(|(path, value)| literal(value, &path).map(str::to_owned));
+                    values = Some((path, texts.collect::<Result<Vec<_>, _>>()));
                 }
                 "@type" => {
                     let types = ["Constraint", "AtomicConstraint", "LogicalConstraint"];
@@ -207,7 +206,12 @@ impl<'a> Reader<'a> {
                 }
                 self.constraints(value, &path, into)
             }
-            (None, Some(operand), Some(operator), Some(values)) => {
+            (None, Some(operand), Some(operator), Some((path, values))) => {
+                if values.is_err() {
+                    // That the operand is not understood says more than that its value has an unknown shape.
+                    Operand::named(&operand.1, Profile::Cx2509).map_err(|fault| operand.0.refuse(fault))?;
+                }
+                let values = (path, values?);
                 into.push(RawConstraint {
                     operand,
                     operator,

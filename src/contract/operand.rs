@@ -6,17 +6,16 @@
 
 use std::collections::BTreeSet;
 
-use jiff::tz::Offset;
-use jiff::{Timestamp, ToSpan, civil};
+use jiff::Timestamp;
 
 use super::error::{Fault, shown};
+use super::value::{end_date, framework};
 use super::{Class, Kind, Profile};
 use crate::ids::Bpnl;
 
 /// Values in one list; the longest purposes in use have 40 bytes, the longest lists are of partners.
 const MAX_VALUES: usize = 256;
 const MAX_PURPOSE: usize = 256;
-const MAX_FRAMEWORK: usize = 64;
 
 /// For messages: the operands of [`Operand::ALL`].
 const KNOWN: &str =
@@ -135,7 +134,8 @@ impl Operand {
         Class::Decided
     }
 
-    fn named(name: &str, profile: Profile) -> Result<Self, Fault> {
+    /// The operand of that name, if a text in `profile` may use it.
+    pub(super) fn named(name: &str, profile: Profile) -> Result<Self, Fault> {
         let found = Self::ALL.into_iter().find(|operand| operand.name() == name);
         let old = [Self::Membership, Self::FrameworkAgreement, Self::UsagePurpose];
         match found {
@@ -305,10 +305,14 @@ impl Constraint {
         }
     }
 
-    /// What it demands, in plain words that complete "granted if …".
+    /// What it demands, in plain words that complete "granted if …", control characters escaped.
     pub(super) fn reason(&self) -> String {
         let list = || {
-            let quoted: Vec<_> = self.values().iter().map(|value| format!("`{value}`")).collect();
+            let values = self.values();
+            let quoted: Vec<_> = values
+                .iter()
+                .map(|value| format!("`{}`", value.escape_debug()))
+                .collect();
             quoted.join(", ")
         };
         match self {
@@ -318,50 +322,8 @@ impl Constraint {
             Self::Partner { listed: true, .. } => format!("the partner is one of {}", list()),
             Self::Partner { listed: false, .. } => format!("the partner is none of {}", list()),
             Self::UsageEnd(end) => {
-                format!("the data may be used, which it may up to and including {end}")
+                format!("it is not later than {end}, the last second of the right to use")
             }
         }
     }
-}
-
-/// A framework agreement as `name:version`: letters, a colon, digits and dots.
-fn framework(text: &str) -> Option<String> {
-    let (name, version) = text.split_once(':')?;
-    let sound = text.len() <= MAX_FRAMEWORK
-        && !name.is_empty()
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        && version
-            .split('.')
-            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
-    sound.then(|| text.to_owned())
-}
-
-/// An end date in the profile's own shape, `YYYY-MM-DDThh:mm:ss` and `Z` or an offset; whole seconds, no leap second.
-fn end_date(text: &str) -> Option<Timestamp> {
-    let shape = |(index, byte): (usize, u8)| match index {
-        4 | 7 => byte == b'-',
-        10 => byte == b'T',
-        13 | 16 => byte == b':',
-        19 => (byte == b'Z' && text.len() == 20) || (matches!(byte, b'+' | b'-') && text.len() == 25),
-        22 => byte == b':',
-        _ => byte.is_ascii_digit(),
-    };
-    if !text.bytes().enumerate().all(shape) || text.len() < 20 {
-        return None;
-    }
-    let (local, zone) = text.split_at_checked(19)?;
-    let local: civil::DateTime = local.parse().ok().filter(|_| !local.ends_with(":60"))?;
-    let minutes = match zone.split_at_checked(1)? {
-        ("Z", _) => 0,
-        (sign, offset) => {
-            let (hours, minutes) = offset.split_once(':')?;
-            let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
-            let total = hours * 60 + minutes;
-            // No zone is further than 14 hours from UTC.
-            (minutes < 60 && total <= 14 * 60).then_some(if sign == "-" { -total } else { total })?
-        }
-    };
-    let utc = local.checked_sub(minutes.minutes()).ok()?;
-    let instant = Offset::UTC.to_timestamp(utc).ok()?;
-    (1970..=9998).contains(&utc.year()).then_some(instant)
 }

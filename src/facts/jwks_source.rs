@@ -3,6 +3,25 @@
 //! The only part of the facts that does IO. Rules: https only, no redirects, bounded body and time; one fetch at a time
 //! and none within [`MIN_INTERVAL`] seconds of the last, so that tokens with made-up key ids cannot turn this service
 //! against the issuer; where a fetch fails, the last good set serves until it is [`MAX_AGE`] seconds old.
+//!
+//! A token whose key is not known is tried once more, for the issuer may have changed its keys:
+//!
+//! ```
+//! # use jiff::Timestamp;
+//! # use std::sync::Arc;
+//! # use tidegate::facts::{JwksSource, KeySet, MachineToken, SourceError, TenantVerifier, TokenError};
+//! # async fn verify(
+//! #     source: &JwksSource, verifier: TenantVerifier, bearer: &str, now: Timestamp,
+//! # ) -> Result<Result<MachineToken, TokenError>, SourceError> {
+//! let keys = source.keys(now).await?;
+//! let found = verifier.with_keys(Arc::clone(&keys)).verify_machine(bearer, "pcf.read", now);
+//! if found != Err(TokenError::UnknownKey) {
+//!     return Ok(found);
+//! }
+//! let fresh = source.after_unknown_key(&keys, now).await?;
+//! Ok(verifier.with_keys(fresh).verify_machine(bearer, "pcf.read", now))
+//! # }
+//! ```
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +47,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Why there is no key set.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The address is not an https URL without credentials.
+    /// The address is not an https URL without credentials; what stands before an `@` in it is not shown.
     #[error("`{0}` is not the address of a key set; expected an `https://` URL without user name and fragment")]
     Address(String),
     /// The HTTP client cannot be made.
@@ -46,6 +65,29 @@ pub enum SourceError {
     /// The last attempt failed, the next is not due, and no set young enough is left.
     #[error("no key set younger than a day, and the last attempt to fetch one failed less than a minute ago")]
     Unavailable,
+}
+
+/// The HTTP client for key sets, made once and shared by the sources of all tenants: it holds connections and TLS roots,
+/// and nothing of a tenant.
+#[derive(Clone, Debug)]
+pub struct JwksClient(Client);
+
+impl JwksClient {
+    /// A client that follows no redirect, speaks https only and gives up after five seconds.
+    ///
+    /// # Errors
+    /// [`SourceError::Client`] where TLS cannot be set up.
+    pub fn new() -> Result<Self, SourceError> {
+        Self::build(true)
+    }
+
+    fn build(https_only: bool) -> Result<Self, SourceError> {
+        let builder = Client::builder()
+            .https_only(https_only)
+            .redirect(reqwest::redirect::Policy::none());
+        let client = builder.connect_timeout(TIMEOUT).timeout(TIMEOUT).build();
+        client.map(Self).map_err(SourceError::Client)
+    }
 }
 
 /// One tenant's keys.
@@ -89,32 +131,28 @@ impl JwksSource {
     /// Keys at an https address. Nothing is fetched before the first question.
     ///
     /// # Errors
-    /// [`SourceError::Address`] or [`SourceError::Client`].
-    pub fn https(address: &str) -> Result<Self, SourceError> {
-        let wrong = || SourceError::Address(address.chars().take(200).flat_map(char::escape_debug).collect());
+    /// [`SourceError::Address`].
+    pub fn https(address: &str, client: &JwksClient) -> Result<Self, SourceError> {
+        // What stands before an `@` may be a password.
+        let shown = address.rsplit('@').next().unwrap_or_default();
+        let wrong = || SourceError::Address(shown.chars().take(200).flat_map(char::escape_debug).collect());
         let url = Url::parse(address).map_err(|_| wrong())?;
         let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
         if url.scheme() != "https" || !plain {
             return Err(wrong());
         }
-        Self::remote(url, true)
+        Ok(Self::remote(url, client))
     }
 
-    fn remote(url: Url, https_only: bool) -> Result<Self, SourceError> {
-        let client = Client::builder()
-            .https_only(https_only)
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(TIMEOUT)
-            .timeout(TIMEOUT)
-            .build()
-            .map_err(SourceError::Client)?;
-        let (current, attempted) = (watch::Sender::new(None), Arc::default());
-        Ok(Self(Kind::Remote(Arc::new(Remote {
+    fn remote(url: Url, client: &JwksClient) -> Self {
+        let (client, current, attempted) = (client.0.clone(), watch::Sender::new(None), Arc::default());
+        let remote = Remote {
             client,
             url,
             current,
             attempted,
-        }))))
+        };
+        Self(Kind::Remote(Arc::new(remote)))
     }
 
     /// The keys to verify with at `now`. A set older than [`REFRESH_AFTER`] still serves while it is fetched anew in the

@@ -38,10 +38,17 @@ pub fn canonical(path: &str) -> Result<String, PathError> {
     if path.contains('%') {
         return Err(PathError::Encoded);
     }
-    if !path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~$:@+=,".contains(&byte)) {
+    if !path
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"/-._~$:@+=,".contains(&byte))
+    {
         return Err(PathError::Character);
     }
-    let mut segments = path.strip_prefix('/').ok_or(PathError::Character)?.split('/').peekable();
+    let mut segments = path
+        .strip_prefix('/')
+        .ok_or(PathError::Character)?
+        .split('/')
+        .peekable();
     while let Some(segment) = segments.next() {
         match segment {
             "." | ".." => return Err(PathError::Dots),
@@ -56,7 +63,11 @@ pub fn canonical(path: &str) -> Result<String, PathError> {
 /// `base` or its label is not a BPNL.
 pub fn tenant_of_host(host: &str, base: &str) -> Option<TenantId> {
     let name = host.rsplit_once(':').map_or(host, |(name, port)| {
-        if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
+        if port.bytes().all(|byte| byte.is_ascii_digit()) {
+            name
+        } else {
+            host
+        }
     });
     let name = name.to_ascii_uppercase();
     let label = name.strip_suffix(&base.to_ascii_uppercase())?.strip_suffix('.')?;
@@ -72,7 +83,10 @@ pub fn below_host(tenant: TenantId, path: &str) -> Option<String> {
     }
     let inner = path.strip_prefix('/')?;
     let known = ["pcf/", "footprintExchange/", "productIds/"];
-    known.iter().any(|prefix| inner.starts_with(prefix)).then(|| format!("{own}{inner}"))
+    known
+        .iter()
+        .any(|prefix| inner.starts_with(prefix))
+        .then(|| format!("{own}{inner}"))
 }
 
 #[cfg(test)]
@@ -81,7 +95,12 @@ mod tests {
 
     #[test]
     fn a_path_has_one_reading_or_is_refused() {
-        for good in ["/", "/healthz", "/exchange/BPNL000000000DWF/pcf/a-1/submodel/$value", "/a/"] {
+        for good in [
+            "/",
+            "/healthz",
+            "/exchange/BPNL000000000DWF/pcf/a-1/submodel/$value",
+            "/a/",
+        ] {
             assert_eq!(canonical(good).as_deref(), Ok(good));
         }
         assert_eq!(canonical("/a/%24value").as_deref(), Ok("/a/$value"));
@@ -108,10 +127,21 @@ mod tests {
     #[test]
     fn a_host_names_a_tenant_only_by_its_whole_label() {
         let tenant: TenantId = "BPNL000000000DWF".parse().unwrap();
-        for good in ["BPNL000000000DWF.localhost", "bpnl000000000dwf.localhost:8080", "BPNL000000000dwf.LOCALHOST"] {
+        for good in [
+            "BPNL000000000DWF.localhost",
+            "bpnl000000000dwf.localhost:8080",
+            "BPNL000000000dwf.LOCALHOST",
+        ] {
             assert_eq!(tenant_of_host(good, "localhost"), Some(tenant), "{good}");
         }
-        let bad = ["localhost", "x.BPNL000000000DWF.localhost", "BPNL000000000DWFlocalhost", "BPNL000000000DWF.localhost.evil", "BPNL000000000DW.localhost", ""];
+        let bad = [
+            "localhost",
+            "x.BPNL000000000DWF.localhost",
+            "BPNL000000000DWFlocalhost",
+            "BPNL000000000DWF.localhost.evil",
+            "BPNL000000000DW.localhost",
+            "",
+        ];
         for bad in bad {
             assert_eq!(tenant_of_host(bad, "localhost"), None, "{bad}");
         }
@@ -123,7 +153,10 @@ mod tests {
         let own = "/exchange/BPNL000000000DWF/pcf/a/submodel/$value";
         assert_eq!(below_host(tenant, "/pcf/a/submodel/$value").as_deref(), Some(own));
         assert_eq!(below_host(tenant, own).as_deref(), Some(own));
-        assert_eq!(below_host(tenant, "/exchange/BPNL00000000B2CD/pcf/a/submodel/$value"), None);
+        assert_eq!(
+            below_host(tenant, "/exchange/BPNL00000000B2CD/pcf/a/submodel/$value"),
+            None
+        );
         assert_eq!(below_host(tenant, "/healthz"), None);
     }
 }

@@ -73,19 +73,37 @@ impl Kind {
     pub fn parts(self) -> (&'static str, StatusCode, &'static str) {
         match self {
             Self::Path => ("path", StatusCode::BAD_REQUEST, "The path is not in canonical form"),
-            Self::Header => ("header", StatusCode::BAD_REQUEST, "A header is missing, repeated or malformed"),
+            Self::Header => (
+                "header",
+                StatusCode::BAD_REQUEST,
+                "A header is missing, repeated or malformed",
+            ),
             Self::Body => ("body", StatusCode::BAD_REQUEST, "The body does not parse"),
             Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
-            Self::MediaType => ("media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The media type is not taken here"),
+            Self::MediaType => (
+                "media-type",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "The media type is not taken here",
+            ),
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "There is nothing here"),
             Self::Method => ("method", StatusCode::METHOD_NOT_ALLOWED, "The method is not known here"),
-            Self::Unauthenticated => {
-                ("unauthenticated", StatusCode::UNAUTHORIZED, "The request carries no token that is valid here")
-            }
+            Self::Unauthenticated => (
+                "unauthenticated",
+                StatusCode::UNAUTHORIZED,
+                "The request carries no token that is valid here",
+            ),
             Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "Policy does not permit this"),
-            Self::Document => ("document", StatusCode::UNPROCESSABLE_ENTITY, "The document cannot be taken"),
+            Self::Document => (
+                "document",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The document cannot be taken",
+            ),
             Self::Timeout => ("timeout", StatusCode::SERVICE_UNAVAILABLE, "The request took too long"),
-            Self::Unrecorded => ("unrecorded", StatusCode::SERVICE_UNAVAILABLE, "The decision could not be recorded"),
+            Self::Unrecorded => (
+                "unrecorded",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The decision could not be recorded",
+            ),
             Self::Upstream => ("upstream", StatusCode::BAD_GATEWAY, "A system behind Tidegate failed"),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "Tidegate failed"),
         }
@@ -110,7 +128,13 @@ pub struct Problem {
     reasons: Vec<Reason>,
     /// Whether the 401 answers a request that carried no credentials at all (RFC 6750, section 3).
     bare: bool,
+    /// For the log line of the request only: the caller never sees it.
+    cause: Option<Cause>,
 }
+
+/// Why a request was refused, as a stable code for the log line; never part of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cause(pub &'static str);
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -128,22 +152,46 @@ struct Body<'a> {
 impl Problem {
     /// A problem of `kind`, with no more to say.
     pub fn new(kind: Kind) -> Self {
-        Self { kind, detail: None, record: None, reasons: Vec::new(), bare: false }
+        Self {
+            kind,
+            detail: None,
+            record: None,
+            reasons: Vec::new(),
+            bare: false,
+            cause: None,
+        }
     }
 
     /// A problem of `kind` with a sentence for people: what is wrong, where, and how to mend it.
     pub fn with(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { detail: Some(detail.into()), ..Self::new(kind) }
+        Self {
+            detail: Some(detail.into()),
+            ..Self::new(kind)
+        }
     }
 
     /// The one answer to every request whose token does not verify at the tenant of the route.
     pub fn unauthenticated(carried_credentials: bool) -> Self {
-        Self { bare: !carried_credentials, ..Self::new(Kind::Unauthenticated) }
+        Self {
+            bare: !carried_credentials,
+            ..Self::new(Kind::Unauthenticated)
+        }
+    }
+
+    /// The same problem, with the cause for the log line.
+    #[must_use]
+    pub fn because(mut self, cause: &'static str) -> Self {
+        self.cause = Some(Cause(cause));
+        self
     }
 
     /// Policy said no; the record tells the auditor why, `reasons` the caller as far as they may know.
     pub fn forbidden(record: RecordId, reasons: Vec<Reason>) -> Self {
-        Self { record: Some(record), reasons, ..Self::new(Kind::Forbidden) }
+        Self {
+            record: Some(record),
+            reasons,
+            ..Self::new(Kind::Forbidden)
+        }
     }
 
     /// The same problem, with the record of the decision it follows.
@@ -176,8 +224,16 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(cause) = self.cause {
+            response.extensions_mut().insert(cause);
+        }
+        let headers = response.headers_mut();
         if self.kind == Kind::Unauthenticated {
-            let challenge = if self.bare { "Bearer" } else { "Bearer error=\"invalid_token\"" };
+            let challenge = if self.bare {
+                "Bearer"
+            } else {
+                "Bearer error=\"invalid_token\""
+            };
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         response

@@ -82,17 +82,24 @@ impl Found<'_> {
 pub(super) struct Scope<'e, 'd> {
     pub(super) request: &'e Request<'e>,
     params: &'e Params<'e>,
+    /// Whether the principal has a permissions boundary.
+    pub(super) bounded: bool,
     missing: RefCell<Vec<&'d str>>,
 }
 
 impl<'e, 'd> Scope<'e, 'd> {
     pub(super) fn new(request: &'e Request<'e>, params: &'e Params<'e>) -> Self {
-        let missing = RefCell::default();
         Self {
             request,
             params,
-            missing,
+            bounded: false,
+            missing: RefCell::default(),
         }
+    }
+
+    /// The same, for a principal that has a permissions boundary.
+    pub(super) fn bounded(self, bounded: bool) -> Self {
+        Self { bounded, ..self }
     }
 
     /// The values of a condition key; an absent or empty one is noted as missing.

@@ -107,7 +107,7 @@ impl Evaluation<'_> {
 /// A document of a kind that does not belong in its place allows nothing there; its denials still count.
 pub fn evaluate<'d>(request: &Request<'_>, layers: &Layers<'d>, params: &Params<'_>) -> Evaluation<'d> {
     let mut pass = Pass {
-        scope: Scope::new(request, params),
+        scope: Scope::new(request, params).bounded(layers.boundary.is_some()),
         matched: Vec::new(),
     };
     pass.layer(Layer::Rcp, layers.rcp);
@@ -159,7 +159,7 @@ pub struct Traced<'d> {
 
 /// Every statement of every layer with the first check it failed: what [`evaluate`] saw, for an explanation.
 pub fn trace<'d>(request: &Request<'_>, layers: &Layers<'d>, params: &Params<'_>) -> Vec<Traced<'d>> {
-    let scope = Scope::new(request, params);
+    let scope = Scope::new(request, params).bounded(layers.boundary.is_some());
     let mut traced = Vec::new();
     let mut walk = |layer: Layer, documents: &[&'d Document]| {
         for &document in documents {

@@ -213,28 +213,35 @@ fn resources(node: &Node, elements: &[Member], kind: DocumentKind, dialect: Dial
     Ok(Some(Matcher { negated, patterns }))
 }
 
-/// `*`, or an ARN of six parts with variables in the last one only (IAM User Guide, "Policy variables", where to use).
+/// `*`, or an ARN of six parts, without wildcards in the service and with variables in the last part only (IAM User Guide,
+/// "Resource", and "Policy variables", where to use).
 fn check_resource(text: &str, dialect: Dialect) -> Result<(), Problem> {
     const HELP: &str = "write `*` or `arn:partition:service:region:account:resource`; variables in the resource only";
     if text == "*" {
         return Ok(());
     }
+    let wrong = || Problem::invalid(text, "a resource", HELP);
     let mut colons = 0;
     for token in lex(text, dialect)? {
         match token {
             Token::Text(text) => colons += text.matches(':').count(),
-            Token::Variable(_) if colons < 5 => return Err(Problem::invalid(text, "a resource", HELP)),
+            Token::Variable(_) if colons < 5 => return Err(wrong()),
             Token::Variable(_) | Token::Parameter(_) => {}
         }
     }
-    let mut segments = text.splitn(6, ':');
-    let arn = segments.next() == Some("arn");
-    let named = segments.by_ref().take(2).all(|segment| !segment.is_empty());
-    let rest = segments.nth(2).is_some_and(|rest| !rest.is_empty());
-    if arn && named && rest && colons >= 5 {
-        return Ok(());
+    let segments: Vec<&str> = text.splitn(6, ':').collect();
+    match segments.as_slice() {
+        &["arn", partition, service, _, _, resource]
+            if colons >= 5
+                && !partition.is_empty()
+                && !service.is_empty()
+                && !service.contains(['*', '?'])
+                && !resource.is_empty() =>
+        {
+            Ok(())
+        }
+        _ => Err(wrong()),
     }
-    Err(Problem::invalid(text, "a resource", HELP))
 }
 
 fn principals(

@@ -14,10 +14,10 @@ pub(super) enum Reach {
     Nobody,
     /// By account: in the same account this only leaves the matter to identity policies.
     Delegated,
-    /// By role, or as anyone: allowed, but within boundary and session policy. That `*` is no wider than the role itself is
-    /// the careful reading; AWS's text leaves it open.
+    /// By role: allowed, but within boundary and session policy.
     Limited,
-    /// As this very session or user: a silent boundary, identity or session policy does not limit it.
+    /// As this very session or user, or as anyone: a silent boundary, identity or session policy does not limit it (for
+    /// anyone: IAM User Guide, "Principal", on `aws:PrincipalArn` with a wildcard principal).
     Direct,
 }
 
@@ -66,7 +66,7 @@ impl PrincipalPattern {
         let principal = &scope.request.principal;
         let named = |hit: bool, reach: Reach| if hit { reach } else { Reach::Nobody };
         match (self, principal) {
-            (Self::Anyone, _) => Reach::Limited,
+            (Self::Anyone, _) => Reach::Direct,
             (Self::Account(number), _) => {
                 let hit = principal.account().is_some_and(|account| is(number, account));
                 named(hit, Reach::Delegated)
@@ -147,8 +147,12 @@ impl Principals {
     }
 
     /// `NotPrincipal` spares a principal only if it lists all that the principal is known by: the session, its role and
-    /// the account (IAM User Guide, "NotPrincipal"). Listing the role alone spares nobody.
+    /// the account (IAM User Guide, "NotPrincipal"). Listing the role alone spares nobody, and nothing spares one with a
+    /// permissions boundary (IAM User Guide, "Permissions boundaries for IAM entities").
     fn exempts<'d>(&'d self, scope: &Scope<'_, 'd>) -> bool {
+        if scope.bounded {
+            return false;
+        }
         let reached = |wanted: Reach| self.patterns.iter().any(|pattern| pattern.reach(scope) == wanted);
         let anyone = self
             .patterns

@@ -1,6 +1,6 @@
 //! What the ledger has done since it was opened, counted.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde::Serialize;
 
@@ -39,6 +39,8 @@ pub(super) struct Counters {
     pub(super) durable: AtomicU64,
     pub(super) failed: AtomicU64,
     pub(super) busy: AtomicU64,
+    /// Whether the last transaction failed.
+    failing: AtomicBool,
     batches: AtomicU64,
     batch_sizes: [AtomicU64; BATCH_BOUNDS.len()],
 }
@@ -48,8 +50,20 @@ impl Counters {
         counter.fetch_add(count as u64, Ordering::Relaxed);
     }
 
+    /// Counts a batch that could not be committed.
+    pub(super) fn refused(&self, size: usize) {
+        self.failing.store(true, Ordering::Relaxed);
+        Self::add(&self.failed, size);
+    }
+
+    /// Whether the last transaction was committed.
+    pub(super) fn is_sound(&self) -> bool {
+        !self.failing.load(Ordering::Relaxed)
+    }
+
     /// Counts a committed batch of `size` entries.
     pub(super) fn committed(&self, size: usize) {
+        self.failing.store(false, Ordering::Relaxed);
         Self::add(&self.durable, size);
         Self::add(&self.batches, 1);
         let fits = BATCH_BOUNDS.iter().zip(&self.batch_sizes);

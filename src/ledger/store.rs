@@ -3,6 +3,9 @@
 //! `record` is an ordinary table with an index on `(log, seq)` rather than one clustered by it: rows are then appended
 //! whatever log they belong to, where a clustered table would touch a page per log and, as records exceed a quarter of a
 //! page, an overflow page for nearly each.
+//!
+//! A decision's context stands in its record's row: hardly any two are the same, and to enter each into the index of
+//! bodies by a digest, which falls anywhere, costs as much as all the rest of an append.
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -25,7 +28,7 @@ const FORMAT: i64 = 1;
 const SCHEMA: &str = "
     CREATE TABLE log (log TEXT NOT NULL PRIMARY KEY, origin TEXT NOT NULL, verifier_key TEXT NOT NULL) STRICT;
     CREATE TABLE record (log TEXT NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL, record TEXT NOT NULL,
-        PRIMARY KEY (log, seq)) STRICT;
+        context BLOB, PRIMARY KEY (log, seq)) STRICT;
     CREATE TABLE checkpoint (log TEXT NOT NULL PRIMARY KEY, size INTEGER NOT NULL, note TEXT NOT NULL) STRICT;
     CREATE TABLE body (digest BLOB NOT NULL PRIMARY KEY, content BLOB NOT NULL) STRICT;
     PRAGMA user_version = 1;
@@ -46,7 +49,6 @@ pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection, LedgerE
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(5))
-        .pragma("wal_autocheckpoint", "4000")
         .pragma("cache_size", "-32768")
         .pragma("trusted_schema", "OFF")
         .disable_statement_logging();
@@ -135,6 +137,7 @@ pub(super) struct NewRecord {
     pub(super) seq: i64,
     pub(super) hash: Digest,
     pub(super) record: String,
+    pub(super) context: Option<Arc<[u8]>>,
 }
 
 /// A checkpoint's row.
@@ -163,11 +166,13 @@ pub(super) async fn write(connection: &mut SqliteConnection, rows: Rows) -> Resu
     .await?;
     RECORDS
         .run(connection, rows.records, |query, row| {
+            let context = row.context.map(|context| context.to_vec());
             query
                 .bind(row.log)
                 .bind(row.seq)
                 .bind(row.hash.as_bytes().to_vec())
                 .bind(row.record)
+                .bind(context)
         })
         .await?;
     BODIES
@@ -217,8 +222,13 @@ impl Insert {
 
 static LOGS: LazyLock<Insert> =
     LazyLock::new(|| Insert::new("INSERT INTO log (log, origin, verifier_key)", "(?,?,?)", ""));
-static RECORDS: LazyLock<Insert> =
-    LazyLock::new(|| Insert::new("INSERT INTO record (log, seq, hash, record)", "(?,?,?,?)", ""));
+static RECORDS: LazyLock<Insert> = LazyLock::new(|| {
+    Insert::new(
+        "INSERT INTO record (log, seq, hash, record, context)",
+        "(?,?,?,?,?)",
+        "",
+    )
+});
 static BODIES: LazyLock<Insert> =
     LazyLock::new(|| Insert::new("INSERT OR IGNORE INTO body (digest, content)", "(?,?)", ""));
 static CHECKPOINTS: LazyLock<Insert> = LazyLock::new(|| {

@@ -1,11 +1,17 @@
 //! Tests of the ledger as a whole, and what they share.
 
 mod appending;
+mod crash;
+mod failing;
+mod records;
+mod tampering;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use super::record::{Decided, Engine, Mode, Request};
 use super::{Entry, Event, Ledger, LedgerKeys, LogId, Options};
@@ -87,4 +93,32 @@ pub(super) fn decision(name: &str, number: usize) -> Entry {
         event: Event::Decision(Box::new(decided)),
         bodies,
     }
+}
+
+/// A ledger of 42 records for the first tenant and 3 for the second, closed. Written once and copied.
+pub(super) async fn written(dir: &Path) {
+    static WRITTEN: tokio::sync::OnceCell<Vec<u8>> = tokio::sync::OnceCell::const_new();
+    let bytes = WRITTEN.get_or_init(|| async {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = open(dir.path()).await;
+        for (name, count) in [(TENANTS[0], 42), (TENANTS[1], 3)] {
+            for number in 0..count {
+                ledger.append(decision(name, number)).await.unwrap();
+            }
+        }
+        ledger.close().await;
+        std::fs::read(dir.path().join(super::store::FILE)).unwrap()
+    });
+    std::fs::write(dir.join(super::store::FILE), bytes.await).unwrap();
+}
+
+/// Runs SQL on the ledger's file as an intruder would.
+pub(super) async fn edit(dir: &Path, sql: &str) {
+    let options = SqliteConnectOptions::new().filename(dir.join(super::store::FILE));
+    let mut connection = options.connect().await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
 }

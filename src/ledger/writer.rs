@@ -36,9 +36,14 @@ const MAX_RECENT: usize = 32_768;
 pub(super) struct Job {
     pub(super) log: LogId,
     pub(super) event: Box<RawValue>,
+    /// A decision's context, unless it was left out.
+    pub(super) context: Option<Arc<[u8]>>,
     pub(super) bodies: Vec<(Digest, Arc<[u8]>)>,
     pub(super) reply: oneshot::Sender<Result<Appended, LedgerError>>,
 }
+
+/// An event as canonical JSON and, for a decision, its context.
+type Told = (Box<RawValue>, Option<Arc<[u8]>>);
 
 /// Where a log ends, as of the batch at hand.
 struct Head {
@@ -146,11 +151,12 @@ impl Writer {
         for Job {
             log,
             event,
+            context,
             bodies,
             reply,
         } in jobs.drain(..)
         {
-            match self.stage(&mut batch, time, log, event, bodies).await {
+            match self.stage(&mut batch, time, log, (event, context), bodies).await {
                 Ok(appended) => answers.push((reply, appended)),
                 Err(error) => {
                     Counters::add(&self.counters.failed, 1);
@@ -166,7 +172,7 @@ impl Writer {
         match &stored {
             Ok(()) => self.counters.committed(answers.len()),
             Err(error) => {
-                Counters::add(&self.counters.failed, answers.len());
+                self.counters.refused(answers.len());
                 tracing::error!(%error, entries = answers.len(), "a ledger transaction failed");
                 self.forget().await;
             }
@@ -182,14 +188,14 @@ impl Writer {
         batch: &mut Batch,
         time: RecordTime,
         log: LogId,
-        event: Box<RawValue>,
+        told: Told,
         bodies: Vec<(Digest, Arc<[u8]>)>,
     ) -> Result<Appended, LedgerError> {
         if !self.heads.contains_key(&log) {
             self.load(log).await?;
         }
         self.open_log(batch, time, log)?;
-        let appended = self.chain(batch, time, log, event)?;
+        let appended = self.chain(batch, time, log, told)?;
         for (digest, content) in bodies {
             if batch.digests.insert(digest) && !self.recent.contains(&digest) {
                 batch.rows.bodies.push((digest, content));
@@ -208,7 +214,7 @@ impl Writer {
             self.open_log(batch, time, LogId::Platform)?;
             let verifier_key = verifier_key.clone();
             let event = Event::Opened(Opened { log, verifier_key }).to_canonical()?;
-            self.chain(batch, time, LogId::Platform, event)?;
+            self.chain(batch, time, LogId::Platform, (event, None))?;
         }
         let (log, origin) = (log.as_str().into(), self.keys.origin(log));
         batch.rows.logs.push(NewLog {
@@ -225,7 +231,7 @@ impl Writer {
         batch: &mut Batch,
         time: RecordTime,
         log: LogId,
-        event: Box<RawValue>,
+        (event, context): Told,
     ) -> Result<Appended, LedgerError> {
         let head = self.heads.get_mut(&log).ok_or(LedgerError::Closed)?;
         let (id, previous, seq, v) = (new_id(time)?, head.hash, head.size, RECORD_VERSION);
@@ -250,6 +256,7 @@ impl Writer {
             seq: seq.cast_signed(),
             hash,
             record,
+            context,
         };
         batch.rows.records.push(row);
         Ok(Appended {

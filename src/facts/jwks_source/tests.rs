@@ -37,7 +37,7 @@ async fn issuer(answer: &str) -> Issuer {
             let _ = stream.write_all(text.as_bytes()).await;
         }
     });
-    let source = JwksSource::remote(Url::parse(&url).unwrap(), false).unwrap();
+    let source = JwksSource::remote(Url::parse(&url).unwrap(), &JwksClient::build(false).unwrap());
     Issuer { answer, asked, source }
 }
 
@@ -104,6 +104,13 @@ async fn made_up_key_ids_fetch_once_a_minute_at_most() {
     );
     assert!(Arc::ptr_eq(&one.unwrap(), &two.unwrap()));
     assert_eq!(issuer.key_id(MIN_INTERVAL).await.unwrap(), OTHER_KEY.id());
+    // Who still holds the set before gets the present one, without a fetch.
+    let late = issuer
+        .source
+        .after_unknown_key(&seen, at(3 * MIN_INTERVAL))
+        .await
+        .unwrap();
+    assert_eq!(late.ids().next(), Some(OTHER_KEY.id()));
     assert_eq!(issuer.asked(), 2);
 }
 
@@ -114,6 +121,9 @@ async fn the_last_good_set_serves_for_a_day_and_no_longer() {
     issuer
         .answer
         .send_replace("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned());
+    let seen = issuer.source.keys(at(0)).await.unwrap();
+    let keys = issuer.source.after_unknown_key(&seen, at(MIN_INTERVAL)).await.unwrap();
+    assert!(Arc::ptr_eq(&keys, &seen));
     assert_eq!(issuer.key_id(MAX_AGE - 1).await.unwrap(), KEY.id());
     issuer.settle().await;
     assert!(matches!(issuer.key_id(MAX_AGE).await, Err(SourceError::Unavailable)));
@@ -153,9 +163,37 @@ async fn redirects_large_bodies_and_unfit_sets_are_refused() {
     assert!(matches!(found, Err(SourceError::Fetch(_))));
 }
 
+#[tokio::test]
+async fn an_endless_body_is_left_at_its_bound() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n").await;
+        while stream.write_all(&[b' '; 1024]).await.is_ok() {}
+    });
+    let source = JwksSource::remote(Url::parse(&url).unwrap(), &JwksClient::build(false).unwrap());
+    let found = source.keys(at(0)).await;
+    assert!(matches!(found, Err(SourceError::Keys(JwksError::TooLarge(_)))));
+}
+
 #[test]
 fn only_plain_https_addresses_are_taken() {
-    assert!(JwksSource::https("https://cognito-idp.eu-central-1.amazonaws.com/p/.well-known/jwks.json").is_ok());
+    let client = JwksClient::new().unwrap();
+    assert!(
+        JwksSource::https(
+            "https://cognito-idp.eu-central-1.amazonaws.com/p/.well-known/jwks.json",
+            &client
+        )
+        .is_ok()
+    );
+    let error = JwksSource::https("https://user:hunter2@issuer.example/", &client)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("issuer.example") && !error.contains("hunter2"),
+        "{error}"
+    );
     for bad in [
         "",
         "jwks.json",
@@ -164,6 +202,9 @@ fn only_plain_https_addresses_are_taken() {
         "https://a/#b",
         "file:///a",
     ] {
-        assert!(matches!(JwksSource::https(bad), Err(SourceError::Address(_))), "{bad}");
+        assert!(
+            matches!(JwksSource::https(bad, &client), Err(SourceError::Address(_))),
+            "{bad}"
+        );
     }
 }

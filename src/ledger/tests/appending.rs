@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::super::LedgerError;
+use super::super::verify::verify;
 use super::*;
 
 #[tokio::test]
@@ -32,10 +33,62 @@ async fn a_ledger_has_one_writer() {
     open(dir.path()).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn appends_of_many_tasks_to_several_logs_are_dense_and_verify() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path()).await;
+    let names = ["platform", TENANTS[0], TENANTS[1], "BPNL00000000000C"];
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..32 {
+        let ledger = ledger.clone();
+        tasks.spawn(async move {
+            let mut places = Vec::new();
+            for number in 0..10 {
+                let appended = ledger
+                    .append(decision(names[(task + number) % 4], task * 10 + number))
+                    .await
+                    .unwrap();
+                places.push((appended.log, appended.seq));
+            }
+            places
+        });
+    }
+    let mut places: Vec<_> = tasks.join_all().await.into_iter().flatten().collect();
+    places.sort_unstable();
+    for name in &names[1..] {
+        let seqs: Vec<u64> = places
+            .iter()
+            .filter(|(of, _)| *of == log(name))
+            .map(|(_, seq)| *seq)
+            .collect();
+        assert_eq!(seqs, (0..80).collect::<Vec<u64>>(), "{name}");
+    }
+    let stats = ledger.stats();
+    assert_eq!(
+        (stats.queued, stats.durable, stats.lag(), stats.failed),
+        (320, 320, 0, 0)
+    );
+    assert_eq!(stats.batch_sizes.iter().sum::<u64>(), stats.batches);
+    assert!(stats.batches < 320, "some appends shared a transaction");
+    ledger.close().await;
+    let report = verify(dir.path()).await.unwrap();
+    assert!(report.ok, "{report}");
+    assert_eq!(
+        report.records(),
+        320 + 3,
+        "and three records that tell of the tenants' logs being opened"
+    );
+}
+
 /// Not a test but a measurement: `cargo test --lib -- --ignored --nocapture cost_of_an_append`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "prints what an append costs"]
 async fn cost_of_an_append() {
+    let (signer, start) = (keys().signer(LogId::Platform).unwrap(), Instant::now());
+    for size in 0..2000 {
+        signer.sign(size, &Digest::ZERO).unwrap();
+    }
+    println!("{} µs to sign a checkpoint", start.elapsed().as_micros() / 2000);
     for (tasks, logs) in [(1, 1), (16, 1), (64, 1), (64, 64), (256, 16)] {
         let dir = tempfile::tempdir().unwrap();
         let ledger = open(dir.path()).await;

@@ -1,0 +1,186 @@
+//! From settings to a service that can be served.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::bundle::{Bundle, Live, Source};
+use crate::clock::Clock;
+use crate::decide::Gate;
+use crate::dev::issuer::Issuer;
+use crate::facts::jwks_source::JwksClient;
+use crate::facts::{ClientKind, JwksSource, KeySet, MachineClient, TenantFacts, TenantVerifier};
+use crate::http::caller::TenantGate;
+use crate::http::{App, Limits};
+use crate::ids::TenantId;
+use crate::ledger::{Ledger, LedgerKeys, Options};
+use crate::registry::store::RegistryStore;
+use crate::registry::{Registry, Tenant};
+use crate::vault::{EmbeddedVault, RoleDocuments, VaultKey};
+
+/// Why a service does not start: a sentence for the operator, with its causes.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StartError(pub String);
+
+impl StartError {
+    /// An error of something that was being done.
+    pub fn of<E: std::fmt::Display>(doing: &'static str) -> impl Fn(E) -> Self {
+        move |error| Self(format!("{doing}: {error}"))
+    }
+}
+
+/// Where the policies come from.
+#[derive(Clone, Debug)]
+pub enum BundleSource {
+    /// A directory, watched for changes.
+    Directory(PathBuf),
+    /// What was built into the program.
+    BuiltIn,
+}
+
+/// What a service is made of.
+pub struct Parts {
+    /// The data directory.
+    pub data: PathBuf,
+    /// The policies.
+    pub bundle: BundleSource,
+    /// The first part of each log's origin.
+    pub ledger_origin: String,
+    /// The URL the service is reached under.
+    pub base_url: String,
+    /// The domain below which each tenant has its own host.
+    pub base_host: Option<String>,
+    /// The time.
+    pub clock: Clock,
+    /// Renders `/metrics`.
+    pub metrics: PrometheusHandle,
+    /// The embedded issuers; empty outside dev mode.
+    pub issuers: HashMap<TenantId, Issuer>,
+}
+
+impl BundleSource {
+    /// Loads the bundle.
+    ///
+    /// # Errors
+    /// What is wrong with it, with labels.
+    pub fn load(&self) -> Result<Bundle, StartError> {
+        let loaded = match self {
+            Self::Directory(root) => Bundle::directory(root),
+            Self::BuiltIn => Bundle::load(Source::built_in()),
+        };
+        loaded.map_err(|error| {
+            StartError(format!(
+                "the bundle `{}` does not load\n{}",
+                error.origin,
+                error.render()
+            ))
+        })
+    }
+
+    fn directory(&self) -> Option<PathBuf> {
+        match self {
+            Self::Directory(root) => Some(root.clone()),
+            Self::BuiltIn => None,
+        }
+    }
+}
+
+/// Opens everything and joins it. The registry is taken as it stands; what is to be in it was put there before.
+///
+/// # Errors
+/// Whatever keeps the service from starting.
+pub async fn assemble(
+    parts: Parts,
+    bundle: Bundle,
+    registry: RegistryStore,
+    vault: EmbeddedVault,
+) -> Result<App, StartError> {
+    let now = parts.clock.now();
+    let keys = LedgerKeys::open(&parts.data, &parts.ledger_origin).map_err(StartError::of("the ledger's keys"))?;
+    let ledger = Ledger::open(&parts.data, keys, parts.clock.clone(), Options::default())
+        .await
+        .map_err(StartError::of("the ledger"))?;
+    let live = Live::new(bundle, parts.bundle.directory(), now);
+    let gate = Gate::open(live, ledger).await.map_err(StartError::of("the ledger"))?;
+    let verifiers = verifiers(&registry.current(), &parts.issuers)?;
+    Ok(App {
+        gate,
+        registry,
+        verifiers,
+        vault,
+        clock: parts.clock,
+        base_host: parts.base_host,
+        base_url: parts.base_url,
+        limits: Limits::default(),
+        metrics: parts.metrics,
+        issuers: parts.issuers,
+    })
+}
+
+/// Opens the vault in the data directory, gated by the IAM documents of the bundle.
+///
+/// # Errors
+/// The directory cannot be used, or the bundle lacks a document.
+pub fn open_vault(data: &Path, key: VaultKey, bundle: &Bundle) -> Result<EmbeddedVault, StartError> {
+    let text = |name: &str| bundle.documents.get(name).map(|document| document.text().to_owned());
+    let documents = RoleDocuments::load(text).map_err(StartError::of("the IAM documents"))?;
+    let names = bundle.correspondence.aws.clone();
+    EmbeddedVault::open(&data.join("vault"), key, Arc::new(documents), names).map_err(StartError::of("the vault"))
+}
+
+fn verifiers(
+    registry: &Registry,
+    issuers: &HashMap<TenantId, Issuer>,
+) -> Result<HashMap<TenantId, TenantGate>, StartError> {
+    let client = JwksClient::new().map_err(StartError::of("fetching keys"))?;
+    let mut verifiers = HashMap::new();
+    for world in registry.tenants() {
+        let tenant = &world.tenant;
+        let keys = match issuers.get(&tenant.id) {
+            Some(issuer) => JwksSource::fixed(issuer.keys().map_err(StartError::of("the embedded issuer"))?),
+            None => key_source(tenant, &client)?,
+        };
+        let failed = |error| StartError(format!("the identity of {}: {error}", tenant.id));
+        // The keys a verifier is made with are replaced by those of its source before it verifies anything.
+        let verifier = TenantVerifier::new(facts(tenant), KeySet::empty()).map_err(failed)?;
+        verifiers.insert(tenant.id, TenantGate::new(verifier, keys));
+    }
+    Ok(verifiers)
+}
+
+fn key_source(tenant: &Tenant, client: &JwksClient) -> Result<JwksSource, StartError> {
+    let place = &tenant.identity.jwks;
+    let failed = |problem: String| StartError(format!("the keys of {} (`{place}`): {problem}", tenant.id));
+    if place.starts_with("https://") {
+        return JwksSource::https(place, client).map_err(|error| failed(error.to_string()));
+    }
+    let text = std::fs::read_to_string(place).map_err(|error| failed(error.to_string()))?;
+    KeySet::parse(&text)
+        .map(JwksSource::fixed)
+        .map_err(|error| failed(error.to_string()))
+}
+
+fn facts(tenant: &Tenant) -> TenantFacts {
+    let machine = |kind| MachineClient { kind, not_before: None };
+    let identity = &tenant.identity;
+    let connectors = identity
+        .connectors
+        .iter()
+        .map(|client| (client.clone(), machine(ClientKind::Connector)));
+    let integrations = identity
+        .integrations
+        .iter()
+        .map(|client| (client.clone(), machine(ClientKind::Integration)));
+    TenantFacts {
+        tenant: tenant.id,
+        issuer: identity.issuer.clone(),
+        resource_server: identity.resource_server.clone(),
+        machines: connectors.chain(integrations).collect::<BTreeMap<_, _>>(),
+        user_clients: identity.user_clients.clone(),
+        denied: BTreeSet::new(),
+        not_before: None,
+    }
+}

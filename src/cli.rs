@@ -1,0 +1,163 @@
+//! The command line: one file per subcommand, and exit codes that mean one thing.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | holds, or allowed |
+//! | 1 | the tool failed |
+//! | 2 | denied, a mismatch or a finding |
+//! | 3 | invalid input |
+//! | 4 | nothing to check |
+
+mod bundle;
+mod check;
+mod contract;
+pub mod demo;
+mod explain;
+mod ledger;
+mod replay;
+mod serve;
+mod validate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Decides who may touch what on a multi-tenant exchange of Product Carbon Footprints.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve decisions, footprints and credentials over HTTP
+    Serve(serve::ServeArgs),
+    /// Walk the six steps of an exchange against a dev service, with the attacks it must refuse
+    Demo(demo::DemoArgs),
+    /// Run the corpus on both layers, side by side
+    Check(check::CheckArgs),
+    /// Load a bundle and say what is wrong with it
+    Validate(validate::ValidateArgs),
+    /// Compile contracts (ODRL) to Cedar, or explain them
+    Contract {
+        #[command(subcommand)]
+        command: contract::ContractCommand,
+    },
+    /// Say how a question is decided, why, and what would flip it
+    Explain(explain::ExplainArgs),
+    /// Check the ledger
+    Ledger {
+        #[command(subcommand)]
+        command: ledger::LedgerCommand,
+    },
+    /// Make recorded decisions again
+    Replay(replay::ReplayArgs),
+}
+
+/// How a report is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Which bundle a command works on.
+#[derive(Args, Clone, Debug)]
+struct BundleArgs {
+    /// Directory with `policies/` and `schema/` [default: the current directory where it has both, else the built-in bundle]
+    #[arg(long = "bundle", value_name = "DIR")]
+    directory: Option<PathBuf>,
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Holds, or allowed.
+    Holds = 0,
+    /// The tool failed.
+    Failed = 1,
+    /// Denied, a mismatch or a finding.
+    Finding = 2,
+    /// Invalid input.
+    Invalid = 3,
+    /// Nothing to check.
+    Nothing = 4,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command did not come to its end: what to print, and the exit code.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    message: String,
+}
+
+impl Failure {
+    fn invalid(message: impl ToString) -> Self {
+        Self {
+            exit: Exit::Invalid,
+            message: message.to_string(),
+        }
+    }
+
+    fn failed(message: impl ToString) -> Self {
+        Self {
+            exit: Exit::Failed,
+            message: message.to_string(),
+        }
+    }
+}
+
+type Outcome = Result<Exit, Failure>;
+
+/// Runs a command to its end.
+pub fn run(cli: Cli) -> Exit {
+    crate::facts::install_crypto();
+    let outcome = match cli.command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Validate(args) => validate::run(&args),
+        Command::Contract { command } => contract::run(&command),
+        Command::Explain(args) => explain::run(&args),
+        Command::Ledger { command } => ledger::run(&command),
+        Command::Replay(args) => replay::run(&args),
+    };
+    outcome.unwrap_or_else(|failure| {
+        eprintln!("tidegate: {}", failure.message.trim_end());
+        failure.exit
+    })
+}
+
+/// Runs an asynchronous command on a small runtime.
+fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    Ok(runtime.map_err(Failure::failed)?.block_on(future))
+}
+
+/// Prints a report to standard output. A reader that stopped reading, such as `head`, is no failure.
+fn print(text: &str) {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes());
+    if !text.ends_with('\n') {
+        let _ = out.write_all(b"\n");
+    }
+    let _ = out.flush();
+}
+
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    print(&serde_json::to_string_pretty(value).map_err(Failure::failed)?);
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! `tidegate explain`: the decision on a question, why, and the nearest change that flips it.
+
+use std::fmt::Write as _;
+use std::io::Read as _;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{BundleArgs, Exit, Failure, Format, Outcome, print, print_json};
+use crate::bundle::Bundle;
+use crate::cedar::{self, Explanation};
+use crate::decision::{Decision, Effect, IamAnswer};
+use crate::engine;
+use crate::question::Question;
+
+/// What `explain` takes.
+#[derive(Args, Debug)]
+pub(super) struct ExplainArgs {
+    /// A question in JSON: principal, action, resource, context, entities, terms; `-` reads standard input
+    question: PathBuf,
+    #[command(flatten)]
+    bundle: BundleArgs,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    decision: &'a Decision,
+    explanation: &'a Explanation,
+}
+
+pub(super) fn run(args: &ExplainArgs) -> Outcome {
+    let name = args.question.display();
+    let failed = |problem: String| Failure::invalid(format!("{name}: {problem}"));
+    let mut text = Vec::new();
+    if args.question.as_os_str() == "-" {
+        std::io::stdin()
+            .read_to_end(&mut text)
+            .map_err(|error| failed(error.to_string()))?;
+    } else {
+        text = std::fs::read(&args.question).map_err(|error| failed(error.to_string()))?;
+    }
+    let question = Question::from_json(&text).map_err(|error| failed(error.to_string()))?;
+    let bundle = args.bundle.load()?;
+    let decision = engine::decide(&bundle, &question);
+    let explanation = cedar::explain(&bundle.index, &bundle.schema, &question);
+    match args.format {
+        Format::Json => print_json(&Report {
+            decision: &decision,
+            explanation: &explanation,
+        })?,
+        Format::Text => print(&render(&bundle, &question, &decision, &explanation)),
+    }
+    Ok(if decision.effect == Effect::Allow {
+        Exit::Holds
+    } else {
+        Exit::Finding
+    })
+}
+
+/// The report for people.
+fn render(bundle: &Bundle, question: &Question, decision: &Decision, explanation: &Explanation) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        out,
+        "{}: {} {} {}",
+        decision.effect, question.principal, question.action, question.resource
+    );
+    let _ = writeln!(out, "\ncedar  {}", decision.cedar.decision);
+    for id in &decision.cedar.policies {
+        let why = explanation
+            .policies
+            .iter()
+            .find(|policy| policy.policy == *id)
+            .map(|policy| policy.why.as_str());
+        let _ = writeln!(out, "       by {id}: {}", why.unwrap_or("(no reason given)"));
+    }
+    if decision.cedar.decision == Effect::Deny && decision.cedar.policies.is_empty() {
+        let _ = writeln!(out, "       no policy permits it");
+    }
+    for error in &decision.cedar.errors {
+        let _ = writeln!(out, "       error: {error}");
+    }
+    match &decision.iam {
+        IamAnswer::Evaluated { decision, statements } => {
+            let _ = writeln!(out, "iam    {decision}");
+            for statement in statements {
+                let _ = writeln!(out, "       by {statement}");
+            }
+        }
+        IamAnswer::NotApplicable { reason } => {
+            let _ = writeln!(out, "iam    not asked: {reason}");
+        }
+    }
+    if !explanation.flip.is_empty() {
+        let _ = writeln!(out, "\nwhat would change it");
+        for step in &explanation.flip {
+            let _ = writeln!(out, "  - {step}");
+        }
+    }
+    let _ = writeln!(out, "\nbundle {}", bundle.digest);
+    out
+}

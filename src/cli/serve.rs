@@ -1,0 +1,183 @@
+//! `tidegate serve`: the service.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{BundleArgs, Exit, Failure, Outcome, block_on, bundle};
+use crate::assemble::{BundleSource, Parts, StartError, assemble, open_vault};
+use crate::bundle::Changes;
+use crate::clock::Clock;
+use crate::config::{Config, KeySource};
+use crate::decide::ReloadError;
+use crate::dev::start::{DevOptions, start};
+use crate::http::server::serve;
+use crate::http::{App, Shared};
+use crate::registry::store::RegistryStore;
+use crate::registry::world::WorldDocument;
+use crate::telemetry::{self, LogFormat};
+use crate::vault::VaultKey;
+
+/// What `serve` takes.
+#[derive(Args, Debug)]
+pub(super) struct ServeArgs {
+    /// Everything on loopback, with embedded issuers and a world of example companies; needs nothing else
+    #[arg(long)]
+    dev: bool,
+    /// Where to listen [default: 127.0.0.1:8080, or any free port in dev mode]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// The data directory [default in dev mode: a fresh temporary directory]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The configuration of a service that is not in dev mode
+    #[arg(long, value_name = "FILE", conflicts_with = "dev")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    bundle: BundleArgs,
+    /// How log lines look
+    #[arg(long, value_enum, default_value_t = LogFormat::Json)]
+    log: LogFormat,
+}
+
+pub(super) fn run(args: &ServeArgs) -> Outcome {
+    telemetry::log_to_stderr(args.log, "info");
+    block_on(async {
+        if args.dev {
+            return serve_dev(args).await;
+        }
+        match &args.config {
+            Some(path) => serve_configured(args, path).await,
+            None => Err(Failure::invalid("either `--dev` or `--config FILE` says how to serve")),
+        }
+    })?
+}
+
+async fn serve_dev(args: &ServeArgs) -> Outcome {
+    let data = match &args.data {
+        Some(data) => data.clone(),
+        None => fresh_directory()?,
+    };
+    let options = DevOptions {
+        listen: args.listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))),
+        data: data.clone(),
+        bundle: args.bundle.source(),
+    };
+    let source = bundle::name(&options.bundle);
+    let started = start(options, Clock::system(), telemetry::collect_metrics())
+        .await
+        .map_err(start_failure)?;
+    let digest = started.app.gate.live().current().digest;
+    eprintln!("tidegate serves on {}", started.base_url);
+    eprintln!("  data    {}", data.display());
+    eprintln!("  clients {}", started.manifest.display());
+    eprintln!("  bundle  {source} ({digest})");
+    run_until_stopped(started.app, started.listener).await
+}
+
+async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
+    let config = Config::read(path).map_err(Failure::invalid)?;
+    let listen = args.listen.unwrap_or(config.listen);
+    let data = args.data.clone().unwrap_or(config.data);
+    let source = BundleSource::Directory(args.bundle.directory.clone().unwrap_or(config.bundle));
+    let loaded = source.load().map_err(start_failure)?;
+    let key = match &config.vault_key {
+        KeySource::File(path) => VaultKey::from_file(path, false),
+        KeySource::Environment(name) => VaultKey::from_env(name),
+    };
+    let vault = open_vault(&data, key.map_err(Failure::invalid)?, &loaded).map_err(start_failure)?;
+    let registry = RegistryStore::open(&data).await.map_err(Failure::failed)?;
+    if let Some(path) = &config.world {
+        let named = |error: &dyn std::fmt::Display| Failure::invalid(format!("{}: {error}", path.display()));
+        let text = std::fs::read(path).map_err(|error| named(&error))?;
+        let document = WorldDocument::read(&text).map_err(|error| named(&error))?;
+        let (worlds, partners) = document.worlds().map_err(|error| named(&error))?;
+        registry.seed(&worlds, &partners).await.map_err(Failure::failed)?;
+    }
+    let parts = Parts {
+        data,
+        bundle: source,
+        ledger_origin: config.ledger_origin,
+        base_url: config.base_url,
+        base_host: config.base_host,
+        clock: Clock::system(),
+        metrics: telemetry::collect_metrics(),
+        issuers: Default::default(),
+    };
+    let app = assemble(parts, loaded, registry, vault).await.map_err(start_failure)?;
+    let listener = tokio::net::TcpListener::bind(listen).await.map_err(Failure::failed)?;
+    run_until_stopped(app, listener).await
+}
+
+fn start_failure(error: StartError) -> Failure {
+    Failure {
+        exit: Exit::Invalid,
+        message: error.to_string(),
+    }
+}
+
+fn fresh_directory() -> Result<PathBuf, Failure> {
+    let path = std::env::temp_dir().join(format!("tidegate-dev-{}", uuid::Uuid::now_v7()));
+    std::fs::create_dir(&path).map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
+    Ok(path)
+}
+
+async fn run_until_stopped(app: App, listener: tokio::net::TcpListener) -> Outcome {
+    let app: Shared = Arc::new(app);
+    let reloading = tokio::spawn(reload(Arc::clone(&app)));
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    };
+    serve(app, listener, stop).await;
+    reloading.abort();
+    Ok(Exit::Holds)
+}
+
+/// Loads the bundle again whenever its files change or `SIGHUP` says so.
+async fn reload(app: Shared) {
+    let mut changes = app.gate.live().directory().and_then(|root| match Changes::below(root) {
+        Ok(changes) => Some(changes),
+        Err(error) => {
+            tracing::warn!(error = %error, "the bundle's directory cannot be watched; SIGHUP still reloads it");
+            None
+        }
+    });
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => {
+            tracing::warn!(error = %error, "SIGHUP cannot be waited for");
+            return;
+        }
+    };
+    loop {
+        let changed = async {
+            let seen = match &mut changes {
+                Some(changes) => changes.next().await,
+                None => false,
+            };
+            if !seen {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = changed => {}
+            _ = hangup.recv() => {}
+        }
+        match app.gate.reload(app.clock.now()).await {
+            Ok(true) => tracing::info!(bundle = %app.gate.live().current().digest, "a new bundle is in force"),
+            Ok(false) => tracing::info!("the bundle on disk is the one in force"),
+            Err(ReloadError::Bundle(error)) => {
+                tracing::error!(error = %error, "the bundle on disk was refused; the last good one stays in force");
+                eprintln!("{}", error.render());
+            }
+            Err(error) => tracing::error!(error = %error, "the bundle on disk was not put in force"),
+        }
+    }
+}

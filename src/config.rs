@@ -1,0 +1,211 @@
+//! The configuration of a service that is not in dev mode.
+//!
+//! Nothing that decides whom to trust has a default: where keys come from, under which name the service is reached, which
+//! policies are in force. A file with several mistakes is answered with all of them.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// What a service needs to start.
+#[derive(Debug)]
+pub struct Config {
+    /// The address to listen on. TLS ends in front of it.
+    pub listen: SocketAddr,
+    /// The data directory: ledger, registry, vault.
+    pub data: PathBuf,
+    /// The URL people and programs reach the service under.
+    pub base_url: String,
+    /// The domain below which each tenant has its own host, where there is one.
+    pub base_host: Option<String>,
+    /// The bundle.
+    pub bundle: PathBuf,
+    /// The first part of each log's origin, such as `tidegate.example`; fixed for the life of a ledger.
+    pub ledger_origin: String,
+    /// Where the key of the vault is.
+    pub vault_key: KeySource,
+    /// A document of tenants, partners, offers and agreements to take in at start.
+    pub world: Option<PathBuf>,
+}
+
+/// Where a key comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// A file that only its owner may read.
+    File(PathBuf),
+    /// An environment variable with the key in base64.
+    Environment(String),
+}
+
+/// The file as it is written; every member is optional so that all that are missing can be told at once.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    listen: Option<String>,
+    data: Option<PathBuf>,
+    base_url: Option<String>,
+    base_host: Option<String>,
+    bundle: Option<PathBuf>,
+    ledger_origin: Option<String>,
+    vault_key_file: Option<PathBuf>,
+    vault_key_env: Option<String>,
+    world: Option<PathBuf>,
+}
+
+/// What is wrong with a configuration, all of it.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration `{file}` cannot be used:{}", problems.iter().map(|problem| format!("\n  - {problem}")).collect::<String>())]
+pub struct ConfigError {
+    /// The file.
+    pub file: String,
+    /// What is wrong; never empty.
+    pub problems: Vec<String>,
+}
+
+impl Config {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+            file: file.clone(),
+            problems: vec![error.to_string()],
+        })?;
+        Self::parse(&text).map_err(|problems| ConfigError { file, problems })
+    }
+
+    /// Reads the text of a configuration.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, one sentence each.
+    pub fn parse(text: &str) -> Result<Self, Vec<String>> {
+        let written: Written = toml::from_str(text).map_err(|error| vec![error.to_string()])?;
+        let mut problems = Vec::new();
+        let listen = wanted(
+            &mut problems,
+            written.listen,
+            "listen",
+            "the address to listen on, `127.0.0.1:8080`",
+        );
+        let listen = listen.and_then(|text| match text.parse::<SocketAddr>() {
+            Ok(address) => Some(address),
+            Err(_) => {
+                problems.push(format!(
+                    "`listen`: `{text}` is not an address and a port, such as `127.0.0.1:8080`"
+                ));
+                None
+            }
+        });
+        let data = wanted(&mut problems, written.data, "data", "the data directory");
+        let base_url = wanted(
+            &mut problems,
+            written.base_url,
+            "base_url",
+            "the URL the service is reached under",
+        );
+        if let Some(url) = &base_url
+            && (!url.starts_with("https://") || url.ends_with('/') || url.contains(['?', '#', ' ']))
+        {
+            problems.push(format!(
+                "`base_url`: `{url}` is not an `https://` URL without a slash at its end"
+            ));
+        }
+        let bundle = wanted(
+            &mut problems,
+            written.bundle,
+            "bundle",
+            "the directory with `policies/` and `schema/`",
+        );
+        let ledger_origin = wanted(
+            &mut problems,
+            written.ledger_origin,
+            "ledger_origin",
+            "the name of the ledger, `tidegate.example`",
+        );
+        let vault_key = match (written.vault_key_file, written.vault_key_env) {
+            (Some(path), None) => Some(KeySource::File(path)),
+            (None, Some(name)) => Some(KeySource::Environment(name)),
+            _ => {
+                problems
+                    .push("exactly one of `vault_key_file` and `vault_key_env` says where the vault's key is".into());
+                None
+            }
+        };
+        match (listen, data, base_url, bundle, ledger_origin, vault_key) {
+            (Some(listen), Some(data), Some(base_url), Some(bundle), Some(ledger_origin), Some(vault_key))
+                if problems.is_empty() =>
+            {
+                let (base_host, world) = (written.base_host, written.world);
+                Ok(Self {
+                    listen,
+                    data,
+                    base_url,
+                    base_host,
+                    bundle,
+                    ledger_origin,
+                    vault_key,
+                    world,
+                })
+            }
+            _ => Err(problems),
+        }
+    }
+}
+
+fn wanted<T>(problems: &mut Vec<String>, value: Option<T>, name: &str, what: &str) -> Option<T> {
+    if value.is_none() {
+        problems.push(format!("`{name}` is missing: {what}"));
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        listen = "0.0.0.0:8080"
+        data = "/var/lib/tidegate"
+        base_url = "https://tidegate.example"
+        base_host = "exchange.tidegate.example"
+        bundle = "/etc/tidegate/bundle"
+        ledger_origin = "tidegate.example"
+        vault_key_env = "TIDEGATE_VAULT_KEY"
+    "#;
+
+    #[test]
+    fn a_whole_configuration_is_read() {
+        let config = Config::parse(GOOD).unwrap();
+        assert_eq!(config.vault_key, KeySource::Environment("TIDEGATE_VAULT_KEY".into()));
+        assert_eq!(config.base_host.as_deref(), Some("exchange.tidegate.example"));
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once() {
+        let problems = Config::parse("listen = \"8080\"\nbase_url = \"http://x\"").unwrap_err();
+        let all = problems.join("\n");
+        for expected in [
+            "`listen`",
+            "`data` is missing",
+            "`base_url`",
+            "`bundle` is missing",
+            "`ledger_origin` is missing",
+            "vault_key_file",
+        ] {
+            assert!(all.contains(expected), "{expected} in {all}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_member_is_refused() {
+        assert!(
+            Config::parse(&format!("{GOOD}\ntrust_everyone = true"))
+                .unwrap_err()
+                .join("")
+                .contains("trust_everyone")
+        );
+    }
+}

@@ -1,0 +1,209 @@
+//! What holds for all contract texts.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::Value;
+
+use super::oracle::{self, Agreement, Ask};
+use super::spelling::{Coin, ENDS, FRAMEWORKS, PARTNERS, PURPOSES, drafts};
+use super::{assert_valid, odrl, terms, world};
+use crate::contract::{ContractError, Moment, Terms};
+
+const YEAR: i64 = 365 * 24 * 3600 * 1000;
+
+/// Requests that lie close to every border the texts of [`drafts`] have.
+fn asks() -> impl Strategy<Value = Ask> {
+    let end = select(ENDS.to_vec()).prop_map(|end| end.parse::<jiff::Timestamp>().unwrap().as_millisecond());
+    let near = select(vec![-86_400_000, -1000, -1, 0, 1, 999, 1000, 1001]);
+    let who = (
+        select(PARTNERS.to_vec()),
+        prop::bool::weighted(0.8),
+        prop::collection::vec(prop::bool::weighted(0.8), 2),
+        select(PURPOSES.to_vec()),
+    );
+    let when = (end, near.clone(), near, any::<bool>(), 0..8);
+    (select(Moment::ALL.to_vec()), who, when).prop_map(
+        |(moment, (partner, active, has, purpose), (end, offset, off_year, year, agreement))| {
+            let now = end + offset;
+            // Signed about a year ago, or long enough after that the end date decides.
+            let signed = if year { now - YEAR + off_year } else { now - YEAR / 2 };
+            let frameworks = FRAMEWORKS.iter().zip(has).filter(|(_, has)| *has);
+            Ask {
+                moment,
+                partner: partner.to_owned(),
+                membership: if active { "active" } else { "Active" }.to_owned(),
+                frameworks: frameworks.map(|(name, _)| (*name).to_owned()).collect(),
+                purpose: purpose.to_owned(),
+                now,
+                agreement: match agreement {
+                    0 => Agreement::None,
+                    1 => Agreement::Others(signed),
+                    _ => Agreement::These(signed),
+                },
+            }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn order_spelling_ids_and_repetition_do_not_change_the_terms(draft in drafts(), seeds: [u64; 2]) {
+        let [a, b] = seeds.map(|seed| Coin(seed).spell(&draft));
+        prop_assert_eq!(terms(&a), terms(&b), "\n{}\n{}", a, b);
+    }
+
+    #[test]
+    fn two_texts_have_one_digest_exactly_if_they_mean_the_same(a in drafts(), b in drafts(), seed: u64) {
+        let same = a.meaning() == b.meaning();
+        let digest = |draft| terms(&Coin(seed).spell(draft)).digest();
+        prop_assert_eq!(digest(&a) == digest(&b), same);
+    }
+
+    #[test]
+    fn cedar_says_what_the_normal_form_says(draft in drafts(), seed: u64, asks in prop::collection::vec(asks(), 12)) {
+        let terms = terms(&Coin(seed).spell(&draft));
+        let form: Value = serde_json::from_slice(terms.canonical()).unwrap();
+        for ask in asks {
+            let expected = oracle::verdict(&form, &ask);
+            let actual = world::verdict(&terms, &ask);
+            prop_assert_eq!(actual, expected, "{:?}\n{}", ask, terms.cedar_text());
+        }
+    }
+
+    #[test]
+    fn every_compiled_set_is_valid_and_reads_back_from_its_normal_form(draft in drafts(), seed: u64) {
+        let terms = terms(&Coin(seed).spell(&draft));
+        assert_valid(&terms);
+        let again = Terms::from_normal_form(terms.canonical()).unwrap();
+        prop_assert_eq!(&again, &terms);
+        prop_assert_eq!(again.cedar_text(), terms.cedar_text());
+        prop_assert_eq!(again.constraints(), terms.constraints());
+    }
+
+    #[test]
+    fn the_dates_shown_are_the_dates_decided(draft in drafts(), seed: u64, ask in asks()) {
+        let terms = terms(&Coin(seed).spell(&draft));
+        if let Agreement::These(signed) = ask.agreement {
+            let signed = jiff::Timestamp::from_millisecond(signed).unwrap();
+            let ended = terms.usage_ends(signed).is_some_and(|end| end.as_millisecond() <= ask.now);
+            let verdict = world::verdict(&terms, &Ask { moment: Moment::Access, ..ask });
+            prop_assert!(!(ended && verdict == oracle::Verdict::Permit));
+        }
+    }
+
+    #[test]
+    fn bytes_are_a_normal_form_only_if_their_digest_is_that_of_the_terms(
+        draft in drafts(), seed: u64, at: prop::sample::Index, byte: u8
+    ) {
+        let terms = terms(&Coin(seed).spell(&draft));
+        let mut bytes = terms.canonical().to_vec();
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        if let Ok(read) = Terms::from_normal_form(&bytes) {
+            prop_assert_eq!(read.digest(), crate::ids::Digest::of(&bytes));
+        }
+    }
+
+    #[test]
+    fn no_text_makes_the_compiler_panic(cut in any::<prop::sample::Index>(), junk in ".{0,12}", seed: u64, draft in drafts()) {
+        let mut text = Coin(seed).spell(&draft);
+        let at = (0..=cut.index(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap();
+        let _ = Terms::from_odrl(text.get(..at).unwrap());
+        text.insert_str(at, &junk);
+        if let Ok(terms) = Terms::from_odrl(&text) {
+            prop_assert_eq!(&Terms::from_normal_form(terms.canonical()).unwrap(), &terms);
+        }
+    }
+}
+
+/// Puts `change` at each place of a JSON value in turn and hands over the whole.
+fn at_each_place(json: &Value, change: &dyn Fn(&Value) -> Option<Value>, check: &mut dyn FnMut(&str, Value)) {
+    fn walk(
+        whole: &Value,
+        pointer: &str,
+        change: &dyn Fn(&Value) -> Option<Value>,
+        check: &mut dyn FnMut(&str, Value),
+    ) {
+        let here = whole.pointer(pointer).unwrap().clone();
+        if let Some(changed) = change(&here) {
+            let mut copy = whole.clone();
+            *copy.pointer_mut(pointer).unwrap() = changed;
+            check(pointer, copy);
+        }
+        let keys: Vec<_> = match &here {
+            Value::Object(members) => members
+                .keys()
+                .map(|key| key.replace('~', "~0").replace('/', "~1"))
+                .collect(),
+            Value::Array(items) => (0..items.len()).map(|index| index.to_string()).collect(),
+            _ => Vec::new(),
+        };
+        for key in keys {
+            walk(whole, &format!("{pointer}/{key}"), change, check);
+        }
+    }
+    walk(json, "", change, check);
+}
+
+#[test]
+fn nothing_added_anywhere_is_ignored() {
+    let policy: Value = serde_json::from_str(&odrl("dev/pcf-usage-until.json")).unwrap();
+    let add = |value: &Value| {
+        let mut object = value.as_object()?.clone();
+        object.insert("surprise".to_owned(), Value::Null);
+        Some(Value::Object(object))
+    };
+    let mut places = 0;
+    at_each_place(&policy, &add, &mut |pointer, changed| {
+        places += 1;
+        let error = Terms::from_odrl(&changed.to_string()).unwrap_err();
+        assert!(error.to_string().contains("`surprise`"), "{pointer}: {error}");
+    });
+    assert_eq!(places, 7);
+}
+
+#[test]
+fn no_text_is_replaced_by_an_unknown_one_without_being_refused_or_named_in_the_digest() {
+    let policy: Value = serde_json::from_str(&odrl("dev/pcf-usage-until.json")).unwrap();
+    let original = terms(&policy.to_string()).digest();
+    let replace = |value: &Value| value.as_str().map(|_| Value::from("surprise"));
+    let mut accepted = Vec::new();
+    at_each_place(&policy, &replace, &mut |pointer, changed| {
+        if let Ok(terms) = Terms::from_odrl(&changed.to_string()) {
+            accepted.push((pointer.to_owned(), terms.digest() == original));
+        }
+    });
+    // Only an id is set aside, and a purpose is any text.
+    let purpose = "/permission/0/constraint/0/and/2/rightOperand/0".to_owned();
+    assert_eq!(accepted, [("/@id".to_owned(), true), (purpose, false)]);
+}
+
+#[test]
+fn a_normal_form_in_another_spelling_is_refused() {
+    let terms = terms(&odrl("dev/pcf-usage.json"));
+    let text = String::from_utf8(terms.canonical().to_vec()).unwrap();
+    let check = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        Terms::from_normal_form(text.replacen(from, to, 1).as_bytes()).unwrap_err()
+    };
+    assert_eq!(check("{", "{ "), ContractError::NotCanonical);
+    assert_eq!(check("active", "\\u0061ctive"), ContractError::NotCanonical);
+    assert!(matches!(check("terms/1", "terms/2"), ContractError::NotJson { .. }));
+    assert!(matches!(
+        check("\"kind\"", "\"kind\":\"usage\",\"kind\""),
+        ContractError::NotJson { .. }
+    ));
+    assert!(matches!(check("active", "passive"), ContractError::Refused { .. }));
+    assert!(matches!(
+        check("\"usage\"", "\"access\""),
+        ContractError::Refused { .. }
+    ));
+}
+
+#[test]
+fn terms_can_be_shared_between_threads() {
+    fn check<T: Send + Sync>(_: &T) {}
+    check(&terms(&odrl("dev/pcf-usage.json")));
+}

@@ -1,0 +1,310 @@
+//! The spine: a question goes in, and what comes out has been recorded.
+//!
+//! ```text
+//! request -> authenticated facts -> question -> decision (cedar AND iam) -> ledger -> response
+//! ```
+//!
+//! [`Gate::decide`] asks [`engine::decide`] under the bundle in force, appends the decision to the ledger and only then
+//! returns. A [`Recorded`] can be made nowhere else, a [`Permit`] only from a `Recorded` that allows, and the vault opens a
+//! session only for a permit. So an answer that was not recorded, or data that was not permitted, is not a mistake one could
+//! make in a handler: it does not compile. Where the ledger cannot take the record there is no answer (503).
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use metrics::{counter, gauge, histogram};
+
+use crate::bundle::{Bundle, BundleError, Live};
+use crate::decision::{Decision, Effect, IamAnswer};
+use crate::engine;
+use crate::ids::{RecordId, TenantId};
+use crate::ledger::record::{Activation, Decided, Engine, Mode, Request, Start};
+use crate::ledger::{Appended, Entry, Event, Ledger, LedgerError, LogId};
+use crate::question::Question;
+use crate::telemetry;
+
+/// The bundle in force and the ledger, joined.
+#[derive(Debug)]
+pub struct Gate {
+    live: Live,
+    ledger: Ledger,
+    engine: Engine,
+}
+
+/// A decision that is durably in the ledger.
+#[derive(Debug)]
+pub struct Recorded {
+    decision: Decision,
+    question: Question,
+    bundle: Arc<Bundle>,
+    receipt: Appended,
+}
+
+/// Proof that a question was decided with allow and recorded.
+#[derive(Debug)]
+pub struct Permit(Box<Recorded>);
+
+/// A recorded deny.
+#[derive(Debug)]
+pub struct Refusal(Box<Recorded>);
+
+/// The versions that answer questions.
+pub fn engine_versions() -> Engine {
+    Engine {
+        cedar: cedar_policy::get_sdk_version().to_string(),
+        tidegate: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+impl Gate {
+    /// Joins a bundle in force with a ledger and records both: that the service starts, and under which bundle.
+    ///
+    /// # Errors
+    /// The ledger cannot take the records, so no decision could be recorded either.
+    pub async fn open(live: Live, ledger: Ledger) -> Result<Self, LedgerError> {
+        let engine = engine_versions();
+        let start = Event::Start(Start { engine: engine.clone() });
+        ledger
+            .append(Entry {
+                log: LogId::Platform,
+                event: start,
+                bodies: Vec::new(),
+            })
+            .await?;
+        let gate = Self { live, ledger, engine };
+        gate.record_activation(&gate.live.current(), None).await?;
+        Ok(gate)
+    }
+
+    /// The bundle in force, and whether a newer one was refused.
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Decides `question` and records the decision in the log of `tenant`, or the platform's where it is no tenant's.
+    ///
+    /// # Errors
+    /// The ledger cannot take the record; there is no answer then.
+    pub async fn decide(
+        &self,
+        question: Question,
+        tenant: Option<TenantId>,
+        request: &Request,
+    ) -> Result<Recorded, LedgerError> {
+        let bundle = self.live.current();
+        let started = Instant::now();
+        let decision = engine::decide(&bundle, &question);
+        histogram!(telemetry::DECIDE_SECONDS).record(started.elapsed());
+        count(&question, &decision);
+        if decision.layers_disagree() {
+            tracing::error!(
+                request = %request.id,
+                action = %question.action,
+                resource = %question.resource,
+                cedar = %decision.cedar.decision,
+                iam = ?decision.iam,
+                "the layers disagree: Cedar allows what AWS would refuse"
+            );
+        }
+        let entry = self.entry(&bundle, &question, &decision, tenant, request);
+        let deciding = Instant::now();
+        let receipt = self.ledger.append(entry).await;
+        histogram!(telemetry::RECORD_SECONDS).record(deciding.elapsed());
+        match receipt {
+            Ok(receipt) => Ok(Recorded {
+                decision,
+                question,
+                bundle,
+                receipt,
+            }),
+            Err(error) => {
+                counter!(telemetry::UNRECORDED).increment(1);
+                tracing::error!(request = %request.id, error = %error, "the decision could not be recorded; there is no answer");
+                Err(error)
+            }
+        }
+    }
+
+    fn entry(
+        &self,
+        bundle: &Bundle,
+        question: &Question,
+        decision: &Decision,
+        tenant: Option<TenantId>,
+        request: &Request,
+    ) -> Entry {
+        let parts = question.canonical();
+        let mut bodies = vec![
+            (parts.context.digest, parts.context.bytes),
+            (parts.entities.digest, parts.entities.bytes),
+        ];
+        bodies.extend(
+            question
+                .terms
+                .values()
+                .map(|terms| (terms.digest(), Arc::clone(terms.canonical()))),
+        );
+        let decided = Decided {
+            action: question.action.as_str().to_owned(),
+            bundle: bundle.digest,
+            context: parts.context.digest,
+            decision: decision.clone(),
+            engine: self.engine.clone(),
+            entities: parts.entities.digest,
+            mode: Mode::Strict,
+            principal: question.principal.to_string(),
+            question: parts.digest,
+            request: request.clone(),
+            resource: question.resource.to_string(),
+            tenant,
+            terms: question.terms.keys().copied().collect(),
+        };
+        let log = tenant.map_or(LogId::Platform, LogId::Tenant);
+        Entry {
+            log,
+            event: Event::Decision(Box::new(decided)),
+            bodies,
+        }
+    }
+
+    /// Loads what is on disk and puts it in force if it loads; records either. Returns whether the bundle in force changed.
+    ///
+    /// # Errors
+    /// What is wrong with the candidate, or with the ledger. The bundle in force stays either way.
+    pub async fn reload(&self, now: Timestamp) -> Result<bool, ReloadError> {
+        let current = self.live.current();
+        let candidate = match self.live.candidate() {
+            Ok(Some(candidate)) if candidate.digest != current.digest => candidate,
+            Ok(_) => {
+                self.live.settled();
+                gauge!(telemetry::BUNDLE_REFUSED).set(0.0);
+                return Ok(false);
+            }
+            Err(error) => {
+                self.live.refuse(error.to_string(), now);
+                gauge!(telemetry::BUNDLE_REFUSED).set(1.0);
+                return Err(error.into());
+            }
+        };
+        // Recorded first: no decision may name a bundle whose activation the ledger does not tell of.
+        self.record_activation(&candidate, Some(&current)).await?;
+        self.live.activate(candidate, now);
+        gauge!(telemetry::BUNDLE_REFUSED).set(0.0);
+        Ok(true)
+    }
+
+    async fn record_activation(&self, bundle: &Bundle, previous: Option<&Bundle>) -> Result<(), LedgerError> {
+        let event = Event::Activation(Activation {
+            bundle: bundle.digest,
+            previous: previous.map(|bundle| bundle.digest),
+            refused: None,
+        });
+        let bodies = bundle.parts().map(|part| (part.digest, part.bytes)).collect();
+        self.ledger
+            .append(Entry {
+                log: LogId::Platform,
+                event,
+                bodies,
+            })
+            .await?;
+        counter!(telemetry::BUNDLE_ACTIVATIONS).increment(1);
+        Ok(())
+    }
+}
+
+/// Why the bundle on disk is not the one in force.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// It does not load.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// Its activation could not be recorded.
+    #[error("the activation could not be recorded: {0}")]
+    Ledger(#[from] LedgerError),
+}
+
+fn count(question: &Question, decision: &Decision) {
+    let outcome = match (decision.effect, decision.cedar.errors.is_empty()) {
+        (Effect::Allow, _) => "allow",
+        (Effect::Deny, true) => "deny",
+        (Effect::Deny, false) => "error",
+    };
+    counter!(telemetry::DECISIONS, "action" => question.action.as_str(), "outcome" => outcome).increment(1);
+    let cedar = match decision.cedar.decision {
+        Effect::Allow => "allow",
+        Effect::Deny => "deny",
+    };
+    counter!(telemetry::LAYER_ANSWERS, "layer" => "cedar", "answer" => cedar).increment(1);
+    let iam = match &decision.iam {
+        IamAnswer::Evaluated { decision, .. } => decision.as_str(),
+        IamAnswer::NotApplicable { .. } => "notApplicable",
+    };
+    counter!(telemetry::LAYER_ANSWERS, "layer" => "iam", "answer" => iam).increment(1);
+    if decision.layers_disagree() {
+        counter!(telemetry::DISAGREEMENTS).increment(1);
+    }
+    let errors = decision.cedar.errors.len();
+    if errors > 0 {
+        counter!(telemetry::POLICY_ERRORS).increment(errors as u64);
+    }
+}
+
+impl Recorded {
+    /// The permit, where the decision is allow.
+    ///
+    /// # Errors
+    /// The recorded deny.
+    pub fn permit(self) -> Result<Permit, Refusal> {
+        match self.decision.effect {
+            Effect::Allow => Ok(Permit(Box::new(self))),
+            Effect::Deny => Err(Refusal(Box::new(self))),
+        }
+    }
+
+    /// The decision.
+    pub fn decision(&self) -> &Decision {
+        &self.decision
+    }
+
+    /// The record of it.
+    pub fn record(&self) -> RecordId {
+        self.receipt.id
+    }
+
+    /// The bundle it was made under.
+    pub fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+
+    /// What was asked.
+    pub fn question(&self) -> &Question {
+        &self.question
+    }
+
+    /// Where it stands in the ledger.
+    pub fn receipt(&self) -> &Appended {
+        &self.receipt
+    }
+}
+
+impl std::ops::Deref for Permit {
+    type Target = Recorded;
+
+    fn deref(&self) -> &Recorded {
+        &self.0
+    }
+}
+
+impl std::ops::Deref for Refusal {
+    type Target = Recorded;
+
+    fn deref(&self) -> &Recorded {
+        &self.0
+    }
+}

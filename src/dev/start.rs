@@ -1,0 +1,205 @@
+//! Starting a service in dev mode: everything on loopback, nothing installed, nothing configured.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+
+use super::issuer::Issuer;
+use super::manifest;
+use super::world::{DevTenant, DevWorld};
+use crate::assemble::{BundleSource, Parts, StartError, assemble, open_vault};
+use crate::clock::Clock;
+use crate::http::App;
+use crate::ids::TenantId;
+use crate::registry::TenantWorld;
+use crate::registry::store::RegistryStore;
+use crate::vault::{EmbeddedVault, SessionScope, VaultError, VaultKey};
+
+/// The first part of the origins of dev ledgers.
+pub const ORIGIN: &str = "tidegate.localhost";
+
+/// The domain below which each tenant has its own host in dev mode.
+pub const BASE_HOST: &str = "localhost";
+
+/// The file that tells a client everything it needs.
+pub const MANIFEST: &str = "dev.json";
+
+/// How a service in dev mode is to be started.
+#[derive(Clone, Debug)]
+pub struct DevOptions {
+    /// Where to listen; loopback only. Port 0 takes any.
+    pub listen: SocketAddr,
+    /// The data directory.
+    pub data: PathBuf,
+    /// The policies.
+    pub bundle: BundleSource,
+}
+
+/// A service in dev mode, ready to be served.
+pub struct Started {
+    /// The service.
+    pub app: App,
+    /// Its listener.
+    pub listener: TcpListener,
+    /// Its address.
+    pub base_url: String,
+    /// Where `dev.json` is.
+    pub manifest: PathBuf,
+}
+
+/// Makes the world real in the data directory and opens everything.
+///
+/// # Errors
+/// Whatever keeps the service from starting, among others an address that is not loopback.
+pub async fn start(options: DevOptions, clock: Clock, metrics: PrometheusHandle) -> Result<Started, StartError> {
+    if !options.listen.ip().is_loopback() {
+        let message = "dev mode listens on loopback only: it hands tokens to anyone who asks";
+        return Err(StartError(format!(
+            "{message}; `{}` is not a loopback address",
+            options.listen
+        )));
+    }
+    make_private(&options.data)?;
+    let listener = TcpListener::bind(options.listen)
+        .await
+        .map_err(StartError::of("listening"))?;
+    let address = listener.local_addr().map_err(StartError::of("listening"))?;
+    let base_url = format!("http://{address}");
+    let world = DevWorld::built_in().map_err(StartError::of("starting"))?;
+    let issuers = issuers(&world, &options.data, &base_url).await?;
+
+    let bundle = options.bundle.load()?;
+    let key = options.data.join("keys").join("vault.key");
+    make_private(&options.data.join("keys"))?;
+    let vault_key = VaultKey::from_file(&key, true).map_err(StartError::of("the vault's key"))?;
+    let vault = open_vault(&options.data, vault_key, &bundle)?;
+    let registry = RegistryStore::open(&options.data)
+        .await
+        .map_err(StartError::of("the registry"))?;
+    let worlds = fill(&world, &base_url, &clock, &vault, &registry).await?;
+
+    let parts = Parts {
+        data: options.data.clone(),
+        bundle: options.bundle,
+        ledger_origin: ORIGIN.into(),
+        base_url: base_url.clone(),
+        base_host: Some(BASE_HOST.into()),
+        clock: clock.clone(),
+        metrics,
+        issuers,
+    };
+    let app = assemble(parts, bundle, registry, vault).await?;
+    let manifest = options.data.join(MANIFEST);
+    let text =
+        manifest::write(&world, &worlds, &app, &options.data, clock.now()).map_err(StartError::of("dev.json"))?;
+    write_private(&manifest, text.as_bytes())?;
+    Ok(Started {
+        app,
+        listener,
+        base_url,
+        manifest,
+    })
+}
+
+/// Starts every tenant's issuer at once: making a key takes a while.
+async fn issuers(world: &DevWorld, data: &Path, base_url: &str) -> Result<HashMap<TenantId, Issuer>, StartError> {
+    let directory = data.join("issuers");
+    make_private(&directory)?;
+    let failed = || StartError::of("the embedded issuers");
+    std::thread::scope(|scope| {
+        let start = |tenant: &DevTenant| tenant.issuer(&directory, base_url).map(|issuer| (tenant.id, issuer));
+        let started: Vec<_> = world
+            .tenants
+            .iter()
+            .map(|tenant| scope.spawn(move || start(tenant)))
+            .collect();
+        started
+            .into_iter()
+            .map(|thread| {
+                thread
+                    .join()
+                    .map_err(|_| StartError("an embedded issuer failed to start".into()))?
+                    .map_err(failed())
+            })
+            .collect()
+    })
+}
+
+/// Puts footprints and secrets into the vault and the rest into the registry.
+async fn fill(
+    world: &DevWorld,
+    base_url: &str,
+    clock: &Clock,
+    vault: &EmbeddedVault,
+    registry: &RegistryStore,
+) -> Result<Vec<TenantWorld>, StartError> {
+    let failed = StartError::of("the development world");
+    let mut worlds = Vec::new();
+    for tenant in &world.tenants {
+        let (made, documents) = tenant
+            .world(base_url, clock.now())
+            .map_err(StartError::of("the development world"))?;
+        for (footprint, document) in documents {
+            let (product, pcf) = (footprint.product.clone(), footprint.id.clone());
+            let session = vault.session(tenant.id, SessionScope::ObjectWrite { product, pcf });
+            let stored = session
+                .put_object(&footprint.product, &footprint.id, document.as_bytes().to_vec())
+                .await;
+            stored.map_err(&failed)?;
+        }
+        for name in &tenant.secrets {
+            let held = vault.session(tenant.id, SessionScope::SecretRead { name: name.clone() });
+            match held.get_secret(name).await {
+                Ok(_) => continue,
+                Err(VaultError::NotFound(_)) => {}
+                Err(error) => return Err(failed(error)),
+            }
+            let value = SecretString::from(random_value()?);
+            let session = vault.session(tenant.id, SessionScope::SecretWrite { name: name.clone() });
+            session.put_secret(name, value).await.map_err(&failed)?;
+        }
+        worlds.push(made);
+    }
+    registry
+        .seed(&worlds, &world.partners)
+        .await
+        .map_err(StartError::of("the registry"))?;
+    Ok(worlds)
+}
+
+/// A secret's value: 24 random bytes in hexadecimal.
+fn random_value() -> Result<String, StartError> {
+    let mut bytes = [0; 24];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| StartError("the system's random generator failed".into()))?;
+    Ok(hex::encode(bytes))
+}
+
+/// Makes a directory only its owner may enter.
+fn make_private(directory: &Path) -> Result<(), StartError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let mut builder = std::fs::DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(directory);
+    made.map_err(|error| StartError(format!("cannot make `{}`: {error}", directory.display())))
+}
+
+/// Writes a file only its owner may read, whole or not at all.
+fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StartError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let failed = |error: std::io::Error| StartError(format!("cannot write `{}`: {error}", path.display()));
+    let beside = path.with_extension("json.new");
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&beside)
+        .map_err(failed)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
+    std::fs::rename(&beside, path).map_err(failed)
+}

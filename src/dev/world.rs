@@ -1,0 +1,298 @@
+//! The development world: two suppliers and a consumer, with footprints, secrets, people, offers and agreements.
+//!
+//! It is written down in `fixtures/dev/world.json` and made real in a data directory: keys and secrets are generated there
+//! and kept, agreements are dated relative to the start, footprints are handed to the vault through the same door as any
+//! other. Nothing in it is known in advance to anyone who cannot read the directory; `dev.json` there says it all.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+
+use super::issuer::{Issuer, IssuerSettings, MachineSettings};
+use crate::contract::Terms;
+use crate::facts::ClientKind;
+use crate::http::{exchange, ingest as ingest_http};
+use crate::ids::{AgreementId, AssetId, Bpnl, ClientId, CompanyRole, PcfId, SecretName, TenantId, UserName};
+use crate::ingest::Claims;
+use crate::registry::{
+    Agreement, AgreementState, Footprint, Identity, Offer, Partner, Tenant, TenantState, TenantWorld,
+};
+
+/// The world as it is written down.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DevWorld {
+    /// Companies that ask from outside.
+    pub partners: Vec<Partner>,
+    /// Companies on the platform.
+    pub tenants: Vec<DevTenant>,
+}
+
+/// A company of the world.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DevTenant {
+    /// Its BPNL.
+    pub id: TenantId,
+    /// Its name.
+    pub name: String,
+    /// Its people.
+    pub users: Vec<DevUser>,
+    /// Its secrets, by name; values are random.
+    pub secrets: Vec<SecretName>,
+    /// Its footprints.
+    pub footprints: Vec<DevFootprint>,
+    /// Its agreements, as provider.
+    pub agreements: Vec<DevAgreement>,
+}
+
+/// A person.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DevUser {
+    /// The user name.
+    pub name: UserName,
+    /// The company roles.
+    pub roles: BTreeSet<CompanyRole>,
+}
+
+/// A footprint and the asset it is part of.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DevFootprint {
+    /// The file below `fixtures/pcf/dev`.
+    pub file: String,
+    /// The asset.
+    pub asset: AssetId,
+}
+
+/// An agreement, dated relative to the start.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DevAgreement {
+    /// Its id.
+    pub id: AgreementId,
+    /// Who consumes.
+    pub consumer: Bpnl,
+    /// What it is about.
+    pub asset: AssetId,
+    /// The file below `fixtures/odrl/dev`, without its ending.
+    pub terms: String,
+    /// When it was signed.
+    pub signed_days_ago: i64,
+    /// When the right of use ends, where the terms have a date for that.
+    pub ends_in_days: Option<i64>,
+    /// Its state on record.
+    pub state: AgreementState,
+}
+
+/// A footprint's entry in the index and its document.
+pub type Handed = (Footprint, &'static str);
+
+/// Why the development world cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[error("the development world: {0}")]
+pub struct DevError(pub String);
+
+impl DevError {
+    pub(crate) fn from(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
+macro_rules! texts {
+    ($folder:literal: $($name:literal),+ $(,)?) => {
+        &[$(($name, include_str!(concat!("../../fixtures/", $folder, "/", $name)))),+]
+    };
+}
+
+const DOCUMENTS: &[(&str, &str)] = texts!["pcf/dev":
+    "elbe-ethanol-10.0.0.json", "elbe-resin-9.0.0.json", "elbe-solvent-7.0.0.json",
+    "isar-housing-9.0.0.json", "isar-bracket-7.0.0.json",
+];
+
+const CONTRACTS: &[(&str, &str)] = texts!["odrl/dev":
+    "pcf-access.json", "pcf-usage.json", "pcf-usage-until.json", "quality-usage.json",
+];
+
+/// The instant in `pcf-usage-until.json` that stands for the end of an agreement.
+const END: &str = "2027-06-30T23:59:59Z";
+
+/// The access policy and the usage policy of every offer.
+const OFFER: (&str, &str) = ("pcf-access", "pcf-usage");
+
+fn text(texts: &'static [(&str, &str)], name: &str) -> Result<&'static str, DevError> {
+    let found = texts.iter().find(|(known, _)| *known == name);
+    found
+        .map(|(_, text)| *text)
+        .ok_or_else(|| DevError(format!("no built-in file `{name}`")))
+}
+
+fn id<T: std::str::FromStr<Err = crate::ids::IdError>>(text: &str) -> Result<T, DevError> {
+    text.parse().map_err(DevError::from)
+}
+
+impl DevWorld {
+    /// The world built into the program.
+    ///
+    /// # Errors
+    /// The built-in file does not parse: a defect.
+    pub fn built_in() -> Result<Self, DevError> {
+        crate::json::read(include_bytes!("../../fixtures/dev/world.json")).map_err(DevError::from)
+    }
+}
+
+impl DevTenant {
+    /// The client of the tenant's connector.
+    pub fn connector(&self) -> Result<ClientId, DevError> {
+        id(&format!("connector-{}", self.id.as_str().to_ascii_lowercase()))
+    }
+
+    /// The client of the tenant's supplier system.
+    pub fn integration(&self) -> Result<ClientId, DevError> {
+        id(&format!("erp-{}", self.id.as_str().to_ascii_lowercase()))
+    }
+
+    /// The client the tenant's people sign in through.
+    pub fn user_client(&self) -> Result<ClientId, DevError> {
+        id(&format!("web-{}", self.id.as_str().to_ascii_lowercase()))
+    }
+
+    /// Starts the tenant's own issuer, making its keys and secrets where there are none.
+    ///
+    /// # Errors
+    /// The directory cannot be used.
+    pub fn issuer(&self, directory: &Path, base_url: &str) -> Result<Issuer, DevError> {
+        let machine = |kind, scope: &str| MachineSettings {
+            kind,
+            scopes: BTreeSet::from([scope.to_owned()]),
+        };
+        let settings = IssuerSettings {
+            tenant: self.id,
+            issuer: format!("{base_url}/dev/issuers/{}", self.id),
+            resource_server: self.id.to_string(),
+            machines: BTreeMap::from([
+                (self.connector()?, machine(ClientKind::Connector, exchange::SCOPE)),
+                (
+                    self.integration()?,
+                    machine(ClientKind::Integration, ingest_http::SCOPE),
+                ),
+            ]),
+            user_clients: BTreeSet::from([self.user_client()?]),
+            users: self
+                .users
+                .iter()
+                .map(|user| (user.name.clone(), user.roles.clone()))
+                .collect(),
+        };
+        Issuer::create_or_load(directory, settings).map_err(DevError::from)
+    }
+
+    /// The tenant and all that is its own, with the documents of its footprints.
+    ///
+    /// # Errors
+    /// A built-in file that does not read: a defect.
+    pub fn world(&self, base_url: &str, now: Timestamp) -> Result<(TenantWorld, Vec<Handed>), DevError> {
+        let issuer = format!("{base_url}/dev/issuers/{}", self.id);
+        let mut world = TenantWorld::new(Tenant {
+            id: self.id,
+            name: self.name.clone(),
+            state: TenantState::Active,
+            identity: Identity {
+                jwks: format!("{issuer}/.well-known/jwks.json"),
+                issuer,
+                resource_server: self.id.to_string(),
+                connectors: BTreeSet::from([self.connector()?]),
+                integrations: BTreeSet::from([self.integration()?]),
+                user_clients: BTreeSet::from([self.user_client()?]),
+            },
+            disabled_users: Default::default(),
+        });
+        let mut compiled: HashMap<String, Arc<Terms>> = HashMap::new();
+        let mut terms = |odrl: &str| -> Result<Arc<Terms>, DevError> {
+            if let Some(known) = compiled.get(odrl) {
+                return Ok(Arc::clone(known));
+            }
+            let read = Arc::new(Terms::from_odrl(odrl).map_err(DevError::from)?);
+            compiled.insert(odrl.to_owned(), Arc::clone(&read));
+            Ok(read)
+        };
+        for written in &self.agreements {
+            let agreement = written.agreement(self.id, now, &mut terms)?;
+            world.agreements.insert(agreement.id.clone(), Arc::new(agreement));
+        }
+        let mut documents = Vec::new();
+        for written in &self.footprints {
+            let document = text(DOCUMENTS, &written.file)?;
+            let claims = Claims::read(document.as_bytes()).map_err(DevError::from)?;
+            let assets = BTreeSet::from([written.asset.clone()]);
+            let footprint = claims.footprint(self.id, assets, document.as_bytes());
+            world
+                .footprints
+                .insert(footprint.id.clone(), Arc::new(footprint.clone()));
+            documents.push((footprint, document));
+            let offer = offer(self.id, &written.asset, &mut terms)?;
+            world.offers.insert(offer.id.clone(), Arc::new(offer));
+        }
+        Ok((world, documents))
+    }
+
+    /// The footprint that is part of `asset`.
+    pub fn footprint_of<'w>(&self, world: &'w TenantWorld, asset: &AssetId) -> Option<&'w PcfId> {
+        world
+            .footprints
+            .values()
+            .find(|footprint| footprint.assets.contains(asset))
+            .map(|footprint| &footprint.id)
+    }
+}
+
+fn offer(
+    provider: TenantId,
+    asset: &AssetId,
+    terms: &mut impl FnMut(&str) -> Result<Arc<Terms>, DevError>,
+) -> Result<Offer, DevError> {
+    let access = text(CONTRACTS, &format!("{}.json", OFFER.0))?;
+    let usage = text(CONTRACTS, &format!("{}.json", OFFER.1))?;
+    Ok(Offer {
+        id: id(&format!("offer-{asset}"))?,
+        provider,
+        asset: asset.clone(),
+        access_terms: terms(access)?,
+        usage_terms: terms(usage)?,
+        access_odrl: access.into(),
+        usage_odrl: usage.into(),
+    })
+}
+
+impl DevAgreement {
+    fn agreement(
+        &self,
+        provider: TenantId,
+        now: Timestamp,
+        terms: &mut impl FnMut(&str) -> Result<Arc<Terms>, DevError>,
+    ) -> Result<Agreement, DevError> {
+        let days = |days: i64| SignedDuration::from_hours(24 * days);
+        let odrl = text(CONTRACTS, &format!("{}.json", self.terms))?;
+        let odrl = match self.ends_in_days {
+            None => odrl.to_owned(),
+            Some(ends) => {
+                let end = now.checked_add(days(ends)).map_err(DevError::from)?;
+                odrl.replace(END, &format!("{end:.0}"))
+            }
+        };
+        Ok(Agreement {
+            id: self.id.clone(),
+            provider,
+            consumer: self.consumer,
+            asset: self.asset.clone(),
+            state: self.state,
+            signed_at: now.checked_sub(days(self.signed_days_ago)).map_err(DevError::from)?,
+            terms: terms(&odrl)?,
+            odrl: odrl.into(),
+        })
+    }
+}

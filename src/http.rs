@@ -1,0 +1,87 @@
+//! The service over HTTP: one flat table of routes, and the rim around them.
+//!
+//! Every request takes the same way: [`observe`] gives it an id, a deadline and its one log line; [`path`] settles the form of
+//! the path before anything is routed; the handler of its [`routes::Route`] authenticates, asks the
+//! [`Gate`](crate::decide::Gate) and answers. Whatever goes wrong leaves as a [`problem::Problem`].
+//!
+//! URLs are never built from the `Host` header. It is read for one thing: on `{bpnl}.<base>` it names the tenant, exactly as
+//! the path does on the shared host, and the tenant it names still picks the one verifier its tokens must satisfy.
+
+pub mod access;
+pub mod caller;
+pub mod credentials;
+pub mod dev_issuer;
+pub mod exchange;
+pub mod ingest;
+pub mod observe;
+pub mod openapi;
+pub mod operations;
+pub mod path;
+pub mod problem;
+pub mod routes;
+pub mod server;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::clock::Clock;
+use crate::decide::Gate;
+use crate::dev::issuer::Issuer;
+use crate::ids::TenantId;
+use crate::registry::store::RegistryStore;
+use crate::vault::EmbeddedVault;
+
+/// Bounds on what one request may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of a body, footprint documents aside.
+    pub body: usize,
+    /// Time from the first byte to the answer.
+    pub request: Duration,
+    /// Time for the headers to arrive.
+    pub headers: Duration,
+    /// Connections at once.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: 64 * 1024,
+            request: Duration::from_secs(10),
+            headers: Duration::from_secs(5),
+            connections: 4096,
+        }
+    }
+}
+
+/// Everything a handler may reach.
+#[derive(Debug)]
+pub struct App {
+    /// Decides and records.
+    pub gate: Gate,
+    /// What the platform knows.
+    pub registry: RegistryStore,
+    /// Each tenant's own verifier.
+    pub verifiers: HashMap<TenantId, caller::TenantGate>,
+    /// Secrets and objects.
+    pub vault: EmbeddedVault,
+    /// The time.
+    pub clock: Clock,
+    /// The domain below which each tenant has its own host, where there is one.
+    pub base_host: Option<String>,
+    /// The address people and programs reach this service under; never taken from a request.
+    pub base_url: String,
+    /// Bounds.
+    pub limits: Limits,
+    /// Renders `/metrics`.
+    pub metrics: PrometheusHandle,
+    /// The embedded issuers of dev mode; empty otherwise.
+    pub issuers: HashMap<TenantId, Issuer>,
+}
+
+/// What handlers share.
+pub type Shared = Arc<App>;

@@ -1,0 +1,160 @@
+//! Decisions without data: AuthZEN's evaluation call (Authorization API 1.0) for the moments of a contract.
+//!
+//! The tenant's own connector asks whether a partner may see an offer, agree to it, start a transfer or receive a footprint.
+//! The resource's id begins with the tenant it belongs to, `{bpnl}/{id}`, and that tenant's verifier must accept the
+//! caller's token. Everything else a decision depends on is looked up; properties a caller sends along are not believed, so
+//! none are taken.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Extension, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use super::Shared;
+use super::caller::tenant;
+use super::exchange::{PURPOSE, SCOPE, reasons, recorded_answer, unrecorded};
+use super::ingest::read_body;
+use super::problem::{Kind, Problem, Reason};
+use crate::decision::Effect;
+use crate::facts::ClientKind;
+use crate::ids::{AgreementId, AssetId, Bpnl, IdError, OfferId, PcfId};
+use crate::ledger::record::Request;
+use crate::question::ask::{self, ExchangeFacts};
+use crate::question::{Action, EntityKind, Question};
+use crate::registry::TenantWorld;
+
+/// What is asked, as AuthZEN spells it. Receivers ignore members they do not know (section 5 of the API), so unknown ones
+/// are allowed here and nowhere else.
+#[derive(Deserialize)]
+struct Evaluation {
+    subject: Named,
+    action: Verb,
+    resource: Named,
+    #[serde(default)]
+    context: Circumstances,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    r#type: String,
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Verb {
+    name: String,
+}
+
+#[derive(Default, Deserialize)]
+struct Circumstances {
+    agreement: Option<String>,
+    purpose: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    decision: bool,
+    context: AnswerContext,
+}
+
+#[derive(Serialize)]
+struct AnswerContext {
+    record: String,
+    policies: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<Reason>,
+}
+
+/// `POST /access/v1/evaluation`
+pub async fn evaluation(
+    State(app): State<Shared>,
+    Extension(request): Extension<Request>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let now = app.clock.now();
+    let body = read_body(body, app.limits.body).await?;
+    let asked: Evaluation = crate::json::read(&body).map_err(|error| Problem::with(Kind::Body, error.to_string()))?;
+    let (owner, local) = asked.resource.id.split_once('/').ok_or_else(|| {
+        Problem::with(
+            Kind::Body,
+            "`resource.id` is spelled `{bpnl}/{id}`: the tenant it belongs to and its own id",
+        )
+    })?;
+    let registry = app.registry.current();
+    // A tenant that is not there has no verifier, so no token is valid at it: the answer is the same.
+    let world = tenant(&registry, owner).map_err(|_| Problem::unauthenticated(true))?;
+    let id = world.tenant.id;
+    let machine = app.machine(&headers, id, ClientKind::Connector, SCOPE, now).await?;
+    if asked.subject.r#type != EntityKind::Partner.as_str() {
+        return Err(Problem::with(Kind::Body, "`subject.type`: expected `Partner`"));
+    }
+    let partner: Bpnl = read("subject.id", &asked.subject.id)?;
+    let facts = ExchangeFacts {
+        now,
+        tenant: &world.tenant,
+        connector: machine.client(),
+        partner,
+        known: registry.partner(partner).map(AsRef::as_ref),
+        purpose: asked.context.purpose.as_deref().unwrap_or(PURPOSE),
+    };
+    let question = question(&facts, world, &asked, local)?;
+    let recorded = app
+        .gate
+        .decide(question, Some(id), &request)
+        .await
+        .map_err(unrecorded)?;
+    let answer = Answer {
+        decision: recorded.decision().effect == Effect::Allow,
+        context: AnswerContext {
+            record: format!("urn:uuid:{}", recorded.record()),
+            policies: recorded.decision().cedar.policies.clone(),
+            reasons: reasons(&recorded),
+        },
+    };
+    Ok(recorded_answer(Json(answer).into_response(), id, &recorded))
+}
+
+fn read<T: std::str::FromStr<Err = IdError>>(at: &str, text: &str) -> Result<T, Problem> {
+    text.parse()
+        .map_err(|error| Problem::with(Kind::Body, format!("`{at}`: {error}")))
+}
+
+fn question(
+    facts: &ExchangeFacts<'_>,
+    world: &TenantWorld,
+    asked: &Evaluation,
+    local: &str,
+) -> Result<Question, Problem> {
+    let action: Option<Action> = asked.action.name.parse().ok();
+    let kind: Option<EntityKind> = asked.resource.r#type.parse().ok();
+    let agreement: Option<AgreementId> = asked
+        .context
+        .agreement
+        .as_deref()
+        .map(|text| read("context.agreement", text))
+        .transpose()?;
+    let agreement = agreement.and_then(|id| world.agreements.get(&id)).map(AsRef::as_ref);
+    match (action, kind) {
+        (Some(action @ (Action::Discover | Action::Negotiate)), Some(EntityKind::Offer)) => {
+            let offer: OfferId = read("resource.id", local)?;
+            let missing = || Problem::with(Kind::NotFound, "the tenant's catalog has no such offer");
+            Ok(ask::offer(facts, action, world.offers.get(&offer).ok_or_else(missing)?))
+        }
+        (Some(Action::Transfer), Some(EntityKind::Asset)) => {
+            let asset: AssetId = read("resource.id", local)?;
+            Ok(ask::transfer(facts, &asset, agreement))
+        }
+        (Some(Action::Access), Some(EntityKind::Footprint)) => {
+            let pcf: PcfId = read("resource.id", local)?;
+            let footprint = world.footprints.get(&pcf).map(AsRef::as_ref);
+            Ok(ask::access(facts, &pcf, footprint, agreement))
+        }
+        _ => Err(Problem::with(
+            Kind::Body,
+            "what can be asked: `discover` or `negotiate` of an `Offer`, `transfer` of an `Asset`, `access` of a `Footprint`",
+        )),
+    }
+}

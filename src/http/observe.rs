@@ -1,0 +1,183 @@
+//! Around every request: its id, its deadline, its panic guard, its metrics and its one log line.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderName, HeaderValue, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use metrics::{counter, histogram};
+
+use super::Shared;
+use super::caller::{optional_header, request_facts};
+use super::path;
+use super::problem::{Cause, Kind, Problem};
+use super::routes::ROUTES;
+use crate::ids::{RecordId, TenantId};
+use crate::ledger::record::Request as Facts;
+use crate::telemetry;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What a handler adds to the log line of its request.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome {
+    /// The tenant of the route.
+    pub tenant: TenantId,
+    /// The record of the decision.
+    pub record: RecordId,
+    /// What was decided.
+    pub effect: crate::decision::Effect,
+}
+
+/// The name of the route that answered, for the log line written outside the router.
+#[derive(Clone, Copy, Debug)]
+struct Route(&'static str);
+
+/// Inside the router: notes which route was taken.
+pub async fn note_route(matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let route = matched.and_then(|matched| ROUTES.iter().find(|route| route.path == matched.as_str()));
+    if let Some(route) = route {
+        response.extensions_mut().insert(Route(route.name));
+    }
+    response
+}
+
+/// Outside the router.
+pub async fn observe(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = known(request.method());
+    let (facts, problem) = request_facts(request.headers());
+    request.extensions_mut().insert(facts.clone());
+    let settled = problem.map_or_else(|| settle_path(&app, &mut request), Err);
+    let mut response = match settled {
+        Ok(()) => guarded(&app, request, next).await,
+        Err(problem) => problem.into_response(),
+    };
+    if let Ok(value) = HeaderValue::from_str(facts.id.as_str()) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    let took = started.elapsed();
+    let extensions = response.extensions_mut();
+    let route = extensions.remove::<Route>().map_or("none", |route| route.0);
+    let (outcome, cause) = (extensions.remove::<Outcome>(), extensions.remove::<Cause>());
+    let status = response.status();
+    histogram!(telemetry::REQUEST_SECONDS, "route" => route).record(took);
+    let code = status.as_str().to_owned();
+    counter!(telemetry::REQUESTS, "route" => route, "method" => method, "status" => code).increment(1);
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    log(
+        &Line {
+            facts: &facts,
+            method,
+            route,
+            status: status.as_u16(),
+            took_us,
+        },
+        outcome,
+        cause,
+    );
+    response
+}
+
+/// The method as a label: an unknown one, which a stranger may make up, counts as `OTHER`.
+fn known(method: &axum::http::Method) -> &'static str {
+    let methods = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"];
+    methods
+        .into_iter()
+        .find(|known| *known == method.as_str())
+        .unwrap_or("OTHER")
+}
+
+/// What the log line of every request has.
+struct Line<'a> {
+    facts: &'a Facts,
+    method: &'static str,
+    route: &'static str,
+    status: u16,
+    took_us: u64,
+}
+
+fn log(line: &Line<'_>, outcome: Option<Outcome>, cause: Option<Cause>) {
+    let Line {
+        facts,
+        method,
+        route,
+        status,
+        took_us,
+    } = *line;
+    let request = facts.id.as_str();
+    let trace = facts
+        .traceparent
+        .as_deref()
+        .and_then(|trace| trace.split('-').nth(1))
+        .unwrap_or_default();
+    match (outcome, cause) {
+        (Some(Outcome { tenant, record, effect }), _) => tracing::info!(
+            request, trace, method, route, status, took_us, tenant = tenant.as_str(), record = %record,
+            decision = %effect, "answered"
+        ),
+        (None, Some(Cause(cause))) => {
+            tracing::info!(request, trace, method, route, status, took_us, cause, "refused");
+        }
+        (None, None) => tracing::info!(request, trace, method, route, status, took_us, "answered"),
+    }
+}
+
+/// Puts the path into its one form, and a tenant's own host into the path.
+fn settle_path(app: &Shared, request: &mut Request) -> Result<(), Problem> {
+    let refused = |error: path::PathError| Problem::with(Kind::Path, error.to_string());
+    let mut settled = path::canonical(request.uri().path()).map_err(refused)?;
+    if let Some(base) = &app.base_host {
+        let host = optional_header(request.headers(), &axum::http::header::HOST)?;
+        let host = host.or_else(|| request.uri().host()).unwrap_or_default();
+        if let Some(tenant) = path::tenant_of_host(host, base) {
+            settled = path::below_host(tenant, &settled).ok_or(Problem::new(Kind::NotFound))?;
+        }
+    }
+    if settled != request.uri().path() {
+        let query = request
+            .uri()
+            .query()
+            .map(|query| format!("?{query}"))
+            .unwrap_or_default();
+        let whole: PathAndQuery = format!("{settled}{query}")
+            .parse()
+            .map_err(|_| Problem::new(Kind::Path))?;
+        *request.uri_mut() = Uri::from(whole);
+    }
+    Ok(())
+}
+
+/// Runs the request to its end, its deadline or its panic.
+async fn guarded(app: &Shared, request: Request<Body>, next: Next) -> Response {
+    let run = AssertUnwindSafe(next.run(request));
+    let guarded = CatchUnwind(Box::pin(run));
+    match tokio::time::timeout(app.limits.request, guarded).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(())) => {
+            tracing::error!("a handler panicked; this is a defect");
+            Problem::new(Kind::Internal).into_response()
+        }
+        Err(_) => Problem::new(Kind::Timeout).into_response(),
+    }
+}
+
+/// A future that turns a panic into an error: one bad request must not end the connection of others.
+struct CatchUnwind<F>(std::pin::Pin<Box<AssertUnwindSafe<F>>>);
+
+impl<F: Future> Future for CatchUnwind<F> {
+    type Output = Result<F::Output, ()>;
+
+    fn poll(mut self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
+        let inner = &mut self.0;
+        match std::panic::catch_unwind(AssertUnwindSafe(|| inner.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Ok),
+            Err(_) => std::task::Poll::Ready(Err(())),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The description of the API, made from the route table.
+
+use axum::Json;
+use axum::extract::State;
+use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{
+    ComponentsBuilder, ContentBuilder, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, PathsBuilder, Ref, RefOr,
+    Required, ResponseBuilder, ResponsesBuilder, Schema, Type,
+};
+
+use super::Shared;
+use super::problem::Kind;
+use super::routes::{Caller, Method, Route, table};
+
+/// `GET /openapi.json`
+pub async fn serve(State(app): State<Shared>) -> Json<OpenApi> {
+    Json(describe(!app.issuers.is_empty()))
+}
+
+/// The description of the service, with the routes of dev mode where `dev` says so.
+pub fn describe(dev: bool) -> OpenApi {
+    let paths = table(dev).fold(PathsBuilder::new(), |paths, route| paths.path(route.path, item(route)));
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .build();
+    let components = ComponentsBuilder::new()
+        .schema("Problem", problem_schema())
+        .security_scheme("bearer", SecurityScheme::Http(bearer))
+        .build();
+    let info = InfoBuilder::new()
+        .title("Tidegate")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "Authorization service of a multi-tenant exchange of Product Carbon Footprints. Every refusal is a problem \
+             document (RFC 9457) with a stable `type`; every answer that follows a decision names its ledger record.",
+        ))
+        .build();
+    OpenApiBuilder::new()
+        .info(info)
+        .paths(paths.build())
+        .components(Some(components))
+        .build()
+}
+
+fn item(route: &Route) -> PathItem {
+    let method = match route.method {
+        Method::Get => HttpMethod::Get,
+        Method::Post => HttpMethod::Post,
+    };
+    let mut operation = OperationBuilder::new()
+        .operation_id(Some(route.name))
+        .summary(Some(route.summary))
+        .tag(route.name.split('.').next().unwrap_or_default());
+    for name in route
+        .path
+        .split('{')
+        .skip(1)
+        .filter_map(|part| part.split_once('}'))
+        .map(|(name, _)| name)
+    {
+        let parameter = ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Path)
+            .required(Required::True)
+            .schema(Some(text_schema()));
+        operation = operation.parameter(parameter);
+    }
+    if route.name == "exchange.footprint" {
+        for name in ["Edc-Bpn", "Edc-Contract-Agreement-Id"] {
+            let header = ParameterBuilder::new()
+                .name(name)
+                .parameter_in(ParameterIn::Header)
+                .required(Required::True)
+                .schema(Some(text_schema()));
+            operation = operation.parameter(header);
+        }
+    }
+    if route.caller != Caller::Anyone {
+        operation = operation.security(SecurityRequirement::new::<_, [&str; 0], &str>("bearer", []));
+    }
+    PathItem::new(method, operation.responses(responses(route)).build())
+}
+
+fn text_schema() -> RefOr<Schema> {
+    RefOr::T(Schema::Object(ObjectBuilder::new().schema_type(Type::String).build()))
+}
+
+fn responses(route: &Route) -> utoipa::openapi::Responses {
+    let success = ResponseBuilder::new()
+        .description("success")
+        .content(route.answers, ContentBuilder::new().build());
+    let mut responses = ResponsesBuilder::new().response(route.success.to_string(), success);
+    let kinds: &[Kind] = match route.caller {
+        Caller::Anyone => &[],
+        _ => &[
+            Kind::Path,
+            Kind::Unauthenticated,
+            Kind::Forbidden,
+            Kind::NotFound,
+            Kind::Unrecorded,
+        ],
+    };
+    for kind in kinds {
+        let (name, status, title) = kind.parts();
+        let schema = RefOr::Ref(Ref::from_schema_name("Problem"));
+        let content = ContentBuilder::new().schema(Some(schema)).build();
+        let response = ResponseBuilder::new()
+            .description(format!("{title} (`urn:tidegate:problem:{name}`)"))
+            .content("application/problem+json", content);
+        responses = responses.response(status.as_str(), response);
+    }
+    responses.build()
+}
+
+fn problem_schema() -> Schema {
+    let kinds = Kind::ALL.map(|kind| format!("urn:tidegate:problem:{}", kind.parts().0));
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let object = ObjectBuilder::new()
+        .property("type", text().enum_values(Some(kinds)))
+        .property("title", text())
+        .property("status", ObjectBuilder::new().schema_type(Type::Integer))
+        .property("detail", text())
+        .property(
+            "instance",
+            text().description(Some("the ledger record of the decision, as `urn:uuid:…`")),
+        )
+        .required("type")
+        .required("title")
+        .required("status");
+    Schema::Object(object.build())
+}

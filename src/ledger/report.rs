@@ -1,0 +1,186 @@
+//! What verifying a ledger found, for people and for programs.
+
+use std::fmt::{self, Write as _};
+
+use serde::Serialize;
+
+use super::checkpoint::VerifierKey;
+use super::record::{LogId, RecordTime};
+use crate::ids::Digest;
+
+/// The most findings listed per log; more are counted.
+const MAX_FINDINGS: usize = 1_000;
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FindingKind {
+    /// A record's bytes no longer give the hash they were written with.
+    Changed,
+    /// A record is whole, but the hash stored beside it was changed.
+    HashChanged,
+    /// A record and its hash were both exchanged; what follows names another.
+    Replaced,
+    /// Records are gone from within a log.
+    Missing,
+    /// Records stand in each other's places.
+    Reordered,
+    /// The newest records are gone: the checkpoint names more than there are.
+    Cut,
+    /// Records stand beyond what the checkpoint names.
+    Unsigned,
+    /// A record is not one, or contradicts itself.
+    Malformed,
+    /// The row of a record, or the file, cannot be read.
+    Unreadable,
+    /// A body that a record names is not stored.
+    BodyMissing,
+    /// A body does not have the digest it is stored under.
+    BodyChanged,
+    /// A log's checkpoint is missing or not signed by its key.
+    Checkpoint,
+    /// A log's key is missing or not the one expected.
+    Key,
+    /// A log was opened but is gone, or is there without having been opened.
+    Opening,
+    /// A record was written at an earlier time than the one before: the clock was set back. A warning.
+    TimeBackwards,
+}
+
+/// One thing found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The first record concerned; absent where it concerns the log as a whole.
+    pub seq: Option<u64>,
+    /// What is wrong.
+    pub kind: FindingKind,
+    /// The same in plain words.
+    pub message: String,
+}
+
+/// Findings in the order of their records, bounded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Findings {
+    pub(super) list: Vec<Finding>,
+    pub(super) more: u64,
+}
+
+impl Findings {
+    pub(super) fn add(&mut self, kind: FindingKind, seq: Option<u64>, message: impl Into<String>) {
+        if self.list.len() < MAX_FINDINGS {
+            let message = message.into();
+            self.list.push(Finding { seq, kind, message });
+        } else {
+            self.more += 1;
+        }
+    }
+
+    pub(super) fn sort(&mut self) {
+        self.list
+            .sort_by_key(|finding| (finding.seq.unwrap_or(u64::MAX), finding.kind));
+    }
+}
+
+/// What was found in one log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogReport {
+    /// The log.
+    pub log: LogId,
+    /// Whether nothing is wrong; warnings do not count.
+    pub ok: bool,
+    /// How many records are stored.
+    pub records: u64,
+    /// The time of the first record.
+    pub first: Option<RecordTime>,
+    /// The time of the last record.
+    pub last: Option<RecordTime>,
+    /// The hash of the last record: what a checkpoint kept elsewhere can be compared with.
+    pub head: Option<Digest>,
+    /// The key that signs its checkpoints.
+    pub verifier_key: Option<VerifierKey>,
+    /// What is wrong, by the first record concerned.
+    pub findings: Vec<Finding>,
+    /// How many findings were left off the list.
+    pub more_findings: u64,
+    /// What is worth a look but does not break the log.
+    pub warnings: Vec<Finding>,
+}
+
+impl LogReport {
+    /// The first bad record's number, where a finding names one.
+    pub fn first_bad(&self) -> Option<u64> {
+        self.findings.iter().filter_map(|finding| finding.seq).min()
+    }
+}
+
+/// What verifying a ledger found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Whether nothing is wrong in any log nor in the store.
+    pub ok: bool,
+    /// The platform's log first, then the tenants' by BPNL.
+    pub logs: Vec<LogReport>,
+    /// How many bodies are stored.
+    pub bodies: u64,
+    /// What is wrong beyond any one log.
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// The report as JSON, for programs.
+    ///
+    /// # Errors
+    ///
+    /// None in practice: every field serialises.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(self)
+    }
+
+    /// How many records all logs have.
+    pub fn records(&self) -> u64 {
+        self.logs.iter().map(|log| log.records).sum()
+    }
+}
+
+/// The report as text, for people: one line per log, and one per finding under it.
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for log in &self.logs {
+            let verdict = match log.first_bad() {
+                _ if log.ok => "ok".to_owned(),
+                Some(seq) => format!("BROKEN at record {seq}"),
+                None => "BROKEN".to_owned(),
+            };
+            let mut span = String::new();
+            if let (Some(first), Some(last)) = (log.first, log.last) {
+                write!(span, ", {first} to {last}")?;
+            }
+            let plural = if log.records == 1 { "" } else { "s" };
+            writeln!(
+                formatter,
+                "{:16}  {verdict}: {} record{plural}{span}",
+                log.log.as_str(),
+                log.records
+            )?;
+            for finding in &log.findings {
+                writeln!(formatter, "    {}", finding.message)?;
+            }
+            if log.more_findings > 0 {
+                writeln!(formatter, "    and {} more", log.more_findings)?;
+            }
+            for warning in &log.warnings {
+                writeln!(formatter, "    warning: {}", warning.message)?;
+            }
+        }
+        for finding in &self.findings {
+            writeln!(formatter, "{}", finding.message)?;
+        }
+        let (logs, records, verdict) = (self.logs.len(), self.records(), if self.ok { "ok" } else { "BROKEN" });
+        writeln!(
+            formatter,
+            "{verdict}: {logs} logs, {records} records, {} bodies",
+            self.bodies
+        )
+    }
+}

@@ -1,0 +1,182 @@
+//! What cannot be recorded is an error to the caller; nothing is lost in silence and nothing is left half done.
+
+use std::time::Duration;
+
+use super::super::LedgerError;
+use super::super::read::{Cursor, Reader};
+use super::super::verify::verify;
+use super::*;
+
+#[tokio::test]
+async fn a_failed_transaction_fails_every_append_in_it_and_leaves_no_gap() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path()).await;
+    ledger.append(decision(TENANTS[0], 0)).await.unwrap();
+    // Fails on the second row of a batch, after the first was written.
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON checkpoint BEGIN SELECT RAISE(ABORT, 'no room'); END";
+    edit(dir.path(), refuse).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 1..9 {
+        let ledger = ledger.clone();
+        tasks.spawn(async move { ledger.append(decision(TENANTS[number % 2], number)).await });
+    }
+    for result in tasks.join_all().await {
+        let error = result.unwrap_err();
+        assert!(
+            matches!(error, LedgerError::Store { .. }) && error.to_string().contains("no room"),
+            "{error}"
+        );
+    }
+    let stats = ledger.stats();
+    assert_eq!((stats.durable, stats.failed, stats.lag()), (1, 8, 0));
+    edit(dir.path(), "DROP TRIGGER refuse").await;
+    assert_eq!(
+        ledger.append(decision(TENANTS[0], 1)).await.unwrap().seq,
+        1,
+        "the head is what is durable"
+    );
+    assert_eq!(ledger.append(decision(TENANTS[1], 1)).await.unwrap().seq, 0);
+    ledger.close().await;
+    let report = verify(dir.path()).await.unwrap();
+    assert!(report.ok, "bodies of the failed batch were written again: {report}");
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_after_a_while_and_loses_nothing_it_took() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        queue: 1,
+        patience: Duration::from_millis(50),
+    };
+    let ledger = Ledger::open(dir.path(), keys(), clock(), options).await.unwrap();
+    ledger.append(decision(TENANTS[0], 0)).await.unwrap();
+    let file = SqliteConnectOptions::new().filename(dir.path().join(super::super::store::FILE));
+    let mut other = file.connect().await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 1..9 {
+        let ledger = ledger.clone();
+        tasks.spawn(async move { ledger.append(decision(TENANTS[0], number)).await });
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(ledger.stats().lag(), 2, "one at the writer, one in the queue");
+    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    let results = tasks.join_all().await;
+    let busy = results
+        .iter()
+        .filter(|result| matches!(result, Err(LedgerError::Busy { waited_ms: 50 })))
+        .count();
+    let recorded = results.iter().filter(|result| result.is_ok()).count();
+    assert_eq!((recorded, busy, ledger.stats().busy), (2, 6, 6));
+    ledger.close().await;
+    assert!(verify(dir.path()).await.unwrap().ok);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_that_go_away_harm_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path()).await;
+    for number in 0..60_u64 {
+        let entry = decision(TENANTS[0], number as usize);
+        let given_up = tokio::time::timeout(Duration::from_micros(number * 40), ledger.append(entry)).await;
+        if let Ok(appended) = given_up {
+            appended.unwrap();
+        }
+    }
+    let last = ledger.append(decision(TENANTS[0], 60)).await.unwrap();
+    assert_eq!(
+        ledger.stats().queued,
+        ledger.stats().durable,
+        "whatever was queued was recorded"
+    );
+    ledger.close().await;
+    let report = verify(dir.path()).await.unwrap();
+    assert!(report.ok, "{report}");
+    assert_eq!(report.logs[1].records, last.seq + 1);
+}
+
+#[tokio::test]
+async fn closing_records_what_is_queued() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path()).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..20 {
+        let ledger = ledger.clone();
+        tasks.spawn(async move { ledger.append(decision(TENANTS[0], number)).await });
+    }
+    tokio::task::yield_now().await;
+    ledger.close().await;
+    let results = tasks.join_all().await;
+    let recorded = results.iter().filter(|result| result.is_ok()).count() as u64;
+    assert!(
+        results
+            .iter()
+            .all(|result| matches!(result, Ok(_) | Err(LedgerError::Closed)))
+    );
+    assert_eq!(recorded, ledger.stats().queued);
+    drop(open(dir.path()).await);
+}
+
+#[tokio::test]
+async fn a_reader_sees_one_instant_beside_the_writer_and_gives_bodies() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path()).await;
+    for number in 0..3 {
+        ledger.append(decision(TENANTS[0], number)).await.unwrap();
+    }
+    let mut reader = Reader::open(dir.path()).await.unwrap();
+    assert_eq!(reader.logs().await.unwrap(), [LogId::Platform, log(TENANTS[0])]);
+    ledger.append(decision(TENANTS[0], 3)).await.unwrap();
+    let mut cursor = Cursor::new(log(TENANTS[0]), 1);
+    let mut numbers = Vec::new();
+    while let Some(stored) = cursor.next(&mut reader).await.unwrap() {
+        let Event::Decision(decided) = stored.record.event else {
+            panic!("only decisions were written")
+        };
+        assert_eq!(
+            reader.body(decided.entities).await.unwrap(),
+            "entities".repeat(200).into_bytes()
+        );
+        let context: serde_json::Value = serde_json::from_slice(&stored.context.unwrap()).unwrap();
+        numbers.push((stored.record.seq, context["number"].as_u64().unwrap()));
+    }
+    assert_eq!(numbers, [(1, 1), (2, 2)]);
+    assert!(verify(dir.path()).await.unwrap().ok, "a ledger in use verifies too");
+}
+
+#[tokio::test]
+async fn a_context_that_is_also_the_entities_can_be_read_as_both() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path()).await;
+    let mut entry = decision(TENANTS[0], 0);
+    let empty = body("{}".into());
+    if let Event::Decision(decided) = &mut entry.event {
+        (decided.context, decided.entities) = (empty.0, empty.0);
+    }
+    entry.bodies.push(empty.clone());
+    ledger.append(entry).await.unwrap();
+    let mut reader = Reader::open(dir.path()).await.unwrap();
+    let stored = Cursor::new(log(TENANTS[0]), 0)
+        .next(&mut reader)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(stored.context.as_deref(), Some(b"{}".as_slice()));
+    assert_eq!(reader.body(empty.0).await.unwrap(), b"{}");
+}
+
+/// Says something only where the tests do not run as root, whom no mode keeps from writing.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_ledger_that_may_not_be_written_can_be_verified() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path()).await;
+    let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    mode(&dir.path().join(super::super::store::FILE), 0o444);
+    mode(dir.path(), 0o555);
+    let report = verify(dir.path()).await;
+    mode(dir.path(), 0o755);
+    assert!(report.unwrap().ok);
+}

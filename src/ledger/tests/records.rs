@@ -1,0 +1,217 @@
+//! Records are canonical, and any sequence of appends verifies.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::super::record::{Activation, MAX_EVENT_BYTES, MAX_RECORD_BYTES, Opened, RecordError, Start};
+use super::super::report::FindingKind;
+use super::super::verify::verify;
+use super::super::{LedgerError, Record, RecordTime};
+use super::*;
+use crate::ids::RecordId;
+
+fn digests() -> impl Strategy<Value = Digest> {
+    any::<[u8; 32]>().prop_map(Digest::from_bytes)
+}
+
+fn answers() -> impl Strategy<Value = Decision> {
+    let effects = prop_oneof![Just(Effect::Allow), Just(Effect::Deny)];
+    let texts = || proptest::collection::vec(any::<String>(), 0..4);
+    let iam = prop_oneof![
+        any::<String>().prop_map(|reason| IamAnswer::NotApplicable { reason }),
+        texts().prop_map(|statements| IamAnswer::Evaluated {
+            decision: IamDecision::ImplicitDeny,
+            statements
+        }),
+    ];
+    (effects, texts(), texts(), iam).prop_map(|(decision, errors, policies, iam)| {
+        Decision::join(
+            CedarAnswer {
+                decision,
+                errors,
+                policies,
+            },
+            iam,
+        )
+    })
+}
+
+fn events() -> impl Strategy<Value = Event> {
+    let decided = (
+        any::<[String; 4]>(),
+        any::<bool>(),
+        answers(),
+        proptest::collection::btree_set(digests(), 0..5),
+    );
+    let decided = decided.prop_map(
+        |([action, principal, resource, trace], with, decision, terms): (_, _, _, BTreeSet<_>)| {
+            let Event::Decision(mut decided) = super::decision(TENANTS[0], 1).event else {
+                panic!("it is one");
+            };
+            (decided.action, decided.principal, decided.resource) = (action, principal, resource);
+            (decided.decision, decided.terms) = (decision, terms);
+            decided.request.traceparent = with.then_some(trace);
+            decided.tenant = decided.tenant.filter(|_| with);
+            Event::Decision(decided)
+        },
+    );
+    let activation = (digests(), any::<Option<[u8; 32]>>(), any::<Option<String>>());
+    let activation = activation.prop_map(|(bundle, previous, refused)| {
+        let previous = previous.map(Digest::from_bytes);
+        Event::Activation(Activation {
+            bundle,
+            previous,
+            refused,
+        })
+    });
+    let start = any::<[String; 2]>().prop_map(|[cedar, tidegate]| {
+        Event::Start(Start {
+            engine: Engine { cedar, tidegate },
+        })
+    });
+    let opened = any::<String>().prop_map(|verifier_key| {
+        Event::Opened(Opened {
+            log: log(TENANTS[1]),
+            verifier_key,
+        })
+    });
+    prop_oneof![4 => decided, 2 => activation, 1 => start, 1 => opened]
+}
+
+fn record<E>(event: E, seq: u64, millis: i64) -> Record<E> {
+    let time = RecordTime::new(Timestamp::from_millisecond(millis).unwrap());
+    let id = uuid::Builder::from_unix_timestamp_millis(time.unix_millis(), &[5; 10]).into_uuid();
+    Record {
+        event,
+        id: RecordId(id),
+        log: LogId::Platform,
+        previous: Digest::ZERO,
+        seq,
+        time,
+        v: 1,
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_records_bytes_are_canonical_json_and_read_back(
+        event in events(), seq in 0_u64..1 << 53, millis in 0_i64..4_000_000_000_000,
+    ) {
+        // As the writer makes it, around an event that is bytes already.
+        let bytes = serde_json::to_vec(&record(event.to_canonical().unwrap(), seq, millis)).unwrap();
+        let parsed = Record::parse(&bytes).unwrap();
+        prop_assert_eq!(&parsed, &record(event, seq, millis));
+        prop_assert_eq!(serde_json_canonicalizer::to_vec(&parsed).unwrap(), bytes);
+    }
+}
+
+#[test]
+fn only_the_canonical_spelling_of_a_record_is_accepted() {
+    let bytes = serde_json::to_string(&record(decision("platform", 1).event, 3, 1_700_000_000_120)).unwrap();
+    assert!(Record::parse(bytes.as_bytes()).is_ok());
+    assert!(bytes.contains("\"time\":\"2023-11-14T22:13:20.120Z\""), "{bytes}");
+    let spellings = [
+        bytes.replace("\"seq\":3", "\"seq\": 3"),
+        bytes.replace("\"seq\":3", "\"seq\":3,\"seq2\":3"),
+        bytes.replace("20.120Z", "20.12Z"),
+        bytes.replace("20.120Z", "20.120+00:00"),
+        bytes.replace("\"v\":1", "\"v\":2"),
+        bytes.replace("\"what\":{\"action\"", "\"what\":{\"Action\":1,\"action\""),
+        bytes
+            .replace("\"traceparent\"", "\"Traceparent\"")
+            .replace("\"request\":{", "\"request\":{\"traceparent\":null,"),
+        format!("{bytes}\n"),
+        format!(" {bytes}"),
+    ];
+    for other in spellings {
+        assert!(Record::parse(other.as_bytes()).is_err(), "{other}");
+    }
+}
+
+#[tokio::test]
+async fn the_largest_event_still_makes_a_record_and_a_larger_one_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path()).await;
+    let sized = |bytes: usize| {
+        let event = |padding: usize| {
+            let refused = Some("x".repeat(padding));
+            Event::Activation(Activation {
+                bundle: Digest::ZERO,
+                previous: None,
+                refused,
+            })
+        };
+        let frame = event(0).to_canonical().unwrap().get().len();
+        Entry {
+            log: log(TENANTS[0]),
+            event: event(bytes - frame),
+            bodies: vec![],
+        }
+    };
+    ledger.append(sized(MAX_EVENT_BYTES)).await.unwrap();
+    let refused = ledger.append(sized(MAX_EVENT_BYTES + 1)).await;
+    assert!(
+        matches!(&refused, Err(LedgerError::Record(error)) if matches!(**error, RecordError::TooLarge { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(ledger.stats().queued, 1, "refused before it is queued");
+    ledger.close().await;
+    let mut reader = super::super::read::Reader::open(dir.path()).await.unwrap();
+    let row = reader.rows(log(TENANTS[0]), 0, 1).await.unwrap().remove(0);
+    assert!(
+        row.record.len() <= MAX_RECORD_BYTES - 20,
+        "room for the longest number: {}",
+        row.record.len()
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn any_sequence_of_appends_verifies_and_any_changed_byte_is_found_at_its_record(
+        appends in proptest::collection::vec((0_usize..3, events()), 1..24),
+        victim in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), change in 1_u8..=255,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let dir = tempfile::tempdir().unwrap();
+            let ledger = open(dir.path()).await;
+            let mut places = Vec::new();
+            for (which, event) in appends {
+                let log = log(["platform", TENANTS[0], TENANTS[1]][which]);
+                // A log is opened by the ledger alone, and bodies are another test's.
+                let event = match event {
+                    Event::Opened(_) => continue,
+                    Event::Activation(activation) => {
+                        let refused = Some(activation.refused.unwrap_or_default());
+                        Event::Activation(Activation { refused, ..activation })
+                    }
+                    Event::Decision(_) => decision(log.as_str(), places.len()).event,
+                    start => start,
+                };
+                let bodies = decision(log.as_str(), places.len()).bodies;
+                places.push(ledger.append(Entry { log, event, bodies }).await.unwrap());
+            }
+            ledger.close().await;
+            let report = verify(dir.path()).await.unwrap();
+            assert!(report.ok, "{report}");
+            if places.is_empty() {
+                return;
+            }
+            let place = victim.get(&places);
+            let mut reader = super::super::read::Reader::open(dir.path()).await.unwrap();
+            let mut bytes = reader.rows(place.log, place.seq.cast_signed(), 1).await.unwrap().remove(0).record;
+            drop(reader);
+            let at = at.index(bytes.len());
+            bytes[at] ^= change;
+            let (log, seq, bytes) = (place.log, place.seq, hex::encode(bytes));
+            let change = format!("UPDATE record SET record = CAST(x'{bytes}' AS TEXT) WHERE log = '{log}' AND seq = {seq}");
+            edit(dir.path(), &change).await;
+            let report = verify(dir.path()).await.unwrap();
+            let found: Vec<_> = report.logs.iter().flat_map(|of| of.findings.iter().map(|f| (of.log, f.kind, f.seq))).collect();
+            assert_eq!(found, [(log, FindingKind::Changed, Some(seq))], "byte {at}: {report}");
+        });
+    }
+}

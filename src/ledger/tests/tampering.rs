@@ -1,0 +1,431 @@
+//! Every way to tamper with the store is found, named for what it is, at the record it concerns.
+
+use super::super::report::{FindingKind, LogReport, Report};
+use super::super::verify::{Trust, verify, verify_with};
+use super::super::{LedgerError, read::Reader, record::leaf_hash};
+use super::*;
+use FindingKind::*;
+
+fn of<'a>(report: &'a Report, name: &str) -> &'a LogReport {
+    report.logs.iter().find(|entry| entry.log == log(name)).unwrap()
+}
+
+fn found(report: &LogReport) -> Vec<(FindingKind, Option<u64>)> {
+    report
+        .findings
+        .iter()
+        .map(|finding| (finding.kind, finding.seq))
+        .collect()
+}
+
+/// Writes a ledger, runs `sql` with `A` for the first tenant's log, and expects exactly these findings there and none
+/// elsewhere. Returns the report's text.
+async fn check(sql: &str, expected: &[(FindingKind, Option<u64>)]) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path()).await;
+    edit(dir.path(), &sql.replace("'A'", &format!("'{}'", TENANTS[0]))).await;
+    let report = verify(dir.path()).await.unwrap();
+    assert_eq!(found(of(&report, TENANTS[0])), expected, "{sql}\n{report}");
+    assert!(
+        of(&report, TENANTS[1]).ok && of(&report, "platform").ok,
+        "{sql}\n{report}"
+    );
+    assert!(!report.ok);
+    report.to_string()
+}
+
+#[tokio::test]
+async fn an_untouched_ledger_verifies() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path()).await;
+    let report = verify(dir.path()).await.unwrap();
+    assert!(report.ok, "{report}");
+    assert_eq!(
+        report.logs.iter().map(|log| log.records).collect::<Vec<_>>(),
+        [2, 42, 3]
+    );
+    let json: serde_json::Value = serde_json::from_str(&report.to_json().unwrap()).unwrap();
+    assert_eq!((&json["ok"], &json["logs"][1]["records"]), (&true.into(), &42.into()));
+}
+
+#[tokio::test]
+async fn a_changed_record_is_found_at_its_number() {
+    let change = "UPDATE record SET record = replace(record, '\"allow\"', '\"denyx\"') WHERE log = 'A' AND seq = ";
+    for seq in [0, 17, 41] {
+        let text = check(&format!("{change}{seq}"), &[(Changed, Some(seq))]).await;
+        assert!(
+            text.contains(&format!(
+                "record {seq} was changed: its bytes no longer give the hash sha256:"
+            )),
+            "{text}"
+        );
+        assert!(text.contains(&format!("BROKEN at record {seq}")), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_changed_hash_is_told_from_a_changed_record() {
+    for seq in [0, 17, 41] {
+        let sql = format!("UPDATE record SET hash = zeroblob(32) WHERE log = 'A' AND seq = {seq}");
+        check(&sql, &[(HashChanged, Some(seq))]).await;
+        let sql = format!("UPDATE record SET hash = x'00' WHERE log = 'A' AND seq = {seq}");
+        check(&sql, &[(HashChanged, Some(seq))]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_record_replaced_with_its_hash_is_found_at_its_number() {
+    for seq in [0, 17, 41] {
+        let dir = tempfile::tempdir().unwrap();
+        written(dir.path()).await;
+        let mut reader = Reader::open(dir.path()).await.unwrap();
+        let row = reader.rows(log(TENANTS[0]), seq, 1).await.unwrap().remove(0);
+        drop(reader);
+        let forged = String::from_utf8(row.record)
+            .unwrap()
+            .replace("\"effect\":\"allow\"", "\"effect\":\"deny\"");
+        let hash = hex::encode(leaf_hash(forged.as_bytes()).as_bytes());
+        let forged = forged.replace('\'', "''");
+        let place = format!("log = '{}' AND seq = {seq}", TENANTS[0]);
+        edit(
+            dir.path(),
+            &format!("UPDATE record SET record = '{forged}', hash = x'{hash}' WHERE {place}"),
+        )
+        .await;
+        let report = verify(dir.path()).await.unwrap();
+        assert_eq!(
+            found(of(&report, TENANTS[0])),
+            [(Replaced, Some(seq.cast_unsigned()))],
+            "{report}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_removed_record_is_missing() {
+    let text = check(
+        "DELETE FROM record WHERE log = 'A' AND seq = 17",
+        &[(Missing, Some(17))],
+    )
+    .await;
+    assert!(text.contains("    record 17 is missing\n"), "{text}");
+    check("DELETE FROM record WHERE log = 'A' AND seq = 0", &[(Missing, Some(0))]).await;
+    let sql = "DELETE FROM record WHERE log = 'A' AND seq IN (3, 17, 18, 19)";
+    let text = check(sql, &[(Missing, Some(3)), (Missing, Some(17))]).await;
+    assert!(text.contains("records 17 to 19 are missing"), "{text}");
+}
+
+#[tokio::test]
+async fn renumbering_does_not_hide_a_removal() {
+    for (gone, words) in [
+        (1, "record 17 is missing and those"),
+        (3, "records 17 to 19 are missing and those"),
+    ] {
+        let last = 17 + gone - 1;
+        let sql = format!(
+            "DELETE FROM record WHERE log = 'A' AND seq BETWEEN 17 AND {last};
+             UPDATE record SET seq = seq + 1000 WHERE log = 'A' AND seq > {last};
+             UPDATE record SET seq = seq - 1000 - {gone} WHERE log = 'A' AND seq > 1000;"
+        );
+        let text = check(&sql, &[(Missing, Some(17))]).await;
+        assert!(text.contains(words), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_cut_short_is_shorter_than_its_checkpoint() {
+    let text = check("DELETE FROM record WHERE log = 'A' AND seq = 41", &[(Cut, Some(41))]).await;
+    assert!(
+        text.contains("the newest record the checkpoint names, 41, is missing"),
+        "{text}"
+    );
+    let text = check("DELETE FROM record WHERE log = 'A' AND seq > 38", &[(Cut, Some(39))]).await;
+    assert!(
+        text.contains("the newest records the checkpoint names, 39 to 41, are missing"),
+        "{text}"
+    );
+    check("DELETE FROM record WHERE log = 'A'", &[(Cut, Some(0))]).await;
+}
+
+#[tokio::test]
+async fn reordered_records_are_found_from_the_first_moved() {
+    // Neighbours, records apart, the ends; whole rows renumbered, and contents exchanged under the old hashes.
+    for (a, b) in [(17, 18), (17, 30), (0, 41), (40, 41)] {
+        let rows = format!(
+            "UPDATE record SET seq = -1 WHERE log = 'A' AND seq = {a};
+             UPDATE record SET seq = {a} WHERE log = 'A' AND seq = {b};
+             UPDATE record SET seq = {b} WHERE log = 'A' AND seq = -1;"
+        );
+        let text = check(&rows, &[(Reordered, Some(a))]).await;
+        assert!(
+            text.contains(&format!("records from {a} on are not in the order they were written")),
+            "{text}"
+        );
+        let contents = format!(
+            "CREATE TEMP TABLE old AS SELECT seq, record FROM record WHERE log = 'A' AND seq IN ({a}, {b});
+             UPDATE record SET record = (SELECT old.record FROM old WHERE old.seq = {a} + {b} - record.seq)
+                 WHERE log = 'A' AND seq IN ({a}, {b});"
+        );
+        check(&contents, &[(Reordered, Some(a))]).await;
+    }
+}
+
+#[tokio::test]
+async fn an_inserted_copy_is_found_where_it_stands() {
+    let sql = "UPDATE record SET seq = seq + 1000 WHERE log = 'A' AND seq >= 17;
+               UPDATE record SET seq = seq - 999 WHERE log = 'A' AND seq >= 1000;
+               INSERT INTO record SELECT log, 17, hash, record, context FROM record WHERE log = 'A' AND seq = 3;";
+    check(sql, &[(Reordered, Some(17)), (Unsigned, Some(42))]).await;
+    let sql = "INSERT INTO record SELECT log, 42, hash, record, context FROM record WHERE log = 'A' AND seq = 3;";
+    check(sql, &[(Reordered, Some(42)), (Unsigned, Some(42))]).await;
+    let sql = "INSERT INTO record SELECT log, -5, hash, record, context FROM record WHERE log = 'A' AND seq = 3;";
+    check(sql, &[(Malformed, None)]).await;
+}
+
+#[tokio::test]
+async fn several_changes_are_all_reported() {
+    let sql = "UPDATE record SET record = record || ' ' WHERE log = 'A' AND seq IN (5, 6);
+               DELETE FROM record WHERE log = 'A' AND seq IN (17, 41);";
+    check(
+        sql,
+        &[
+            (Changed, Some(5)),
+            (Changed, Some(6)),
+            (Missing, Some(17)),
+            (Cut, Some(41)),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_is_gone_or_changed_is_found() {
+    check("DELETE FROM checkpoint WHERE log = 'A'", &[(Checkpoint, None)]).await;
+    let changed =
+        "UPDATE checkpoint SET note = replace(note, char(10) || '42' || char(10), char(10) || '41' || char(10))";
+    check(&format!("{changed} WHERE log = 'A'"), &[(Checkpoint, None)]).await;
+    let other = "UPDATE checkpoint SET note = (SELECT note FROM checkpoint WHERE log = 'platform') WHERE log = 'A'";
+    check(other, &[(Checkpoint, None)]).await;
+    check("DELETE FROM log WHERE log = 'A'", &[(Key, None)]).await;
+    check("UPDATE checkpoint SET size = 41 WHERE log = 'A'", &[(Checkpoint, None)]).await;
+    check("UPDATE log SET origin = 'elsewhere' WHERE log = 'A'", &[(Key, None)]).await;
+}
+
+#[tokio::test]
+async fn a_swapped_key_contradicts_the_platforms_log() {
+    let other = LedgerKeys::from_seed(&[8; 32], "tidegate.test")
+        .unwrap()
+        .signer(log(TENANTS[0]))
+        .unwrap();
+    let sql = format!("UPDATE log SET verifier_key = '{}' WHERE log = 'A'", other.verifier());
+    check(&sql, &[(Checkpoint, None), (Key, None)]).await;
+}
+
+#[tokio::test]
+async fn a_log_erased_whole_is_missed() {
+    let everywhere = ["record", "log", "checkpoint"].map(|table| format!("DELETE FROM {table} WHERE log = 'A';"));
+    check(&everywhere.concat(), &[(Opening, None)]).await;
+}
+
+#[tokio::test]
+async fn tenants_logs_without_the_platforms_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path()).await;
+    edit(
+        dir.path(),
+        "DELETE FROM record WHERE log = 'platform'; DELETE FROM log WHERE log = 'platform'",
+    )
+    .await;
+    edit(dir.path(), "DELETE FROM checkpoint WHERE log = 'platform'").await;
+    let report = verify(dir.path()).await.unwrap();
+    assert_eq!(found(of(&report, TENANTS[0])), [(Opening, None)], "{report}");
+}
+
+#[tokio::test]
+async fn bodies_are_held_to_their_digests() {
+    check(
+        "UPDATE record SET context = NULL WHERE log = 'A' AND seq = 17",
+        &[(BodyMissing, Some(17))],
+    )
+    .await;
+    let sql = "UPDATE record SET context = x'00' WHERE log = 'A' AND seq = 17";
+    let text = check(sql, &[(BodyChanged, Some(17))]).await;
+    assert!(
+        text.contains("the context of record 17 was changed: it has digest"),
+        "{text}"
+    );
+
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path()).await;
+    let terms = body("terms".repeat(200)).0;
+    edit(
+        dir.path(),
+        &format!("DELETE FROM body WHERE digest = x'{}'", hex::encode(terms.as_bytes())),
+    )
+    .await;
+    let report = verify(dir.path()).await.unwrap();
+    assert_eq!(
+        found(of(&report, TENANTS[0])),
+        [(BodyMissing, Some(0))],
+        "one finding per body\n{report}"
+    );
+    assert!(report.to_string().contains("and so do 41 more"), "{report}");
+    edit(dir.path(), "UPDATE body SET content = x'00'").await;
+    let report = verify(dir.path()).await.unwrap();
+    let expected = [(BodyMissing, Some(0)), (BodyChanged, Some(0)), (BodyChanged, Some(0))];
+    assert_eq!(found(of(&report, TENANTS[0])), expected, "{report}");
+    assert_eq!(
+        report.findings.len(),
+        2,
+        "each changed body is named once more: {report}"
+    );
+    let missing = Reader::open(dir.path()).await.unwrap().body(terms).await;
+    assert!(matches!(missing, Err(LedgerError::Body { .. })));
+}
+
+#[tokio::test]
+async fn a_raw_byte_flipped_in_the_file_is_found_at_its_record() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path()).await;
+    let file = dir.path().join(super::super::store::FILE);
+    let whole = std::fs::read(&file).unwrap();
+    for seq in [0, 17, 41] {
+        let needle = format!("\"{}/urn:gtin:4712345060507/{seq}\\\"", TENANTS[0]);
+        let places = whole
+            .windows(needle.len())
+            .enumerate()
+            .filter(|(_, window)| *window == needle.as_bytes());
+        let mut hits = 0;
+        for (at, flip) in places.flat_map(|(at, _)| [(at, 0x01), (at, 0x80)]) {
+            let mut bytes = whole.clone();
+            bytes[at + 5] ^= flip;
+            std::fs::write(&file, &bytes).unwrap();
+            let report = verify(dir.path()).await.unwrap();
+            // SQLite leaves old copies behind where it moved a row; a flip in one of these changes no record.
+            if !report.ok {
+                assert_eq!(found(of(&report, TENANTS[0])), [(Changed, Some(seq))], "{report}");
+                hits += 1;
+            }
+        }
+        assert_eq!(hits, 2, "both flips of the one live copy");
+    }
+}
+
+#[tokio::test]
+async fn a_byte_flipped_anywhere_in_the_file_never_brings_verify_down() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path()).await;
+    let file = dir.path().join(super::super::store::FILE);
+    let whole = std::fs::read(&file).unwrap();
+    let mut found = 0;
+    for at in (0..whole.len()).step_by(whole.len() / 150) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        std::fs::write(&file, &bytes).unwrap();
+        match verify(dir.path()).await {
+            Ok(report) => found += usize::from(!report.ok),
+            Err(error) => assert!(
+                matches!(error, LedgerError::Format { .. } | LedgerError::Store { .. }),
+                "{error}"
+            ),
+        }
+    }
+    assert!(
+        found > 75,
+        "most of the file is records and bodies, but only {found} flips were found"
+    );
+}
+
+#[tokio::test]
+async fn a_checkpoint_kept_elsewhere_shows_a_ledger_set_back() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path()).await;
+    let file = dir.path().join(super::super::store::FILE);
+    let before = std::fs::read(&file).unwrap();
+    let ledger = open(dir.path()).await;
+    ledger.append(decision(TENANTS[0], 42)).await.unwrap();
+    ledger.close().await;
+    let mut reader = Reader::open(dir.path()).await.unwrap();
+    let note = reader.checkpoint(log(TENANTS[0])).await.unwrap().unwrap();
+    drop(reader);
+    let trust = Trust {
+        keys: vec![],
+        checkpoints: vec![note],
+    };
+    assert!(verify_with(dir.path(), &trust, |_| {}).await.unwrap().ok);
+    std::fs::write(&file, before).unwrap();
+    assert!(verify(dir.path()).await.unwrap().ok, "alone, the directory cannot know");
+    let report = verify_with(dir.path(), &trust, |_| {}).await.unwrap();
+    assert_eq!(found(of(&report, TENANTS[0])), [(Cut, Some(42))], "{report}");
+}
+
+#[tokio::test]
+async fn a_ledger_rewritten_with_another_secret_is_not_the_trusted_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let forger = LedgerKeys::from_seed(&[9; 32], "tidegate.test").unwrap();
+    let ledger = Ledger::open(dir.path(), forger, clock(), Options::default())
+        .await
+        .unwrap();
+    ledger.append(decision(TENANTS[0], 0)).await.unwrap();
+    ledger.close().await;
+    assert!(verify(dir.path()).await.unwrap().ok);
+    let trusted = keys().signer(LogId::Platform).unwrap().verifier().clone();
+    let trust = Trust {
+        keys: vec![trusted],
+        checkpoints: vec![],
+    };
+    let report = verify_with(dir.path(), &trust, |_| {}).await.unwrap();
+    assert_eq!(
+        found(of(&report, "platform")),
+        [(Checkpoint, None), (Key, None)],
+        "{report}"
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_appended_to_a_log_that_was_tampered_with() {
+    for sql in [
+        "DELETE FROM record WHERE log = 'A' AND seq = 41",
+        "DELETE FROM record WHERE log = 'A'",
+        "UPDATE record SET record = record || ' ' WHERE log = 'A' AND seq = 41",
+        "DELETE FROM checkpoint WHERE log = 'A'",
+        "DELETE FROM log WHERE log = 'A'",
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        written(dir.path()).await;
+        edit(dir.path(), &sql.replace("'A'", &format!("'{}'", TENANTS[0]))).await;
+        let ledger = open(dir.path()).await;
+        let refused = ledger.append(decision(TENANTS[0], 42)).await;
+        assert!(
+            matches!(refused, Err(LedgerError::Damaged { .. })),
+            "{sql}: {refused:?}"
+        );
+        assert_eq!(
+            ledger.append(decision(TENANTS[1], 3)).await.unwrap().seq,
+            3,
+            "the other logs go on"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_store_of_another_format_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path()).await;
+    edit(dir.path(), "PRAGMA user_version = 2").await;
+    let opened = Ledger::open(dir.path(), keys(), clock(), Options::default()).await;
+    assert!(matches!(
+        opened,
+        Err(LedgerError::Format {
+            found: 2,
+            expected: 1,
+            ..
+        })
+    ));
+    assert!(matches!(
+        verify(dir.path()).await,
+        Err(LedgerError::Format { found: 2, .. })
+    ));
+    let nothing = tempfile::tempdir().unwrap();
+    assert!(matches!(verify(nothing.path()).await, Err(LedgerError::Absent { .. })));
+}

@@ -1,0 +1,444 @@
+//! Verifying a ledger from its data directory alone.
+//!
+//! Every record of every log is read once, in order, and held to its hash, its predecessor, its log's checkpoint and the
+//! bodies it names; every body is held to its digest. All that is wrong is reported, not the first thing only:
+//!
+//! ```text
+//! platform          ok: 3 records, 2026-03-01T12:00:00.000Z to 2026-03-01T12:05:11.204Z
+//! BPNL00000000000A  BROKEN at record 17: 42 records, 2026-03-01T12:00:00.000Z to 2026-03-01T12:05:11.204Z
+//!     record 17 was changed: its bytes no longer give the hash sha256:4355a46b…
+//! BROKEN: 2 logs, 45 records, 61 bodies
+//! ```
+//!
+//! Alone, a directory vouches for itself with the keys it holds. [`Trust`] brings what was kept elsewhere: verifier keys,
+//! and checkpoints that the logs must still contain.
+
+mod bodies;
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+
+use self::bodies::{BodyFindings, check_context};
+use super::chain::ChainCheck;
+use super::checkpoint::{Checkpoint, VerifierKey};
+use super::error::LedgerError;
+use super::read::{RawLog, RawRow, Reader};
+use super::record::{Event, LogId, Opened, Record};
+use super::report::{FindingKind, Findings, LogReport, Report};
+use crate::ids::Digest;
+
+/// How many digests of bodies known to be stored are remembered.
+const MAX_PRESENT: usize = 100_000;
+
+/// What an auditor kept outside the data directory.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// Verifier keys; a log whose origin one of them names must be signed with it. The platform's is enough: its log
+    /// names every tenant's.
+    pub keys: Vec<VerifierKey>,
+    /// Checkpoints of earlier times, as signed notes; each log must still contain what they name.
+    pub checkpoints: Vec<String>,
+}
+
+/// How far verifying has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// The log being read; absent while the bodies are.
+    pub log: Option<LogId>,
+    /// How many records, or bodies, were read so far in all.
+    pub read: u64,
+}
+
+/// Verifies the ledger in `dir`.
+///
+/// # Errors
+///
+/// There is no ledger, or it cannot be read at all. What is wrong with one that can be read is in the report.
+pub async fn verify(dir: &Path) -> Result<Report, LedgerError> {
+    verify_with(dir, &Trust::default(), |_| {}).await
+}
+
+/// Verifies the ledger in `dir` against what was kept elsewhere, telling `progress` now and then.
+///
+/// # Errors
+///
+/// As [`verify`].
+pub async fn verify_with(
+    dir: &Path,
+    trust: &Trust,
+    progress: impl FnMut(Progress) + Send,
+) -> Result<Report, LedgerError> {
+    let mut findings = Findings::default();
+    let mut verifier = Verifier::new(trust, progress);
+    // What SQLite calls malformed is a finding: it is what a changed byte in the wrong place looks like.
+    if let Err(error) = verifier.all(dir, &mut findings).await {
+        match damage(&error) {
+            Some(why) => findings.add(
+                FindingKind::Unreadable,
+                None,
+                format!("the ledger's file is damaged: {why}"),
+            ),
+            None => return Err(error),
+        }
+    }
+    let (logs, bodies, findings) = (verifier.reports, verifier.bodies, findings.list);
+    let ok = findings.is_empty() && logs.iter().all(|log| log.ok);
+    Ok(Report {
+        ok,
+        logs,
+        bodies,
+        findings,
+    })
+}
+
+/// What SQLite says where an error means that the file is damaged: its codes ERROR (a table is gone), CORRUPT and NOTADB.
+fn damage(error: &LedgerError) -> Option<String> {
+    let LedgerError::Store { source, .. } = error else {
+        return None;
+    };
+    match source.as_ref() {
+        sqlx::Error::Database(database) => {
+            let code: u32 = database.code()?.parse().ok()?;
+            matches!(code & 0xff, 1 | 11 | 26).then(|| database.message().to_owned())
+        }
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Some(source.to_string()),
+        _ => None,
+    }
+}
+
+struct Verifier<'a, P> {
+    trust: &'a Trust,
+    progress: P,
+    read: u64,
+    bodies: u64,
+    changed_bodies: HashSet<Digest>,
+    present: HashSet<Digest>,
+    /// What the platform's log says was opened, and in which record.
+    opened: BTreeMap<LogId, (u64, String)>,
+    reports: Vec<LogReport>,
+}
+
+impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
+    fn new(trust: &'a Trust, progress: P) -> Self {
+        let (changed_bodies, present) = (HashSet::new(), HashSet::new());
+        let (opened, reports) = (BTreeMap::new(), Vec::new());
+        Self {
+            trust,
+            progress,
+            read: 0,
+            bodies: 0,
+            changed_bodies,
+            present,
+            opened,
+            reports,
+        }
+    }
+
+    async fn all(&mut self, dir: &Path, findings: &mut Findings) -> Result<(), LedgerError> {
+        let mut reader = Reader::open(dir).await?;
+        self.check_bodies(&mut reader, findings).await?;
+        let names = reader.log_names().await?;
+        for name in names.iter().filter(|name| name.parse::<LogId>().is_err()) {
+            let message = format!("something is stored for `{}`, which names no log", name.escape_debug());
+            findings.add(FindingKind::Malformed, None, message);
+        }
+        // The platform's log sorts first: what it says of the others is known when they are read.
+        for log in reader.logs().await? {
+            self.check_log(&mut reader, log).await?;
+        }
+        self.check_erased();
+        Ok(())
+    }
+
+    /// Holds every body to its digest, those too that only another body names.
+    async fn check_bodies(&mut self, reader: &mut Reader, findings: &mut Findings) -> Result<(), LedgerError> {
+        let mut after = i64::MIN;
+        loop {
+            let page = reader.bodies(after).await?;
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
+            after = last.row;
+            for body in page {
+                self.bodies += 1;
+                let actual = Digest::of(&body.content);
+                if body.digest != actual.as_bytes() {
+                    let stored = <[u8; 32]>::try_from(body.digest).ok().map(Digest::from_bytes);
+                    let named = stored.map_or("something that is no digest".to_owned(), |digest| digest.to_string());
+                    let message = format!("a body stored under {named} was changed: its content has digest {actual}");
+                    findings.add(FindingKind::BodyChanged, None, message);
+                    self.changed_bodies.extend(stored);
+                }
+            }
+            (self.progress)(Progress {
+                log: None,
+                read: self.bodies,
+            });
+        }
+    }
+
+    async fn check_log(&mut self, reader: &mut Reader, log: LogId) -> Result<(), LedgerError> {
+        let raw = reader.log(log).await?;
+        let mut about = Findings::default();
+        let key = self.check_key(log, raw.verifier_key.as_deref(), &mut about);
+        let checkpoint = check_note(raw.note.as_deref(), key.as_ref(), &mut about);
+        check_copies(&raw, key.as_ref(), checkpoint.as_ref(), &mut about);
+        let known = self.known(log, key.as_ref(), &mut about);
+        let mut chain = ChainCheck::new(log, known);
+        let whole = self.read_log(reader, log, &mut chain, &mut about).await?;
+        let chain = chain.finish(checkpoint.as_ref().filter(|_| whole));
+        if chain.records == 0 && raw.note.is_none() {
+            about.add(FindingKind::Missing, None, "the log has no record");
+        }
+        let mut findings = chain.findings;
+        findings.list.extend(about.list);
+        findings.sort();
+        self.reports.push(LogReport {
+            log,
+            ok: findings.list.is_empty(),
+            records: chain.records,
+            first: chain.first,
+            last: chain.last,
+            head: chain.head,
+            verifier_key: key,
+            more_findings: findings.more + about.more,
+            findings: findings.list,
+            warnings: chain.warnings.list,
+        });
+        Ok(())
+    }
+
+    /// Reads a log's rows into `chain`. Returns whether all could be read.
+    async fn read_log(
+        &mut self,
+        reader: &mut Reader,
+        log: LogId,
+        chain: &mut ChainCheck,
+        about: &mut Findings,
+    ) -> Result<bool, LedgerError> {
+        let mut bodies = BodyFindings::default();
+        let (mut from, mut limit) = (i64::MIN, i64::MAX);
+        let whole = loop {
+            let rows = match reader.rows(log, from, limit).await {
+                Ok(rows) => rows,
+                // One row at a time, all those before the damaged one can still be judged.
+                Err(error) if damage(&error).is_some() && limit > 1 => {
+                    limit = 1;
+                    continue;
+                }
+                Err(error) => match damage(&error) {
+                    Some(why) => {
+                        chain.unreadable(&why);
+                        break false;
+                    }
+                    None => return Err(error),
+                },
+            };
+            let Some(next) = rows.last().map(|row| row.seq.checked_add(1)) else {
+                break true;
+            };
+            self.check_rows(reader, &rows, chain, &mut bodies, about).await?;
+            self.read += rows.len() as u64;
+            (self.progress)(Progress {
+                log: Some(log),
+                read: self.read,
+            });
+            match next {
+                Some(next) => from = next,
+                None => break true,
+            }
+        };
+        bodies.report(about);
+        Ok(whole)
+    }
+
+    async fn check_rows(
+        &mut self,
+        reader: &mut Reader,
+        rows: &[RawRow],
+        chain: &mut ChainCheck,
+        bodies: &mut BodyFindings,
+        about: &mut Findings,
+    ) -> Result<(), LedgerError> {
+        let mut named: Vec<(Digest, u64)> = Vec::new();
+        for row in rows {
+            let Some(record) = chain.row(row.seq, &row.hash, &row.record) else {
+                continue;
+            };
+            let seq = chain.next() - 1;
+            self.note_opening(seq, &record, about);
+            let own = check_context(seq, &record, row.context.as_deref(), about);
+            let digests = record.event.bodies().into_iter().filter(|digest| Some(*digest) != own);
+            named.extend(digests.map(|digest| (digest, seq)));
+        }
+        let unknown: HashSet<Digest> = named.iter().map(|(digest, _)| *digest).collect();
+        let unknown: Vec<Digest> = unknown
+            .into_iter()
+            .filter(|digest| !self.present.contains(digest))
+            .collect();
+        if self.present.len() > MAX_PRESENT {
+            self.present.clear();
+        }
+        let found = reader.present(&unknown).await?;
+        let missing: HashSet<Digest> = unknown.into_iter().filter(|digest| !found.contains(digest)).collect();
+        self.present.extend(found);
+        for (digest, seq) in named {
+            if missing.contains(&digest) {
+                bodies.add(FindingKind::BodyMissing, digest, seq);
+            } else if self.changed_bodies.contains(&digest) {
+                bodies.add(FindingKind::BodyChanged, digest, seq);
+            }
+        }
+        Ok(())
+    }
+
+    fn note_opening(&mut self, seq: u64, record: &Record, about: &mut Findings) {
+        if let (LogId::Platform, Event::Opened(Opened { log, verifier_key })) = (record.log, &record.event)
+            && let Some((first, _)) = self.opened.insert(*log, (seq, verifier_key.clone()))
+        {
+            let message =
+                format!("record {seq} opens the log `{log}`, which record {first} opened: it was erased since");
+            about.add(FindingKind::Opening, Some(seq), message);
+        }
+    }
+
+    /// The key a log is verified with: what was kept elsewhere, else what the platform's log says, else what is stored.
+    fn check_key(&self, log: LogId, stored: Option<&str>, about: &mut Findings) -> Option<VerifierKey> {
+        let Some(stored) = stored else {
+            about.add(FindingKind::Key, None, "the log has no key");
+            return None;
+        };
+        let key: VerifierKey = match stored.parse() {
+            Ok(key) => key,
+            Err(error) => {
+                about.add(FindingKind::Key, None, format!("the log's key cannot be used: {error}"));
+                return None;
+            }
+        };
+        let mine = |trusted: &&VerifierKey| trusted.name().ends_with(&format!("/ledger/{log}"));
+        if let Some(trusted) = self.trust.keys.iter().find(mine).filter(|trusted| **trusted != key) {
+            about.add(
+                FindingKind::Key,
+                None,
+                format!("the log's key is `{key}`, not the trusted `{trusted}`"),
+            );
+            return Some(trusted.clone());
+        }
+        // A platform log with findings of its own may have lost just that record; one that is gone altogether has.
+        let excused = self
+            .reports
+            .first()
+            .is_some_and(|report| report.log == LogId::Platform && !report.ok);
+        match self.opened.get(&log) {
+            Some((seq, opened)) if opened != stored => {
+                let message = format!("the log's key is `{key}`, but record {seq} of `platform` names `{opened}`");
+                about.add(FindingKind::Key, None, message);
+            }
+            None if log != LogId::Platform && !excused => {
+                about.add(
+                    FindingKind::Opening,
+                    None,
+                    "no record of `platform` tells that the log was opened",
+                );
+            }
+            _ => {}
+        }
+        Some(key)
+    }
+
+    /// The heads that checkpoints kept elsewhere name for a log.
+    fn known(&self, log: LogId, key: Option<&VerifierKey>, about: &mut Findings) -> BTreeMap<u64, Digest> {
+        let mut known = BTreeMap::new();
+        for note in &self.trust.checkpoints {
+            let origin = Checkpoint::claimed_origin(note).unwrap_or_default();
+            let (true, Some(key)) = (origin.ends_with(&format!("/ledger/{log}")), key) else {
+                continue;
+            };
+            match Checkpoint::open(note, key) {
+                Ok(checkpoint) => {
+                    known.insert(checkpoint.size, checkpoint.head);
+                }
+                Err(error) => {
+                    let message = format!("a checkpoint kept elsewhere does not hold with the log's key: {error}");
+                    about.add(FindingKind::Checkpoint, None, message);
+                }
+            }
+        }
+        known
+    }
+
+    /// Reports logs of which nothing is left but their opening or a checkpoint kept elsewhere.
+    fn check_erased(&mut self) {
+        let mut gone: BTreeMap<LogId, String> = BTreeMap::new();
+        for note in &self.trust.checkpoints {
+            let origin = Checkpoint::claimed_origin(note).unwrap_or_default();
+            if let Some(log) = origin.rsplit('/').next().and_then(|name| name.parse().ok()) {
+                gone.insert(log, "a checkpoint kept elsewhere names the log".to_owned());
+            }
+        }
+        for (log, (seq, _)) in &self.opened {
+            gone.insert(*log, format!("record {seq} of `platform` opened the log"));
+        }
+        for report in &self.reports {
+            gone.remove(&report.log);
+        }
+        for (log, why) in gone {
+            let mut about = Findings::default();
+            about.add(
+                FindingKind::Opening,
+                None,
+                format!("{why}, but nothing of it is stored"),
+            );
+            self.reports.push(LogReport {
+                log,
+                ok: false,
+                records: 0,
+                first: None,
+                last: None,
+                head: None,
+                verifier_key: None,
+                findings: about.list,
+                more_findings: 0,
+                warnings: Vec::new(),
+            });
+        }
+        self.reports.sort_by_key(|report| report.log);
+    }
+}
+
+fn check_note(note: Option<&str>, key: Option<&VerifierKey>, about: &mut Findings) -> Option<Checkpoint> {
+    let Some(note) = note else {
+        about.add(FindingKind::Checkpoint, None, "the log has no checkpoint");
+        return None;
+    };
+    let opened = Checkpoint::open(note, key?);
+    opened
+        .map_err(|error| {
+            about.add(
+                FindingKind::Checkpoint,
+                None,
+                format!("the log's checkpoint does not hold: {error}"),
+            )
+        })
+        .ok()
+}
+
+/// Holds what is stored beside the key and the checkpoint, for whoever looks with SQL, to what these say themselves.
+fn check_copies(raw: &RawLog, key: Option<&VerifierKey>, checkpoint: Option<&Checkpoint>, about: &mut Findings) {
+    if let (Some(key), Some(origin)) = (key, &raw.origin)
+        && key.name() != origin
+    {
+        let message = format!(
+            "the stored origin `{}` is not the key's, `{}`",
+            origin.escape_debug(),
+            key.name()
+        );
+        about.add(FindingKind::Key, None, message);
+    }
+    if let (Some(checkpoint), Some(size)) = (checkpoint, raw.size)
+        && u64::try_from(size) != Ok(checkpoint.size)
+    {
+        let message = format!("the stored size {size} is not the checkpoint's, {}", checkpoint.size);
+        about.add(FindingKind::Checkpoint, None, message);
+    }
+}

@@ -1,0 +1,166 @@
+//! The vault in a directory of this machine.
+
+use std::fmt;
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::credentials::{CredentialsError, Register, TemporaryCredentials};
+use super::documents::RoleDocuments;
+use super::error::VaultError;
+use super::files::Root;
+use super::key::VaultKey;
+use super::object::Objects;
+use super::secret::Secrets;
+use super::session::{Session, SessionScope};
+use crate::decision::IamDecision;
+use crate::iam::{AwsNames, Context, Layers, Principal, Request, evaluate};
+use crate::ids::{SecretName, TenantId, UserName};
+
+/// How a session that Tidegate makes for itself is named.
+const OWN_SESSION: &str = "tidegate";
+
+/// Secrets and footprints in one directory. Cloning it is cheap; all clones are the same vault.
+#[derive(Clone)]
+pub struct EmbeddedVault(Arc<Store>);
+
+pub(super) struct Store {
+    pub(super) names: AwsNames,
+    pub(super) documents: Arc<RoleDocuments>,
+    pub(super) objects: Objects,
+    pub(super) secrets: Secrets,
+    register: Register,
+    /// A write is several steps on disk, so writers take turns; readers need none.
+    writer: Mutex<()>,
+    _lock: File,
+}
+
+impl EmbeddedVault {
+    /// Opens the vault in `dir`, making it if there is none, and holds it for this process until the last clone and
+    /// session are dropped.
+    ///
+    /// # Errors
+    /// [`VaultError::InUse`], or an IO error.
+    pub fn open(dir: &Path, key: VaultKey, documents: Arc<RoleDocuments>, names: AwsNames) -> Result<Self, VaultError> {
+        let root = Root::open(dir)?;
+        let lock = root.lock()?;
+        let underived = VaultError::Internal("derive its keys");
+        let (Some(objects), Some(secrets)) = (Objects::new(root.clone(), &key), Secrets::new(root, &key)) else {
+            return Err(underived);
+        };
+        Ok(Self(Arc::new(Store {
+            names,
+            documents,
+            objects,
+            secrets,
+            register: Register::default(),
+            writer: Mutex::new(()),
+            _lock: lock,
+        })))
+    }
+
+    /// The platform's names in AWS.
+    pub fn names(&self) -> &AwsNames {
+        &self.0.names
+    }
+
+    /// A session of the tenant's role for one purpose.
+    pub fn session(&self, tenant: TenantId, scope: SessionScope) -> Session {
+        Session::new(Arc::clone(&self.0), tenant, scope, OWN_SESSION)
+    }
+
+    /// The six random characters of a secret's ARN, where there is such a secret: a fact for the question whether it may be
+    /// read, not the secret itself. A file that cannot be read counts as absent here; reading the secret says why.
+    pub async fn suffix_of(&self, tenant: TenantId, name: &SecretName) -> Option<String> {
+        let scope = SessionScope::SecretRead { name: name.clone() };
+        self.session(tenant, scope).secret_suffix(name).await.ok()
+    }
+
+    /// Credentials for a signed-in user of the tenant, as the identity pool would have STS give them: the role's trust
+    /// policy must allow both `sts:AssumeRoleWithWebIdentity` and `sts:TagSession` with the tenant as session tag. Whether
+    /// the user belongs to the tenant is for the caller to have verified.
+    ///
+    /// # Errors
+    /// See [`CredentialsError`].
+    pub fn issue_credentials(
+        &self,
+        tenant: TenantId,
+        user: &UserName,
+        lifetime: SignedDuration,
+        now: Timestamp,
+    ) -> Result<TemporaryCredentials, CredentialsError> {
+        let role_arn = self.0.names.role_arn(tenant);
+        for action in ["sts:AssumeRoleWithWebIdentity", "sts:TagSession"] {
+            if !self.0.trusts(tenant, &role_arn, action) {
+                return Err(CredentialsError::Untrusted { role_arn, action });
+            }
+        }
+        self.0.register.issue(tenant, user, role_arn, lifetime, now)
+    }
+
+    /// The session a token stands for: the whole role of its tenant, until the token expires. Tokens do not outlive the
+    /// process.
+    pub fn authenticate(&self, session_token: &SecretString, now: Timestamp) -> Option<Session> {
+        let issued = self.0.register.find(session_token.expose_secret(), now)?;
+        Some(Session::new(
+            Arc::clone(&self.0),
+            issued.tenant,
+            SessionScope::Whole,
+            &issued.session_name,
+        ))
+    }
+}
+
+impl Store {
+    fn trusts(&self, tenant: TenantId, role_arn: &str, action: &str) -> bool {
+        let request = Request {
+            principal: Principal::Federated {
+                provider: "cognito-identity.amazonaws.com".into(),
+            },
+            action,
+            resource: role_arn,
+            resource_account: self.names.account(),
+            context: Context::new()
+                .with("cognito-identity.amazonaws.com:aud", self.names.identity_pool())
+                .with_many("cognito-identity.amazonaws.com:amr", ["authenticated"])
+                .with_many("aws:TagKeys", ["tenant"])
+                .with("aws:RequestTag/tenant", tenant.as_str()),
+        };
+        let layers = Layers {
+            resource: Some(&self.documents.trust),
+            ..Layers::default()
+        };
+        evaluate(&request, &layers, &self.names.params(&tenant)).decision == IamDecision::Allowed
+    }
+
+    /// Reads files on a thread that may wait for the disk.
+    pub(super) async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, VaultError> + Send + 'static,
+    ) -> Result<T, VaultError> {
+        let store = Arc::clone(self);
+        let done = tokio::task::spawn_blocking(move || work(&store)).await;
+        done.map_err(|_| VaultError::Internal("finish its work on a file"))?
+    }
+
+    /// Writes files, one writer at a time. The work runs to its end even if the caller stops waiting for it.
+    pub(super) async fn writing<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, VaultError> + Send + 'static,
+    ) -> Result<T, VaultError> {
+        self.blocking(move |store| {
+            let _turn = store.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            work(store)
+        })
+        .await
+    }
+}
+
+impl fmt::Debug for EmbeddedVault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "EmbeddedVault({:?})", self.0.names)
+    }
+}

@@ -1,0 +1,96 @@
+//! Why the vault did not do what it was asked.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::decision::{IamAnswer, IamDecision};
+use crate::iam::Layer;
+
+/// A refusal by the IAM layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// The IAM action, such as `s3:GetObject`.
+    pub action: &'static str,
+    /// The ARN asked for.
+    pub resource: String,
+    /// `explicitDeny` or `implicitDeny`.
+    pub decision: IamDecision,
+    /// The layer that settled it.
+    pub decided_by: Layer,
+    /// The statements that deny, as `document#sid`, sorted; none for an implicit deny.
+    pub statements: Vec<String>,
+}
+
+impl Denied {
+    /// The refusal as it is recorded.
+    pub fn answer(&self) -> IamAnswer {
+        IamAnswer::Evaluated {
+            decision: self.decision,
+            statements: self.statements.clone(),
+        }
+    }
+}
+
+/// Why an operation of the vault failed. No message holds a secret, a key or a token.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VaultError {
+    /// The IAM layer does not allow it.
+    #[error("the session may not `{}` on `{}`: {} by the {:?} layer", .0.action, .0.resource, .0.decision, .0.decided_by)]
+    AccessDenied(Box<Denied>),
+    /// There is no such object, secret or version.
+    #[error("{0} does not exist")]
+    NotFound(String),
+    /// What is stored is not what was written, or was written under another key, tenant or name.
+    #[error("{what} cannot be trusted: {why}; restore it from a backup")]
+    Tampered {
+        /// The object or secret.
+        what: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// What is to be stored is too long.
+    #[error("{what} has {size} bytes; at most {limit} are kept")]
+    TooLarge {
+        /// The object or secret.
+        what: String,
+        /// Its size in bytes.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// Another process has the vault open.
+    #[error("the vault at `{}` is in use by another process; stop that one first", .0.display())]
+    InUse(PathBuf),
+    /// A path inside the vault is a symbolic link or not of the expected kind.
+    #[error("`{}` is not a plain file or directory of the vault; remove it", .0.display())]
+    ForeignPath(PathBuf),
+    /// The file system refused.
+    #[error("could not {doing} `{}`", .path.display())]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The system's random generator or cipher failed, or the worker thread died.
+    #[error("the vault could not {0}")]
+    Internal(&'static str),
+}
+
+impl VaultError {
+    /// For `map_err` on a file operation.
+    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+
+    pub(super) fn tampered(what: &str, why: &'static str) -> Self {
+        Self::Tampered {
+            what: what.to_owned(),
+            why,
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! A tenant's role, narrowed to the operation at hand.
+
+use std::fmt;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::embedded::Store;
+use super::error::{Denied, VaultError};
+use super::object::{Object, ObjectKey};
+use super::secret::{SecretKey, Stage};
+use crate::decision::{IamAnswer, IamDecision};
+use crate::iam::{Context, Document, Evaluation, Layers, Params, Principal, Request, evaluate};
+use crate::ids::{Digest, PcfId, ProductId, SecretName, TenantId};
+
+/// What a session is for: one operation on one thing, or the whole role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionScope {
+    /// Read one footprint.
+    ObjectRead {
+        /// Its product.
+        product: ProductId,
+        /// Its id.
+        pcf: PcfId,
+    },
+    /// Write one footprint.
+    ObjectWrite {
+        /// Its product.
+        product: ProductId,
+        /// Its id.
+        pcf: PcfId,
+    },
+    /// Delete one footprint.
+    ObjectDelete {
+        /// Its product.
+        product: ProductId,
+        /// Its id.
+        pcf: PcfId,
+    },
+    /// List the tenant's footprints.
+    List,
+    /// Read one secret.
+    SecretRead {
+        /// Its name.
+        name: SecretName,
+    },
+    /// Write one secret.
+    SecretWrite {
+        /// Its name.
+        name: SecretName,
+    },
+    /// All the role may do: no session policy. For credentials given to the tenant's own users.
+    Whole,
+}
+
+/// An operation a session can be asked for, each one action of AWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation<'o> {
+    /// `s3:GetObject`.
+    GetObject(&'o ProductId, &'o PcfId),
+    /// `s3:PutObject`.
+    PutObject(&'o ProductId, &'o PcfId),
+    /// `s3:DeleteObject`.
+    DeleteObject(&'o ProductId, &'o PcfId),
+    /// `s3:ListBucket` with `s3:prefix` = `{bpnl}/pcf/`.
+    ListObjects,
+    /// `secretsmanager:GetSecretValue`.
+    GetSecret(&'o SecretName),
+    /// `secretsmanager:PutSecretValue`.
+    PutSecret(&'o SecretName),
+}
+
+impl Operation<'_> {
+    /// The IAM action.
+    pub fn action(self) -> &'static str {
+        match self {
+            Self::GetObject(..) => "s3:GetObject",
+            Self::PutObject(..) => "s3:PutObject",
+            Self::DeleteObject(..) => "s3:DeleteObject",
+            Self::ListObjects => "s3:ListBucket",
+            Self::GetSecret(_) => "secretsmanager:GetSecretValue",
+            Self::PutSecret(_) => "secretsmanager:PutSecretValue",
+        }
+    }
+}
+
+/// What stands for the six random characters of a secret's ARN while they are not known: no pattern but wildcards can match.
+const UNKNOWN_SUFFIX: &str = "??????";
+
+/// A session of one tenant's role. Every operation is answered by the IAM layer before it touches a file.
+#[derive(Clone)]
+pub struct Session {
+    store: Arc<Store>,
+    tenant: TenantId,
+    scope: SessionScope,
+    role_arn: String,
+    session_arn: String,
+}
+
+impl Session {
+    pub(super) fn new(store: Arc<Store>, tenant: TenantId, scope: SessionScope, name: &str) -> Self {
+        let role_arn = store.names.role_arn(tenant);
+        let session_arn = store.names.session_arn(tenant, name);
+        Self {
+            store,
+            tenant,
+            scope,
+            role_arn,
+            session_arn,
+        }
+    }
+
+    /// The tenant whose role this is.
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// What the session is for.
+    pub fn scope(&self) -> &SessionScope {
+        &self.scope
+    }
+
+    /// The ARN AWS would log for the session.
+    pub fn session_arn(&self) -> &str {
+        &self.session_arn
+    }
+
+    /// What IAM says to an operation on the session's own tenant, without doing it. The six characters of a secret's ARN
+    /// are taken to be any.
+    pub fn ask(&self, operation: Operation<'_>) -> IamAnswer {
+        let resource = self.resource(operation, UNKNOWN_SUFFIX);
+        self.evaluate(operation, &resource, |evaluation| IamAnswer::Evaluated {
+            decision: evaluation.decision,
+            statements: evaluation.statements(),
+        })
+    }
+
+    /// The footprint, its bytes proved to be those that were put.
+    ///
+    /// # Errors
+    /// [`VaultError::AccessDenied`], [`VaultError::NotFound`], [`VaultError::Tampered`] or an IO error.
+    pub async fn get_object(&self, product: &ProductId, pcf: &PcfId) -> Result<Object, VaultError> {
+        self.authorize(Operation::GetObject(product, pcf), UNKNOWN_SUFFIX)?;
+        let key = self.object_key(product, pcf);
+        self.store.blocking(move |store| store.objects.get(&key)).await
+    }
+
+    /// Stores a footprint, replacing an older one whole; durable on return.
+    ///
+    /// # Errors
+    /// [`VaultError::AccessDenied`], [`VaultError::TooLarge`] (16 MiB) or an IO error.
+    pub async fn put_object(&self, product: &ProductId, pcf: &PcfId, bytes: Vec<u8>) -> Result<Digest, VaultError> {
+        self.authorize(Operation::PutObject(product, pcf), UNKNOWN_SUFFIX)?;
+        let key = self.object_key(product, pcf);
+        self.store.writing(move |store| store.objects.put(&key, &bytes)).await
+    }
+
+    /// Deletes a footprint; as in S3, deleting one that is not there succeeds.
+    ///
+    /// # Errors
+    /// [`VaultError::AccessDenied`] or an IO error.
+    pub async fn delete_object(&self, product: &ProductId, pcf: &PcfId) -> Result<(), VaultError> {
+        self.authorize(Operation::DeleteObject(product, pcf), UNKNOWN_SUFFIX)?;
+        let key = self.object_key(product, pcf);
+        self.store.writing(move |store| store.objects.delete(&key)).await
+    }
+
+    /// The tenant's footprints, sorted by product and id.
+    ///
+    /// # Errors
+    /// [`VaultError::AccessDenied`], [`VaultError::ForeignPath`] or an IO error.
+    pub async fn list_objects(&self) -> Result<Vec<(ProductId, PcfId)>, VaultError> {
+        self.authorize(Operation::ListObjects, UNKNOWN_SUFFIX)?;
+        let tenant = self.tenant;
+        self.store.blocking(move |store| store.objects.list(tenant)).await
+    }
+
+    /// The current version of a secret.
+    ///
+    /// # Errors
+    /// [`VaultError::AccessDenied`], [`VaultError::NotFound`], [`VaultError::Tampered`] or an IO error.
+    pub async fn get_secret(&self, name: &SecretName) -> Result<SecretString, VaultError> {
+        self.get_secret_version(name, Stage::Current).await
+    }
+
+    /// One version of a secret.
+    ///
+    /// # Errors
+    /// As for [`Session::get_secret`].
+    pub async fn get_secret_version(&self, name: &SecretName, stage: Stage) -> Result<SecretString, VaultError> {
+        self.authorize_secret(Operation::GetSecret(name), name).await?;
+        let key = self.secret_key(name);
+        self.store.blocking(move |store| store.secrets.get(&key, stage)).await
+    }
+
+    /// Stores a new current version; the one that was current stays readable as [`Stage::Previous`]. Makes the secret if
+    /// there is none, which on AWS is the work of onboarding.
+    ///
+    /// # Errors
+    /// [`VaultError::AccessDenied`], [`VaultError::TooLarge`] (64 KiB), [`VaultError::Tampered`] or an IO error.
+    pub async fn put_secret(&self, name: &SecretName, value: SecretString) -> Result<(), VaultError> {
+        self.authorize_secret(Operation::PutSecret(name), name).await?;
+        let key = self.secret_key(name);
+        self.store
+            .writing(move |store| store.secrets.put(&key, value.expose_secret().as_bytes()))
+            .await
+    }
+
+    /// The six random characters of the secret's ARN, made when it was; for who may read the secret.
+    ///
+    /// # Errors
+    /// As for [`Session::get_secret`].
+    pub async fn secret_suffix(&self, name: &SecretName) -> Result<String, VaultError> {
+        self.authorize(Operation::GetSecret(name), UNKNOWN_SUFFIX)?;
+        let missing = || VaultError::NotFound(format!("the secret `tidegate/{}/{name}`", self.tenant));
+        self.stored_suffix(name).await?.ok_or_else(missing)
+    }
+
+    /// Authorizes twice: before the file of the secret is opened, and again with the ARN that is then known.
+    async fn authorize_secret(&self, operation: Operation<'_>, name: &SecretName) -> Result<(), VaultError> {
+        self.authorize(operation, UNKNOWN_SUFFIX)?;
+        match self.stored_suffix(name).await? {
+            Some(suffix) => self.authorize(operation, &suffix),
+            None => Ok(()),
+        }
+    }
+
+    async fn stored_suffix(&self, name: &SecretName) -> Result<Option<String>, VaultError> {
+        let key = self.secret_key(name);
+        self.store.blocking(move |store| store.secrets.suffix(&key)).await
+    }
+
+    fn authorize(&self, operation: Operation<'_>, suffix: &str) -> Result<(), VaultError> {
+        let resource = self.resource(operation, suffix);
+        self.authorize_on(operation, resource)
+    }
+
+    /// Authorizes an operation on a resource named by its ARN.
+    pub(super) fn authorize_on(&self, operation: Operation<'_>, resource: String) -> Result<(), VaultError> {
+        let denied = self.evaluate(operation, &resource, |evaluation| {
+            (evaluation.decision != IamDecision::Allowed).then(|| {
+                let (decision, decided_by) = (evaluation.decision, evaluation.decided_by);
+                (decision, decided_by, evaluation.statements())
+            })
+        });
+        let Some((decision, decided_by, statements)) = denied else {
+            return Ok(());
+        };
+        let action = operation.action();
+        Err(VaultError::AccessDenied(Box::new(Denied {
+            action,
+            resource,
+            decision,
+            decided_by,
+            statements,
+        })))
+    }
+
+    fn resource(&self, operation: Operation<'_>, suffix: &str) -> String {
+        let names = &self.store.names;
+        match operation {
+            Operation::GetObject(product, pcf)
+            | Operation::PutObject(product, pcf)
+            | Operation::DeleteObject(product, pcf) => names.object_arn(self.tenant, product, pcf),
+            Operation::ListObjects => names.bucket_arn(),
+            Operation::GetSecret(name) | Operation::PutSecret(name) => names.secret_arn(self.tenant, name, suffix),
+        }
+    }
+
+    /// Asks the IAM layer what AWS would be asked.
+    fn evaluate<T>(&self, operation: Operation<'_>, resource: &str, then: impl FnOnce(Evaluation<'_>) -> T) -> T {
+        let mut context = Context::new().with("aws:PrincipalTag/tenant", self.tenant.as_str());
+        if operation == Operation::ListObjects {
+            context = context.with("s3:prefix", format!("{}/pcf/", self.tenant));
+        }
+        let request = Request {
+            principal: Principal::Session {
+                role_arn: self.role_arn.as_str().into(),
+                session_arn: self.session_arn.as_str().into(),
+            },
+            action: operation.action(),
+            resource,
+            resource_account: self.store.names.account(),
+            context,
+        };
+        let session = self.policy();
+        let layers = Layers {
+            identity: &[&self.store.documents.role],
+            session: session.as_slice(),
+            ..Layers::default()
+        };
+        then(evaluate(&request, &layers, &self.params()))
+    }
+
+    /// The session policy; only [`SessionScope::Whole`] has none.
+    fn policy(&self) -> Option<&Document> {
+        let documents = &self.store.documents;
+        match self.scope {
+            SessionScope::ObjectRead { .. } => Some(&documents.object_read),
+            SessionScope::ObjectWrite { .. } => Some(&documents.object_write),
+            SessionScope::ObjectDelete { .. } => Some(&documents.object_delete),
+            SessionScope::List => Some(&documents.list),
+            SessionScope::SecretRead { .. } => Some(&documents.secret_read),
+            SessionScope::SecretWrite { .. } => Some(&documents.secret_write),
+            SessionScope::Whole => None,
+        }
+    }
+
+    /// The template's values come from the scope, never from the operation asked for.
+    fn params(&self) -> Params<'_> {
+        let params = self.store.names.params(&self.tenant);
+        match &self.scope {
+            SessionScope::ObjectRead { product, pcf }
+            | SessionScope::ObjectWrite { product, pcf }
+            | SessionScope::ObjectDelete { product, pcf } => {
+                params.with("product", product.as_str()).with("pcf", pcf.as_str())
+            }
+            SessionScope::SecretRead { name } | SessionScope::SecretWrite { name } => {
+                params.with("name", name.as_str())
+            }
+            SessionScope::List | SessionScope::Whole => params,
+        }
+    }
+
+    fn object_key(&self, product: &ProductId, pcf: &PcfId) -> ObjectKey {
+        ObjectKey {
+            tenant: self.tenant,
+            product: product.clone(),
+            pcf: pcf.clone(),
+        }
+    }
+
+    fn secret_key(&self, name: &SecretName) -> SecretKey {
+        SecretKey {
+            tenant: self.tenant,
+            name: name.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Session({} for {:?})", self.session_arn, self.scope)
+    }
+}
