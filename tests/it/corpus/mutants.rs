@@ -34,7 +34,7 @@ const SECOND_LINES: [(&str, &str); 4] = [
 /// Conditions no case can tell from their absence: the comparison of tenants, which a guardrail makes as well.
 const SHADOWED: [&str; 8] = [
     "administration/own-ledger without condition 2",
-    "credentials/assume-role without condition 1",
+    "credentials/assume-role without condition 0",
     "credentials/change-secret without condition 0",
     "footprints/list without condition 1",
     "footprints/read without condition 1",
