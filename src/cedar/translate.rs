@@ -122,9 +122,14 @@ fn terms_at_hand(entity: &Entity, question: &Question) -> Result<(), TranslateEr
     };
     for name in names {
         if let Some(Value::String(terms)) = entity.attrs.get(*name)
-            && !terms.parse().is_ok_and(|digest: Digest| question.terms.contains_key(&digest))
+            && !terms
+                .parse()
+                .is_ok_and(|digest: Digest| question.terms.contains_key(&digest))
         {
-            return Err(TranslateError::Terms { entity: entity.uid.clone(), terms: terms.to_string() });
+            return Err(TranslateError::Terms {
+                entity: entity.uid.clone(),
+                terms: terms.to_string(),
+            });
         }
     }
     Ok(())
@@ -160,7 +165,10 @@ pub fn translate(question: &Question, schema: &Schema) -> Result<Prepared, Trans
         );
         TranslateError::Request(format!("{sentence}: {error}"))
     })?;
-    question.entities.iter().try_for_each(|entity| terms_at_hand(entity, question))?;
+    question
+        .entities
+        .iter()
+        .try_for_each(|entity| terms_at_hand(entity, question))?;
     let entities = question.entities.iter().map(entity).collect::<Result<Vec<_>, _>>()?;
     let entities = Entities::from_entities(entities, Some(schema))
         .map_err(|error| TranslateError::Entities(error_chain(&error)))?;

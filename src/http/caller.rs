@@ -171,7 +171,7 @@ pub fn request_facts(headers: &HeaderMap) -> Result<Request, Problem> {
         Some(text) => text
             .parse()
             .map_err(|error: IdError| Problem::with(Kind::Header, format!("the header `x-request-id`: {error}")))?,
-        None => new_request_id()?,
+        None => unnamed_request()?.id,
     };
     // A trace context that is not one starts no trace and refuses no request (W3C Trace Context, section 3.2).
     let traceparent = optional_header(headers, &TRACEPARENT)
@@ -184,11 +184,16 @@ pub fn request_facts(headers: &HeaderMap) -> Result<Request, Problem> {
     })
 }
 
-fn new_request_id() -> Result<RequestId, Problem> {
-    uuid::Uuid::now_v7()
-        .to_string()
-        .parse()
-        .map_err(|_| Problem::new(Kind::Internal))
+/// The facts of a request that says nothing of itself: an id made for it, and no trace.
+///
+/// # Errors
+/// None that can be caused from outside.
+pub fn unnamed_request() -> Result<Request, Problem> {
+    let id: Result<RequestId, _> = uuid::Uuid::now_v7().to_string().parse();
+    Ok(Request {
+        id: id.map_err(|_| Problem::new(Kind::Internal))?,
+        traceparent: None,
+    })
 }
 
 /// `00-{trace id}-{span id}-{flags}`, in lower case, with ids that are not all zeroes.

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use metrics::{counter, histogram};
 
 use super::Shared;
-use super::caller::{optional_header, request_facts};
+use super::caller::{optional_header, request_facts, unnamed_request};
 use super::path;
 use super::problem::{Kind, Problem};
 use crate::ids::{RecordId, TenantId};
@@ -48,11 +48,18 @@ pub async fn note_route(matched: Option<MatchedPath>, request: Request, next: Ne
 pub async fn observe(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
-    let facts = match request_facts(request.headers()) {
-        Ok(facts) => facts,
-        Err(problem) => return problem.into_response(),
+    let (facts, refused) = match request_facts(request.headers()) {
+        Ok(facts) => (facts, None),
+        // A request is logged and counted, and its answer named, also where what it calls itself is no id.
+        Err(problem) => match unnamed_request() {
+            Ok(facts) => (facts, Some(problem)),
+            Err(failed) => return failed.into_response(),
+        },
     };
     let answer = async {
+        if let Some(problem) = refused {
+            return Err(problem);
+        }
         request.extensions_mut().insert(facts.clone());
         settle_path(&app, &mut request)?;
         Ok::<_, Problem>(guarded(&app, request, next).await)
