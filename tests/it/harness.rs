@@ -84,6 +84,14 @@ pub fn alone() -> MutexGuard<'static, ()> {
     LOCK.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
+/// Puts the issuers' keys that this process made once into a data directory that has none.
+pub fn take_issuers(data: &Path) {
+    let place = data.join("issuers");
+    if !place.exists() {
+        copy(&ISSUERS.path().join("issuers"), &place);
+    }
+}
+
 async fn begin(
     data: &Path,
     clock: Clock,
@@ -120,7 +128,7 @@ impl Service {
     pub fn with(clock: Clock, bundle: BundleSource) -> Result<Self, String> {
         LazyLock::force(&LOG);
         let data = tempfile::tempdir().unwrap();
-        copy(&ISSUERS.path().join("issuers"), &data.path().join("issuers"));
+        take_issuers(data.path());
         let started = block_on(begin(data.path(), clock, bundle)).map_err(|error| error.to_string())?;
         let app = Arc::new(started.app);
         let address = started.listener.local_addr().unwrap();
@@ -353,7 +361,7 @@ impl Ask {
         self.header("Content-Type", "application/json").body(body)
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = format!("{} {} HTTP/1.1\r\nHost: {}\r\n", self.method, self.path, self.host).into_bytes();
         for (name, value) in &self.headers {
             bytes.extend_from_slice(name.as_bytes());

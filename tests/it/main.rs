@@ -11,9 +11,15 @@
 )]
 
 mod bad_input;
+mod binary;
+mod cli;
 mod corpus;
 mod credentials;
 mod exchange;
 mod harness;
 mod ingest;
+mod ledger;
+mod openapi;
+mod reload;
 mod routes;
+mod tidy;
