@@ -10,11 +10,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{BundleArgs, Exit, Failure, Outcome, block_on, bundle, print};
 use crate::assemble::{BundleSource, Parts, StartError, assemble, open_vault};
-use crate::bundle::Changes;
 use crate::clock::Clock;
 use crate::config::{Config, KeySource};
-use crate::decide::ReloadError;
 use crate::dev::start::{DevOptions, start};
+use crate::http::reload::reload;
 use crate::http::server::serve;
 use crate::http::{App, Shared};
 use crate::registry::store::RegistryStore;
@@ -145,46 +144,4 @@ async fn run_until_stopped(app: App, listener: tokio::net::TcpListener) -> Outco
     serve(app, listener, stop).await;
     reloading.abort();
     Ok(Exit::Holds)
-}
-
-/// Loads the bundle again whenever its files change or `SIGHUP` says so.
-async fn reload(app: Shared) {
-    let mut changes = app.gate.live().directory().and_then(|root| match Changes::below(root) {
-        Ok(changes) => Some(changes),
-        Err(error) => {
-            tracing::warn!(error = %error, "the bundle's directory cannot be watched; SIGHUP still reloads it");
-            None
-        }
-    });
-    let mut hangup = match signal(SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(error) => {
-            tracing::warn!(error = %error, "SIGHUP cannot be waited for");
-            return;
-        }
-    };
-    loop {
-        let changed = async {
-            let seen = match &mut changes {
-                Some(changes) => changes.next().await,
-                None => false,
-            };
-            if !seen {
-                std::future::pending::<()>().await;
-            }
-        };
-        tokio::select! {
-            () = changed => {}
-            _ = hangup.recv() => {}
-        }
-        match app.gate.reload(app.clock.now()).await {
-            Ok(true) => tracing::info!(bundle = %app.gate.live().current().digest, "a new bundle is in force"),
-            Ok(false) => tracing::info!("the bundle on disk is the one in force"),
-            Err(ReloadError::Bundle(error)) => {
-                tracing::error!(error = %error, "the bundle on disk was refused; the last good one stays in force");
-                eprintln!("{}", error.render());
-            }
-            Err(error) => tracing::error!(error = %error, "the bundle on disk was not put in force"),
-        }
-    }
 }
