@@ -1,7 +1,8 @@
 """What the load script asks of a service in dev mode, with nothing but Python's own library.
 
     service.py port                     a port nobody listens on
-    service.py ready URL SECONDS        waits until URL/readyz answers 200; prints the milliseconds since it was called
+    service.py ready URL SECONDS SINCE  waits until URL/readyz answers 200; prints the milliseconds since SINCE, which is
+                                        what `date +%s%N` said
     service.py token DEV_JSON           a token of the first provider's connector
     service.py plan DEV_JSON KIND       the requests of a kind, as load.lua reads them
     service.py metric URL NAME…         the values of plain counters
@@ -28,12 +29,12 @@ def port():
         return listener.getsockname()[1]
 
 
-def ready(url, seconds):
-    started = time.monotonic()
-    while time.monotonic() < started + float(seconds):
+def ready(url, seconds, since):
+    end = time.monotonic() + float(seconds)
+    while time.monotonic() < end:
         try:
             if get(url + "/readyz")[0] == 200:
-                return round((time.monotonic() - started) * 1000)
+                return round((time.time_ns() - int(since)) / 1_000_000)
         except (urllib.error.URLError, ConnectionError):
             time.sleep(0.002)
     sys.exit(f"{url}/readyz did not answer 200 within {seconds} seconds")
