@@ -18,11 +18,14 @@ use metrics::{counter, gauge, histogram};
 use crate::bundle::{Bundle, BundleError, Live};
 use crate::decision::{Decision, Effect, IamAnswer};
 use crate::engine;
-use crate::ids::{RecordId, TenantId};
+use crate::ids::{Digest, RecordId, TenantId};
 use crate::ledger::record::{Activation, Decided, Engine, Mode, Request, Start};
 use crate::ledger::{Appended, Entry, Event, Ledger, LedgerError, LogId};
 use crate::question::Question;
 use crate::telemetry;
+
+/// How many characters of what is wrong with a refused bundle are recorded; the log has it all.
+const MAX_REFUSAL: usize = 4_000;
 
 /// The bundle in force and the ledger, joined.
 #[derive(Debug)]
@@ -173,7 +176,8 @@ impl Gate {
         }
     }
 
-    /// Loads what is on disk and puts it in force if it loads; records either. Returns whether the bundle in force changed.
+    /// Loads what is on disk and puts it in force if it loads; records either, unless its files could not even be read.
+    /// Returns whether the bundle in force changed.
     ///
     /// # Errors
     /// What is wrong with the candidate, or with the ledger. The bundle in force stays either way.
@@ -189,6 +193,7 @@ impl Gate {
             Err(error) => {
                 self.live.refuse(error.to_string(), now);
                 gauge!(telemetry::BUNDLE_REFUSED).set(1.0);
+                self.record_refusal(&error, current.digest).await?;
                 return Err(error.into());
             }
         };
@@ -197,6 +202,21 @@ impl Gate {
         self.live.activate(candidate, now);
         gauge!(telemetry::BUNDLE_REFUSED).set(0.0);
         Ok(true)
+    }
+
+    async fn record_refusal(&self, error: &BundleError, in_force: Digest) -> Result<(), LedgerError> {
+        let Some(bundle) = error.digest else { return Ok(()) };
+        let event = Event::Activation(Activation {
+            bundle,
+            previous: Some(in_force),
+            refused: Some(error.to_string().chars().take(MAX_REFUSAL).collect()),
+        });
+        let entry = Entry {
+            log: LogId::Platform,
+            event,
+            bodies: Vec::new(),
+        };
+        self.ledger.append(entry).await.map(drop)
     }
 
     async fn record_activation(&self, bundle: &Bundle, previous: Option<&Bundle>) -> Result<(), LedgerError> {

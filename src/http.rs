@@ -18,6 +18,7 @@ pub mod openapi;
 pub mod operations;
 pub mod path;
 pub mod problem;
+pub mod reload;
 pub mod routes;
 pub mod server;
 

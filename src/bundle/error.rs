@@ -5,6 +5,7 @@ use std::fmt;
 use miette::Diagnostic;
 
 use super::source::SourceError;
+use crate::ids::Digest;
 
 /// One thing that is wrong with a bundle.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Problem {
 pub struct BundleError {
     /// Where the bundle came from.
     pub origin: String,
+    /// What its digest would be, where its files could be read.
+    pub digest: Option<Digest>,
     /// What is wrong; never empty.
     pub problems: Vec<Problem>,
 }
@@ -59,6 +62,7 @@ impl BundleError {
         let help = Some("a bundle is a directory with `policies/` and `schema/tidegate.cedarschema`");
         Self {
             origin: origin.to_owned(),
+            digest: None,
             problems: vec![Problem::plain(origin, error.to_string(), help)],
         }
     }

@@ -18,11 +18,16 @@ const ANNOTATIONS: [&str; 3] = ["id", "why", "control"];
 
 pub(super) fn load(source: Source) -> Result<Bundle, BundleError> {
     let origin = source.origin().to_owned();
+    let digest = Some(source.manifest().digest);
     let mut problems = Vec::new();
     let bundle = assemble(source, &mut problems);
     match bundle {
         Some(bundle) if problems.is_empty() => Ok(bundle),
-        _ => Err(BundleError { origin, problems }),
+        _ => Err(BundleError {
+            origin,
+            digest,
+            problems,
+        }),
     }
 }
 
@@ -194,6 +199,12 @@ fn policies(
             found
                 .validation_errors()
                 .map(|error| Problem::labelled(path, text, error.clone())),
+        );
+        // A forbid that can never apply, because a word in its condition is misspelled, is to Cedar a mere warning.
+        problems.extend(
+            found
+                .validation_warnings()
+                .map(|warning| Problem::labelled(path, text, warning.clone())),
         );
     }
     if cards.is_empty() && problems.is_empty() {

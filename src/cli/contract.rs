@@ -26,11 +26,11 @@ pub(super) fn run(command: &ContractCommand) -> Outcome {
     match command {
         ContractCommand::Compile { file } => {
             let terms = read(file)?;
-            print(&format!("// {}\n{}", terms.digest(), terms.cedar_text()));
+            print(terms.cedar_text());
         }
         ContractCommand::Explain { file } => {
             let terms = read(file)?;
-            print(&format!("{}\n{}", terms.digest(), render_table(&terms)));
+            print(&render_table(&terms));
         }
     }
     Ok(Exit::Holds)

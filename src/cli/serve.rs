@@ -1,5 +1,6 @@
 //! `tidegate serve`: the service.
 
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,13 +8,12 @@ use std::sync::Arc;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{BundleArgs, Exit, Failure, Outcome, block_on, bundle};
+use super::{BundleArgs, Exit, Failure, Outcome, block_on, bundle, print};
 use crate::assemble::{BundleSource, Parts, StartError, assemble, open_vault};
-use crate::bundle::Changes;
 use crate::clock::Clock;
 use crate::config::{Config, KeySource};
-use crate::decide::ReloadError;
 use crate::dev::start::{DevOptions, start};
+use crate::http::reload::reload;
 use crate::http::server::serve;
 use crate::http::{App, Shared};
 use crate::registry::store::RegistryStore;
@@ -38,13 +38,17 @@ pub(super) struct ServeArgs {
     config: Option<PathBuf>,
     #[command(flatten)]
     bundle: BundleArgs,
-    /// How log lines look
-    #[arg(long, value_enum, default_value_t = LogFormat::Json)]
-    log: LogFormat,
+    /// How log lines on standard error look [default: text on a terminal, else json]
+    #[arg(long, value_enum)]
+    log: Option<LogFormat>,
 }
 
 pub(super) fn run(args: &ServeArgs) -> Outcome {
-    telemetry::log_to_stderr(args.log, "info");
+    let terminal = std::io::stderr().is_terminal();
+    let format = args
+        .log
+        .unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
+    telemetry::log_to_stderr(format, "info");
     block_on(async {
         if args.dev {
             return serve_dev(args).await;
@@ -71,10 +75,12 @@ async fn serve_dev(args: &ServeArgs) -> Outcome {
         .await
         .map_err(start_failure)?;
     let digest = started.app.gate.live().current().digest;
-    eprintln!("tidegate serves on {}", started.base_url);
-    eprintln!("  data    {}", data.display());
-    eprintln!("  clients {}", started.manifest.display());
-    eprintln!("  bundle  {source} ({digest})");
+    print(&format!(
+        "tidegate serves on {}\n  data    {}\n  clients {}\n  bundle  {source} ({digest})",
+        started.base_url,
+        data.display(),
+        started.manifest.display()
+    ));
     run_until_stopped(started.app, started.listener).await
 }
 
@@ -138,46 +144,4 @@ async fn run_until_stopped(app: App, listener: tokio::net::TcpListener) -> Outco
     serve(app, listener, stop).await;
     reloading.abort();
     Ok(Exit::Holds)
-}
-
-/// Loads the bundle again whenever its files change or `SIGHUP` says so.
-async fn reload(app: Shared) {
-    let mut changes = app.gate.live().directory().and_then(|root| match Changes::below(root) {
-        Ok(changes) => Some(changes),
-        Err(error) => {
-            tracing::warn!(error = %error, "the bundle's directory cannot be watched; SIGHUP still reloads it");
-            None
-        }
-    });
-    let mut hangup = match signal(SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(error) => {
-            tracing::warn!(error = %error, "SIGHUP cannot be waited for");
-            return;
-        }
-    };
-    loop {
-        let changed = async {
-            let seen = match &mut changes {
-                Some(changes) => changes.next().await,
-                None => false,
-            };
-            if !seen {
-                std::future::pending::<()>().await;
-            }
-        };
-        tokio::select! {
-            () = changed => {}
-            _ = hangup.recv() => {}
-        }
-        match app.gate.reload(app.clock.now()).await {
-            Ok(true) => tracing::info!(bundle = %app.gate.live().current().digest, "a new bundle is in force"),
-            Ok(false) => tracing::info!("the bundle on disk is the one in force"),
-            Err(ReloadError::Bundle(error)) => {
-                tracing::error!(error = %error, "the bundle on disk was refused; the last good one stays in force");
-                eprintln!("{}", error.render());
-            }
-            Err(error) => tracing::error!(error = %error, "the bundle on disk was not put in force"),
-        }
-    }
 }

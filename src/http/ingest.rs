@@ -19,7 +19,7 @@ use crate::ids::{AssetId, Digest};
 use crate::ingest::{Claims, DOCUMENT_LIMIT};
 use crate::ledger::record::Request;
 use crate::question::ask;
-use crate::registry::TenantWorld;
+use crate::registry::{Footprint, TenantWorld};
 
 /// The scope of a supplier system's token.
 pub const SCOPE: &str = "pcf.write";
@@ -53,13 +53,13 @@ pub async fn footprint(
         .decide(question, Some(id), &request)
         .await
         .map_err(unrecorded)?;
-    if let Err(refusal) = recorded.permit() {
-        return Ok(refuse(id, &refusal, reasons(&refusal)));
-    }
+    let permit = match recorded.permit() {
+        Ok(permit) => permit,
+        Err(refusal) => return Ok(refuse(id, &refusal, reasons(&refusal))),
+    };
 
-    let document = read_document(&headers, body).await?;
-    let claims = Claims::read(&document).map_err(|error| Problem::with(Kind::Document, error.to_string()))?;
-    let footprint = claims.footprint(id, assets(world, &claims, query.as_deref())?, &document);
+    let taken = read_footprint(world, &headers, query.as_deref(), body).await;
+    let (footprint, document) = taken.map_err(|problem| problem.after(permit.record()))?;
     let question = ask::write_footprint(&world.tenant, machine.client(), &footprint, now);
     let recorded = app
         .gate
@@ -76,7 +76,8 @@ pub async fn footprint(
         .map_err(|error| upstream(error, &permit))?;
     let stored = session.put_object(&footprint.product, &footprint.id, document).await;
     stored.map_err(|error| upstream(error, &permit))?;
-    index(&app, footprint.clone()).await?;
+    let indexed = index(&app, footprint.clone()).await;
+    indexed.map_err(|problem| problem.after(permit.record()))?;
     let body = Stored {
         pcf_id: footprint.id.as_str(),
         product_id: footprint.product.as_str(),
@@ -90,11 +91,24 @@ pub async fn footprint(
     ))
 }
 
-async fn index(app: &App, footprint: crate::registry::Footprint) -> Result<(), Problem> {
+async fn index(app: &App, footprint: Footprint) -> Result<(), Problem> {
     app.registry.put_footprint(footprint).await.map_err(|error| {
         tracing::error!(error = %error, "the footprint is stored but not in the index; handing it in again mends that");
         Problem::new(Kind::Upstream)
     })
+}
+
+/// The document in the body, and what the index is to know of it.
+async fn read_footprint(
+    world: &TenantWorld,
+    headers: &HeaderMap,
+    query: Option<&str>,
+    body: Body,
+) -> Result<(Footprint, Vec<u8>), Problem> {
+    let document = read_document(headers, body).await?;
+    let claims = Claims::read(&document).map_err(|error| Problem::with(Kind::Document, error.to_string()))?;
+    let footprint = claims.footprint(world.tenant.id, assets(world, &claims, query)?, &document);
+    Ok((footprint, document))
 }
 
 async fn read_document(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {

@@ -15,6 +15,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::exchange::RECORD;
 use crate::ids::RecordId;
 
 /// What is wrong, by a stable name.
@@ -224,6 +225,10 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let record = self
+            .record
+            .and_then(|record| HeaderValue::from_str(&record.to_string()).ok());
+        headers.extend(record.map(|record| (RECORD, record)));
         if let Some(cause) = self.cause {
             response.extensions_mut().insert(cause);
         }

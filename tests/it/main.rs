@@ -5,7 +5,21 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test fails by panicking; the lints exempt only functions marked as tests, not what those share"
+    clippy::string_slice,
+    unreachable_pub,
+    reason = "a test fails by panicking; the lints exempt only functions marked as tests, not what those share; a binary exports nothing"
 )]
 
+mod bad_input;
+mod binary;
+mod cli;
 mod corpus;
+mod credentials;
+mod exchange;
+mod harness;
+mod ingest;
+mod ledger;
+mod openapi;
+mod reload;
+mod routes;
+mod tidy;

@@ -1,0 +1,130 @@
+//! The program itself, run as people run it.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::harness::{ELBE, HOLDS, WESER, get, post, take_issuers};
+
+pub fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+    command
+        .args(arguments)
+        .env("NO_COLOR", "1")
+        .env_remove("TIDEGATE_LOG")
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
+}
+
+/// Runs a command to its end.
+pub fn run(arguments: &[&str]) -> Output {
+    command(arguments).output().unwrap()
+}
+
+/// Runs a command and holds it to an exit code; gives standard output.
+pub fn check(arguments: &[&str], exit: i32) -> String {
+    let output = run(arguments);
+    let (out, err) = (
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    );
+    assert_eq!(output.status.code(), Some(exit), "{arguments:?}\n{out}\n{err}");
+    out
+}
+
+/// A running `tidegate serve --dev`; killed when dropped.
+pub struct Served {
+    child: Child,
+    pub address: SocketAddr,
+    pub manifest: Value,
+}
+
+impl Served {
+    pub fn start(data: &Path, more: &[&str]) -> Self {
+        let data_text = data.to_str().unwrap();
+        take_issuers(data);
+        let mut child = command(&["serve", "--dev", "--data", data_text])
+            .args(more)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let address = lines.by_ref().find_map(|line| {
+            let address = line.strip_prefix("tidegate serves on http://")?;
+            Some(address.parse().unwrap())
+        });
+        // What it has to say from here on is read, or it would wait for a reader one day.
+        std::thread::spawn(move || lines.for_each(drop));
+        let manifest = serde_json::from_slice(&std::fs::read(data.join("dev.json")).unwrap()).unwrap();
+        Self {
+            child,
+            address: address.expect("the service starts"),
+            manifest,
+        }
+    }
+
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Waits for the end and gives the exit code.
+    pub fn wait(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
+    /// A token of Elbe's connector, fetched as a connector fetches it.
+    pub fn connector(&self) -> String {
+        let tenant = &self.manifest["tenants"][0];
+        assert_eq!(tenant["bpnl"], ELBE);
+        let text = |name: &str| tenant[name].as_str().unwrap();
+        let form = format!(
+            "grant_type=client_credentials&client_id={}&client_secret={}",
+            text("client_id"),
+            text("client_secret")
+        );
+        let answer = post(&format!("/dev/issuers/{ELBE}/oauth2/token"))
+            .body(form)
+            .send(self.address);
+        answer.json()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// The request for ethanol's footprint by a partner.
+    pub fn exchange(&self, token: &str, partner: &str) -> crate::harness::Ask {
+        let agreements = self.manifest["agreements"].as_array().unwrap();
+        let pcf = &agreements.iter().find(|agreement| agreement["id"] == HOLDS).unwrap()["pcf_id"];
+        get(&format!(
+            "/exchange/{ELBE}/pcf/{}/submodel/$value",
+            pcf.as_str().unwrap()
+        ))
+        .bearer(token)
+        .header("Edc-Bpn", partner)
+        .header("Edc-Contract-Agreement-Id", HOLDS)
+    }
+
+    /// The digest of the bundle in force.
+    pub fn bundle(&self) -> String {
+        let ready = get("/readyz").send(self.address).json();
+        ready["bundle"]["digest"].as_str().unwrap().to_owned()
+    }
+
+    pub fn check_allowed(&self) {
+        let answer = self.exchange(&self.connector(), WESER).send(self.address);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

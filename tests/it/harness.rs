@@ -1,0 +1,466 @@
+//! A service in dev mode on a free port of loopback, and a client that sends exactly the bytes it is given.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::ExposeSecret as _;
+use serde_json::Value;
+use tempfile::TempDir;
+use tidegate::assemble::BundleSource;
+use tidegate::clock::Clock;
+use tidegate::dev::issuer::{Issuer, SigningKey, sign};
+use tidegate::dev::start::{DevOptions, start};
+use tidegate::http::{Shared, reload, server};
+use tidegate::ledger::LogId;
+use tidegate::ledger::read::{Cursor, Reader, Stored};
+use tokio::sync::oneshot;
+
+/// The supplier most tests are about, another one, and the company that asks both.
+pub const ELBE: &str = "BPNL000000000DWF";
+pub const ISAR: &str = "BPNL00000000B2CD";
+pub const WESER: &str = "BPNL00000000C3EF";
+/// A company whose membership was revoked.
+pub const ODER: &str = "BPNL00000000D4GH";
+/// An agreement of Elbe with Weser on ethanol that holds.
+pub const HOLDS: &str = "0b6f6a3e-7a55-4c8c-9d6b-0d1c5a4f1001";
+
+static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
+static METRICS: LazyLock<PrometheusHandle> = LazyLock::new(tidegate::telemetry::collect_metrics);
+static SHARED: LazyLock<Service> = LazyLock::new(Service::start);
+/// Issuers' keys take a while to make; every service of this process starts with copies of the same.
+static ISSUERS: LazyLock<TempDir> = LazyLock::new(|| {
+    let data = tempfile::tempdir().unwrap();
+    block_on(begin(data.path(), Clock::system(), BundleSource::BuiltIn)).unwrap();
+    data
+});
+
+/// All that was logged by this process, at the level of detail an operator may turn on.
+pub static LOG: LazyLock<Log> = LazyLock::new(|| {
+    let log = Log::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt()
+        .with_env_filter("tidegate=trace,info")
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .init();
+    log
+});
+
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    RUNTIME.block_on(future)
+}
+
+/// For tests that set or read what the whole process shares, such as a gauge.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    LOCK.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// Puts the issuers' keys that this process made once into a data directory that has none.
+pub fn take_issuers(data: &Path) {
+    let place = data.join("issuers");
+    if !place.exists() {
+        copy(&ISSUERS.path().join("issuers"), &place);
+    }
+}
+
+async fn begin(
+    data: &Path,
+    clock: Clock,
+    bundle: BundleSource,
+) -> Result<tidegate::dev::start::Started, tidegate::assemble::StartError> {
+    let options = DevOptions {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        data: data.to_owned(),
+        bundle,
+    };
+    start(options, clock, METRICS.clone()).await
+}
+
+pub struct Service {
+    pub app: Shared,
+    pub address: SocketAddr,
+    /// What `dev.json` says.
+    pub manifest: Value,
+    data: TempDir,
+    stop: Option<oneshot::Sender<()>>,
+    served: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Service {
+    /// One service for all tests that change nothing in it but its ledger.
+    pub fn shared() -> &'static Self {
+        &SHARED
+    }
+
+    pub fn start() -> Self {
+        Self::with(Clock::system(), BundleSource::BuiltIn).unwrap()
+    }
+
+    pub fn with(clock: Clock, bundle: BundleSource) -> Result<Self, String> {
+        LazyLock::force(&LOG);
+        let data = tempfile::tempdir().unwrap();
+        take_issuers(data.path());
+        let started = block_on(begin(data.path(), clock, bundle)).map_err(|error| error.to_string())?;
+        let app = Arc::new(started.app);
+        let address = started.listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = Arc::clone(&app);
+        let served = RUNTIME.spawn(async move {
+            let reloading = tokio::spawn(reload::reload(Arc::clone(&serving)));
+            server::serve(serving, started.listener, async {
+                let _ = stopped.await;
+            })
+            .await;
+            reloading.abort();
+        });
+        let manifest = serde_json::from_slice(&std::fs::read(started.manifest).unwrap()).unwrap();
+        Ok(Self {
+            app,
+            address,
+            manifest,
+            data,
+            stop: Some(stop),
+            served: Some(served),
+        })
+    }
+
+    /// Stops the service; its data directory stays as long as the value returned.
+    pub fn stop(mut self) -> TempDir {
+        self.stop.take().unwrap().send(()).unwrap();
+        block_on(self.served.take().unwrap()).unwrap();
+        self.data
+    }
+
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    pub fn issuer(&self, tenant: &str) -> &Issuer {
+        &self.app.issuers[&tenant.parse().unwrap()]
+    }
+
+    fn granted(&self, tenant: &str, form: &str) -> String {
+        let answer = self.issuer(tenant).grant(None, form, self.app.clock.now());
+        answer.unwrap().access_token().to_owned()
+    }
+
+    fn machine(&self, tenant: &str, kind: &str) -> String {
+        let client = format!("{kind}-{}", tenant.to_ascii_lowercase());
+        let secret = self.issuer(tenant).client_secret(&client.parse().unwrap()).unwrap();
+        let secret = secret.expose_secret();
+        self.granted(
+            tenant,
+            &format!("grant_type=client_credentials&client_id={client}&client_secret={secret}"),
+        )
+    }
+
+    /// A token of the tenant's connector.
+    pub fn connector(&self, tenant: &str) -> String {
+        self.machine(tenant, "connector")
+    }
+
+    /// A token of the tenant's supplier system.
+    pub fn integration(&self, tenant: &str) -> String {
+        self.machine(tenant, "erp")
+    }
+
+    /// A token of a person.
+    pub fn person(&self, tenant: &str, name: &str) -> String {
+        let password = self.issuer(tenant).password(&name.parse().unwrap()).unwrap();
+        let (client, password) = (format!("web-{}", tenant.to_ascii_lowercase()), password.expose_secret());
+        self.granted(
+            tenant,
+            &format!("grant_type=password&client_id={client}&username={name}&password={password}"),
+        )
+    }
+
+    /// The claims of `token` after `change`, signed by `key`.
+    pub fn forged(&self, key: &SigningKey, token: &str, change: impl FnOnce(&mut Value)) -> String {
+        let mut claims = claims(token);
+        change(&mut claims);
+        sign(key, &key.header(), &claims.to_string()).unwrap()
+    }
+
+    pub fn agreement(&self, id: &str) -> &Value {
+        let agreements = self.manifest["agreements"].as_array().unwrap();
+        agreements.iter().find(|agreement| agreement["id"] == id).unwrap()
+    }
+
+    /// The path of the footprint an agreement is about.
+    pub fn footprint_path(&self, agreement: &str) -> String {
+        let agreement = self.agreement(agreement);
+        let (provider, pcf) = (
+            agreement["provider"].as_str().unwrap(),
+            agreement["pcf_id"].as_str().unwrap(),
+        );
+        format!("/exchange/{provider}/pcf/{pcf}/submodel/$value")
+    }
+
+    /// The request that Elbe's connector makes for Weser under the agreement that holds.
+    pub fn sound_exchange(&self) -> Ask {
+        get(&self.footprint_path(HOLDS))
+            .bearer(&self.connector(ELBE))
+            .header("Edc-Bpn", WESER)
+            .header("Edc-Contract-Agreement-Id", HOLDS)
+    }
+
+    pub fn records(&self, log: &str) -> Vec<Stored> {
+        records(self.data(), log)
+    }
+
+    /// That the service still answers, and no handler ever panicked.
+    pub fn check_healthy(&self) {
+        assert_eq!(self.sound_exchange().send(self.address).status, 200);
+        assert!(!LOG.text().contains("panicked"), "a handler panicked");
+    }
+}
+
+pub fn records(data: &Path, log: &str) -> Vec<Stored> {
+    let log: LogId = log.parse().unwrap();
+    block_on(async {
+        let mut reader = Reader::open(data).await.unwrap();
+        let mut cursor = Cursor::new(log, 0);
+        let mut all = Vec::new();
+        while let Some(stored) = cursor.next(&mut reader).await.unwrap() {
+            all.push(stored);
+        }
+        all
+    })
+}
+
+/// The payload of a token.
+pub fn claims(token: &str) -> Value {
+    let payload = token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+}
+
+/// Copies a file or a whole directory.
+pub fn copy(from: &Path, to: &Path) {
+    if !from.is_dir() {
+        std::fs::copy(from, to).unwrap();
+        return;
+    }
+    std::fs::create_dir_all(to).unwrap();
+    std::fs::set_permissions(to, std::fs::metadata(from).unwrap().permissions()).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        copy(&entry.path(), &to.join(entry.file_name()));
+    }
+}
+
+/// Every file below `directory`.
+pub fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries
+        .flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] })
+        .collect();
+    files.sort();
+    files
+}
+
+pub fn contains(haystack: &[u8], needle: &str) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle.as_bytes())
+}
+
+/// Waits until `holds`, at most ten seconds.
+pub fn wait_for(what: &str, holds: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "not within ten seconds: {what}"
+        );
+        std::thread::sleep(Duration::from_millis(25));
+    }
+}
+
+/// A request, to the byte.
+#[derive(Clone)]
+pub struct Ask {
+    pub method: String,
+    pub path: String,
+    host: String,
+    headers: Vec<(String, Vec<u8>)>,
+    body: Vec<u8>,
+}
+
+pub fn ask(method: &str, path: &str) -> Ask {
+    Ask {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        host: "127.0.0.1".to_owned(),
+        headers: Vec::new(),
+        body: Vec::new(),
+    }
+}
+
+pub fn get(path: &str) -> Ask {
+    ask("GET", path)
+}
+
+pub fn post(path: &str) -> Ask {
+    ask("POST", path)
+}
+
+impl Ask {
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.headers.push((name.to_owned(), value.as_ref().to_vec()));
+        self
+    }
+
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("Authorization", format!("Bearer {token}"))
+    }
+
+    pub fn host(mut self, host: &str) -> Self {
+        host.clone_into(&mut self.host);
+        self
+    }
+
+    /// Without the headers of that name.
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self
+    }
+
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    pub fn json(self, body: impl Into<Vec<u8>>) -> Self {
+        self.header("Content-Type", "application/json").body(body)
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = format!("{} {} HTTP/1.1\r\nHost: {}\r\n", self.method, self.path, self.host).into_bytes();
+        for (name, value) in &self.headers {
+            bytes.extend_from_slice(name.as_bytes());
+            bytes.extend_from_slice(b": ");
+            bytes.extend_from_slice(value);
+            bytes.extend_from_slice(b"\r\n");
+        }
+        let mut rest = String::new();
+        if !self.body.is_empty() || self.method == "POST" {
+            write!(rest, "Content-Length: {}\r\n", self.body.len()).unwrap();
+        }
+        rest.push_str("Connection: close\r\n\r\n");
+        bytes.extend_from_slice(rest.as_bytes());
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+
+    pub fn send(&self, address: SocketAddr) -> Answer {
+        exchange(address, &self.bytes()).unwrap_or_else(|| panic!("no answer to {} {:.200}", self.method, self.path))
+    }
+}
+
+/// Sends bytes and reads the answer to its end; nothing where the service closed without one.
+pub fn exchange(address: SocketAddr, bytes: &[u8]) -> Option<Answer> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    // A service that refuses early may close before it has read everything; what it answered counts.
+    let _ = stream.write_all(bytes);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    Answer::parse(&answer, bytes.starts_with(b"HEAD "))
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    /// By name in lower case.
+    pub headers: BTreeMap<String, String>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    fn parse(bytes: &[u8], head_only: bool) -> Option<Self> {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+        let head = std::str::from_utf8(&bytes[..end]).unwrap();
+        let mut lines = head.split("\r\n");
+        let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+        let headers: BTreeMap<_, _> = lines
+            .map(|line| line.split_once(": ").unwrap())
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+            .collect();
+        let body = bytes[end + 4..].to_vec();
+        match headers.get("content-length") {
+            Some(length) if !head_only && length.parse() != Ok(body.len()) => None,
+            _ => Some(Self { status, headers, body }),
+        }
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {} {}", self.status, String::from_utf8_lossy(&self.body)))
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The record the answer names.
+    pub fn record(&self) -> Option<&str> {
+        self.headers.get("tidegate-record").map(String::as_str)
+    }
+
+    /// What differs at every request is left out.
+    pub fn comparable(mut self) -> Self {
+        for name in ["x-request-id", "date"] {
+            self.headers.remove(name);
+        }
+        self
+    }
+
+    /// The ids of the policies named as reasons.
+    pub fn reasons(&self) -> Vec<String> {
+        let reasons = self.json()["reasons"].as_array().cloned().unwrap_or_default();
+        let mut ids: Vec<_> = reasons
+            .iter()
+            .map(|reason| reason["policy"].as_str().unwrap().to_owned())
+            .collect();
+        ids.dedup();
+        ids
+    }
+
+    /// Holds the answer to be a problem document of that kind and status.
+    pub fn check_problem(&self, status: u16, kind: &str, of: &str) {
+        assert_eq!(self.status, status, "{of}: {}", self.text());
+        assert_eq!(self.headers["content-type"], "application/problem+json", "{of}");
+        assert_eq!(self.headers["cache-control"], "no-store", "{of}");
+        let body = self.json();
+        assert_eq!(body["type"], format!("urn:tidegate:problem:{kind}"), "{of}");
+        assert_eq!(body["status"], status, "{of}");
+        assert!(body["title"].is_string(), "{of}");
+    }
+}

@@ -1,0 +1,49 @@
+//! The description of the API: read and accepted as a snapshot, and whole.
+
+use tidegate::http::openapi::describe;
+use tidegate::http::routes::{Caller, Method, ROUTES, table};
+
+use crate::harness::{Service, get};
+
+#[test]
+fn the_description_is_the_one_that_was_read_and_accepted() {
+    insta::assert_json_snapshot!("openapi", describe(false));
+    insta::assert_json_snapshot!("openapi-dev", describe(true));
+}
+
+#[test]
+fn every_route_is_described_and_nothing_else() {
+    for dev in [false, true] {
+        let described = serde_json::to_value(describe(dev)).unwrap();
+        let paths = described["paths"].as_object().unwrap();
+        let operations: usize = paths.values().map(|item| item.as_object().unwrap().len()).sum();
+        assert_eq!(operations, table(dev).count());
+        for route in table(dev) {
+            let method = match route.method {
+                Method::Get => "get",
+                Method::Post => "post",
+            };
+            let operation = &paths[route.path][method];
+            assert_eq!(operation["operationId"], route.name);
+            let statuses = operation["responses"].as_object().unwrap();
+            assert!(statuses.contains_key(&route.success.to_string()), "{}", route.name);
+            let guarded = operation.get("security").is_some();
+            assert_eq!(guarded, route.caller != Caller::Anyone, "{}", route.name);
+            assert_eq!(guarded, statuses.contains_key("401"), "{}", route.name);
+            let variables = route.path.matches('{').count();
+            let described = operation["parameters"].as_array().map_or(0, |all| {
+                all.iter().filter(|parameter| parameter["in"] == "path").count()
+            });
+            assert_eq!(variables, described, "{}", route.name);
+        }
+    }
+    assert_eq!(ROUTES.len(), table(true).count());
+    assert!(table(false).all(|route| !route.dev_only));
+}
+
+#[test]
+fn the_service_serves_its_own_description() {
+    let service = Service::shared();
+    let served = get("/openapi.json").send(service.address).json();
+    assert_eq!(served, serde_json::to_value(describe(true)).unwrap());
+}

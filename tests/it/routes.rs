@@ -1,0 +1,300 @@
+//! Every route is tried as nobody, as a stranger and as somebody. What is expected stands in one table, and a route that
+//! is missing from it fails.
+
+use serde_json::{Value, json};
+use tidegate::dev::issuer::{SigningKey, sign};
+use tidegate::http::routes::{Caller, Method, ROUTES};
+
+use crate::harness::{Ask, ELBE, HOLDS, ISAR, Service, WESER, ask, claims};
+
+/// How a route is called with success, but for the token.
+struct Tried {
+    ask: Ask,
+    success: u16,
+    /// A caller of the same tenant but of another kind, and who may.
+    other_kind: String,
+    somebody: Option<String>,
+}
+
+fn tried(service: &Service, route: &str) -> Tried {
+    let connector = || Some(service.connector(ELBE));
+    let (anna, integration) = (|| service.person(ELBE, "anna"), || service.integration(ELBE));
+    let credentials = |rest: &str| format!("/credentials/{ELBE}/{rest}");
+    let (ask, success, other_kind, somebody) = match route {
+        "exchange.footprint" => {
+            let path = service.footprint_path(HOLDS);
+            let ask = ask("GET", &path)
+                .header("Edc-Bpn", WESER)
+                .header("Edc-Contract-Agreement-Id", HOLDS);
+            (ask, 200, integration(), connector())
+        }
+        "access.evaluation" => {
+            let body = json!({
+                "subject": { "type": "Partner", "id": WESER },
+                "action": { "name": "discover" },
+                "resource": { "type": "Offer", "id": format!("{ELBE}/offer-pcf-ethanol") },
+            });
+            (
+                ask("POST", "/access/v1/evaluation").json(body.to_string()),
+                200,
+                integration(),
+                connector(),
+            )
+        }
+        "credentials.session" => (
+            ask("POST", &credentials("session")),
+            200,
+            service.connector(ELBE),
+            Some(anna()),
+        ),
+        "credentials.secret" => (
+            ask("GET", &credentials("secrets/erp-api-key")),
+            200,
+            service.connector(ELBE),
+            Some(anna()),
+        ),
+        "ingest.footprint" => {
+            let document = include_str!("../../fixtures/pcf/dev/elbe-solvent-7.0.0.json");
+            let path = format!("/ingest/{ELBE}/footprints");
+            (
+                ask("POST", &path).json(document),
+                201,
+                service.connector(ELBE),
+                Some(integration()),
+            )
+        }
+        "operations.health" | "operations.ready" | "operations.metrics" | "operations.openapi" => {
+            let path = ROUTES.iter().find(|known| known.name == route).unwrap().path;
+            (ask("GET", path), 200, anna(), None)
+        }
+        "dev.jwks" => (
+            ask("GET", &format!("/dev/issuers/{ELBE}/.well-known/jwks.json")),
+            200,
+            anna(),
+            None,
+        ),
+        "dev.token" => {
+            let grant = &service.manifest["tenants"][0]["users"][0]["token_grant"];
+            let form: Vec<_> = grant
+                .as_object()
+                .unwrap()
+                .iter()
+                .map(|(name, value)| format!("{name}={}", value.as_str().unwrap()))
+                .collect();
+            let path = format!("/dev/issuers/{ELBE}/oauth2/token");
+            (ask("POST", &path).body(form.join("&")), 200, "none".into(), None)
+        }
+        new => panic!("the route `{new}` is not tried: say here how it is called and by whom"),
+    };
+    Tried {
+        ask,
+        success,
+        other_kind,
+        somebody,
+    }
+}
+
+/// Tokens that are not valid at Elbe for whoever holds `sound`, each with what is wrong with it.
+fn wrong_tokens(service: &Service, sound: &str) -> Vec<(&'static str, String)> {
+    let (own, foreign) = (service.issuer(ELBE).key(), service.issuer(ISAR).key());
+    let stray = SigningKey::generate().unwrap();
+    let change = |change: fn(&mut Value)| service.forged(own, sound, change);
+    let payload = claims(sound).to_string();
+    let header = |header: &str| sign(own, header, &payload).unwrap();
+    let (head, signature) = sound.rsplit_once('.').unwrap();
+    let flipped = if signature.starts_with('A') { "B" } else { "A" };
+    vec![
+        ("a changed signature", format!("{head}.{flipped}{}", &signature[1..])),
+        ("no signature", format!("{head}.")),
+        (
+            "the signature of another token",
+            format!("{head}.{}", service.connector(ISAR).rsplit_once('.').unwrap().1),
+        ),
+        ("another tenant's key", sign(foreign, &own.header(), &payload).unwrap()),
+        (
+            "another tenant's key and its name",
+            sign(foreign, &foreign.header(), &payload).unwrap(),
+        ),
+        ("nobody's key", sign(&stray, &stray.header(), &payload).unwrap()),
+        (
+            "another tenant's issuer",
+            change(|claims| claims["iss"] = json!(claims["iss"].as_str().unwrap().replace(ELBE, ISAR))),
+        ),
+        (
+            "no issuer",
+            change(|claims| drop(claims.as_object_mut().unwrap().remove("iss"))),
+        ),
+        (
+            "another tenant's client",
+            change(|claims| {
+                let client = json!(
+                    claims["client_id"]
+                        .as_str()
+                        .unwrap()
+                        .replace("000000000dwf", "00000000b2cd")
+                );
+                if claims["sub"] == claims["client_id"] {
+                    claims["sub"] = client.clone();
+                }
+                claims["client_id"] = client;
+            }),
+        ),
+        (
+            "another audience",
+            change(|claims| claims["aud"] = json!("someone-else")),
+        ),
+        (
+            "expired",
+            change(|claims| {
+                let now = claims["iat"].as_i64().unwrap();
+                claims["iat"] = json!(now - 7200);
+                claims["exp"] = json!(now - 3600);
+            }),
+        ),
+        (
+            "not yet valid",
+            change(|claims| {
+                let now = claims["iat"].as_i64().unwrap();
+                claims["iat"] = json!(now + 3600);
+                claims["exp"] = json!(now + 7200);
+            }),
+        ),
+        (
+            "without an end",
+            change(|claims| drop(claims.as_object_mut().unwrap().remove("exp"))),
+        ),
+        ("an ID token", change(|claims| claims["token_use"] = json!("id"))),
+        (
+            "without an id",
+            change(|claims| drop(claims.as_object_mut().unwrap().remove("jti"))),
+        ),
+        (
+            "no algorithm",
+            header(&format!(r#"{{"alg":"none","kid":"{}"}}"#, own.id())),
+        ),
+        (
+            "another algorithm",
+            header(&format!(r#"{{"alg":"HS256","kid":"{}"}}"#, own.id())),
+        ),
+        (
+            "a key of its own",
+            sign(
+                &stray,
+                &format!(r#"{{"alg":"RS256","kid":"{}","jwk":{}}}"#, own.id(), stray.jwk()),
+                &payload,
+            )
+            .unwrap(),
+        ),
+        ("a dot too many", format!("{sound}.x")),
+        ("garbage", "garbage".into()),
+        ("longer than any token", "a".repeat(9000)),
+    ]
+}
+
+#[test]
+fn nobody_gets_anything_and_somebody_what_the_route_is_for() {
+    let service = Service::shared();
+    for route in ROUTES {
+        let tried = tried(service, route.name);
+        assert_eq!(tried.success, route.success, "{}", route.name);
+        assert_eq!(
+            tried.ask.method,
+            match route.method {
+                Method::Get => "GET",
+                Method::Post => "POST",
+            }
+        );
+        let nobody = tried.ask.send(service.address);
+        let Some(somebody) = tried.somebody else {
+            assert_eq!(route.caller, Caller::Anyone, "{}", route.name);
+            assert_eq!(nobody.status, route.success, "{}", route.name);
+            // A token is neither needed nor looked at.
+            let stranger = tried.ask.clone().bearer(&tried.other_kind);
+            if route.name != "dev.token" {
+                assert_eq!(stranger.send(service.address).status, route.success, "{}", route.name);
+            }
+            continue;
+        };
+        assert_ne!(route.caller, Caller::Anyone, "{}", route.name);
+        nobody.check_problem(401, "unauthenticated", route.name);
+        assert_eq!(nobody.headers["www-authenticate"], "Bearer", "{}", route.name);
+        let answer = tried.ask.bearer(&somebody).send(service.address);
+        assert_eq!(answer.status, route.success, "{}: {}", route.name, answer.text());
+        assert!(
+            answer.headers["content-type"].starts_with(route.answers),
+            "{}",
+            route.name
+        );
+        assert!(answer.record().is_some(), "{} names its record", route.name);
+    }
+}
+
+#[test]
+fn whatever_is_wrong_with_a_token_the_answer_is_the_same_to_the_byte() {
+    let service = Service::shared();
+    for route in ROUTES.iter().filter(|route| route.caller != Caller::Anyone) {
+        let tried = tried(service, route.name);
+        let somebody = tried.somebody.unwrap();
+        let elsewhere = match route.caller {
+            Caller::Connector => service.connector(ISAR),
+            Caller::Integration => service.integration(ISAR),
+            _ => service.person(ISAR, "bert"),
+        };
+        let mut tokens = wrong_tokens(service, &somebody);
+        tokens.push(("the same kind of caller of another tenant", elsewhere));
+        tokens.push(("another kind of caller of the tenant", tried.other_kind));
+        if route.caller != Caller::Person {
+            let own = service.issuer(ELBE).key();
+            for (what, scope) in [
+                ("another tenant's scope", format!("{ISAR}/pcf.read {ISAR}/pcf.write")),
+                (
+                    "a scope below the server's name",
+                    format!("{ELBE}/x/pcf.read {ELBE}/x/pcf.write"),
+                ),
+                ("no scope", String::new()),
+                ("the scope of something else", format!("{ELBE}/pcf.delete")),
+            ] {
+                tokens.push((
+                    what,
+                    service.forged(own, &somebody, |claims| claims["scope"] = json!(scope)),
+                ));
+            }
+        }
+        let mut asked: Vec<(&str, Ask)> = tokens
+            .iter()
+            .map(|(what, token)| (*what, tried.ask.clone().bearer(token)))
+            .collect();
+        for (what, value) in [
+            ("an empty token", "Bearer "),
+            ("another scheme", "Basic YTpi"),
+            ("two spaces", "Bearer  a.b.c"),
+            ("not ASCII", "Bearer \u{e9}"),
+            ("no scheme", ""),
+        ] {
+            asked.push((what, tried.ask.clone().header("Authorization", value)));
+        }
+        asked.push(("the token twice", tried.ask.clone().bearer(&somebody).bearer(&somebody)));
+        let mut expected = None;
+        for (what, ask) in asked {
+            let what = format!("{}: {what}", route.name);
+            let answer = ask.send(service.address);
+            answer.check_problem(401, "unauthenticated", &what);
+            let answer = answer.comparable();
+            assert_eq!(
+                answer.headers["www-authenticate"], "Bearer error=\"invalid_token\"",
+                "{what}"
+            );
+            assert_eq!(&answer, expected.get_or_insert_with(|| answer.clone()), "{what}");
+        }
+        // Without a token the body is the same too; only the challenge is shorter (RFC 6750, section 3).
+        let nobody = tried.ask.send(service.address);
+        assert_eq!(nobody.body, expected.unwrap().body, "{}", route.name);
+    }
+}
+
+#[test]
+fn the_routes_of_dev_mode_are_marked_as_such() {
+    for route in ROUTES {
+        assert_eq!(route.dev_only, route.path.starts_with("/dev/"), "{}", route.name);
+    }
+}

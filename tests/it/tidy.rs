@@ -1,0 +1,332 @@
+//! The order of the code: who may import whom, what pure means, and that what is written about the program is true.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory as _;
+use tidegate::cli::Cli;
+
+use crate::harness::files;
+
+/// The modules in their order: each may import only those above it. So there is no cycle, and a reader who goes from top to
+/// bottom never meets what they do not know yet.
+const ORDER: &[(&str, &str)] = &[
+    ("ids", "names, parsed once; everything else is written in terms of them"),
+    ("clock", "the one reader of wall time; knows of nothing"),
+    ("json", "the one strict reader of JSON; knows of nothing"),
+    (
+        "telemetry",
+        "names of metrics and fields; whoever counts or logs uses them",
+    ),
+    ("config", "a file and what is wrong with it; nothing of the program"),
+    (
+        "decision",
+        "the shape of an answer, which both layers and the ledger speak",
+    ),
+    (
+        "contract",
+        "ODRL to terms; a contract is what it is before anyone asks about it",
+    ),
+    (
+        "registry",
+        "what the platform knows, terms among it; not what is asked of it",
+    ),
+    (
+        "question",
+        "made of what the registry knows; closed before anyone answers",
+    ),
+    ("iam", "answers AWS requests; knows nothing of Cedar, nor of questions"),
+    (
+        "cedar",
+        "answers questions; knows nothing of IAM: the layers are independent",
+    ),
+    (
+        "bundle",
+        "both layers' policies and their correspondence, as one version",
+    ),
+    ("engine", "asks both layers under one bundle"),
+    ("parity", "runs the engine over the corpus"),
+    ("ledger", "records decisions, and replays them through the engine"),
+    ("decide", "the spine: engine, then ledger; the only maker of permits"),
+    ("vault", "opens sessions for permits and for nothing else"),
+    ("ingest", "reads documents into what the registry indexes"),
+    ("facts", "tokens to claims; knows nothing of what they are used for"),
+    (
+        "dev::issuer",
+        "makes the tokens that facts verifies; HTTP serves it in dev mode",
+    ),
+    ("http", "asks the spine, reaches data through permits"),
+    ("assemble", "joins all parts to a service"),
+    ("dev", "a service over the development world"),
+    ("cli", "the rim: reads arguments, starts everything"),
+];
+
+/// Modules that take values and give values, and what in them is a loader and so exempt.
+const PURE: &[(&str, &[&str])] = &[
+    ("ids", &[]),
+    ("json", &[]),
+    ("decision", &[]),
+    ("contract", &[]),
+    ("question", &[]),
+    ("iam", &[]),
+    ("cedar", &[]),
+    ("engine", &[]),
+    ("ingest", &[]),
+    ("parity", &["parity/corpus.rs"]),
+    ("ledger/record", &[]),
+];
+
+/// What makes a module impure.
+const IMPURE: &[&str] = &[
+    "tokio",
+    "axum",
+    "hyper",
+    "sqlx",
+    "reqwest",
+    "aws_sdk",
+    "async fn",
+    "std::fs",
+    "TcpStream",
+    "UdpSocket",
+    "std::env",
+    "std::process",
+    "Instant::now",
+    "Timestamp::now",
+    "SystemTime",
+    "crate::clock",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A source file of the program: its path below `src`, and its code without comments and tests.
+struct Shipped {
+    path: PathBuf,
+    code: String,
+}
+
+fn shipped() -> Vec<Shipped> {
+    let src = root().join("src");
+    let is_test = |path: &Path| path.iter().any(|part| part == "tests" || part == "tests.rs");
+    let all = files(&src)
+        .into_iter()
+        .map(|path| path.strip_prefix(&src).unwrap().to_owned());
+    all.filter(|path| !is_test(path))
+        .map(|path| {
+            let text = std::fs::read_to_string(src.join(&path)).unwrap();
+            let before_tests = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+            let code: Vec<_> = before_tests
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"))
+                .map(|line| line.split(" // ").next().unwrap())
+                .collect();
+            Shipped {
+                path,
+                code: code.join("\n"),
+            }
+        })
+        .collect()
+}
+
+/// The module a path such as `crate::dev::issuer::sign` leads into.
+fn module(path: &str) -> &str {
+    if path.starts_with("dev::issuer") {
+        return "dev::issuer";
+    }
+    let end = path.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    &path[..end.unwrap_or(path.len())]
+}
+
+/// The module a file is part of.
+fn home(path: &Path) -> String {
+    let path = path.with_extension("").display().to_string().replace('/', "::");
+    module(&path).to_owned()
+}
+
+#[test]
+fn modules_import_only_what_stands_above_them() {
+    let place = |module: &str| ORDER.iter().position(|(name, _)| *name == module);
+    let mut seen = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for file in shipped() {
+        let home = home(&file.path);
+        if ["lib", "main"].contains(&home.as_str()) {
+            continue;
+        }
+        let Some(own) = place(&home) else {
+            wrong.push(format!("the module `{home}` is not in the order"));
+            continue;
+        };
+        seen.insert(own);
+        for (at, _) in file.code.match_indices("crate::") {
+            let other = module(&file.code[at + "crate::".len()..]);
+            match place(other) {
+                _ if other == home => {}
+                Some(place) if place < own => {}
+                _ => wrong.push(format!(
+                    "{}: `{home}` imports `{other}`, which stands below it",
+                    file.path.display()
+                )),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(seen.len(), ORDER.len(), "a module of the order is no more");
+}
+
+#[test]
+fn the_two_layers_and_the_verifier_of_tokens_know_nothing_of_each_other() {
+    let allowed: &[(&str, &[&str])] = &[
+        ("iam", &["decision", "ids"]),
+        ("cedar", &["question", "decision", "contract", "ids"]),
+        ("facts", &["ids"]),
+    ];
+    for (name, allowed) in allowed {
+        for file in shipped().iter().filter(|file| home(&file.path) == *name) {
+            for (at, _) in file.code.match_indices("crate::") {
+                let other = module(&file.code[at + "crate::".len()..]);
+                let fine = other == *name || allowed.contains(&other);
+                assert!(fine, "{}: imports `{other}`", file.path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn pure_modules_do_no_io_and_read_no_clock() {
+    for (pure, exempt) in PURE {
+        let of_module = |file: &&Shipped| {
+            let path = file.path.with_extension("");
+            path.starts_with(pure) && !exempt.iter().any(|exempt| file.path == Path::new(exempt))
+        };
+        let all = shipped();
+        let mut count = 0;
+        for file in all.iter().filter(of_module) {
+            count += 1;
+            for impure in IMPURE {
+                assert!(!file.code.contains(impure), "{} has `{impure}`", file.path.display());
+            }
+        }
+        assert!(count > 0, "there is no module `{pure}`");
+    }
+}
+
+#[test]
+fn nothing_shipped_ends_the_program_on_its_own() {
+    for file in shipped() {
+        for (number, line) in file.code.lines().enumerate() {
+            for call in [
+                ".unwrap()",
+                ".expect(",
+                "panic!(",
+                "unreachable!(",
+                "todo!(",
+                "unimplemented!(",
+                "process::exit",
+            ] {
+                assert!(
+                    !line.contains(call),
+                    "{} has `{call}` (code line {number})",
+                    file.path.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_can_be_read_in_one_go() {
+    for path in files(&root().join("src")) {
+        let lines = std::fs::read_to_string(&path).unwrap().lines().count();
+        assert!(lines <= 500, "{} has {lines} lines", path.display());
+    }
+}
+
+#[test]
+fn every_dependency_is_used() {
+    let manifest: toml::Table = std::fs::read_to_string(root().join("Cargo.toml"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    let code: String = shipped().into_iter().map(|file| file.code + "\n").collect();
+    for name in manifest["dependencies"].as_table().unwrap().keys() {
+        let name = name.replace('-', "_");
+        assert!(code.contains(&format!("{name}::")), "nothing uses `{name}`");
+    }
+}
+
+/// The command lines in a text that name a subcommand or an option that does not exist.
+fn wrong_commands(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut fenced = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+            continue;
+        }
+        let commands: Vec<&str> = match fenced {
+            true => line.split(['|', ';', '#', '&']).collect(),
+            false => line.split('`').skip(1).step_by(2).collect(),
+        };
+        for command in commands {
+            let words: Vec<&str> = command.split_whitespace().skip_while(|word| *word == "$").collect();
+            let arguments = match words.as_slice() {
+                ["cargo", "run", rest @ ..] => rest.split(|word| *word == "--").nth(1),
+                [program, rest @ ..] if program.rsplit('/').next() == Some("tidegate") => Some(rest),
+                _ => None,
+            };
+            if arguments.is_some_and(|arguments| !is_known(arguments)) {
+                wrong.push(command.trim().to_owned());
+            }
+        }
+    }
+    wrong
+}
+
+/// Whether the first words are a subcommand (or several, `contract compile|explain`) and the options are its own.
+fn is_known(mut words: &[&str]) -> bool {
+    let mut command = Cli::command();
+    while let [word, rest @ ..] = words {
+        let mut named = word.split('|').map(|name| command.find_subcommand(name).cloned());
+        match named.next() {
+            Some(Some(found)) if named.all(|other| other.is_some()) => (command, words) = (found, rest),
+            // What is no subcommand is an argument, where subcommands are over.
+            _ if command.has_subcommands() => return word.starts_with('-') && ["--help", "--version"].contains(word),
+            _ => break,
+        }
+    }
+    words
+        .iter()
+        .map(|word| word.trim_matches(['[', ']']))
+        .filter_map(|word| word.strip_prefix("--"))
+        .map(|word| word.split('=').next().unwrap())
+        .all(|option| option == "help" || command.get_arguments().any(|known| known.get_long() == Some(option)))
+}
+
+#[test]
+fn the_commands_in_the_documentation_exist() {
+    let good = "```\n$ cargo run -- serve --dev --data x\n./target/debug/tidegate replay --data d --against b | head\ncargo run --release -- demo # why\n```\nand `tidegate contract compile|explain FILE` or `tidegate ledger verify DIR`, not tidegate as such";
+    assert_eq!(wrong_commands(good), Vec::<String>::new());
+    for bad in [
+        "`tidegate frobnicate`",
+        "`tidegate ledger erase DIR`",
+        "`tidegate contract compile|burn FILE`",
+        "`tidegate replay --again`",
+        "```\ncargo run --release -- frob\n```",
+        "```sh\n$ tidegate serve --prod\n```",
+    ] {
+        assert_eq!(wrong_commands(bad).len(), 1, "{bad}");
+    }
+    let mut texts = vec![root().join("README.md")];
+    if root().join("docs").is_dir() {
+        texts.extend(files(&root().join("docs")));
+    }
+    for path in texts
+        .iter()
+        .filter(|path| path.extension().is_some_and(|end| end == "md") && path.exists())
+    {
+        let wrong = wrong_commands(&std::fs::read_to_string(path).unwrap());
+        assert!(wrong.is_empty(), "{}: {wrong:?}", path.display());
+    }
+}
