@@ -46,11 +46,11 @@ pub struct Recorded {
 
 /// Proof that a question was decided with allow and recorded.
 #[derive(Debug)]
-pub struct Permit(Recorded);
+pub struct Permit(Box<Recorded>);
 
 /// A recorded deny.
 #[derive(Debug)]
-pub struct Refusal(Recorded);
+pub struct Refusal(Box<Recorded>);
 
 /// The versions that answer questions.
 pub fn engine_versions() -> Engine {
@@ -282,8 +282,8 @@ impl Recorded {
     /// The recorded deny.
     pub fn permit(self) -> Result<Permit, Refusal> {
         match self.decision.effect {
-            Effect::Allow => Ok(Permit(self)),
-            Effect::Deny => Err(Refusal(self)),
+            Effect::Allow => Ok(Permit(Box::new(self))),
+            Effect::Deny => Err(Refusal(Box::new(self))),
         }
     }
 

@@ -216,6 +216,14 @@ token_id!(
     RequestId, "a request id", "1 to 64 of A-Z a-z 0-9 `.` `_` `-`, first a letter or digit, no `..`", 64, b"._-"
 );
 
+impl RequestId {
+    /// An id for a request that came without one: a UUID of version 7.
+    #[expect(clippy::new_without_default, reason = "every call gives another id")]
+    pub fn new() -> Self {
+        Self(uuid::Uuid::now_v7().to_string().into())
+    }
+}
+
 /// The id of one ledger record: a UUID of version 7, so that ids sort by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

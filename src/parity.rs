@@ -17,7 +17,7 @@
 //!   "question": {
 //!     "principal": {"type": "Partner", "id": "BPNL00000000C3EF"},
 //!     "action": "access",
-//!     "resource": {"type": "Footprint", "id": "BPNL000000000DWF/own"},
+//!     "resource": {"type": "Footprint", "id": "BPNL000000000DWF/3893bb5d-da16-4dc1-9185-11d97476c254"},
 //!     "context": {
 //!       "now": {"__extn": {"fn": "datetime", "arg": "2026-11-21T06:00:00.000Z"}},
 //!       "purpose": "cx.pcf.base:1",
@@ -46,6 +46,9 @@ mod matrix;
 mod render;
 mod report;
 mod world;
+
+#[cfg(test)]
+mod tests;
 
 use serde::Serialize;
 

@@ -1,5 +1,6 @@
 //! `tidegate serve`: the service.
 
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{BundleArgs, Exit, Failure, Outcome, block_on, bundle};
+use super::{BundleArgs, Exit, Failure, Outcome, block_on, bundle, print};
 use crate::assemble::{BundleSource, Parts, StartError, assemble, open_vault};
 use crate::clock::Clock;
 use crate::config::{Config, KeySource};
@@ -37,13 +38,17 @@ pub(super) struct ServeArgs {
     config: Option<PathBuf>,
     #[command(flatten)]
     bundle: BundleArgs,
-    /// How log lines look
-    #[arg(long, value_enum, default_value_t = LogFormat::Json)]
-    log: LogFormat,
+    /// How log lines on standard error look [default: text on a terminal, else json]
+    #[arg(long, value_enum)]
+    log: Option<LogFormat>,
 }
 
 pub(super) fn run(args: &ServeArgs) -> Outcome {
-    telemetry::log_to_stderr(args.log, "info");
+    let terminal = std::io::stderr().is_terminal();
+    let format = args
+        .log
+        .unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
+    telemetry::log_to_stderr(format, "info");
     block_on(async {
         if args.dev {
             return serve_dev(args).await;
@@ -70,10 +75,12 @@ async fn serve_dev(args: &ServeArgs) -> Outcome {
         .await
         .map_err(start_failure)?;
     let digest = started.app.gate.live().current().digest;
-    eprintln!("tidegate serves on {}", started.base_url);
-    eprintln!("  data    {}", data.display());
-    eprintln!("  clients {}", started.manifest.display());
-    eprintln!("  bundle  {source} ({digest})");
+    print(&format!(
+        "tidegate serves on {}\n  data    {}\n  clients {}\n  bundle  {source} ({digest})",
+        started.base_url,
+        data.display(),
+        started.manifest.display()
+    ));
     run_until_stopped(started.app, started.listener).await
 }
 

@@ -1,6 +1,6 @@
 //! The development world: two suppliers and a consumer, with footprints, secrets, people, offers and agreements.
 //!
-//! It is written down in `fixtures/worlds/dev.json` and made real in a data directory: keys and secrets are generated there
+//! It is written down in `fixtures/dev/world.json` and made real in a data directory: keys and secrets are generated there
 //! and kept, agreements are dated relative to the start, footprints are handed to the vault through the same door as any
 //! other. Nothing in it is known in advance to anyone who cannot read the directory; `dev.json` there says it all.
 
@@ -89,6 +89,9 @@ pub struct DevAgreement {
     pub state: AgreementState,
 }
 
+/// A footprint's entry in the index and its document.
+pub type Handed = (Footprint, &'static str);
+
 /// Why the development world cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[error("the development world: {0}")]
@@ -138,7 +141,7 @@ impl DevWorld {
     /// # Errors
     /// The built-in file does not parse: a defect.
     pub fn built_in() -> Result<Self, DevError> {
-        crate::json::read(include_bytes!("../../fixtures/worlds/dev.json")).map_err(DevError::from)
+        crate::json::read(include_bytes!("../../fixtures/dev/world.json")).map_err(DevError::from)
     }
 }
 
@@ -192,11 +195,7 @@ impl DevTenant {
     ///
     /// # Errors
     /// A built-in file that does not read: a defect.
-    pub fn world(
-        &self,
-        base_url: &str,
-        now: Timestamp,
-    ) -> Result<(TenantWorld, Vec<(Footprint, &'static str)>), DevError> {
+    pub fn world(&self, base_url: &str, now: Timestamp) -> Result<(TenantWorld, Vec<Handed>), DevError> {
         let issuer = format!("{base_url}/dev/issuers/{}", self.id);
         let mut world = TenantWorld::new(Tenant {
             id: self.id,

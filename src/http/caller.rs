@@ -51,8 +51,7 @@ impl TenantGate {
 
 fn refused(error: TokenError) -> Problem {
     counter!(telemetry::TOKEN_REFUSALS, "code" => error.code()).increment(1);
-    tracing::info!(code = error.code(), "a token was refused");
-    Problem::unauthenticated(true)
+    Problem::unauthenticated(true).because(error.code())
 }
 
 /// The tenant a route names, where it is on the platform.
@@ -110,7 +109,7 @@ fn token(headers: &HeaderMap) -> Result<&str, Problem> {
         Ok(Some(value)) => bearer(value).map_err(refused),
         Ok(None) => {
             counter!(telemetry::TOKEN_REFUSALS, "code" => "missing").increment(1);
-            Err(Problem::unauthenticated(false))
+            Err(Problem::unauthenticated(false).because("missing"))
         }
         Err(_) => Err(refused(TokenError::Authorization)),
     }
@@ -161,39 +160,31 @@ impl super::App {
 }
 
 /// The request's own id and trace, as the ledger records them.
-///
-/// # Errors
-/// 400: an `X-Request-ID` that is repeated or not an id.
-pub fn request_facts(headers: &HeaderMap) -> Result<Request, Problem> {
+/// The problem, where there is one, is an `X-Request-ID` that is repeated or not an id; the request goes by a new id then.
+pub fn request_facts(headers: &HeaderMap) -> (Request, Option<Problem>) {
     const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
     const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-    let id = match optional_header(headers, &REQUEST_ID)? {
-        Some(text) => text
-            .parse()
-            .map_err(|error: IdError| Problem::with(Kind::Header, format!("the header `x-request-id`: {error}")))?,
-        None => unnamed_request()?.id,
-    };
     // A trace context that is not one starts no trace and refuses no request (W3C Trace Context, section 3.2).
     let traceparent = optional_header(headers, &TRACEPARENT)
         .ok()
         .flatten()
         .filter(|text| is_traceparent(text));
-    Ok(Request {
-        id,
-        traceparent: traceparent.map(str::to_owned),
-    })
-}
-
-/// The facts of a request that says nothing of itself: an id made for it, and no trace.
-///
-/// # Errors
-/// None that can be caused from outside.
-pub fn unnamed_request() -> Result<Request, Problem> {
-    let id: Result<RequestId, _> = uuid::Uuid::now_v7().to_string().parse();
-    Ok(Request {
-        id: id.map_err(|_| Problem::new(Kind::Internal))?,
-        traceparent: None,
-    })
+    let traceparent = traceparent.map(str::to_owned);
+    let sent = optional_header(headers, &REQUEST_ID).and_then(|text| {
+        let wrong = |error: IdError| Problem::with(Kind::Header, format!("the header `x-request-id`: {error}"));
+        text.map(|text| text.parse().map_err(wrong)).transpose()
+    });
+    let (id, problem) = match sent {
+        Ok(id) => (id, None),
+        Err(problem) => (None, Some(problem)),
+    };
+    (
+        Request {
+            id: id.unwrap_or_else(RequestId::new),
+            traceparent,
+        },
+        problem,
+    )
 }
 
 /// `00-{trace id}-{span id}-{flags}`, in lower case, with ids that are not all zeroes.

@@ -12,10 +12,12 @@ use axum::response::{IntoResponse, Response};
 use metrics::{counter, histogram};
 
 use super::Shared;
-use super::caller::{optional_header, request_facts, unnamed_request};
+use super::caller::{optional_header, request_facts};
 use super::path;
-use super::problem::{Kind, Problem};
+use super::problem::{Cause, Kind, Problem};
+use super::routes::ROUTES;
 use crate::ids::{RecordId, TenantId};
+use crate::ledger::record::Request as Facts;
 use crate::telemetry;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -32,14 +34,15 @@ pub struct Outcome {
 }
 
 /// The name of the route that answered, for the log line written outside the router.
-#[derive(Clone, Debug)]
-struct Route(String);
+#[derive(Clone, Copy, Debug)]
+struct Route(&'static str);
 
 /// Inside the router: notes which route was taken.
 pub async fn note_route(matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    if let Some(matched) = matched {
-        response.extensions_mut().insert(Route(matched.as_str().to_owned()));
+    let route = matched.and_then(|matched| ROUTES.iter().find(|route| route.path == matched.as_str()));
+    if let Some(route) = route {
+        response.extensions_mut().insert(Route(route.name));
     }
     response
 }
@@ -47,82 +50,81 @@ pub async fn note_route(matched: Option<MatchedPath>, request: Request, next: Ne
 /// Outside the router.
 pub async fn observe(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let method = request.method().clone();
-    let (facts, refused) = match request_facts(request.headers()) {
-        Ok(facts) => (facts, None),
-        // A request is logged and counted, and its answer named, also where what it calls itself is no id.
-        Err(problem) => match unnamed_request() {
-            Ok(facts) => (facts, Some(problem)),
-            Err(failed) => return failed.into_response(),
-        },
+    let method = known(request.method());
+    let (facts, problem) = request_facts(request.headers());
+    request.extensions_mut().insert(facts.clone());
+    let settled = problem.map_or_else(|| settle_path(&app, &mut request), Err);
+    let mut response = match settled {
+        Ok(()) => guarded(&app, request, next).await,
+        Err(problem) => problem.into_response(),
     };
-    let answer = async {
-        if let Some(problem) = refused {
-            return Err(problem);
-        }
-        request.extensions_mut().insert(facts.clone());
-        settle_path(&app, &mut request)?;
-        Ok::<_, Problem>(guarded(&app, request, next).await)
-    };
-    let mut response = answer.await.unwrap_or_else(IntoResponse::into_response);
     if let Ok(value) = HeaderValue::from_str(facts.id.as_str()) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
     let took = started.elapsed();
-    let route = response
-        .extensions_mut()
-        .remove::<Route>()
-        .map_or_else(|| "none".to_owned(), |route| route.0);
-    let status = response.status().as_u16();
-    histogram!(telemetry::REQUEST_SECONDS, "route" => route.clone()).record(took);
-    counter!(telemetry::REQUESTS, "route" => route.clone(), "method" => known(&method), "status" => status.to_string())
-        .increment(1);
+    let extensions = response.extensions_mut();
+    let route = extensions.remove::<Route>().map_or("none", |route| route.0);
+    let (outcome, cause) = (extensions.remove::<Outcome>(), extensions.remove::<Cause>());
+    let status = response.status();
+    histogram!(telemetry::REQUEST_SECONDS, "route" => route).record(took);
+    let code = status.as_str().to_owned();
+    counter!(telemetry::REQUESTS, "route" => route, "method" => method, "status" => code).increment(1);
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     log(
-        &facts,
-        &method,
-        &route,
-        status,
-        took,
-        response.extensions_mut().remove::<Outcome>(),
+        &Line {
+            facts: &facts,
+            method,
+            route,
+            status: status.as_u16(),
+            took_us,
+        },
+        outcome,
+        cause,
     );
     response
 }
 
 /// The method as a label: an unknown one, which a stranger may make up, counts as `OTHER`.
 fn known(method: &axum::http::Method) -> &'static str {
-    match method.as_str() {
-        "GET" => "GET",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "DELETE" => "DELETE",
-        "HEAD" => "HEAD",
-        "OPTIONS" => "OPTIONS",
-        _ => "OTHER",
-    }
+    let methods = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"];
+    methods
+        .into_iter()
+        .find(|known| *known == method.as_str())
+        .unwrap_or("OTHER")
 }
 
-fn log(
-    facts: &crate::ledger::record::Request,
-    method: &axum::http::Method,
-    route: &str,
+/// What the log line of every request has.
+struct Line<'a> {
+    facts: &'a Facts,
+    method: &'static str,
+    route: &'static str,
     status: u16,
-    took: std::time::Duration,
-    outcome: Option<Outcome>,
-) {
-    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    took_us: u64,
+}
+
+fn log(line: &Line<'_>, outcome: Option<Outcome>, cause: Option<Cause>) {
+    let Line {
+        facts,
+        method,
+        route,
+        status,
+        took_us,
+    } = *line;
+    let request = facts.id.as_str();
     let trace = facts
         .traceparent
         .as_deref()
         .and_then(|trace| trace.split('-').nth(1))
         .unwrap_or_default();
-    match outcome {
-        Some(Outcome { tenant, record, effect }) => tracing::info!(
-            request = %facts.id, trace, method = %known(method), route, status, took_us,
-            tenant = %tenant, record = %record, decision = %effect, "answered"
+    match (outcome, cause) {
+        (Some(Outcome { tenant, record, effect }), _) => tracing::info!(
+            request, trace, method, route, status, took_us, tenant = tenant.as_str(), record = %record,
+            decision = %effect, "answered"
         ),
-        None => tracing::info!(
-            request = %facts.id, trace, method = %known(method), route, status, took_us, "answered"
-        ),
+        (None, Some(Cause(cause))) => {
+            tracing::info!(request, trace, method, route, status, took_us, cause, "refused");
+        }
+        (None, None) => tracing::info!(request, trace, method, route, status, took_us, "answered"),
     }
 }
 

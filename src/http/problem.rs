@@ -129,7 +129,13 @@ pub struct Problem {
     reasons: Vec<Reason>,
     /// Whether the 401 answers a request that carried no credentials at all (RFC 6750, section 3).
     bare: bool,
+    /// For the log line of the request only: the caller never sees it.
+    cause: Option<Cause>,
 }
+
+/// Why a request was refused, as a stable code for the log line; never part of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cause(pub &'static str);
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -153,6 +159,7 @@ impl Problem {
             record: None,
             reasons: Vec::new(),
             bare: false,
+            cause: None,
         }
     }
 
@@ -170,6 +177,13 @@ impl Problem {
             bare: !carried_credentials,
             ..Self::new(Kind::Unauthenticated)
         }
+    }
+
+    /// The same problem, with the cause for the log line.
+    #[must_use]
+    pub fn because(mut self, cause: &'static str) -> Self {
+        self.cause = Some(Cause(cause));
+        self
     }
 
     /// Policy said no; the record tells the auditor why, `reasons` the caller as far as they may know.
@@ -208,6 +222,9 @@ impl IntoResponse for Problem {
         // Strings and numbers always serialise.
         let bytes = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (status, bytes).into_response();
+        if let Some(cause) = self.cause {
+            response.extensions_mut().insert(cause);
+        }
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -65,6 +65,14 @@ pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection, LedgerE
     Ok(connection)
 }
 
+/// Moves everything from the write-ahead log into the file and empties the log, as far as readers let it.
+pub(super) async fn rest(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Opens the store for reading, beside a writer, after a crash, or on a medium that cannot be written.
 pub(super) async fn open_reader(path: &Path) -> Result<SqliteConnection, LedgerError> {
     if !path.exists() {

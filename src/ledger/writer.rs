@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 use sqlx::{Connection, SqliteConnection};
@@ -85,6 +86,9 @@ struct Batch {
     digests: HashSet<Digest>,
 }
 
+/// How long the writer must have had nothing to do before it rests.
+const REST: Duration = Duration::from_millis(250);
+
 /// The writer's task and all it owns.
 pub(super) struct Writer {
     path: PathBuf,
@@ -126,20 +130,38 @@ impl Writer {
     /// Serves the queue until it is closed and empty.
     pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Job>, closing: Arc<Notify>) {
         let mut jobs = Vec::with_capacity(MAX_BATCH);
+        let mut unrested = false;
         loop {
             tokio::select! {
                 biased;
                 () = closing.notified() => queue.close(),
                 taken = queue.recv_many(&mut jobs, MAX_BATCH) => match taken {
                     0 => break,
-                    _ => self.commit(&mut jobs).await,
+                    _ => {
+                        self.commit(&mut jobs).await;
+                        unrested = true;
+                    }
                 },
+                () = tokio::time::sleep(REST), if unrested => {
+                    self.rest().await;
+                    unrested = false;
+                }
             }
         }
         if let Some(connection) = self.connection.take()
             && let Err(error) = connection.close().await
         {
             tracing::warn!(%error, "the ledger's store did not close cleanly; it is recovered when next opened");
+        }
+    }
+
+    /// Moves the write-ahead log into the file itself. What lies in the write-ahead log alone is guarded by checksums that
+    /// make SQLite drop what was changed, and all after it, without a word; what lies in the file is guarded by ours.
+    async fn rest(&mut self) {
+        if let Some(connection) = &mut self.connection
+            && let Err(error) = store::rest(connection).await
+        {
+            tracing::warn!(%error, "the ledger's write-ahead log stays; its records are durable all the same");
         }
     }
 

@@ -39,7 +39,7 @@ pub enum QuestionError {
         /// JSON pointer to the place.
         at: String,
         /// What is wrong with them.
-        source: ContractError,
+        source: Box<ContractError>,
     },
 }
 
@@ -200,7 +200,10 @@ impl Question {
             for (index, normal_form) in array(list, "/terms")?.iter().enumerate() {
                 let at = format!("/terms/{index}");
                 let bytes = serde_json_canonicalizer::to_vec(normal_form)?;
-                let read = Terms::from_normal_form(&bytes).map_err(|source| QuestionError::Terms { at, source })?;
+                let read = Terms::from_normal_form(&bytes).map_err(|source| QuestionError::Terms {
+                    at,
+                    source: Box::new(source),
+                })?;
                 terms.insert(read.digest(), Arc::new(read));
             }
         }

@@ -43,7 +43,7 @@ pub enum RegistryError {
         /// Its id.
         id: String,
         /// What is wrong with them.
-        source: ContractError,
+        source: Box<ContractError>,
     },
     /// Something is said of a tenant that is not there.
     #[error("`{0}` is not a tenant of this platform")]
@@ -277,7 +277,7 @@ async fn load_agreements(
         let terms = compiled.terms(&odrl).map_err(|source| RegistryError::Terms {
             what: "agreement",
             id: key.clone(),
-            source,
+            source: Box::new(source),
         })?;
         let agreement = Agreement {
             id: id("agreement", &key)?,
@@ -310,7 +310,7 @@ async fn load_offers(
         let failed = |source| RegistryError::Terms {
             what: "offer",
             id: key.clone(),
-            source,
+            source: Box::new(source),
         };
         let offer = Offer {
             id: id("offer", &key)?,

@@ -87,7 +87,7 @@ pub enum WorldError {
         /// Its id.
         id: String,
         /// What is wrong with it.
-        source: ContractError,
+        source: Box<ContractError>,
     },
 }
 
@@ -116,7 +116,7 @@ impl WorldDocument {
             let read = read.map_err(|source| WorldError::Terms {
                 what,
                 id: id.to_owned(),
-                source,
+                source: Box::new(source),
             })?;
             Ok::<_, WorldError>(Arc::clone(
                 compiled.entry(read.digest()).or_insert_with(|| Arc::new(read)),

@@ -1,13 +1,18 @@
 //! The corpus holds on the built-in bundle, and is good enough to be worth holding.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use tidegate::bundle::{Bundle, Source};
+use tidegate::contract::Terms;
+use tidegate::decision::Effect;
 use tidegate::parity::{self, Corpus, Format, World};
+use tidegate::question::Action;
 
 mod mutants;
 mod properties;
+mod reach;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
@@ -53,4 +58,60 @@ fn the_matrix_is_the_one_that_was_read_and_accepted() {
         accepted.lines().count(),
         "lines were added or taken out; if meant: UPDATE_GOLDEN=1"
     );
+}
+
+#[test]
+fn every_policy_determines_a_case() {
+    let report = parity::run(&BUNDLE, &CORPUS);
+    let uncovered = parity::uncovered(&BUNDLE, &report);
+    assert!(uncovered.is_empty(), "no case is determined by {uncovered:?}");
+}
+
+#[test]
+fn every_statement_of_every_iam_document_determines_a_case() {
+    let report = parity::run(&BUNDLE, &CORPUS);
+    let determining = report.determining();
+    for document in BUNDLE.documents.values() {
+        for statement in document.statements() {
+            let name = format!("{}#{}", document.name(), statement.label());
+            assert!(determining.contains(name.as_str()), "no case is determined by {name}");
+        }
+    }
+}
+
+#[test]
+fn every_action_is_allowed_in_one_case_and_denied_in_another() {
+    let with = |effect| -> BTreeSet<Action> {
+        let cases = CORPUS.cases.iter().filter(|case| case.expect.cedar.decision == effect);
+        cases.map(|case| case.question.action).collect()
+    };
+    let all: BTreeSet<_> = Action::ALL.iter().copied().collect();
+    assert_eq!(with(Effect::Allow), all);
+    assert_eq!(with(Effect::Deny), all);
+}
+
+#[test]
+fn the_example_in_the_documentation_is_the_case_it_names() {
+    let page = std::fs::read_to_string(root().join("src/parity.rs")).unwrap();
+    let block = page.split("```json").nth(1).unwrap().split("```").next().unwrap();
+    let block: String = block.lines().map(|line| line.trim_start_matches("//!")).collect();
+    let shown: serde_json::Value = serde_json::from_str(&block).unwrap();
+    let file = std::fs::read(root().join("fixtures/corpus/exchange/agreement-retired.json")).unwrap();
+    assert_eq!(shown, serde_json::from_slice::<serde_json::Value>(&file).unwrap());
+}
+
+#[test]
+fn contract_texts_the_world_shares_with_others_are_the_same() {
+    let files = [
+        ("pcf-access", "dev/pcf-access.json"),
+        ("pcf-usage", "dev/pcf-usage.json"),
+        ("pcf-usage-until", "dev/pcf-usage-until.json"),
+        ("quality-usage", "dev/quality-usage.json"),
+        ("official-access", "cx-25.09/access-policy.json"),
+    ];
+    for (name, file) in files {
+        let text = std::fs::read_to_string(root().join("fixtures/odrl").join(file)).unwrap();
+        let (_, terms) = world().terms().find(|(known, _)| *known == name).unwrap();
+        assert_eq!(terms.digest(), Terms::from_odrl(&text).unwrap().digest(), "{name}");
+    }
 }
