@@ -48,7 +48,7 @@ fn whatever_ends_the_process_every_answer_is_on_record_and_decided_so_again() {
     let data = tempfile::tempdir().unwrap();
     let path = data.path().to_str().unwrap();
     let mut answered = BTreeSet::new();
-    for round in 0..4 {
+    for round in 0..3 {
         let mut served = Served::start(data.path(), &[]);
         let answers = drive_and_kill(&mut served, Duration::from_millis(60 + any(500)));
         answered.extend(answers);
