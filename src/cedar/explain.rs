@@ -221,5 +221,6 @@ fn clause_text(policy: &str) -> String {
         .split(", ")
         .find(|part| part.contains(' '))
         .unwrap_or(scope)
+        .trim()
         .to_owned()
 }

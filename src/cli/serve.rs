@@ -27,7 +27,7 @@ pub(super) struct ServeArgs {
     /// Everything on loopback, with embedded issuers and a world of example companies; needs nothing else
     #[arg(long)]
     dev: bool,
-    /// Where to listen [default: 127.0.0.1:8080, or any free port in dev mode]
+    /// Where to listen [default: what the configuration says; in dev mode any free port of 127.0.0.1]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
     /// The data directory [default in dev mode: a fresh temporary directory]
@@ -115,6 +115,12 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
     };
     let app = assemble(parts, loaded, registry, vault).await.map_err(start_failure)?;
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(Failure::failed)?;
+    let address = listener.local_addr().map_err(Failure::failed)?;
+    let digest = app.gate.live().current().digest;
+    print(&format!(
+        "tidegate serves {} on {address}\n  bundle  {digest}",
+        app.base_url
+    ));
     run_until_stopped(app, listener).await
 }
 

@@ -54,6 +54,12 @@ pub enum NoteError {
         /// The note's first line.
         found: String,
     },
+    /// A note or a key of something that is no log.
+    #[error("`{origin}` names no log; expected a name that ends in `/ledger/` and a BPNL or `platform`")]
+    NoLog {
+        /// The note's first line, or the key's name.
+        origin: String,
+    },
     /// The key could not be used.
     #[error("the signing key could not be used")]
     Signer,

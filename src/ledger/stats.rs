@@ -56,6 +56,11 @@ impl Counters {
         Self::add(&self.failed, size);
     }
 
+    /// Notes that the store takes writes again.
+    pub(super) fn recovered(&self) {
+        self.failing.store(false, Ordering::Relaxed);
+    }
+
     /// Whether the last transaction was committed.
     pub(super) fn is_sound(&self) -> bool {
         !self.failing.load(Ordering::Relaxed)

@@ -65,6 +65,14 @@ pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection, LedgerE
     Ok(connection)
 }
 
+/// Writes what is there already, to see whether the store takes a write.
+pub(super) async fn probe(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE checkpoint SET size = size WHERE log = 'platform'")
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Moves everything from the write-ahead log into the file and empties the log, as far as readers let it.
 pub(super) async fn rest(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -20,7 +20,7 @@ use std::path::Path;
 
 use self::bodies::{BodyFindings, check_context};
 use super::chain::ChainCheck;
-use super::checkpoint::{Checkpoint, VerifierKey};
+use super::checkpoint::{Checkpoint, NoteError, VerifierKey};
 use super::error::LedgerError;
 use super::read::{RawLog, RawRow, Reader};
 use super::record::{Event, LogId, Opened, Record};
@@ -38,6 +38,23 @@ pub struct Trust {
     pub keys: Vec<VerifierKey>,
     /// Checkpoints of earlier times, as signed notes; each log must still contain what they name.
     pub checkpoints: Vec<String>,
+}
+
+impl Trust {
+    /// Holds that every checkpoint is one and that every checkpoint and key names a log: what names none would be compared
+    /// with nothing, and an auditor would take the silence for consent.
+    fn check(&self) -> Result<(), LedgerError> {
+        let origins = self.checkpoints.iter().map(|note| Checkpoint::claimed_origin(note));
+        let keys = self.keys.iter().map(|key| Ok(key.name().to_owned()));
+        for origin in origins.chain(keys) {
+            let origin = origin?;
+            let log = origin.rsplit_once("/ledger/").map(|(_, log)| log.parse::<LogId>());
+            if !matches!(log, Some(Ok(_))) {
+                return Err(NoteError::NoLog { origin }.into());
+            }
+        }
+        Ok(())
+    }
 }
 
 /// How far verifying has come.
@@ -68,6 +85,7 @@ pub async fn verify_with(
     trust: &Trust,
     progress: impl FnMut(Progress) + Send,
 ) -> Result<Report, LedgerError> {
+    trust.check()?;
     let mut findings = Findings::default();
     let mut verifier = Verifier::new(trust, progress);
     // What SQLite calls malformed is a finding: it is what a changed byte in the wrong place looks like.

@@ -143,8 +143,7 @@ impl Writer {
                     }
                 },
                 () = tokio::time::sleep(REST), if unrested => {
-                    self.rest().await;
-                    unrested = false;
+                    unrested = !self.rest().await;
                 }
             }
         }
@@ -157,12 +156,26 @@ impl Writer {
 
     /// Moves the write-ahead log into the file itself. What lies in the write-ahead log alone is guarded by checksums that
     /// make SQLite drop what was changed, and all after it, without a word; what lies in the file is guarded by ours.
-    async fn rest(&mut self) {
+    /// Where the last transaction failed, a small one is tried: readiness must come back by itself, for nothing is sent to a
+    /// service that is not ready. Returns whether there is nothing left to do.
+    async fn rest(&mut self) -> bool {
+        if !self.counters.is_sound() {
+            let probed = match Self::connected(&mut self.connection, &self.path).await {
+                Ok(connection) => store::probe(connection).await.is_ok(),
+                Err(_) => false,
+            };
+            if !probed {
+                self.connection = None;
+                return false;
+            }
+            self.counters.recovered();
+        }
         if let Some(connection) = &mut self.connection
             && let Err(error) = store::rest(connection).await
         {
             tracing::warn!(%error, "the ledger's write-ahead log stays; its records are durable all the same");
         }
+        true
     }
 
     /// Records all of `jobs` in one transaction and answers each.

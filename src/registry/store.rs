@@ -1,6 +1,7 @@
 //! The registry at rest: one SQLite file, loaded whole at start, and every change written before it is seen.
 
 use std::collections::HashMap;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -97,9 +98,16 @@ impl RegistryStore {
     /// # Errors
     /// The file cannot be opened, or something in it does not read.
     pub async fn open(directory: &Path) -> Result<Self, RegistryError> {
+        let path = directory.join(FILE);
+        // Made here and not by SQLite, which would let others read it.
+        let made = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&path);
+        made.map_err(sqlx::Error::Io)?;
         let options = SqliteConnectOptions::new()
-            .filename(directory.join(FILE))
-            .create_if_missing(true)
+            .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
         // One connection: changes are rare and are made one after the other.

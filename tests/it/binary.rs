@@ -48,16 +48,15 @@ impl Served {
         take_issuers(data);
         let mut child = command(&["serve", "--dev", "--data", data_text])
             .args(more)
-            .stderr(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
         let address = lines.by_ref().find_map(|line| {
             let address = line.strip_prefix("tidegate serves on http://")?;
             Some(address.parse().unwrap())
         });
-        // What it has to say from here on is read, or it would wait for a reader one day.
-        std::thread::spawn(move || lines.for_each(drop));
         let manifest = serde_json::from_slice(&std::fs::read(data.join("dev.json")).unwrap()).unwrap();
         Self {
             child,

@@ -216,6 +216,8 @@ fn pure_modules_do_no_io_and_read_no_clock() {
 fn nothing_shipped_ends_the_program_on_its_own() {
     for file in shipped() {
         for (number, line) in file.code.lines().enumerate() {
+            // The demo's own word for "this should have come out so".
+            let line = line.replace("show.expect(", "");
             for call in [
                 ".unwrap()",
                 ".expect(",
