@@ -22,12 +22,9 @@ fn secret(service: &Service, tenant: &str, name: &str, token: &str) -> Answer {
 
 /// The value of a secret, from the vault itself.
 fn value(service: &Service, tenant: &str, name: &str) -> String {
-    let name = name.parse().unwrap();
-    let scope = SessionScope::SecretRead { name };
-    let held = service.app.vault.session(tenant.parse().unwrap(), scope.clone());
-    let SessionScope::SecretRead { name } = scope else {
-        unreachable!()
-    };
+    let name: tidegate::ids::SecretName = name.parse().unwrap();
+    let scope = SessionScope::SecretRead { name: name.clone() };
+    let held = service.app.vault.session(tenant.parse().unwrap(), scope);
     block_on(held.get_secret(&name)).unwrap().expose_secret().to_owned()
 }
 
