@@ -2,7 +2,7 @@
 //!
 //! Every request takes the same way: [`observe`] gives it an id, a deadline and its one log line; [`path`] settles the form of
 //! the path before anything is routed; the handler of its [`routes::Route`] authenticates, asks the
-//! [`Gate`](crate::decide::Gate) and answers. Whatever goes wrong leaves as a [`problem::Problem`].
+//! [`Gate`] and answers. Whatever goes wrong leaves as a [`problem::Problem`].
 //!
 //! URLs are never built from the `Host` header. It is read for one thing: on `{bpnl}.<base>` it names the tenant, exactly as
 //! the path does on the shared host, and the tenant it names still picks the one verifier its tokens must satisfy.

@@ -222,9 +222,6 @@ impl IntoResponse for Problem {
         // Strings and numbers always serialise.
         let bytes = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (status, bytes).into_response();
-        if let Some(cause) = self.cause {
-            response.extensions_mut().insert(cause);
-        }
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -232,6 +229,10 @@ impl IntoResponse for Problem {
             .record
             .and_then(|record| HeaderValue::from_str(&record.to_string()).ok());
         headers.extend(record.map(|record| (RECORD, record)));
+        if let Some(cause) = self.cause {
+            response.extensions_mut().insert(cause);
+        }
+        let headers = response.headers_mut();
         if self.kind == Kind::Unauthenticated {
             let challenge = if self.bare {
                 "Bearer"

@@ -87,6 +87,15 @@ impl Reader {
         Ok(Self { connection })
     }
 
+    /// What SQLite finds wrong with the structure of the file; empty where it is sound.
+    pub(super) async fn integrity(&mut self) -> Result<Vec<String>, LedgerError> {
+        let found: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check(20)")
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(LedgerError::store("check the ledger's file"))?;
+        Ok(found.into_iter().filter(|line| line != "ok").collect())
+    }
+
     /// The logs there are: the platform's first, then the tenants' by BPNL.
     ///
     /// # Errors

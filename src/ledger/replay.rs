@@ -1,7 +1,7 @@
 //! Recorded decisions, made again.
 //!
 //! Each decision of the ledger is put back together from what was stored with it: the question from its context, its entity
-//! slice and its terms; the bundle from its manifest and files. [`engine::decide`](crate::engine::decide), the very function
+//! slice and its terms; the bundle from its manifest and files. [`engine::decide`], the very function
 //! that decided then, decides again, and the two decisions are compared in full: effect, both layers' answers, determining
 //! policies and errors. Under the recorded bundle they must be equal; under another one, the difference is what the change
 //! of policy would have meant for real requests.

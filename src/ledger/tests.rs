@@ -4,6 +4,7 @@ mod appending;
 mod crash;
 mod failing;
 mod records;
+mod rest;
 mod tampering;
 
 use std::path::Path;

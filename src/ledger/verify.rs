@@ -136,6 +136,11 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
 
     async fn all(&mut self, dir: &Path, findings: &mut Findings) -> Result<(), LedgerError> {
         let mut reader = Reader::open(dir).await?;
+        // Indexes are not ours to hash, but a changed one hides what is stored from whoever looks for it.
+        for problem in reader.integrity().await? {
+            let message = format!("the ledger's file is damaged: {problem}");
+            findings.add(FindingKind::Unreadable, None, message);
+        }
         self.check_bodies(&mut reader, findings).await?;
         let names = reader.log_names().await?;
         for name in names.iter().filter(|name| name.parse::<LogId>().is_err()) {

@@ -33,7 +33,7 @@ fn each_role_gets_what_is_its_own() {
     let service = Service::shared();
     let table = [
         (ELBE, "anna", 200, 200),
-        (ELBE, "sven", 200, 403),
+        (ELBE, "sven", 403, 403),
         (ELBE, "vera", 403, 403),
         (ELBE, "otto", 403, 403),
         (ISAR, "bert", 200, 200),

@@ -34,7 +34,7 @@ const SECOND_LINES: [(&str, &str); 4] = [
 /// Conditions no case can tell from their absence: the comparison of tenants, which a guardrail makes as well.
 const SHADOWED: [&str; 8] = [
     "administration/own-ledger without condition 2",
-    "credentials/assume-role without condition 1",
+    "credentials/assume-role without condition 0",
     "credentials/change-secret without condition 0",
     "footprints/list without condition 1",
     "footprints/read without condition 1",
@@ -207,8 +207,7 @@ fn no_action_can_be_taken_out_of_an_iam_document_unnoticed() {
             document == name
         });
         let report = parity::run_layer(&bundle.unwrap(), &CORPUS, Layer::Iam);
-        // The identity pool tags a session when it assumes the role; no question asks for that by itself.
-        assert_eq!(report.holds(), action == "sts:TagSession", "{name} without {action}");
+        assert!(!report.holds(), "{name} without {action}");
     }
 }
 
@@ -234,20 +233,10 @@ fn no_iam_scope_can_be_widened_unnoticed() {
     // A session policy cuts the role down, so a scope is open only where both documents are.
     let widened = [
         ("every tenant's objects", "{bucket}/{bpnl}/", "{bucket}/*/"),
-        (
-            "objects of tenants whose number begins alike",
-            "{bucket}/{bpnl}/pcf/",
-            "{bucket}/{bpnl}*/pcf/",
-        ),
         ("every tenant's secrets", "tidegate/{bpnl}/", "tidegate/*/"),
-        (
-            "secrets of tenants whose number begins alike",
-            "tidegate/{bpnl}/",
-            "tidegate/{bpnl}*/",
-        ),
         ("secrets whatever their suffix", "-??????", "-*"),
         ("any prefix", "{bpnl}/", "*"),
-        ("prefixes without the slash", "{bpnl}/", "{bpnl}*"),
+        ("tenants whose number begins alike", "{bpnl}/", "BPNL0000*/"),
     ];
     for (what, from, to) in widened {
         let bundle = documents_changed(|_, document| replace_all(document, from, to)).unwrap();
