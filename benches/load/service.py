@@ -35,7 +35,7 @@ def ready(url, seconds, since):
         try:
             if get(url + "/readyz")[0] == 200:
                 return round((time.time_ns() - int(since)) / 1_000_000)
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:
             time.sleep(0.002)
     sys.exit(f"{url}/readyz did not answer 200 within {seconds} seconds")
 
