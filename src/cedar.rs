@@ -26,6 +26,7 @@ use cedar_policy::{Authorizer, PolicySet, Schema};
 
 use crate::contract::Moment;
 use crate::decision::{CedarAnswer, Effect};
+use crate::ids::Digest;
 use crate::question::{Action, Question};
 
 pub use explain::{Clause, Explanation, NearMiss, explain};
@@ -34,15 +35,14 @@ pub use translate::{TranslateError, translate};
 
 /// Answers `question` from the policies of `index` and from the contract terms the question brings along.
 pub fn answer(index: &Index, schema: &Schema, question: &Question) -> CedarAnswer {
-    let request = match translate(question, schema) {
+    answer_slice(index, schema, question, question.canonical().entities.digest)
+}
+
+/// As [`answer`], where the digest of the question's entities in canonical form is at hand.
+pub fn answer_slice(index: &Index, schema: &Schema, question: &Question, slice: Digest) -> CedarAnswer {
+    let request = match translate::translate_kept(question, slice, schema, index.slices()) {
         Ok(request) => request,
-        Err(error) => {
-            return CedarAnswer {
-                decision: Effect::Deny,
-                errors: vec![error.to_string()],
-                policies: vec![],
-            };
-        }
+        Err(error) => return untranslatable(&error),
     };
     let mut tally = Tally::default();
     if let Some(policies) = index.slot(question.principal.kind, question.action, question.resource.kind) {
@@ -56,17 +56,19 @@ pub fn answer(index: &Index, schema: &Schema, question: &Question) -> CedarAnswe
     tally.answer()
 }
 
+fn untranslatable(error: &TranslateError) -> CedarAnswer {
+    CedarAnswer {
+        decision: Effect::Deny,
+        errors: vec![error.to_string()],
+        policies: vec![],
+    }
+}
+
 /// Answers `question` the way plain Cedar would, over every policy at once: the oracle for [`answer`].
 pub fn answer_in_full(policies: &PolicySet, schema: &Schema, question: &Question) -> CedarAnswer {
     let request = match translate(question, schema) {
         Ok(request) => request,
-        Err(error) => {
-            return CedarAnswer {
-                decision: Effect::Deny,
-                errors: vec![error.to_string()],
-                policies: vec![],
-            };
-        }
+        Err(error) => return untranslatable(&error),
     };
     let mut all = policies.clone();
     if let Some(moment) = moment(question.action) {

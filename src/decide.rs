@@ -21,7 +21,7 @@ use crate::engine;
 use crate::ids::{Digest, RecordId, TenantId};
 use crate::ledger::record::{Activation, Decided, Engine, Mode, Request, Start};
 use crate::ledger::{Appended, Entry, Event, Ledger, LedgerError, LogId};
-use crate::question::Question;
+use crate::question::{Canonical, Question};
 use crate::telemetry;
 
 /// How many characters of what is wrong with a refused bundle are recorded; the log has it all.
@@ -102,7 +102,8 @@ impl Gate {
     ) -> Result<Recorded, LedgerError> {
         let bundle = self.live.current();
         let started = Instant::now();
-        let decision = engine::decide(&bundle, &question);
+        let canonical = question.canonical();
+        let decision = engine::decide_canonical(&bundle, &question, &canonical);
         histogram!(telemetry::DECIDE_SECONDS).record(started.elapsed());
         count(&question, &decision);
         if decision.layers_disagree() {
@@ -115,7 +116,7 @@ impl Gate {
                 "the layers disagree: Cedar allows what AWS would refuse"
             );
         }
-        let entry = self.entry(&bundle, &question, &decision, tenant, request);
+        let entry = self.entry(&bundle, &question, canonical, &decision, tenant, request);
         let deciding = Instant::now();
         let receipt = self.ledger.append(entry).await;
         histogram!(telemetry::RECORD_SECONDS).record(deciding.elapsed());
@@ -138,11 +139,11 @@ impl Gate {
         &self,
         bundle: &Bundle,
         question: &Question,
+        parts: Canonical,
         decision: &Decision,
         tenant: Option<TenantId>,
         request: &Request,
     ) -> Entry {
-        let parts = question.canonical();
         let mut bodies = vec![
             (parts.context.digest, parts.context.bytes),
             (parts.entities.digest, parts.entities.bytes),

@@ -8,14 +8,19 @@ use crate::bundle::{Bundle, IamAsk, Mapping};
 use crate::cedar;
 use crate::decision::{Decision, IamAnswer, IamDecision};
 use crate::iam::{self, Context, Document, Layers, Principal, Request};
-use crate::question::Question;
+use crate::question::{Canonical, Question};
 
 /// The name a session of a tenant's role has in its ARN when Tidegate itself acts for the tenant.
 const SESSION_NAME: &str = "tidegate";
 
 /// Answers `question` under `bundle`.
 pub fn decide(bundle: &Bundle, question: &Question) -> Decision {
-    let cedar = cedar::answer(&bundle.index, &bundle.schema, question);
+    decide_canonical(bundle, question, &question.canonical())
+}
+
+/// As [`decide`], where the question's canonical form is at hand: whoever records the decision needs it too.
+pub fn decide_canonical(bundle: &Bundle, question: &Question, canonical: &Canonical) -> Decision {
+    let cedar = cedar::answer_slice(&bundle.index, &bundle.schema, question, canonical.entities.digest);
     Decision::join(cedar, ask_iam(bundle, question))
 }
 

@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use tidegate::cli::{Cli, run};
 
+/// A decision makes and drops many small values; this allocator does that in less time than the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -6,13 +6,14 @@ use cedar_policy::{
     ActionConstraint, EntityTypeName, EntityUid, Policy, PolicySet, PrincipalConstraint, ResourceConstraint, Schema,
 };
 
-use super::translate::{action_uid, type_name};
+use super::translate::{Slices, action_uid, type_name};
 use crate::question::{Action, EntityKind};
 
 /// For each kind of principal, action and kind of resource: the policies whose scope can match such a request.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Index {
     slots: HashMap<(EntityKind, Action, EntityKind), PolicySet>,
+    slices: Slices,
 }
 
 /// A scope constraint on the principal or the resource, whichever it came from.
@@ -57,12 +58,20 @@ impl Index {
                 slots.insert((principal, *action, resource), slot);
             }
         }
-        Ok(Self { slots })
+        Ok(Self {
+            slots,
+            slices: Slices::default(),
+        })
     }
 
     /// The policies that can match, or nothing where the schema knows no such request.
     pub fn slot(&self, principal: EntityKind, action: Action, resource: EntityKind) -> Option<&PolicySet> {
         self.slots.get(&(principal, action, resource))
+    }
+
+    /// The entity slices translated so far for the schema this index was built with.
+    pub(super) fn slices(&self) -> &Slices {
+        &self.slices
     }
 
     /// Every request environment of the schema, with the number of policies that can match it.

@@ -1,9 +1,11 @@
 //! A question as Cedar takes it.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use cedar_policy::{Context, Entities, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema};
+
+use cedar_policy_core::ast::{Name, RestrictedExpr};
 
 use crate::ids::Digest;
 use crate::question::{Action, Entity, EntityKind, EntityRef, Question, Value};
@@ -41,7 +43,7 @@ pub struct Prepared {
     /// Principal, action, resource, context.
     pub(super) request: Request,
     /// The slice, and the hierarchy of actions.
-    pub(super) entities: Entities,
+    pub(super) entities: Arc<Entities>,
 }
 
 /// Type names are parsed once: parsing one costs more than deciding does.
@@ -73,6 +75,18 @@ pub(super) fn action_uid(action: Action) -> Option<&'static EntityUid> {
     ACTIONS.get(action as usize)
 }
 
+/// The name of Cedar's constructor of instants. `RestrictedExpression::new_datetime` parses it anew at every call, with a
+/// parser generator's machinery; that alone cost a sixth of a decision.
+static DATE_TIME: LazyLock<Option<Name>> = LazyLock::new(|| "datetime".parse().ok());
+
+fn date_time(instant: jiff::Timestamp) -> RestrictedExpression {
+    let spelled = crate::question::spell_time(instant);
+    match &*DATE_TIME {
+        Some(name) => RestrictedExpr::call_extension_fn(name.clone(), [RestrictedExpr::val(spelled)]).into(),
+        None => RestrictedExpression::new_datetime(spelled),
+    }
+}
+
 fn uid(reference: &EntityRef) -> Result<EntityUid, TranslateError> {
     let kind =
         type_name(reference.kind).ok_or_else(|| TranslateError::Entities(format!("no type `{}`", reference.kind)))?;
@@ -87,7 +101,7 @@ fn expression(value: &Value) -> Result<RestrictedExpression, TranslateError> {
         Value::Bool(value) => RestrictedExpression::new_bool(*value),
         Value::Long(value) => RestrictedExpression::new_long(*value),
         Value::String(text) => RestrictedExpression::new_string(text.to_string()),
-        Value::DateTime(instant) => RestrictedExpression::new_datetime(crate::question::spell_time(*instant)),
+        Value::DateTime(instant) => date_time(*instant),
         Value::Entity(reference) => RestrictedExpression::new_entity_uid(uid(reference)?),
         Value::Set(items) => {
             RestrictedExpression::new_set(items.iter().map(expression).collect::<Result<Vec<_>, _>>()?)
@@ -140,6 +154,32 @@ fn terms_at_hand(entity: &Entity, question: &Question) -> Result<(), TranslateEr
 /// # Errors
 /// The question does not fit the schema.
 pub fn translate(question: &Question, schema: &Schema) -> Result<Prepared, TranslateError> {
+    Ok(Prepared {
+        request: request(question, schema)?,
+        entities: Arc::new(entities(question, schema)?),
+    })
+}
+
+/// As [`translate`], but takes the entities from `slices` where they were translated before. `slice` is the digest of the
+/// question's entities in canonical form.
+pub(super) fn translate_kept(
+    question: &Question,
+    slice: Digest,
+    schema: &Schema,
+    slices: &Slices,
+) -> Result<Prepared, TranslateError> {
+    Ok(Prepared {
+        request: request(question, schema)?,
+        entities: slices.get(slice, || entities(question, schema))?,
+    })
+}
+
+fn entities(question: &Question, schema: &Schema) -> Result<Entities, TranslateError> {
+    let entities = question.entities.iter().map(entity).collect::<Result<Vec<_>, _>>()?;
+    Entities::from_entities(entities, Some(schema)).map_err(|error| TranslateError::Entities(error_chain(&error)))
+}
+
+fn request(question: &Question, schema: &Schema) -> Result<Request, TranslateError> {
     let context_error = |problem: String| TranslateError::Context {
         action: question.action,
         problem,
@@ -169,10 +209,41 @@ pub fn translate(question: &Question, schema: &Schema) -> Result<Prepared, Trans
         .entities
         .iter()
         .try_for_each(|entity| terms_at_hand(entity, question))?;
-    let entities = question.entities.iter().map(entity).collect::<Result<Vec<_>, _>>()?;
-    let entities = Entities::from_entities(entities, Some(schema))
-        .map_err(|error| TranslateError::Entities(error_chain(&error)))?;
-    Ok(Prepared { request, entities })
+    Ok(request)
+}
+
+/// How many translated slices are kept.
+const KEPT: usize = 8_192;
+
+/// Entity slices that were translated and found to fit the schema, by the digest of their canonical bytes. Requests under one
+/// agreement share theirs. The digest names all of the content, so what is kept cannot be stale; it belongs to one schema,
+/// so to one bundle.
+#[derive(Debug, Default)]
+pub(super) struct Slices(RwLock<HashMap<Digest, Arc<Entities>>>);
+
+impl Slices {
+    fn get(
+        &self,
+        slice: Digest,
+        translate: impl FnOnce() -> Result<Entities, TranslateError>,
+    ) -> Result<Arc<Entities>, TranslateError> {
+        let known = self
+            .0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&slice)
+            .cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let made = Arc::new(translate()?);
+        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT {
+            kept.clear();
+        }
+        kept.insert(slice, Arc::clone(&made));
+        Ok(made)
+    }
 }
 
 fn error_chain(error: &dyn std::error::Error) -> String {

@@ -5,13 +5,17 @@
 //! another shape means that the address is wrong or that someone tampers, and the last good set serves meanwhile
 //! ([`super::JwksSource`]).
 
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::Mutex;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+
+use crate::ids::Digest;
 
 /// The greatest size of a key set's document, in bytes. Cognito's have about 1 KiB.
 pub const MAX_DOCUMENT: usize = 64 * 1024;
@@ -50,12 +54,17 @@ pub enum JwksError {
 /// The keys of one issuer, by key id.
 pub struct KeySet {
     keys: Vec<(Box<str>, DecodingKey)>,
+    /// Digests of tokens whose signature one of these keys made.
+    signed: Mutex<HashSet<Digest>>,
 }
+
+/// How many tokens with a good signature are remembered per key set.
+const REMEMBERED: usize = 1_024;
 
 impl KeySet {
     /// A set without keys: nothing verifies against it.
     pub fn empty() -> Self {
-        Self { keys: Vec::new() }
+        Self::of(Vec::new())
     }
 
     /// Reads a JSON Web Key Set.
@@ -83,7 +92,29 @@ impl KeySet {
             }
             keys.push((key_id, key));
         }
-        Ok(Self { keys })
+        Ok(Self::of(keys))
+    }
+
+    fn of(keys: Vec<(Box<str>, DecodingKey)>) -> Self {
+        let signed = Mutex::default();
+        Self { keys, signed }
+    }
+
+    /// Whether the signature of the token with this digest was found good by one of these keys before. A connector sends one
+    /// token with many requests, and the same bytes under the same keys have the same signature. Nothing else of a token is
+    /// ever remembered: its times, its client, its scope and whether it was denied are looked at on every request.
+    pub(super) fn has_signed(&self, token: Digest) -> bool {
+        self.signed.lock().is_ok_and(|signed| signed.contains(&token))
+    }
+
+    /// Remembers that one of these keys made the signature of the token with this digest.
+    pub(super) fn remember(&self, token: Digest) {
+        if let Ok(mut signed) = self.signed.lock() {
+            if signed.len() >= REMEMBERED {
+                signed.clear();
+            }
+            signed.insert(token);
+        }
     }
 
     /// The ids of the keys, in the order of the set.
