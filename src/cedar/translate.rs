@@ -212,14 +212,20 @@ fn request(question: &Question, schema: &Schema) -> Result<Request, TranslateErr
     Ok(request)
 }
 
-/// How many translated slices are kept.
-const KEPT: usize = 8_192;
+/// How many translated slices a generation holds.
+const GENERATION: usize = 8_192;
 
 /// Entity slices that were translated and found to fit the schema, by the digest of their canonical bytes. Requests under one
 /// agreement share theirs. The digest names all of the content, so what is kept cannot be stale; it belongs to one schema,
-/// so to one bundle.
+/// so to one bundle. What was not asked for during a whole generation is dropped.
 #[derive(Debug, Default)]
-pub(super) struct Slices(RwLock<HashMap<Digest, Arc<Entities>>>);
+pub(super) struct Slices(RwLock<Generations>);
+
+#[derive(Debug, Default)]
+struct Generations {
+    young: HashMap<Digest, Arc<Entities>>,
+    old: HashMap<Digest, Arc<Entities>>,
+}
 
 impl Slices {
     fn get(
@@ -227,22 +233,22 @@ impl Slices {
         slice: Digest,
         translate: impl FnOnce() -> Result<Entities, TranslateError>,
     ) -> Result<Arc<Entities>, TranslateError> {
-        let known = self
-            .0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&slice)
-            .cloned();
-        if let Some(known) = known {
-            return Ok(known);
+        let kept = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = kept.young.get(&slice) {
+            return Ok(Arc::clone(known));
         }
-        let made = Arc::new(translate()?);
+        let known = kept.old.get(&slice).cloned();
+        drop(kept);
+        let known = match known {
+            Some(known) => known,
+            None => Arc::new(translate()?),
+        };
         let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT {
-            kept.clear();
+        if kept.young.len() >= GENERATION {
+            kept.old = std::mem::take(&mut kept.young);
         }
-        kept.insert(slice, Arc::clone(&made));
-        Ok(made)
+        kept.young.insert(slice, Arc::clone(&known));
+        Ok(known)
     }
 }
 

@@ -188,7 +188,7 @@ fn what_was_changed_after_the_fact_shows_and_names_the_record() {
                 .as_array()
                 .unwrap()
                 .iter()
-                .any(|finding| finding["seq"] == seq);
+                .any(|finding| finding["seq"].as_u64() == seq.parse().ok());
             assert!(named, "{what}: record {seq} in {log:#}");
         }
         let text = check(&["ledger", "verify", copied.path().to_str().unwrap()], 2);
