@@ -1,4 +1,20 @@
-//! Tidegate.
+//! Tidegate decides who may touch what on a multi-tenant exchange of Product Carbon Footprints.
+//!
+//! # One decision
+//!
+//! ```text
+//! request -> authenticated facts -> question -> decision (cedar AND iam) -> ledger -> response
+//! ```
+//!
+//! 1. The route names a tenant; the tenant's own verifier turns a token into [`facts`]. Nothing after it sees a token.
+//! 2. Facts and the [`registry`] become a [`question`]: principal, action, resource, context with the time, and the entities a
+//!    policy can reach. It is frozen, canonical and has a digest.
+//! 3. The [`engine`] asks both layers under the [`bundle`] in force: [`cedar`], with the policies of the platform and those
+//!    compiled from the [`contract`], and [`iam`], with the documents of the tenant's role. Both must allow.
+//! 4. The [`ledger`] makes the decision durable. Only then does [`decide`] give a `Recorded`, from which alone a response or a
+//!    session of the [`vault`] can be made.
+//!
+//! `docs/ARCHITECTURE.md` has the map, the invariants and three operations walked end to end.
 
 pub mod assemble;
 pub mod bundle;
