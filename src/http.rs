@@ -10,6 +10,7 @@
 pub mod access;
 pub mod caller;
 pub mod credentials;
+mod decided;
 pub mod dev_issuer;
 pub mod exchange;
 pub mod ingest;

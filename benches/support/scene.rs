@@ -90,8 +90,9 @@ impl Scene {
     }
 
     fn admin<T>(&self, ask: impl FnOnce(&UserFacts<'_>) -> T) -> T {
-        let (name, roles): (UserName, [CompanyRole; 1]) =
-            (ADMIN.parse().expect("a user"), ["admin".parse().expect("a role")]);
+        let name: UserName = ADMIN.parse().expect("a user");
+        let role: CompanyRole = "admin".parse().expect("a role");
+        let roles = std::collections::BTreeSet::from([role]);
         ask(&UserFacts {
             tenant: &self.world().tenant,
             name: &name,

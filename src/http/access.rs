@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Shared;
 use super::caller::tenant;
-use super::exchange::{PURPOSE, SCOPE, reasons, recorded_answer, unrecorded};
+use super::decided::{reasons, recorded_answer};
+use super::exchange::{PURPOSE, SCOPE};
 use super::ingest::read_body;
 use super::problem::{Kind, Problem, Reason};
 use crate::decision::Effect;
@@ -101,11 +102,7 @@ pub async fn evaluation(
         purpose: asked.context.purpose.as_deref().unwrap_or(PURPOSE),
     };
     let question = question(&facts, world, &asked, local)?;
-    let recorded = app
-        .gate
-        .decide(question, Some(id), &request)
-        .await
-        .map_err(unrecorded)?;
+    let recorded = app.decided(id, question, &request).await?;
     let answer = Answer {
         decision: recorded.decision().effect == Effect::Allow,
         context: AnswerContext {

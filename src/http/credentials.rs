@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use super::Shared;
 use super::caller::tenant;
-use super::exchange::{reasons, recorded_answer, refuse, unrecorded, upstream};
+use super::decided::{recorded_answer, upstream};
 use super::problem::{Kind, Problem};
-use crate::ids::{CompanyRole, SecretName};
+use crate::ids::SecretName;
 use crate::ledger::record::Request;
 use crate::question::ask::{self, UserFacts};
 use crate::question::{Action, spell_time};
@@ -65,22 +65,13 @@ pub async fn session(
     let world = tenant(&registry, &bpnl)?;
     let id = world.tenant.id;
     let person = app.person(&headers, id, now).await?;
-    let roles: Vec<CompanyRole> = person.roles().iter().cloned().collect();
     let user = UserFacts {
         tenant: &world.tenant,
         name: person.user(),
-        roles: &roles,
+        roles: person.roles(),
     };
     let question = ask::assume_role(&user, &world.tenant, now);
-    let recorded = app
-        .gate
-        .decide(question, Some(id), &request)
-        .await
-        .map_err(unrecorded)?;
-    let permit = match recorded.permit() {
-        Ok(permit) => permit,
-        Err(refusal) => return Ok(refuse(id, &refusal, reasons(&refusal))),
-    };
+    let permit = app.permitted(id, question, &request).await?;
     let issued = app
         .vault
         .credentials_for(&permit, person.user(), LIFETIME, now)
@@ -113,23 +104,14 @@ pub async fn secret(
     let name: SecretName = name
         .parse()
         .map_err(|error| Problem::with(Kind::Path, format!("{error}")))?;
-    let roles: Vec<CompanyRole> = person.roles().iter().cloned().collect();
     let user = UserFacts {
         tenant: &world.tenant,
         name: person.user(),
-        roles: &roles,
+        roles: person.roles(),
     };
     let suffix = app.vault.suffix_of(id, &name).await;
     let question = ask::secret(&user, &world.tenant, Action::ReadSecret, &name, suffix.as_deref(), now);
-    let recorded = app
-        .gate
-        .decide(question, Some(id), &request)
-        .await
-        .map_err(unrecorded)?;
-    let permit = match recorded.permit() {
-        Ok(permit) => permit,
-        Err(refusal) => return Ok(refuse(id, &refusal, reasons(&refusal))),
-    };
+    let permit = app.permitted(id, question, &request).await?;
     let session = app
         .vault
         .session_for(&permit)

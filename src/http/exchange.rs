@@ -17,13 +17,11 @@ use axum::response::{IntoResponse, Response};
 
 use super::Shared;
 use super::caller::{id_header, tenant};
-use super::observe::Outcome;
+use super::decided::{reasons, recorded_answer, upstream};
 use super::problem::{Kind, Problem, Reason};
-use crate::cedar;
-use crate::decide::{Recorded, Refusal};
-use crate::decision::Effect;
+use crate::decide::Recorded;
 use crate::facts::ClientKind;
-use crate::ids::{AgreementId, Bpnl, PcfId, TenantId};
+use crate::ids::{AgreementId, Bpnl, PcfId};
 use crate::ledger::record::Request;
 use crate::question::ask::{self, ExchangeFacts};
 use crate::registry::Agreement;
@@ -67,18 +65,8 @@ pub async fn footprint(
         purpose: PURPOSE,
     };
     let question = ask::access(&facts, &pcf, footprint.map(AsRef::as_ref), agreement.map(AsRef::as_ref));
-    let recorded = app
-        .gate
-        .decide(question, Some(id), &request)
-        .await
-        .map_err(unrecorded)?;
-    let permit = match recorded.permit() {
-        Ok(permit) => permit,
-        Err(refusal) => {
-            let reasons = reasons_for(&refusal, partner, agreement.map(AsRef::as_ref));
-            return Ok(refuse(id, &refusal, reasons));
-        }
-    };
+    let told = |recorded: &Recorded| reasons_for(recorded, partner, agreement.map(AsRef::as_ref));
+    let permit = app.permitted_telling(id, question, &request, told).await?;
     let session = app
         .vault
         .session_for(&permit)
@@ -102,86 +90,11 @@ pub async fn footprint(
     Ok(recorded_answer(response, id, &permit))
 }
 
-/// An answer that follows a decision: it names the record, and so does its log line.
-pub(super) fn recorded_answer(mut response: Response, tenant: TenantId, recorded: &Recorded) -> Response {
-    let record = recorded.record();
-    response.headers_mut().extend(
-        HeaderValue::from_str(&record.to_string())
-            .ok()
-            .map(|value| (RECORD, value)),
-    );
-    response.extensions_mut().insert(Outcome {
-        tenant,
-        record,
-        effect: recorded.decision().effect,
-    });
-    response
-}
-
-/// The answer to a recorded deny.
-pub(super) fn refuse(tenant: TenantId, refusal: &Refusal, reasons: Vec<Reason>) -> Response {
-    recorded_answer(
-        Problem::forbidden(refusal.record(), reasons).into_response(),
-        tenant,
-        refusal,
-    )
-}
-
-/// There is no answer without a record.
-pub(super) fn unrecorded(_: crate::ledger::LedgerError) -> Problem {
-    Problem::with(
-        Kind::Unrecorded,
-        "no decision is given that cannot be recorded; try again",
-    )
-}
-
-/// The vault failed although both layers allow: plain to the caller, in full to the log.
-pub(super) fn upstream(error: impl Into<crate::vault::OpenError>, recorded: &Recorded) -> Problem {
-    let error = error.into();
-    tracing::error!(record = %recorded.record(), error = %error, "the vault failed after an allow");
-    let kind = if error.is_not_found() {
-        Kind::NotFound
-    } else {
-        Kind::Upstream
-    };
-    Problem::new(kind).after(recorded.record())
-}
-
 /// Why policy said no, for a partner that the agreement itself names: whoever signed a contract may know which part of it
 /// failed. Anyone else learns nothing.
-fn reasons_for(refusal: &Refusal, partner: Bpnl, agreement: Option<&Agreement>) -> Vec<Reason> {
+fn reasons_for(recorded: &Recorded, partner: Bpnl, agreement: Option<&Agreement>) -> Vec<Reason> {
     match agreement {
-        Some(agreement) if agreement.consumer == partner => reasons(refusal),
+        Some(agreement) if agreement.consumer == partner => reasons(recorded),
         _ => Vec::new(),
     }
-}
-
-/// The policies that determined a deny, or, where no policy permitted, what the nearest permit lacks.
-pub(super) fn reasons(recorded: &Recorded) -> Vec<Reason> {
-    let decision = recorded.decision();
-    if decision.effect == Effect::Allow {
-        return Vec::new();
-    }
-    let bundle = recorded.bundle();
-    let explanation = cedar::explain(&bundle.index, &bundle.schema, recorded.question());
-    let determined = explanation
-        .policies
-        .iter()
-        .filter(|policy| decision.cedar.policies.contains(&policy.policy));
-    let mut reasons: Vec<_> = determined
-        .map(|policy| Reason {
-            policy: policy.policy.clone(),
-            why: policy.why.clone(),
-        })
-        .collect();
-    if reasons.is_empty() {
-        let nearest = explanation.policies.iter().find(|policy| policy.effect == "permit");
-        reasons.extend(nearest.into_iter().flat_map(|policy| {
-            policy.unmet().map(|clause| Reason {
-                policy: policy.policy.clone(),
-                why: format!("not met: {}", clause.text),
-            })
-        }));
-    }
-    reasons
 }

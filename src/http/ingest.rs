@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::caller::{one_header, tenant};
-use super::exchange::{reasons, recorded_answer, refuse, unrecorded, upstream};
+use super::decided::{recorded_answer, upstream};
 use super::problem::{Kind, Problem};
 use super::{App, Shared};
 use crate::facts::ClientKind;
@@ -48,28 +48,12 @@ pub async fn footprint(
     let machine = app.machine(&headers, id, ClientKind::Integration, SCOPE, now).await?;
 
     let question = ask::ingest(&world.tenant, machine.client(), now);
-    let recorded = app
-        .gate
-        .decide(question, Some(id), &request)
-        .await
-        .map_err(unrecorded)?;
-    let permit = match recorded.permit() {
-        Ok(permit) => permit,
-        Err(refusal) => return Ok(refuse(id, &refusal, reasons(&refusal))),
-    };
+    let permit = app.permitted(id, question, &request).await?;
 
     let taken = read_footprint(world, &headers, query.as_deref(), body).await;
     let (footprint, document) = taken.map_err(|problem| problem.after(permit.record()))?;
     let question = ask::write_footprint(&world.tenant, machine.client(), &footprint, now);
-    let recorded = app
-        .gate
-        .decide(question, Some(id), &request)
-        .await
-        .map_err(unrecorded)?;
-    let permit = match recorded.permit() {
-        Ok(permit) => permit,
-        Err(refusal) => return Ok(refuse(id, &refusal, reasons(&refusal))),
-    };
+    let permit = app.permitted(id, question, &request).await?;
     let session = app
         .vault
         .session_for(&permit)

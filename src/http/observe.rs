@@ -16,6 +16,7 @@ use super::caller::{optional_header, request_facts};
 use super::path;
 use super::problem::{Cause, Kind, Problem};
 use super::routes::ROUTES;
+use crate::decide::Recorded;
 use crate::ids::{RecordId, TenantId};
 use crate::ledger::record::Request as Facts;
 use crate::telemetry;
@@ -31,6 +32,14 @@ pub struct Outcome {
     pub record: RecordId,
     /// What was decided.
     pub effect: crate::decision::Effect,
+}
+
+impl Outcome {
+    /// What the log line tells of a decision about what is `tenant`'s.
+    pub fn of(tenant: TenantId, recorded: &Recorded) -> Self {
+        let (record, effect) = (recorded.record(), recorded.decision().effect);
+        Self { tenant, record, effect }
+    }
 }
 
 /// The name of the route that answered, for the log line written outside the router.

@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::exchange::RECORD;
+use super::observe::Outcome;
 use crate::ids::RecordId;
 
 /// What is wrong, by a stable name.
@@ -131,6 +132,8 @@ pub struct Problem {
     bare: bool,
     /// For the log line of the request only: the caller never sees it.
     cause: Option<Cause>,
+    /// For the log line too: the decision the problem tells of.
+    outcome: Option<Box<Outcome>>,
 }
 
 /// Why a request was refused, as a stable code for the log line; never part of an answer.
@@ -160,6 +163,7 @@ impl Problem {
             reasons: Vec::new(),
             bare: false,
             cause: None,
+            outcome: None,
         }
     }
 
@@ -183,6 +187,13 @@ impl Problem {
     #[must_use]
     pub fn because(mut self, cause: &'static str) -> Self {
         self.cause = Some(Cause(cause));
+        self
+    }
+
+    /// The same problem, with the decision for the log line.
+    #[must_use]
+    pub fn of(mut self, outcome: Outcome) -> Self {
+        self.outcome = Some(Box::new(outcome));
         self
     }
 
@@ -224,6 +235,9 @@ impl IntoResponse for Problem {
         let mut response = (status, bytes).into_response();
         if let Some(cause) = self.cause {
             response.extensions_mut().insert(cause);
+        }
+        if let Some(outcome) = self.outcome {
+            response.extensions_mut().insert(*outcome);
         }
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

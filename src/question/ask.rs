@@ -22,7 +22,7 @@ pub struct UserFacts<'a> {
     /// The user name the issuer vouches for.
     pub name: &'a UserName,
     /// The groups the issuer vouches for.
-    pub roles: &'a [CompanyRole],
+    pub roles: &'a BTreeSet<CompanyRole>,
 }
 
 /// A request of a partner, carried by the tenant's own connector.

@@ -1,0 +1,120 @@
+//! Between a question and an answer: what every handler that decides does alike.
+//!
+//! A handler gives its question to [`App::permitted`] and goes on with a permit, or ends with the problem that tells of the
+//! recorded deny. Which reasons a caller may know is the one thing in which handlers differ.
+
+use axum::http::HeaderValue;
+use axum::response::Response;
+
+use super::App;
+use super::exchange::RECORD;
+use super::observe::Outcome;
+use super::problem::{Kind, Problem, Reason};
+use crate::cedar;
+use crate::decide::{Permit, Recorded};
+use crate::decision::Effect;
+use crate::ids::TenantId;
+use crate::ledger::record::Request;
+use crate::question::Question;
+
+impl App {
+    /// Decides and records a question about what is `tenant`'s.
+    ///
+    /// # Errors
+    /// 503: the decision could not be recorded, so there is no answer.
+    pub(super) async fn decided(
+        &self,
+        tenant: TenantId,
+        question: Question,
+        request: &Request,
+    ) -> Result<Recorded, Problem> {
+        let unrecorded = "no decision is given that cannot be recorded; try again";
+        let recorded = self.gate.decide(question, Some(tenant), request).await;
+        recorded.map_err(|_| Problem::with(Kind::Unrecorded, unrecorded))
+    }
+
+    /// As [`App::decided`], and goes on only with a permit. A refused caller is told the reasons.
+    ///
+    /// # Errors
+    /// 403: the decision is deny. 503: it could not be recorded.
+    pub(super) async fn permitted(
+        &self,
+        tenant: TenantId,
+        question: Question,
+        request: &Request,
+    ) -> Result<Permit, Problem> {
+        self.permitted_telling(tenant, question, request, reasons).await
+    }
+
+    /// As [`App::permitted`], where `tell` says which reasons the caller may know.
+    ///
+    /// # Errors
+    /// As [`App::permitted`].
+    pub(super) async fn permitted_telling(
+        &self,
+        tenant: TenantId,
+        question: Question,
+        request: &Request,
+        tell: impl FnOnce(&Recorded) -> Vec<Reason>,
+    ) -> Result<Permit, Problem> {
+        let recorded = self.decided(tenant, question, request).await?;
+        recorded.permit().map_err(|refusal| {
+            let told = Problem::forbidden(refusal.record(), tell(&refusal));
+            told.of(Outcome::of(tenant, &refusal))
+        })
+    }
+}
+
+/// An answer that follows a decision: it names the record, and so does its log line.
+pub(super) fn recorded_answer(mut response: Response, tenant: TenantId, recorded: &Recorded) -> Response {
+    let record = recorded.record();
+    response.headers_mut().extend(
+        HeaderValue::from_str(&record.to_string())
+            .ok()
+            .map(|value| (RECORD, value)),
+    );
+    response.extensions_mut().insert(Outcome::of(tenant, recorded));
+    response
+}
+
+/// The vault failed although both layers allow: plain to the caller, in full to the log.
+pub(super) fn upstream(error: impl Into<crate::vault::OpenError>, recorded: &Recorded) -> Problem {
+    let error = error.into();
+    tracing::error!(record = %recorded.record(), error = %error, "the vault failed after an allow");
+    let kind = if error.is_not_found() {
+        Kind::NotFound
+    } else {
+        Kind::Upstream
+    };
+    Problem::new(kind).after(recorded.record())
+}
+
+/// The policies that determined a deny, or, where no policy permitted, what the nearest permit lacks.
+pub(super) fn reasons(recorded: &Recorded) -> Vec<Reason> {
+    let decision = recorded.decision();
+    if decision.effect == Effect::Allow {
+        return Vec::new();
+    }
+    let bundle = recorded.bundle();
+    let explanation = cedar::explain(&bundle.index, &bundle.schema, recorded.question());
+    let determined = explanation
+        .policies
+        .iter()
+        .filter(|policy| decision.cedar.policies.contains(&policy.policy));
+    let mut reasons: Vec<_> = determined
+        .map(|policy| Reason {
+            policy: policy.policy.clone(),
+            why: policy.why.clone(),
+        })
+        .collect();
+    if reasons.is_empty() {
+        let nearest = explanation.policies.iter().find(|policy| policy.effect == "permit");
+        reasons.extend(nearest.into_iter().flat_map(|policy| {
+            policy.unmet().map(|clause| Reason {
+                policy: policy.policy.clone(),
+                why: format!("not met: {}", clause.text),
+            })
+        }));
+    }
+    reasons
+}
