@@ -75,6 +75,31 @@ fn explain_says_the_decision_and_ends_with_its_code() {
 }
 
 #[test]
+fn the_example_questions_are_what_their_names_say() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/questions");
+    let examples = [
+        ("access-allowed", 0, "iam    allowed"),
+        ("access-retired", 2, "by exchange/agreement-in-force"),
+        (
+            "access-other-purpose",
+            2,
+            "would permit if [\"cx.quality.base:1\"].contains(context.purpose)",
+        ),
+        (
+            "secret-by-data-steward",
+            2,
+            "would permit if principal in Tidegate::CompanyRole::\"admin\"",
+        ),
+    ];
+    assert_eq!(std::fs::read_dir(&root).unwrap().count(), examples.len());
+    for (name, exit, says) in examples {
+        let path = root.join(format!("{name}.json"));
+        let out = check(&["explain", path.to_str().unwrap()], exit);
+        assert!(out.contains(says), "{name}: {out}");
+    }
+}
+
+#[test]
 fn what_a_person_reads_when_something_is_wrong_with_their_input() {
     let directory = tempfile::tempdir().unwrap();
     let here: &[&Path] = &[directory.path()];
