@@ -12,6 +12,7 @@
 //! not there, whatever the header says.
 
 mod model;
+mod pool;
 pub mod store;
 pub mod world;
 
@@ -21,6 +22,8 @@ use std::sync::Arc;
 pub use model::{
     Agreement, AgreementState, Footprint, FootprintStatus, Identity, Offer, Partner, Tenant, TenantState, TenantWorld,
 };
+
+pub use pool::TermsPool;
 
 use crate::ids::{Bpnl, TenantId};
 

@@ -4,7 +4,7 @@
 //! and kept, agreements are dated relative to the start, footprints are handed to the vault through the same door as any
 //! other. Nothing in it is known in advance to anyone who cannot read the directory; `dev.json` there says it all.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,13 +12,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::issuer::{Issuer, IssuerSettings, MachineSettings};
-use crate::contract::Terms;
 use crate::facts::ClientKind;
 use crate::http::{exchange, ingest as ingest_http};
 use crate::ids::{AgreementId, AssetId, Bpnl, ClientId, CompanyRole, PcfId, SecretName, TenantId, UserName};
 use crate::ingest::Claims;
 use crate::registry::{
-    Agreement, AgreementState, Footprint, Identity, Offer, Partner, Tenant, TenantState, TenantWorld,
+    Agreement, AgreementState, Footprint, Identity, Offer, Partner, Tenant, TenantState, TenantWorld, TermsPool,
 };
 
 /// The world as it is written down.
@@ -211,15 +210,7 @@ impl DevTenant {
             },
             disabled_users: Default::default(),
         });
-        let mut compiled: HashMap<String, Arc<Terms>> = HashMap::new();
-        let mut terms = |odrl: &str| -> Result<Arc<Terms>, DevError> {
-            if let Some(known) = compiled.get(odrl) {
-                return Ok(Arc::clone(known));
-            }
-            let read = Arc::new(Terms::from_odrl(odrl).map_err(DevError::from)?);
-            compiled.insert(odrl.to_owned(), Arc::clone(&read));
-            Ok(read)
-        };
+        let mut terms = TermsPool::default();
         for written in &self.agreements {
             let agreement = written.agreement(self.id, now, &mut terms)?;
             world.agreements.insert(agreement.id.clone(), Arc::new(agreement));
@@ -250,31 +241,22 @@ impl DevTenant {
     }
 }
 
-fn offer(
-    provider: TenantId,
-    asset: &AssetId,
-    terms: &mut impl FnMut(&str) -> Result<Arc<Terms>, DevError>,
-) -> Result<Offer, DevError> {
+fn offer(provider: TenantId, asset: &AssetId, terms: &mut TermsPool) -> Result<Offer, DevError> {
     let access = text(CONTRACTS, &format!("{}.json", OFFER.0))?;
     let usage = text(CONTRACTS, &format!("{}.json", OFFER.1))?;
     Ok(Offer {
         id: id(&format!("offer-{asset}"))?,
         provider,
         asset: asset.clone(),
-        access_terms: terms(access)?,
-        usage_terms: terms(usage)?,
+        access_terms: terms.compile(access).map_err(DevError::from)?,
+        usage_terms: terms.compile(usage).map_err(DevError::from)?,
         access_odrl: access.into(),
         usage_odrl: usage.into(),
     })
 }
 
 impl DevAgreement {
-    fn agreement(
-        &self,
-        provider: TenantId,
-        now: Timestamp,
-        terms: &mut impl FnMut(&str) -> Result<Arc<Terms>, DevError>,
-    ) -> Result<Agreement, DevError> {
+    fn agreement(&self, provider: TenantId, now: Timestamp, terms: &mut TermsPool) -> Result<Agreement, DevError> {
         let days = |days: i64| SignedDuration::from_hours(24 * days);
         let odrl = text(CONTRACTS, &format!("{}.json", self.terms))?;
         let odrl = match self.ends_in_days {
@@ -291,7 +273,7 @@ impl DevAgreement {
             asset: self.asset.clone(),
             state: self.state,
             signed_at: now.checked_sub(days(self.signed_days_ago)).map_err(DevError::from)?,
-            terms: terms(&odrl)?,
+            terms: terms.compile(&odrl).map_err(DevError::from)?,
             odrl: odrl.into(),
         })
     }

@@ -14,8 +14,9 @@ use tokio::sync::watch;
 
 use super::Registry;
 use super::model::{Agreement, AgreementState, Footprint, Offer, Partner, Tenant, TenantWorld};
-use crate::contract::{ContractError, Terms};
-use crate::ids::{AssetId, Bpnl, Digest, IdError, TenantId};
+use super::pool::TermsPool;
+use crate::contract::ContractError;
+use crate::ids::{AssetId, Bpnl, IdError, TenantId};
 
 /// The file below the data directory.
 pub const FILE: &str = "registry.sqlite";
@@ -77,19 +78,6 @@ CREATE TABLE IF NOT EXISTS offer (provider TEXT NOT NULL, id TEXT NOT NULL, asse
 pub struct RegistryStore {
     pool: SqlitePool,
     current: watch::Sender<Arc<Registry>>,
-}
-
-/// Each distinct contract text is compiled once, however many agreements share it.
-#[derive(Default)]
-struct Compiled(HashMap<Digest, Arc<Terms>>);
-
-impl Compiled {
-    fn terms(&mut self, odrl: &str) -> Result<Arc<Terms>, ContractError> {
-        let terms = Terms::from_odrl(odrl)?;
-        Ok(Arc::clone(
-            self.0.entry(terms.digest()).or_insert_with(|| Arc::new(terms)),
-        ))
-    }
 }
 
 impl RegistryStore {
@@ -260,7 +248,7 @@ async fn load(pool: &SqlitePool) -> Result<Registry, RegistryError> {
         let world = world_of(&mut worlds, footprint.tenant)?;
         world.footprints.insert(footprint.id.clone(), Arc::new(footprint));
     }
-    let mut compiled = Compiled::default();
+    let mut compiled = TermsPool::default();
     load_agreements(pool, &mut worlds, &mut compiled).await?;
     load_offers(pool, &mut worlds, &mut compiled).await?;
     Ok(Registry::new(worlds.into_values().collect(), partners))
@@ -273,7 +261,7 @@ fn world_of(worlds: &mut HashMap<TenantId, TenantWorld>, tenant: TenantId) -> Re
 async fn load_agreements(
     pool: &SqlitePool,
     worlds: &mut HashMap<TenantId, TenantWorld>,
-    compiled: &mut Compiled,
+    compiled: &mut TermsPool,
 ) -> Result<(), RegistryError> {
     let rows: Vec<(String, String, String, String)> =
         sqlx::query_as("SELECT provider, id, document, odrl FROM agreement")
@@ -282,7 +270,7 @@ async fn load_agreements(
     for (provider, key, document, odrl) in rows {
         let provider: TenantId = id("agreement", &provider)?;
         let read: AgreementRow = from_json("agreement", &key, &document)?;
-        let terms = compiled.terms(&odrl).map_err(|source| RegistryError::Terms {
+        let terms = compiled.compile(&odrl).map_err(|source| RegistryError::Terms {
             what: "agreement",
             id: key.clone(),
             source: Box::new(source),
@@ -307,7 +295,7 @@ async fn load_agreements(
 async fn load_offers(
     pool: &SqlitePool,
     worlds: &mut HashMap<TenantId, TenantWorld>,
-    compiled: &mut Compiled,
+    compiled: &mut TermsPool,
 ) -> Result<(), RegistryError> {
     let rows: Vec<(String, String, String, String, String)> =
         sqlx::query_as("SELECT provider, id, asset, access_odrl, usage_odrl FROM offer")
@@ -324,8 +312,8 @@ async fn load_offers(
             id: id("offer", &key)?,
             provider,
             asset: id("offer", &asset)?,
-            access_terms: compiled.terms(&access).map_err(failed)?,
-            usage_terms: compiled.terms(&usage).map_err(failed)?,
+            access_terms: compiled.compile(&access).map_err(failed)?,
+            usage_terms: compiled.compile(&usage).map_err(failed)?,
             access_odrl: access.into(),
             usage_odrl: usage.into(),
         };

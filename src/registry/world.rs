@@ -8,8 +8,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::model::{Agreement, AgreementState, Offer, Partner, Tenant, TenantWorld};
-use crate::contract::{ContractError, Terms};
-use crate::ids::{AgreementId, AssetId, Bpnl, Digest, OfferId, TenantId};
+use super::pool::TermsPool;
+use crate::contract::ContractError;
+use crate::ids::{AgreementId, AssetId, Bpnl, OfferId, TenantId};
 
 /// Tenants, partners, offers and agreements. Contracts stand in it as ODRL and are kept byte for byte.
 #[derive(Debug, Deserialize)]
@@ -110,17 +111,13 @@ impl WorldDocument {
             .into_iter()
             .map(|tenant| (tenant.id, TenantWorld::new(tenant)))
             .collect();
-        let mut compiled: HashMap<Digest, Arc<Terms>> = HashMap::new();
+        let mut compiled = TermsPool::default();
         let mut terms = |what: &'static str, id: &str, odrl: &RawValue| {
-            let read = Terms::from_odrl(odrl.get());
-            let read = read.map_err(|source| WorldError::Terms {
+            compiled.compile(odrl.get()).map_err(|source| WorldError::Terms {
                 what,
                 id: id.to_owned(),
                 source: Box::new(source),
-            })?;
-            Ok::<_, WorldError>(Arc::clone(
-                compiled.entry(read.digest()).or_insert_with(|| Arc::new(read)),
-            ))
+            })
         };
         for agreement in self.agreements {
             let world = world(&mut worlds, "agreement", agreement.id.as_str(), agreement.provider)?;
