@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::decision::{Effect, IamDecision};
 use crate::iam::context::Scope;
-use crate::iam::pattern::{Case, Pattern};
+use crate::iam::pattern::Pattern;
 use crate::iam::template::Dialect;
 use crate::iam::{Context, Document, DocumentKind, Layers, Params, Principal, Request, evaluate};
 
@@ -26,7 +26,7 @@ fn anybody<'r>(context: Context<'r>) -> Request<'r> {
 fn matches(pattern: &str, text: &str) -> bool {
     let pattern = Pattern::compile(pattern, TEMPLATE, true).unwrap();
     let (request, params) = (anybody(Context::new()), Params::new());
-    pattern.matches(text, Case::Exact, &Scope::new(&request, &params))
+    pattern.matches(text, &Scope::new(&request, &params))
 }
 
 /// The definition, straight from the guide: exponential, and plainly right.
@@ -76,10 +76,10 @@ proptest! {
         }).collect();
         let plain = Dialect { variables: true, parameters: false };
         let expected = Pattern::compile(&format!("{head}{escaped}*"), plain, true).unwrap();
-        let expected = expected.matches(&text, Case::Exact, &Scope::new(&request, &params));
+        let expected = expected.matches(&text, &Scope::new(&request, &params));
         for placeholder in ["{bpnl}", "${aws:PrincipalTag/tenant}"] {
             let pattern = Pattern::compile(&format!("{head}{placeholder}*"), TEMPLATE, true).unwrap();
-            let got = pattern.matches(&text, Case::Exact, &Scope::new(&request, &params));
+            let got = pattern.matches(&text, &Scope::new(&request, &params));
             prop_assert_eq!(got, expected);
         }
     }
