@@ -1,6 +1,8 @@
 mod cases;
 mod documents;
 mod laws;
+mod patterns;
+mod principals;
 mod semantics;
 mod templates;
 
