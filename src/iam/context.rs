@@ -141,13 +141,15 @@ impl<'e, 'd> Scope<'e, 'd> {
         found
     }
 
-    /// The value of a policy variable: only a key with one value has one (IAM User Guide, "Policy variables").
+    /// The value of a policy variable: only a key with one value has one, and an empty text is none (IAM User Guide, "Policy
+    /// variables": "a condition context key that has no value or is not present").
     pub(super) fn variable(&self, key: &'d str) -> Option<&'e str> {
-        match self.key(key)? {
-            Found::One(value) => Some(value),
-            Found::Many([value]) => Some(value),
-            Found::Many(_) => None,
-        }
+        let value = match self.key(key)? {
+            Found::One(value) => value,
+            Found::Many([value]) => value.as_ref(),
+            Found::Many(_) => return None,
+        };
+        Some(value).filter(|value| !value.is_empty())
     }
 
     pub(super) fn parameter(&self, name: &str) -> Option<&'e str> {

@@ -120,7 +120,12 @@ fn label(elements: &[Member], index: usize, kind: DocumentKind, dialect: Dialect
     // Services that keep resource policies take more than IAM does: a sentence, say.
     let sound = |c: char| c.is_ascii_alphanumeric() || (kind.names_principals() && !c.is_control() && c != '#');
     if !text.chars().all(sound) || text.len() > 256 {
-        return Err(invalid(&sid.node, text, "a Sid", "write letters and digits only"));
+        return Err(invalid(
+            &sid.node,
+            text,
+            "a Sid",
+            "write letters and digits, at most 256",
+        ));
     }
     Ok(match text {
         "" => index.to_string().into(),

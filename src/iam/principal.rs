@@ -229,8 +229,8 @@ impl Principals {
                     reached(Reach::Direct) && reached(Reach::Limited) && reached(Reach::Delegated)
                 }
                 Principal::Role { .. } => reached(Reach::Limited) && reached(Reach::Delegated),
-                Principal::User { .. } | Principal::FederatedUser { .. } => {
-                    reached(Reach::Direct) && reached(Reach::Delegated)
+                principal @ (Principal::User { .. } | Principal::FederatedUser { .. }) => {
+                    reached(Reach::Direct) && (principal.account().is_none() || reached(Reach::Delegated))
                 }
                 Principal::Root { .. } => reached(Reach::Delegated),
                 Principal::Federated { .. } | Principal::Service { .. } => reached(Reach::Direct),

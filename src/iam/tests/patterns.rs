@@ -65,7 +65,7 @@ proptest! {
     }
 
     #[test]
-    fn what_fills_a_parameter_or_variable_is_literal(value in "[ab*?${}]{0,5}", text in "[ab*?${}]{0,7}", head in "[ab*?]{0,3}") {
+    fn what_fills_a_parameter_or_variable_is_literal(value in "[ab*?${}]{1,5}", text in "[ab*?${}]{0,7}", head in "[ab*?]{0,3}") {
         let request = anybody(Context::new().with("aws:PrincipalTag/tenant", value.as_str()));
         let params = Params::new().with("bpnl", value.as_str());
         // The value's own wildcards, escaped one by one, in a pattern without placeholders.
@@ -104,7 +104,7 @@ proptest! {
     }
 
     #[test]
-    fn letter_case_is_ignored_over_the_whole_value(text in "[aAbBäÄß-]{0,6}", other in "[aAbBäÄß-]{0,6}") {
+    fn letter_case_is_ignored_over_the_whole_value(text in "[aAbBäÄß-]{0,6}", other in "[aAbBäÄß-]{1,6}") {
         let (request, params) = (anybody(Context::new().with("a:b", other.as_str())), Params::new());
         for written in [other.as_str(), "${a:b}"] {
             let pattern = Pattern::compile(written, TEMPLATE, false).unwrap();
