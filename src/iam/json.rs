@@ -3,12 +3,14 @@
 //! `serde_json` checks the syntax first (and bounds the nesting); what is read here is therefore known to be JSON. A repeated
 //! key is refused: AWS refuses it too, and a reader that kept either of the two would hide a statement from the reviewer.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::error::{Fault, Problem};
 
-/// The longest document read, in bytes. AWS's own limits are lower for every kind (KMS key policies: 32 KiB).
-const MAX_BYTES: usize = 64 * 1024;
+/// The longest document read, in bytes. AWS's own limits are lower for every kind of policy a customer writes (KMS key
+/// policies: 32 KiB), but AWS keeps longer ones of its own, and white space does not count.
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// A value and the bytes it was read from.
 #[derive(Debug)]
@@ -108,13 +110,14 @@ impl Reader<'_> {
     fn object(&mut self) -> Result<Value, Fault> {
         self.at += 1;
         let mut members: Vec<Member> = Vec::new();
+        let mut seen = HashSet::new();
         while !self.eat(b'}') {
             self.eat(b',');
             self.skip_space();
             let start = self.at;
             let key = self.string()?;
             let key_span = start..self.at;
-            if members.iter().any(|member| member.key == key) {
+            if !seen.insert(key.clone()) {
                 return Err(Fault::new(Problem::DuplicateKey(key), key_span));
             }
             self.eat(b':');
