@@ -65,11 +65,17 @@ impl<'c> Context<'c> {
     }
 
     fn get(&self, key: &str) -> Option<Found<'_>> {
-        let (_, entry) = self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(key))?;
-        match entry {
-            Entry::One(value) => Some(Found::One(value)),
-            Entry::Many(values) => Some(Found::Many(values)),
-        }
+        self.iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(key))
+            .map(|(_, found)| found)
+    }
+
+    /// The keys with their values, in the order they were set.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, Found<'_>)> {
+        self.0.iter().map(|(key, entry)| match entry {
+            Entry::One(value) => (key.as_ref(), Found::One(value)),
+            Entry::Many(values) => (key.as_ref(), Found::Many(values)),
+        })
     }
 }
 

@@ -177,9 +177,7 @@ impl Document {
 
     /// Line and column, both from 1 and the column in characters, of a byte of the text; AWS's simulator reports positions so.
     pub fn position(&self, byte: usize) -> (usize, usize) {
-        let before = self.text.get(..self.text.floor_char_boundary(byte)).unwrap_or_default();
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        (before.matches('\n').count() + 1, line.chars().count() + 1)
+        json::position(&self.text, byte)
     }
 }
 
@@ -230,7 +228,7 @@ impl Statement {
 }
 
 impl Matcher {
-    fn matches<'d>(&'d self, text: &str, scope: &Scope<'_, 'd>) -> bool {
+    pub(super) fn matches<'d>(&'d self, text: &str, scope: &Scope<'_, 'd>) -> bool {
         self.patterns.iter().any(|pattern| pattern.matches(text, scope)) != self.negated
     }
 }

@@ -40,9 +40,13 @@ pub(super) struct Member {
 
 /// Reads a whole document.
 pub(super) fn read(text: &str) -> Result<Node, Fault> {
-    if text.len() > MAX_BYTES {
-        let problem = Problem::TooLarge { limit: MAX_BYTES };
-        return Err(Fault::new(problem, 0..0));
+    read_within(text, MAX_BYTES)
+}
+
+/// Reads a text of at most `limit` bytes.
+pub(super) fn read_within(text: &str, limit: usize) -> Result<Node, Fault> {
+    if text.len() > limit {
+        return Err(Fault::new(Problem::TooLarge { limit }, 0..0));
     }
     // Reading into a `Value` bounds the nesting at 128, which the recursion below relies on.
     if let Err(error) = serde_json::from_str::<serde_json::Value>(text) {
@@ -50,6 +54,13 @@ pub(super) fn read(text: &str) -> Result<Node, Fault> {
         return Err(Fault::new(Problem::Syntax(error.to_string()), at..at));
     }
     Reader { text, at: 0 }.node()
+}
+
+/// Line and column of a byte, both from 1, the column in characters.
+pub(super) fn position(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..text.floor_char_boundary(byte)).unwrap_or_default();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    (before.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
 /// The byte at a line and column as `serde_json` counts them: from 1, columns in bytes.

@@ -234,7 +234,7 @@ impl Principals {
                 }
                 Principal::Root { .. } => reached(Reach::Delegated),
                 Principal::Federated { .. } | Principal::Service { .. } => reached(Reach::Direct),
-                Principal::Anonymous => false,
+                Principal::Unknown { .. } | Principal::Anonymous => false,
             }
     }
 }
