@@ -32,7 +32,6 @@ use std::cmp::Reverse;
 use super::context::Scope;
 use super::document::{Document, Matcher, Statement};
 use super::evaluate::{Evaluation, Layer, Layers, Matched};
-use super::principal::Reach;
 use super::request::Request;
 use super::template::Params;
 use crate::decision::{Effect, IamDecision};
