@@ -8,6 +8,7 @@ use super::Layer;
 use super::case::{Case, Expect, ExpectIam};
 use super::corpus::Corpus;
 use super::divergence::Watch;
+use super::finding::{Finding, Rule, Verdict};
 use crate::bundle::Bundle;
 use crate::decision::{Decision, Effect, IamDecision};
 use crate::engine;
@@ -27,7 +28,7 @@ pub struct Report {
     /// How many cases each class of divergences covers.
     pub divergences: BTreeMap<String, usize>,
     /// What is wrong with the list of divergences as a whole.
-    pub problems: Vec<String>,
+    pub problems: Vec<Finding>,
 }
 
 /// One case's outcome.
@@ -47,8 +48,30 @@ pub struct Outcome {
     pub errors: Vec<String>,
     /// What both layers together decide.
     pub effect: Effect,
+    /// How the layers stand to each other, and to what the case expects.
+    pub verdict: Verdict,
+    /// The classes of divergences the case names.
+    pub divergences: Vec<String>,
     /// What is wrong; empty when the case holds.
-    pub findings: Vec<String>,
+    pub findings: Vec<Finding>,
+}
+
+impl Outcome {
+    /// `theme/name`.
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.theme, self.name)
+    }
+
+    /// How the layers stand to each other, once everything that is wrong was found. Where only one layer is held to the
+    /// corpus, nothing was compared.
+    fn verdict(&self, layer: Layer) -> Verdict {
+        match &self.got.iam {
+            _ if !self.findings.is_empty() => Verdict::Mismatch,
+            ExpectIam::Asked(_) if layer == Layer::Both && self.divergences.is_empty() => Verdict::Agree,
+            ExpectIam::Asked(_) if layer == Layer::Both => Verdict::Listed,
+            ExpectIam::Asked(_) | ExpectIam::Unasked(_) => Verdict::NotApplicable,
+        }
+    }
 }
 
 /// Counts of answers, as they were got.
@@ -138,8 +161,9 @@ pub(super) fn run(bundle: &Bundle, corpus: &Corpus, layer: Layer) -> Report {
         let decision = engine::decide(bundle, &case.question);
         let mut outcome = compare(case, &decision, layer);
         if layer == Layer::Both {
-            outcome.findings.extend(watch.case(case, &decision));
+            outcome.findings.extend(watch.case(case, &outcome.got));
         }
+        outcome.verdict = outcome.verdict(layer);
         cases.push(outcome);
     }
     let (problems, divergences) = match layer {
@@ -161,18 +185,12 @@ fn compare(case: &Case, decision: &Decision, layer: Layer) -> Outcome {
     let got = Expect::of(decision, &case.world);
     let mut findings = Vec::new();
     if layer != Layer::Iam && got.cedar != case.expect.cedar {
-        findings.push(format!(
-            "cedar: expected {}, got {}",
-            show_cedar(&case.expect),
-            show_cedar(&got)
-        ));
+        let message = format!("cedar: expected {}, got {}", show_cedar(&case.expect), show_cedar(&got));
+        findings.push(Finding::new(Rule::CedarAnswer, message));
     }
     if layer != Layer::Cedar && got.iam != case.expect.iam {
-        findings.push(format!(
-            "iam: expected {}, got {}",
-            show_iam(&case.expect),
-            show_iam(&got)
-        ));
+        let message = format!("iam: expected {}, got {}", show_iam(&case.expect), show_iam(&got));
+        findings.push(Finding::new(Rule::IamAnswer, message));
     }
     Outcome {
         theme: case.theme.clone(),
@@ -182,6 +200,8 @@ fn compare(case: &Case, decision: &Decision, layer: Layer) -> Outcome {
         got,
         errors: decision.cedar.errors.clone(),
         effect: decision.effect,
+        verdict: Verdict::NotApplicable,
+        divergences: case.classes().map(str::to_owned).collect(),
         findings,
     }
 }
