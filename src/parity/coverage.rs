@@ -107,10 +107,15 @@ pub fn coverage(schema: &BTreeSet<Environment>, matrices: &[Matrix], exemptions:
         } else if gaps.remove(&(spelled(exemption), exemption.lacks)) {
             exempt.push(exemption.clone());
         } else {
-            let lacks = exemption.lacks;
-            let message = format!(
-                "matrix-exemptions.json: `{request}` is exempt though it is not so, or so said twice, that {lacks}"
-            );
+            let twice = exempt
+                .iter()
+                .any(|other: &Exemption| spelled(other) == spelled(exemption) && other.lacks == exemption.lacks);
+            let why = if twice {
+                "is exempt twice"
+            } else {
+                "need not be exempt, for it is not so"
+            };
+            let message = format!("matrix-exemptions.json: `{request}` {why}: {}", exemption.lacks);
             findings.push(Finding::new(Rule::StaleExemption, message));
         }
     }

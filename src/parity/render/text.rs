@@ -29,7 +29,7 @@ pub(super) fn report(report: &Report, style: Style) -> String {
         failure(&mut out, outcome, style);
     }
     for problem in &report.problems {
-        let _ = write!(out, "\n{}\n  {problem}\n", style.bad("divergences.json"));
+        let _ = write!(out, "\n{}\n  {problem}\n", style.bad(problem.rule.as_str()));
     }
     if !report.cases.is_empty() {
         totals(&mut out, report);

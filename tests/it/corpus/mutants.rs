@@ -154,7 +154,7 @@ fn no_condition_can_be_left_out_unnoticed() {
 }
 
 /// The built-in bundle with its IAM documents changed by `edit`, which says whether it changed anything.
-fn documents_changed(mut edit: impl FnMut(&str, &mut Value) -> bool) -> Option<Bundle> {
+pub(super) fn documents_changed(mut edit: impl FnMut(&str, &mut Value) -> bool) -> Option<Bundle> {
     let mut any = false;
     let built_in = Source::built_in();
     let files = built_in.files().map(|(path, bytes)| {
@@ -212,7 +212,7 @@ fn no_action_can_be_taken_out_of_an_iam_document_unnoticed() {
 }
 
 /// Replaces in every text of a document.
-fn replace_all(value: &mut Value, from: &str, to: &str) -> bool {
+pub(super) fn replace_all(value: &mut Value, from: &str, to: &str) -> bool {
     match value {
         Value::String(text) if text.contains(from) => {
             *text = text.replace(from, to);
