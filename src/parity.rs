@@ -27,7 +27,10 @@
 //!   },
 //!   "expect": {
 //!     "cedar": {"decision": "deny", "policies": ["exchange/agreement-in-force"]},
-//!     "iam": {"decision": "allowed", "statements": ["session-object-read#ReadOneObject", "tenant-role#OwnObjects"]}
+//!     "iam": {
+//!       "decision": "allowed",
+//!       "statements": ["session-object-read#ReadOneObject", "tenant-boundary#OwnObjects", "tenant-role#OwnObjects"]
+//!     }
 //!   }
 //! }
 //! ```
@@ -47,6 +50,7 @@ mod finding;
 mod matrix;
 mod render;
 mod report;
+mod request;
 mod survey;
 mod world;
 mod write;
@@ -58,7 +62,7 @@ use serde::Serialize;
 
 use crate::bundle::Bundle;
 
-pub use case::{Case, Expect, ExpectAsked, ExpectCedar, ExpectIam, NotApplicable};
+pub use case::{Case, Expect, ExpectAsked, ExpectCedar, ExpectIam, ExpectPolicies, NotApplicable};
 pub use corpus::{Corpus, CorpusError, Unreadable, load};
 pub use coverage::{Coverage, Exemption, Lack, coverage};
 pub use divergence::{Divergence, Listed, Wider, disagreement};
@@ -66,6 +70,7 @@ pub use finding::{Finding, Rule, Verdict};
 pub use matrix::{Cell, Environment, Matrix, Row, Table, environments, matrix};
 pub use render::{Format, Style, UnknownFormat};
 pub use report::{Outcome, Report, Totals};
+pub use request::{AwsRequest, RequestCase};
 pub use survey::{Survey, survey};
 pub use world::World;
 pub use write::{Inexpressible, write_case};

@@ -151,10 +151,10 @@ fn seen(matrices: &[Matrix]) -> BTreeMap<Environment, BTreeSet<Answer>> {
     let mut seen: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for (table, _, _, cell) in matrices.iter().flat_map(Matrix::cells) {
         let answers = seen.entry(table.environment).or_default();
-        answers.insert(match cell.answers.cedar.decision {
+        answers.extend(cell.answers.cedar.decision().map(|decision| match decision {
             Effect::Allow => Answer::CedarAllow,
             Effect::Deny => Answer::CedarDeny,
-        });
+        }));
         if let ExpectIam::Asked(asked) = &cell.answers.iam {
             answers.insert(match asked.decision {
                 IamDecision::Allowed => Answer::IamAllowed,

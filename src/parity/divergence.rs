@@ -71,13 +71,16 @@ fn wider(cedar: Effect, iam: IamDecision) -> Option<Wider> {
 /// As [`disagreement`], of answers as a case spells them.
 fn spelled_disagreement(answers: &Expect) -> Option<Wider> {
     match &answers.iam {
-        ExpectIam::Asked(asked) => wider(answers.cedar.decision, asked.decision),
+        ExpectIam::Asked(asked) => wider(answers.cedar.decision()?, asked.decision),
         ExpectIam::Unasked(_) => None,
     }
 }
 
 /// What determined Cedar's answer.
 fn causes(answer: &ExpectCedar) -> BTreeSet<String> {
+    let ExpectCedar::Asked(answer) = answer else {
+        return BTreeSet::new();
+    };
     let mut causes = answer.policies.clone();
     if answer.errors > 0 {
         causes.insert("error".to_owned());

@@ -180,7 +180,8 @@ impl Verdict {
 
 /// The cells of a case's row: what Cedar says, what AWS says, how they stand to each other.
 fn answers(outcome: &Outcome) -> (String, &'static str, String) {
-    let cedar = outcome.got.cedar.decision.to_string();
+    let cedar = outcome.got.cedar.decision();
+    let cedar = cedar.map_or_else(|| "n/a".to_owned(), |decision| decision.to_string());
     let iam = outcome.got.iam.word();
     let verdict = match outcome.verdict {
         Verdict::Listed => format!("listed: {}", outcome.divergences.join(", ")),

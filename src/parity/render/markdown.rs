@@ -23,8 +23,8 @@ pub(super) fn report(report: &Report) -> String {
     for problem in &report.problems {
         let _ = writeln!(out, "- `{}` {}", problem.rule, escaped(&problem.message));
     }
-    out.push_str("\n| theme | cases | Cedar allow | deny | IAM allowed | denied | n/a | failed |\n");
-    out.push_str("|---|--:|--:|--:|--:|--:|--:|--:|\n");
+    out.push_str("\n| theme | cases | Cedar allow | deny | n/a | IAM allowed | denied | n/a | failed |\n");
+    out.push_str("|---|--:|--:|--:|--:|--:|--:|--:|--:|\n");
     for (theme, outcomes) in report.themes() {
         totals(&mut out, theme, Totals::of(outcomes));
     }
@@ -56,10 +56,11 @@ pub(super) fn report(report: &Report) -> String {
 fn totals(out: &mut String, name: &str, totals: Totals) {
     let _ = writeln!(
         out,
-        "| {name} | {} | {} | {} | {} | {} | {} | {} |",
+        "| {name} | {} | {} | {} | {} | {} | {} | {} | {} |",
         totals.cases,
         totals.cedar_allow,
         totals.cedar_deny,
+        totals.cedar_not_applicable,
         totals.iam_allowed,
         totals.iam_denied,
         totals.iam_not_applicable,

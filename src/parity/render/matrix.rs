@@ -110,11 +110,10 @@ fn table(table: &Table, style: Style) -> String {
 
 /// Three characters wide.
 fn letters(cell: &Cell, style: Style) -> String {
-    let cedar = &cell.answers.cedar;
-    let cedar = match cedar.decision {
-        Effect::Allow => 'A',
-        Effect::Deny if cedar.errors == 0 => 'd',
-        Effect::Deny => '!',
+    let cedar = match &cell.answers.cedar {
+        ExpectCedar::Asked(asked) if asked.decision == Effect::Allow => 'A',
+        ExpectCedar::Asked(asked) if asked.errors == 0 => 'd',
+        ExpectCedar::Asked(_) | ExpectCedar::Unasked(_) => '!',
     };
     let iam = match &cell.answers.iam {
         ExpectIam::Unasked(_) => '.',

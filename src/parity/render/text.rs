@@ -85,77 +85,31 @@ fn failure(out: &mut String, outcome: &Outcome, style: Style) {
 }
 
 fn totals(out: &mut String, report: &Report) {
-    let header = [
-        "theme",
-        "cases",
-        "cedar allow",
-        "deny",
-        "iam allowed",
-        "denied",
-        "n/a",
-        "failed",
-    ];
-    let _ = writeln!(out);
-    columns(out, header.map(str::to_owned));
-    for (theme, outcomes) in report.themes() {
-        columns(out, counts(theme, Totals::of(outcomes)));
-    }
-    columns(out, counts("all", report.totals));
-}
-
-fn counts(name: &str, totals: Totals) -> [String; 8] {
-    let Totals {
-        cases,
-        cedar_allow,
-        cedar_deny,
-        iam_allowed,
-        iam_denied,
-        iam_not_applicable,
-        failed,
-    } = totals;
-    let [
-        cases,
-        cedar_allow,
-        cedar_deny,
-        iam_allowed,
-        iam_denied,
-        not_applicable,
-        failed,
-    ] = [
-        cases,
-        cedar_allow,
-        cedar_deny,
-        iam_allowed,
-        iam_denied,
-        iam_not_applicable,
-        failed,
-    ]
-    .map(|count| count.to_string());
-    [
-        name.to_owned(),
-        cases,
-        cedar_allow,
-        cedar_deny,
-        iam_allowed,
-        iam_denied,
-        not_applicable,
-        failed,
-    ]
-}
-
-fn columns(out: &mut String, cells: [String; 8]) {
-    let [
-        name,
-        cases,
-        cedar_allow,
-        cedar_deny,
-        iam_allowed,
-        iam_denied,
-        not_applicable,
-        failed,
-    ] = cells;
     let _ = writeln!(
         out,
-        "{name:<16}{cases:>6}{cedar_allow:>13}{cedar_deny:>6}{iam_allowed:>13}{iam_denied:>8}{not_applicable:>5}{failed:>8}"
+        "\n{:<16}{:>6}  | cedar{:>6}{:>6}{:>6}  | iam{:>9}{:>8}{:>6}  |{:>7}",
+        "theme", "cases", "allow", "deny", "n/a", "allowed", "denied", "n/a", "failed"
+    );
+    for (theme, outcomes) in report.themes() {
+        columns(out, theme, Totals::of(outcomes));
+    }
+    columns(out, "all", report.totals);
+}
+
+fn columns(out: &mut String, name: &str, totals: Totals) {
+    let Totals {
+        cases,
+        failed,
+        cedar_allow,
+        cedar_deny,
+        cedar_not_applicable,
+        iam_allowed,
+        iam_denied,
+        iam_not_applicable,
+    } = totals;
+    let _ = writeln!(
+        out,
+        "{name:<16}{cases:>6}  |{cedar_allow:>12}{cedar_deny:>6}{cedar_not_applicable:>6}  \
+         |{iam_allowed:>13}{iam_denied:>8}{iam_not_applicable:>6}  |{failed:>7}"
     );
 }

@@ -111,11 +111,16 @@ fn a_class_explains_a_cell_only_for_the_cause_and_the_kind_of_principal_its_case
         refused.message.contains("bears `no permit` for a Integration"),
         "{refused}"
     );
-    let mut other = answers.clone();
-    other.cedar.policies.insert("guard/user-enabled".into());
+    let with = |change: fn(&mut ExpectPolicies)| {
+        let mut changed = answers.clone();
+        if let ExpectCedar::Asked(asked) = &mut changed.cedar {
+            change(asked);
+        }
+        changed
+    };
+    let other = with(|asked| asked.policies.extend(["guard/user-enabled".to_owned()]));
     assert!(listed.explain(EntityKind::User, &other).is_err());
-    let mut agreeing = answers.clone();
-    agreeing.cedar.decision = crate::decision::Effect::Allow;
+    let agreeing = with(|asked| asked.decision = crate::decision::Effect::Allow);
     assert_eq!(listed.explain(EntityKind::Integration, &agreeing), Ok(BTreeSet::new()));
     // A class without a case to show for it explains nothing.
     let empty = read(&[("divergences.json", class(&["no permit"]).to_string())]).unwrap();

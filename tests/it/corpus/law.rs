@@ -89,6 +89,7 @@ pub(super) fn tried(
     let config = ProptestConfig {
         cases,
         failure_persistence: None,
+        max_shrink_iters: 300,
         ..ProptestConfig::default()
     };
     let tested = Cell::new(0);
