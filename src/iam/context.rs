@@ -125,11 +125,11 @@ impl<'e, 'd> Scope<'e, 'd> {
         found
     }
 
-    /// The value of a policy variable: only a key with one value has one (IAM User Guide, "Policy variables").
+    /// The value of a policy variable: a multivalued key has none, however many values it has in this request (IAM User
+    /// Guide, "Policy variables").
     pub(super) fn variable(&self, key: &'d str) -> Option<&'e str> {
         match self.key(key)? {
             Found::One(value) => Some(value),
-            Found::Many([value]) => Some(value),
             Found::Many(_) => None,
         }
     }
