@@ -20,6 +20,7 @@ mod harness;
 mod ingest;
 mod ledger;
 mod openapi;
+mod oracle;
 mod reload;
 mod routes;
 mod simulate;
