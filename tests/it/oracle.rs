@@ -98,8 +98,8 @@ fn explain<'q>(mut open: Vec<Difference<'q>>) -> (BTreeMap<&'static str, usize>,
         }
         let answers = node::ask(asked.iter().map(|(_, _, question)| question));
         let mut explained = vec![false; open.len()];
-        for ((index, classes, _), answer) in asked.iter().zip(answers) {
-            if !explained[*index] && answer == open[*index].ours {
+        for ((index, classes, question), answer) in asked.iter().zip(answers) {
+            if !explained[*index] && answer == open[*index].ours && ours(question) == answer {
                 explained[*index] = true;
                 classes
                     .iter()

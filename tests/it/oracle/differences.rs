@@ -2,7 +2,7 @@
 //!
 //! A class of differences is no excuse for a case that merely looks like it. Each has a rewriting: the same question, spelt
 //! so that the point the class is about cannot matter. A difference is explained by a class only if the other evaluator,
-//! asked the rewritten question, gives our answer.
+//! asked the rewritten question, gives our answer, and ours is the same for both spellings.
 
 mod conditions;
 mod principals;
@@ -83,6 +83,9 @@ pub const CLASSES: &[Class] = &[
 /// The question as these classes spell it, if that is another question at all for each of them.
 pub fn rewritten(question: &Value, classes: &[&Class]) -> Option<Value> {
     let mut question = question.clone();
+    each_policy(&mut question, |policy| {
+        statements(policy);
+    });
     for class in classes {
         let before = question.clone();
         (class.rewrite)(&mut question);
@@ -164,6 +167,15 @@ fn each_condition(
             statement["Condition"] = condition;
         }
     });
+}
+
+/// The statements of a policy, which may be one without a list.
+fn statements(policy: &mut Value) -> &mut Vec<Value> {
+    let found = &mut policy["Statement"];
+    if found.is_object() {
+        *found = Value::Array(vec![found.take()]);
+    }
+    found.as_array_mut().unwrap()
 }
 
 fn items(value: &mut Value) -> &mut [Value] {

@@ -122,18 +122,17 @@ pub fn question(dice: &mut Dice) -> Value {
 fn access(dice: &mut Dice) -> Value {
     let kind = dice.one(&[&OBJECTS, &OBJECTS, &SECRETS, &LISTS]);
     let lists = kind.resources == ["*"];
-    let caller = match dice.below(20) {
-        0..=10 => SESSION,
-        11 | 12 => ROLE,
-        13 | 14 => USER,
-        15 => FEDERATED_USER,
-        16 => ROOT,
-        17 => SERVICE,
-        18 => "*",
-        _ => OIDC,
+    let caller = match dice.below(40) {
+        0..=24 => SESSION,
+        25..=28 => ROLE,
+        29..=32 => USER,
+        33..=35 => FEDERATED_USER,
+        36 => ROOT,
+        37 | 38 => SERVICE,
+        _ => "*",
     };
-    // The root user, services and the like have no policies of their own; a provider never asks for an object.
-    let caller = if caller == OIDC || (lists && [SERVICE, "*"].contains(&caller)) {
+    // Services and the anonymous have no policies of their own, and without a resource there is no other.
+    let caller = if lists && [SERVICE, "*"].contains(&caller) {
         SESSION
     } else {
         caller
@@ -259,7 +258,10 @@ fn control(dice: &mut Dice, kind: &Kind) -> Value {
 
 fn policies(dice: &mut Dice, kind: &Kind, most: usize) -> Vec<Value> {
     let one = |dice: &mut Dice| {
-        let statements = (0..=dice.below(3)).map(|_| statement(dice, kind)).collect();
+        let mut statements: Vec<Value> = (0..=dice.below(3)).map(|_| statement(dice, kind)).collect();
+        if dice.chance(25) {
+            statements.push(json!({ "Sid": "Everything", "Effect": "Allow", "Action": "*", "Resource": "*" }));
+        }
         document(dice, statements)
     };
     (0..=dice.below(most)).map(|_| one(dice)).collect()
@@ -288,6 +290,11 @@ fn document(dice: &mut Dice, statements: Vec<Value>) -> Value {
             .replace("\"${aws:PrincipalArn}\"", "\"arn:aws:s3:::pcf\"");
         statements = serde_json::from_str(&text).unwrap();
     }
+    if let Some([only]) = statements.as_array().map(Vec::as_slice)
+        && dice.chance(30)
+    {
+        statements = only.clone();
+    }
     policy.insert("Statement".to_owned(), statements);
     policy.into()
 }
@@ -297,7 +304,7 @@ fn effect(dice: &mut Dice, denials: usize) -> &'static str {
 }
 
 fn statement(dice: &mut Dice, kind: &Kind) -> Value {
-    let mut statement = json!({ "Effect": effect(dice, 25) });
+    let mut statement = json!({ "Effect": effect(dice, 20) });
     let (actions, resources) = (dice.some(kind.action_patterns, 2), dice.some(kind.patterns, 2));
     statement[if dice.chance(12) { "NotAction" } else { "Action" }] = one_or_many(&actions);
     statement[if dice.chance(12) { "NotResource" } else { "Resource" }] = one_or_many(&resources);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{each_statement, items, texts};
+use super::{each_statement, items, statements, texts};
 
 fn caller(question: &Value) -> String {
     question["CallerArn"].as_str().unwrap().to_owned()
@@ -67,7 +67,7 @@ pub fn root_takes_a_role_on(question: &mut Value) {
 }
 
 fn only_denials(policy: &mut Value) {
-    let statements = policy["Statement"].as_array_mut().unwrap();
+    let statements = statements(policy);
     statements.retain(|statement| statement["Effect"] == "Deny");
     if statements.is_empty() {
         statements.push(json!({ "Effect": "Deny", "Principal": { "AWS": "arn:aws:iam::000000000000:root" }, "Action": "sts:TagSession" }));
@@ -94,29 +94,31 @@ pub fn direct_grant(question: &mut Value) {
         return;
     }
     for policy in items(&mut question["SessionPolicyInputList"]) {
-        policy["Statement"].as_array_mut().unwrap().push(everything());
+        statements(policy).push(everything());
     }
     for policy in items(&mut question["PolicyInputList"]) {
-        let statements = policy["Statement"].as_array_mut().unwrap();
+        let statements = statements(policy);
         statements.retain(|statement| statement["Effect"] == "Deny");
         statements.push(json!({ "Effect": "Deny", "Action": "never:Never", "Resource": "*" }));
     }
 }
 
-/// A provider of web identities has no policies of its own, whatever its name: as good as one whose name the other evaluator
-/// takes for a service's.
+/// A provider of web identities has no policies of its own, whatever its name. The other evaluator knows so of Cognito, whose
+/// name looks like a service's: as good as the same question with the two names exchanged.
 pub fn provider(question: &mut Value) {
-    const STAND_IN: &str = "provider.amazonaws.com";
+    const COGNITO: &str = "cognito-identity.amazonaws.com";
     let who = caller(question);
     if who != "accounts.google.com" && !who.contains("-provider/") {
         return;
     }
-    question["CallerArn"] = STAND_IN.into();
+    question["CallerArn"] = COGNITO.into();
     each_statement(question, |_, statement| {
-        if let Some(named) = statement.pointer_mut("/Principal/Federated")
-            && *named == who
-        {
-            *named = STAND_IN.into();
+        if let Some(named) = statement.pointer_mut("/Principal/Federated") {
+            if *named == who {
+                *named = COGNITO.into();
+            } else if *named == COGNITO {
+                *named = who.as_str().into();
+            }
         }
     });
 }
