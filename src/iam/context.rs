@@ -147,15 +147,13 @@ impl<'e, 'd> Scope<'e, 'd> {
         found
     }
 
-    /// The value of a policy variable: only a key with one value has one, and an empty text is none (IAM User Guide, "Policy
-    /// variables": "a condition context key that has no value or is not present").
+    /// The value of a policy variable. A multivalued key has none, however many values it has in this request, and an empty text is
+    /// none (IAM User Guide, "Policy variables": "a condition context key that has no value or is not present").
     pub(super) fn variable(&self, key: &'d str) -> Option<&'e str> {
-        let value = match self.key(key)? {
-            Found::One(value) => value,
-            Found::Many([value]) => value.as_ref(),
-            Found::Many(_) => return None,
-        };
-        Some(value).filter(|value| !value.is_empty())
+        match self.key(key)? {
+            Found::One(value) => Some(value).filter(|value| !value.is_empty()),
+            Found::Many(_) => None,
+        }
     }
 
     pub(super) fn parameter(&self, name: &str) -> Option<&'e str> {

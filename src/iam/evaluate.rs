@@ -257,6 +257,10 @@ impl Answers {
         if trust && resource_kind != Some(DocumentKind::Trust) {
             return Err(Layer::Resource);
         }
+        // Whatever the role trusts (IAM User Guide, "Switching to an IAM role (AWS API)").
+        if trust && matches!(request.principal, Principal::Root { .. }) {
+            return Err(Layer::Identity);
+        }
         let Some(account) = request.principal.account() else {
             // Nobody's account stands behind a service, a provider or the anonymous: only the resource can grant.
             return if self.resource >= Reach::Limited {
@@ -268,7 +272,7 @@ impl Answers {
         if !self.scp {
             return Err(Layer::Scp);
         }
-        let own_side = self.own_side(&request.principal, trust);
+        let own_side = self.own_side(&request.principal);
         if account != request.resource_account {
             return if self.resource >= Reach::Delegated {
                 own_side
@@ -285,10 +289,9 @@ impl Answers {
     }
 
     /// What the principal's own account allows it.
-    fn own_side(&self, principal: &Principal<'_>, trust: bool) -> Result<Layer, Layer> {
+    fn own_side(&self, principal: &Principal<'_>) -> Result<Layer, Layer> {
         match principal {
-            // The root user needs no policy, but may not assume a role.
-            Principal::Root { .. } if trust => Err(Layer::Identity),
+            // The root user needs no policy.
             Principal::Root { .. } => Ok(Layer::Identity),
             _ if !self.identity => Err(Layer::Identity),
             _ => self.narrowed().map(|()| Layer::Identity),

@@ -28,6 +28,17 @@ fn request<'r>(action: &'r str, resource: &'r str, context: Context<'r>) -> Requ
     }
 }
 
+/// A request of nobody in particular for anything.
+fn anybody<'r>(context: Context<'r>) -> Request<'r> {
+    Request {
+        principal: Principal::Anonymous,
+        action: "s3:GetObject",
+        resource: "*",
+        resource_account: "111122223333",
+        context,
+    }
+}
+
 /// The parameters of every template, for one tenant.
 fn tenant(bpnl: &str) -> Params<'_> {
     Params::new()

@@ -21,6 +21,7 @@ mod ingest;
 mod ledger;
 mod matrix;
 mod openapi;
+mod oracle;
 mod reload;
 mod routes;
 mod simulate;

@@ -6,7 +6,8 @@ use std::process::{Output, Stdio};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tidegate::iam::simulate::simulate;
+use tidegate::iam::simulate::{request_document, simulate};
+use tidegate::iam::{Context, Document, DocumentKind, Layers, Params, Principal, Request, evaluate};
 
 use crate::binary::command;
 
@@ -586,4 +587,91 @@ proptest! {
             Err(error) => prop_assert!(error.to_json()["Error"]["Message"].is_string()),
         }
     }
+}
+
+#[test]
+fn a_request_written_out_is_answered_as_it_was() {
+    let parse = |name: &str, kind, statement: &str| {
+        let text = format!(r#"{{"Version": "2012-10-17", "Statement": {statement}}}"#);
+        Document::parse(name, &text, kind).unwrap()
+    };
+    let own = r#"{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::pcf/{bpnl}/*"}"#;
+    let role = parse("role", DocumentKind::Identity, own);
+    let session = parse(
+        "session",
+        DocumentKind::Session,
+        r#"{"Effect": "Allow", "Action": "s3:Get*", "Resource": "*", "Condition": {"StringEquals": {"aws:PrincipalArn": "arn:aws:iam::111122223333:role/tenants/acme"}}}"#,
+    );
+    let boundary = parse("boundary", DocumentKind::Boundary, own);
+    let scp = parse(
+        "scp",
+        DocumentKind::Scp,
+        r#"{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}"#,
+    );
+    let rcp = parse(
+        "rcp",
+        DocumentKind::Rcp,
+        r#"{"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "*", "Condition": {"ForAnyValue:StringEquals": {"aws:TagKeys": "evil"}}}"#,
+    );
+    let policy = parse(
+        "bucket",
+        DocumentKind::Resource,
+        r#"{"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*", "Condition": {"StringNotEquals": {"aws:ResourceAccount": "111122223333"}}}"#,
+    );
+    let params = Params::new().with("bpnl", "acme");
+    let layers = Layers {
+        rcp: &[&rcp],
+        scp: &[&[&scp]],
+        resource: Some(&policy),
+        identity: &[&role],
+        boundary: Some(&boundary),
+        session: &[&session],
+    };
+    let mut decisions = BTreeSet::new();
+    for (action, resource, account, tags) in [
+        (
+            "s3:GetObject",
+            "arn:aws:s3:::pcf/acme/x",
+            "111122223333",
+            ["tenant", "env"],
+        ),
+        (
+            "s3:PutObject",
+            "arn:aws:s3:::pcf/acme/x",
+            "111122223333",
+            ["tenant", "env"],
+        ),
+        (
+            "s3:GetObject",
+            "arn:aws:s3:::pcf/globex/x",
+            "111122223333",
+            ["tenant", "env"],
+        ),
+        (
+            "s3:GetObject",
+            "arn:aws:s3:::pcf/acme/x",
+            "111122223333",
+            ["tenant", "evil"],
+        ),
+        (
+            "s3:GetObject",
+            "arn:aws:s3:::pcf/acme/x",
+            "999988887777",
+            ["tenant", "env"],
+        ),
+    ] {
+        let request = Request {
+            principal: Principal::session("arn:aws:iam::111122223333:role/tenants/acme", "anna").unwrap(),
+            action,
+            resource,
+            resource_account: account,
+            context: Context::new().with_many("aws:TagKeys", tags),
+        };
+        let expected = evaluate(&request, &layers, &params).decision;
+        let document = request_document(&request, &layers, &params).unwrap();
+        let answer = simulate(&document.to_string()).unwrap();
+        assert_eq!(answer.decisions().collect::<Vec<_>>(), [expected], "{document}");
+        decisions.insert(expected.as_str());
+    }
+    assert_eq!(decisions.len(), 3, "every answer is among them");
 }

@@ -147,7 +147,7 @@ impl EvaluationResult {
             permissions_boundary_decision_detail: boundary,
             eval_decision_details: (request.resource != "*").then(|| details(request, layers, evaluation)),
             trace: Trace {
-                decided_by: name(evaluation.decided_by),
+                decided_by: evaluation.decided_by.as_str(),
                 nearest: (decision != IamDecision::Allowed).then(|| nearest.map(NearestStatement::of)),
             },
         }
@@ -183,17 +183,6 @@ fn says(evaluation: &Evaluation<'_>, layer: Layer) -> IamDecision {
         IamDecision::Allowed
     } else {
         IamDecision::ImplicitDeny
-    }
-}
-
-fn name(layer: Layer) -> &'static str {
-    match layer {
-        Layer::Rcp => "resource-control-policy",
-        Layer::Scp => "service-control-policy",
-        Layer::Resource => "resource-policy",
-        Layer::Identity => "identity-policy",
-        Layer::Boundary => "permissions-boundary",
-        Layer::Session => "session-policy",
     }
 }
 

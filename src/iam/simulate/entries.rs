@@ -32,7 +32,7 @@ pub(super) fn read<'n>(reader: &Reader<'n>, node: &'n Node) -> Result<Context<'n
                 format!("the context key `{key}` stands twice (case does not count); merge its values into one entry");
             return Err(reader.wrong(node, message));
         }
-        context = match (entry.list, entry.values.as_slice()) {
+        context = match (is_multivalued(entry.key), entry.values.as_slice()) {
             (false, &[value]) => context.with(entry.key, value),
             _ => context.with_many(entry.key, entry.values),
         };
@@ -43,8 +43,22 @@ pub(super) fn read<'n>(reader: &Reader<'n>, node: &'n Node) -> Result<Context<'n
 struct Entry<'n> {
     key: &'n str,
     values: Vec<&'n str>,
-    /// Whether the key may have several values.
-    list: bool,
+}
+
+/// Whether AWS knows the key as one of several values, which no policy variable can stand for (IAM User Guide, "Global condition
+/// keys", value type). Of any other key a list with one value is that value.
+fn is_multivalued(key: &str) -> bool {
+    const KEYS: [&str; 8] = [
+        "aws:CalledVia",
+        "aws:PrincipalOrgPaths",
+        "aws:PrincipalServiceNamesList",
+        "aws:ResourceOrgPaths",
+        "aws:SourceOrgPaths",
+        "aws:TagKeys",
+        "cognito-identity.amazonaws.com:amr",
+        "sts:TransitiveTagKeys",
+    ];
+    KEYS.iter().any(|known| known.eq_ignore_ascii_case(key))
 }
 
 impl<'n> Entry<'n> {
@@ -86,20 +100,10 @@ impl<'n> Entry<'n> {
             .iter()
             .map(|node| scalar(reader, node))
             .collect::<Result<_, _>>()?;
-        let list = match kind {
-            // Without a type, several values are a list of strings.
-            None => values.len() != 1,
-            Some(kind) => check(reader, key, kind, nodes, &values)?,
-        };
-        if !list && values.len() != 1 {
-            let message = format!(
-                "`{}` has {} values; a type that is not a list takes exactly one, so give one or use the type's `…List`",
-                shown(key),
-                values.len()
-            );
-            return Err(reader.wrong(values_node, message));
+        if let Some(kind) = kind {
+            check(reader, key, kind, nodes, &values)?;
         }
-        Ok(Self { key, values, list })
+        Ok(Self { key, values })
     }
 }
 
@@ -113,16 +117,16 @@ fn scalar<'n>(reader: &Reader<'n>, node: &'n Node) -> Result<&'n str, SimulateEr
     }
 }
 
-/// Holds the values to their type; gives whether it is a list type.
+/// Holds each value to the type. How many there are is not held to whether the type is a list, for AWS's own callers mix the two.
 fn check<'n>(
     reader: &Reader<'n>,
     key: &str,
     kind: &'n Node,
     nodes: &[Node],
     values: &[&str],
-) -> Result<bool, SimulateError> {
+) -> Result<(), SimulateError> {
     let name = reader.string("`ContextKeyType`", kind)?;
-    let (base, list) = name.strip_suffix("List").map_or((name, false), |base| (base, true));
+    let base = name.strip_suffix("List").unwrap_or(name);
     let Some((_, form)) = TYPES.iter().find(|(known, _)| *known == base) else {
         let known: Vec<String> = TYPES.iter().map(|(known, _)| format!("{known}, {known}List")).collect();
         let message = format!(
@@ -138,7 +142,7 @@ fn check<'n>(
             return Err(reader.wrong(node, message));
         }
     }
-    Ok(list)
+    Ok(())
 }
 
 fn is_of(kind: &str, value: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::anybody;
 use crate::decision::{Effect, IamDecision};
 use crate::iam::{Context, Document, DocumentKind, Layers, Params, Principal, Request, evaluate, trace};
 
@@ -335,4 +336,43 @@ proptest! {
         let decision = evaluate(&request, &layers, &super::tenant(&tag)).decision;
         prop_assert_eq!(decision, IamDecision::ImplicitDeny);
     }
+}
+
+#[test]
+fn the_root_user_takes_no_role_on_whomever_the_role_trusts() {
+    for trusted in [r#""*""#, r#"{"AWS": "*"}"#, r#"{"AWS": "111122223333"}"#] {
+        let text =
+            format!(r#"{{"Statement": {{"Effect": "Allow", "Principal": {trusted}, "Action": "sts:AssumeRole"}}}}"#);
+        let trust = Document::parse_deployed("trust", &text, DocumentKind::Trust).unwrap();
+        let layers = Layers {
+            resource: Some(&trust),
+            ..Layers::default()
+        };
+        let request = Request {
+            principal: Principal::parse("arn:aws:iam::111122223333:root").unwrap(),
+            action: "sts:AssumeRole",
+            resource: "arn:aws:iam::111122223333:role/acme",
+            ..anybody(Context::new())
+        };
+        let answer = evaluate(&request, &layers, &Params::new());
+        assert_eq!(answer.decision, IamDecision::ImplicitDeny, "{trusted}");
+    }
+}
+
+#[test]
+fn a_multivalued_key_is_no_variable_even_with_one_value() {
+    let text = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*",
+        "Condition": {"StringEquals": {"s3:prefix": "${aws:TagKeys}"}}}}"#;
+    let policy = Document::parse_deployed("policy", text, DocumentKind::Resource).unwrap();
+    let layers = Layers {
+        resource: Some(&policy),
+        ..Layers::default()
+    };
+    let decide =
+        |context: Context<'_>| evaluate(&anybody(context.with("s3:prefix", "a")), &layers, &Params::new()).decision;
+    assert_eq!(decide(Context::new().with("aws:TagKeys", "a")), IamDecision::Allowed);
+    assert_eq!(
+        decide(Context::new().with_many("aws:TagKeys", ["a"])),
+        IamDecision::ImplicitDeny
+    );
 }

@@ -2,25 +2,16 @@
 
 use proptest::prelude::*;
 
+use super::anybody;
 use crate::iam::context::Scope;
 use crate::iam::pattern::Pattern;
 use crate::iam::template::Dialect;
-use crate::iam::{Context, Params, Principal, Request};
+use crate::iam::{Context, Params};
 
 const TEMPLATE: Dialect = Dialect {
     variables: true,
     parameters: true,
 };
-
-fn anybody<'r>(context: Context<'r>) -> Request<'r> {
-    Request {
-        principal: Principal::Anonymous,
-        action: "s3:GetObject",
-        resource: "*",
-        resource_account: "111122223333",
-        context,
-    }
-}
 
 fn matches(pattern: &str, text: &str) -> bool {
     let pattern = Pattern::compile(pattern, TEMPLATE, true).unwrap();
