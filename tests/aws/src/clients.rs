@@ -1,0 +1,81 @@
+//! The real SDKs, pointed at an emulator on this machine or at AWS.
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_iam::config::SharedHttpClient;
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+
+/// Where an emulator listens. It speaks plain HTTP.
+#[derive(Clone, Debug)]
+pub struct Emulator {
+    url: String,
+    region: String,
+    http: SharedHttpClient,
+}
+
+/// One client of each service, all with the same credentials.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    /// Roles and policies.
+    pub iam: aws_sdk_iam::Client,
+    /// Sessions.
+    pub sts: aws_sdk_sts::Client,
+    /// Secrets.
+    pub secrets: aws_sdk_secretsmanager::Client,
+    /// Objects.
+    pub s3: aws_sdk_s3::Client,
+}
+
+impl Emulator {
+    /// The emulator at `url`, such as `http://127.0.0.1:4566`, asked in `region`.
+    pub fn new(url: &str, region: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            region: region.to_owned(),
+            http: http(),
+        }
+    }
+
+    /// Clients with these credentials; without any, only calls that need none can be made.
+    pub fn clients(&self, credentials: Option<Credentials>) -> Clients {
+        let mut config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(self.region.clone()))
+            .endpoint_url(self.url.clone())
+            .http_client(self.http.clone());
+        if let Some(credentials) = credentials {
+            config = config.credentials_provider(SharedCredentialsProvider::new(credentials));
+        }
+        Clients::of(&config.build())
+    }
+}
+
+impl Clients {
+    fn of(config: &SdkConfig) -> Self {
+        // An emulator has no name for each bucket.
+        let s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(true).build();
+        Self {
+            iam: aws_sdk_iam::Client::new(config),
+            sts: aws_sdk_sts::Client::new(config),
+            secrets: aws_sdk_secretsmanager::Client::new(config),
+            s3: aws_sdk_s3::Client::from_conf(s3),
+        }
+    }
+}
+
+/// IAM of AWS itself, with what the environment holds: variables, a profile, a container's or an instance's role. Where
+/// `AWS_ENDPOINT_URL` is set, that is asked instead.
+pub async fn real_iam() -> aws_sdk_iam::Client {
+    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http());
+    aws_sdk_iam::Client::new(&config.load().await)
+}
+
+/// TLS by rustls with aws-lc, the one crypto backend of the project; plain HTTP where the address says so.
+fn http() -> SharedHttpClient {
+    Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .build_https()
+}

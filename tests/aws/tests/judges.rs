@@ -1,0 +1,58 @@
+//! Both judges. See the crate's own page.
+
+use std::path::{Path, PathBuf};
+
+use tidegate::bundle::{Bundle, Source};
+use tidegate::parity;
+use tidegate_aws_tests::deployment::Deployment;
+use tidegate_aws_tests::{Failure, beyond, clients, corpus, differences, simulate};
+
+/// Where `tests/aws/run` says that the emulator listens.
+const EMULATOR: &str = "TIDEGATE_EMULATOR";
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
+}
+
+#[tokio::test]
+async fn the_emulator_answers_as_the_iam_layer_does() -> Result<(), Failure> {
+    let url =
+        std::env::var(EMULATOR).map_err(|_| format!("{EMULATOR} is not set; start this test by `tests/aws/run`"))?;
+    let bundle = Bundle::load(Source::built_in())?;
+    let cases = parity::load(&fixtures())?;
+    let mut plan = corpus::plan(&bundle, &cases);
+    beyond::plan(&bundle, &mut plan)?;
+    let deployment = Deployment::create(&bundle, &url, &plan).await?;
+    println!("created: {} roles, {} secrets", plan.tenants.len(), plan.secrets.len());
+
+    let corpus = corpus::judge(&deployment, &cases).await?;
+    println!("\n{corpus}");
+    let beyond = beyond::judge(&deployment).await?;
+    println!("\n{beyond}");
+    assert!(
+        !corpus.judged.is_empty() && !beyond.judged.is_empty(),
+        "nothing was asked"
+    );
+
+    let listed = differences::load(&fixtures().join("emulator-differences.json"))?;
+    for class in &listed {
+        println!("listed: {:>3} {}: {}", class.questions.len(), class.name, class.reason);
+    }
+    let judged: Vec<_> = corpus.judged.into_iter().chain(beyond.judged).collect();
+    let findings = differences::findings(&listed, &judged);
+    assert!(findings.is_empty(), "\n{}", findings.join("\n"));
+    Ok(())
+}
+
+/// For whoever has an AWS account: `cargo test -p tidegate-aws-tests -- --ignored --nocapture`. It needs the permission
+/// `iam:SimulateCustomPolicy` and changes nothing.
+#[tokio::test]
+#[ignore = "asks AWS itself, with the credentials of the environment"]
+async fn aws_simulates_the_isolation_cases_as_expected() -> Result<(), Failure> {
+    let verdicts = simulate::judge(&clients::real_iam().await, &fixtures().join("iam/cases.json")).await?;
+    println!("\n{verdicts}");
+    assert!(!verdicts.judged.is_empty(), "nothing was asked");
+    let differing: Vec<_> = verdicts.judged.iter().filter(|judged| !judged.agrees()).collect();
+    assert!(differing.is_empty(), "\n{differing:#?}");
+    Ok(())
+}
