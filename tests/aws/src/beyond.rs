@@ -71,6 +71,13 @@ impl Row {
         self
     }
 
+    fn widened(mut self, statements: serde_json::Value) -> Self {
+        if let Caller::Session { extra, .. } = &mut self.caller {
+            *extra = Some(json!({"Version": "2012-10-17", "Statement": statements}));
+        }
+        self
+    }
+
     fn tagged(mut self, value: Option<&'static str>) -> Self {
         if let Caller::Session { tag, .. } = &mut self.caller {
             *tag = value;
@@ -118,6 +125,7 @@ fn rows(bundle: &Bundle) -> Result<Vec<Row>, Failure> {
     rows.extend(objects(bundle));
     rows.extend(lists(bundle));
     rows.extend(roles(bundle)?);
+    rows.extend(planted(bundle)?);
     Ok(rows)
 }
 
@@ -243,6 +251,66 @@ fn roles(bundle: &Bundle) -> Result<Vec<Row>, Failure> {
     ])
 }
 
+/// Mistakes in policies, and what keeps them from leaking: the judge must see a leak where there is one.
+fn planted(bundle: &Bundle) -> Result<Vec<Row>, Failure> {
+    let bucket = bundle.correspondence.aws.bucket_arn();
+    let get = |key: &str| Request::new("s3:GetObject", &format!("{bucket}/{key}"));
+    let secret_of = |tenant| secret(bundle, tenant).map(|arn| Request::new("secretsmanager:GetSecretValue", &arn));
+    let list = || Request::new("s3:ListBucket", &bucket);
+    let one = |effect: &str, action: &str, resource: String| json!({"Effect": effect, "Action": action, "Resource": resource});
+    let allow = |action: &str, resource: String| one("Allow", action, resource);
+    let when = |effect: &str, operator: &str, prefix: &str| {
+        let condition = json!({operator: {"s3:prefix": prefix}});
+        json!({"Effect": effect, "Action": "s3:ListBucket", "Resource": bucket, "Condition": condition})
+    };
+    let (own_item, other_item) = (format!("{OWN}/pcf/p/a.json"), format!("{OTHER}/pcf/p/a.json"));
+    let sibling_item = format!("{SIBLING}/pcf/p/a.json");
+    let no_slash = || allow("s3:GetObject", format!("{bucket}/{OWN}*"));
+    let secrets_no_slash = secret(bundle, OWN)?.replace(&format!("{OWN}/beyond-Ab12Cd"), &format!("{OWN}*"));
+    let own_prefix = format!("{OWN}/*");
+    let variable = || allow("s3:GetObject", format!("{bucket}/shared/${{aws:PrincipalTag/{TAG}}}/*"));
+    let as_role = json!({
+        "Effect": "Allow", "Action": "s3:GetObject", "Resource": format!("{bucket}/shared/*"),
+        "Condition": {"ArnLike": {"aws:PrincipalArn": bundle.correspondence.aws.role_arn(OWN.parse()?)}}
+    });
+    Ok(vec![
+        row("planted-no-slash-sibling", get(&sibling_item)).widened(no_slash()),
+        row("planted-no-slash-other", get(&other_item)).widened(no_slash()),
+        row("planted-secret-no-slash", secret_of(SIBLING)?)
+            .widened(allow("secretsmanager:GetSecretValue", secrets_no_slash)),
+        row("planted-star", get(&other_item)).widened(allow("s3:Get*", "*".to_owned())),
+        row("planted-mixed-case", get(&other_item)).widened(allow("S3:getobject", format!("{bucket}/*"))),
+        row("planted-bucket-for-object", get(&other_item)).widened(allow("s3:*", bucket.clone())),
+        row("planted-object-for-bucket", list()).widened(allow("s3:*", format!("{bucket}/*"))),
+        row("planted-if-exists", list()).widened(json!([when("Allow", "StringLikeIfExists", &own_prefix)])),
+        row("planted-deny-other-prefix", list()).widened(json!([
+            allow("s3:ListBucket", bucket.clone()),
+            when("Deny", "StringLike", &format!("{OTHER}/*"))
+        ])),
+        row("planted-deny-but-own-prefix", list()).widened(json!([
+            allow("s3:ListBucket", bucket.clone()),
+            when("Deny", "StringNotLike", &own_prefix)
+        ])),
+        row("planted-deny-wins", get(&own_item)).widened(one("Deny", "S3:GETOBJECT", format!("{bucket}/*"))),
+        row("planted-deny-all-but-own", get(&other_item)).widened(json!([
+            allow("s3:GetObject", format!("{bucket}/*")),
+            {"Effect": "Deny", "Action": "s3:*", "NotResource": format!("{bucket}/{OWN}/*")},
+        ])),
+        row("planted-session-holds", get(&other_item))
+            .widened(allow("s3:GetObject", format!("{bucket}/*")))
+            .under("session-object-read", &[("product", "p"), ("pcf", "a")]),
+        row("planted-variable-own", get(&format!("shared/{OWN}/a.json"))).widened(variable()),
+        row("planted-variable-other", get(&format!("shared/{OTHER}/a.json"))).widened(variable()),
+        row("planted-variable-no-tag", get("shared//a.json"))
+            .widened(variable())
+            .tagged(None),
+        row("planted-variable-star", get(&format!("shared/{OTHER}/a.json")))
+            .widened(variable())
+            .tagged(Some("*")),
+        row("planted-principal-arn", get("shared/a.json")).widened(as_role),
+    ])
+}
+
 /// Asks every row.
 ///
 /// # Errors
@@ -258,7 +326,7 @@ pub async fn judge(deployment: &Deployment<'_>) -> Result<Verdicts, Failure> {
         let ours = ours(deployment, &row).map_err(wrong)?;
         match theirs(deployment, &row).await.map_err(wrong)? {
             Ok(theirs) => verdicts.judged.push(Judged { name, ours, theirs }),
-            Err(NoCall(reason)) => verdicts.unasked.push(Unasked { name, reason, ours }),
+            Err(NoCall(reason)) => verdicts.unasked.push(Unasked { name, reason }),
         }
     }
     Ok(verdicts)

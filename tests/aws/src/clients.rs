@@ -1,12 +1,15 @@
 //! The real SDKs, pointed at an emulator on this machine or at AWS.
 
+use aws_config::meta::region::RegionProviderChain;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_iam::config::SharedHttpClient;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+
+use crate::Failure;
 
 /// Where an emulator listens. It speaks plain HTTP.
 #[derive(Clone, Debug)]
@@ -68,10 +71,26 @@ impl Clients {
 
 /// IAM of AWS itself, with what the environment holds: variables, a profile, a container's or an instance's role. Where
 /// `AWS_ENDPOINT_URL` is set, that is asked instead.
-pub async fn real_iam() -> aws_sdk_iam::Client {
-    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http());
-    aws_sdk_iam::Client::new(&config.load().await)
+///
+/// # Errors
+/// There are no credentials.
+pub async fn real_iam() -> Result<aws_sdk_iam::Client, Failure> {
+    // IAM is the same in every region.
+    let region = RegionProviderChain::default_provider().or_else(Region::from_static("us-east-1"));
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http())
+        .region(region);
+    let config = config.load().await;
+    let provider = config.credentials_provider().ok_or(NO_CREDENTIALS)?;
+    provider
+        .provide_credentials()
+        .await
+        .map_err(|error| format!("{NO_CREDENTIALS}: {error}"))?;
+    Ok(aws_sdk_iam::Client::new(&config))
 }
+
+const NO_CREDENTIALS: &str = "there are no AWS credentials in the environment, so AWS was NOT asked; set AWS_PROFILE, or \
+                              AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
 
 /// TLS by rustls with aws-lc, the one crypto backend of the project; plain HTTP where the address says so.
 fn http() -> SharedHttpClient {

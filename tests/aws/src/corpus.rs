@@ -79,7 +79,7 @@ pub async fn judge(deployment: &Deployment<'_>, corpus: &Corpus) -> Result<Verdi
             .map_err(|error| format!("{name}: {error}"))?
         {
             Ok(theirs) => verdicts.judged.push(Judged { name, ours, theirs }),
-            Err(NoCall(reason)) => verdicts.unasked.push(Unasked { name, reason, ours }),
+            Err(NoCall(reason)) => verdicts.unasked.push(Unasked { name, reason }),
         }
     }
     Ok(verdicts)

@@ -1,5 +1,6 @@
 //! What a judge was asked, what it said, and what could not be asked.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::call::Answer;
@@ -22,8 +23,6 @@ pub struct Unasked {
     pub name: String,
     /// Why not.
     pub reason: String,
-    /// What Tidegate's IAM layer says to it.
-    pub ours: Answer,
 }
 
 /// A set of questions and what became of each.
@@ -69,8 +68,12 @@ impl fmt::Display for Verdicts {
         for (what, count) in rows {
             writeln!(formatter, "  {what:<40} {count:>5}")?;
         }
-        for Unasked { name, reason, ours } in &self.unasked {
-            writeln!(formatter, "    {name} ({ours:?}): {reason}")?;
+        let mut reasons: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for Unasked { name, reason } in &self.unasked {
+            reasons.entry(reason).or_default().push(name.as_str());
+        }
+        for (reason, names) in reasons {
+            writeln!(formatter, "    {reason}:\n      {}", names.join("\n      "))?;
         }
         Ok(())
     }

@@ -44,15 +44,26 @@ async fn the_emulator_answers_as_the_iam_layer_does() -> Result<(), Failure> {
     Ok(())
 }
 
+#[test]
+fn most_isolation_cases_can_be_put_to_the_simulator() -> Result<(), Failure> {
+    let cases = simulate::load(&fixtures().join("iam"))?;
+    let expressible = cases.iter().filter(|case| case.caller().is_ok()).count();
+    assert!(expressible * 3 > cases.len() * 2, "{expressible} of {}", cases.len());
+    Ok(())
+}
+
 /// For whoever has an AWS account: `cargo test -p tidegate-aws-tests -- --ignored --nocapture`. It needs the permission
 /// `iam:SimulateCustomPolicy` and changes nothing.
 #[tokio::test]
 #[ignore = "asks AWS itself, with the credentials of the environment"]
 async fn aws_simulates_the_isolation_cases_as_expected() -> Result<(), Failure> {
-    let verdicts = simulate::judge(&clients::real_iam().await, &fixtures().join("iam/cases.json")).await?;
-    println!("\n{verdicts}");
-    assert!(!verdicts.judged.is_empty(), "nothing was asked");
-    let differing: Vec<_> = verdicts.judged.iter().filter(|judged| !judged.agrees()).collect();
-    assert!(differing.is_empty(), "\n{differing:#?}");
+    let cases = simulate::load(&fixtures().join("iam"))?;
+    let simulated = simulate::judge(&clients::real_iam().await?, &cases).await?;
+    println!("\n{} isolation cases\n{simulated}", cases.len());
+    assert!(simulated.agree > 0, "nothing was asked");
+    assert!(
+        simulated.differ.is_empty(),
+        "AWS answers otherwise than expected: see above"
+    );
     Ok(())
 }
