@@ -1,6 +1,5 @@
 //! The real SDKs, pointed at an emulator on this machine or at AWS.
 
-use aws_config::meta::region::RegionProviderChain;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
@@ -75,12 +74,14 @@ impl Clients {
 /// # Errors
 /// There are no credentials.
 pub async fn real_iam() -> Result<aws_sdk_iam::Client, Failure> {
-    // IAM is the same in every region.
-    let region = RegionProviderChain::default_provider().or_else(Region::from_static("us-east-1"));
-    let config = aws_config::defaults(BehaviorVersion::latest())
+    let mut config = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http())
-        .region(region);
-    let config = config.load().await;
+        .load()
+        .await;
+    if config.region().is_none() {
+        // IAM is the same in every region, but a request has to be signed for one.
+        config = config.into_builder().region(Region::from_static("us-east-1")).build();
+    }
     let provider = config.credentials_provider().ok_or(NO_CREDENTIALS)?;
     provider
         .provide_credentials()
