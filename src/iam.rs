@@ -55,6 +55,7 @@
 //! from its service control policies are the caller's to know. Wildcards in a `Resource` span colons, as AWS's guide
 //! says of a trailing one.
 
+mod account;
 mod condition;
 mod context;
 mod document;
@@ -72,10 +73,11 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use account::{Account, Answer, SessionPolicy};
 pub use context::Context;
 pub use document::{Document, DocumentKind, Statement, Unmet};
 pub use error::{DocumentError, Problem};
 pub use evaluate::{Evaluation, Layer, Layers, Matched, Traced, evaluate, trace};
-pub use names::{AwsNames, NameError};
+pub use names::{AwsNames, Isolation, NameError, OwnRole};
 pub use request::{Principal, PrincipalError, Request};
 pub use template::{Params, RenderError};

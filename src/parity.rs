@@ -27,7 +27,10 @@
 //!   },
 //!   "expect": {
 //!     "cedar": {"decision": "deny", "policies": ["exchange/agreement-in-force"]},
-//!     "iam": {"decision": "allowed", "statements": ["session-object-read#ReadOneObject", "tenant-role#OwnObjects"]}
+//!     "iam": {
+//!       "decision": "allowed",
+//!       "statements": ["session-object-read#ReadOneObject", "tenant-boundary#OwnObjects", "tenant-role#OwnObjects"]
+//!     }
 //!   }
 //! }
 //! ```
@@ -45,6 +48,7 @@ mod divergence;
 mod matrix;
 mod render;
 mod report;
+mod request;
 mod world;
 
 #[cfg(test)]
@@ -54,12 +58,13 @@ use serde::Serialize;
 
 use crate::bundle::Bundle;
 
-pub use case::{Case, Expect, ExpectAsked, ExpectCedar, ExpectIam, NotApplicable};
+pub use case::{Case, Expect, ExpectAsked, ExpectCedar, ExpectIam, ExpectPolicies, NotApplicable};
 pub use corpus::{Corpus, CorpusError, Unreadable, load};
 pub use divergence::{Divergence, Wider, disagreement};
 pub use matrix::matrix;
 pub use render::{Format, UnknownFormat};
 pub use report::{Outcome, Report, Totals};
+pub use request::{AwsRequest, RequestCase};
 pub use world::World;
 
 /// Which layers a run holds to the corpus.

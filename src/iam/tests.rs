@@ -1,3 +1,4 @@
+mod account;
 mod cases;
 mod documents;
 mod laws;
@@ -33,4 +34,5 @@ fn tenant(bpnl: &str) -> Params<'_> {
         .with("account", ACCOUNT)
         .with("bucket", "tidegate-pcf")
         .with("bpnl", bpnl)
+        .with("owner", bpnl)
 }

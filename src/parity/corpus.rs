@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::case::{self, Case};
 use super::divergence::Divergence;
+use super::request::{self, RequestCase};
 use super::world::World;
 
 /// The most a single file may hold.
@@ -15,8 +16,10 @@ const FILE_LIMIT: u64 = 1 << 20;
 /// Every case, the worlds they are drawn from, and where the layers may disagree.
 #[derive(Clone, Debug, Default)]
 pub struct Corpus {
-    /// By theme and name.
+    /// Questions, by theme and name.
     pub cases: Vec<Case>,
+    /// Requests to AWS, by theme and name.
+    pub requests: Vec<RequestCase>,
     /// By name.
     pub worlds: BTreeMap<String, Arc<World>>,
     /// In the order of the file.
@@ -89,12 +92,16 @@ impl Corpus {
                 }
             } else if let Some(rest) = path.strip_prefix("corpus/") {
                 let read = match rest.split_once('/').map(|(theme, file)| (theme, stem(file))) {
-                    Some((theme, Some(name))) if is_name(theme) => case::read(theme, name, text, &corpus.worlds),
+                    Some((theme, Some(name))) if is_name(theme) && request::is_request(text) => {
+                        request::read(theme, name, text).map(|case| corpus.requests.push(case))
+                    }
+                    Some((theme, Some(name))) if is_name(theme) => {
+                        case::read(theme, name, text, &corpus.worlds).map(|case| corpus.cases.push(case))
+                    }
                     _ => Err(NOT_A_FILE.to_owned()),
                 };
-                match read {
-                    Ok(case) => corpus.cases.push(case),
-                    Err(problem) => failed(path, problem),
+                if let Err(problem) = read {
+                    failed(path, problem);
                 }
             }
         }

@@ -81,6 +81,7 @@ impl Report {
                 iam_denied,
                 iam_not_applicable,
                 failed,
+                ..
             } = totals;
             // Writing to a String cannot fail.
             let _ = writeln!(
