@@ -42,19 +42,16 @@ pub fn ask_iam_under(bundle: &Bundle, question: &Question, isolation: Isolation)
     };
     let mut granted = Vec::new();
     for action in ask.actions {
-        let answer = match ask.caller {
-            Caller::Role => act(&bundle.account, &ask, action, isolation),
-            Caller::IdentityPool => assume(&bundle.account, &ask, action, isolation),
+        let Some((request, session)) = aws_request(&bundle.account, &ask, action, isolation) else {
+            return denied();
         };
-        match answer {
-            None => return denied(),
-            Some(Answer {
-                decision, statements, ..
-            }) if decision != IamDecision::Allowed => {
-                return IamAnswer::Evaluated { decision, statements };
-            }
-            Some(answer) => granted.extend(answer.statements),
+        let Answer {
+            decision, statements, ..
+        } = bundle.account.answer(&request, session.as_ref());
+        if decision != IamDecision::Allowed {
+            return IamAnswer::Evaluated { decision, statements };
         }
+        granted.extend(statements);
     }
     granted.sort_unstable();
     granted.dedup();
@@ -71,9 +68,28 @@ fn denied() -> IamAnswer {
     }
 }
 
-/// Asks as a session that acts for a tenant, cut down by the session policy. Both are the acting tenant's own, whoever owns the
-/// resource: a role has no way of speaking about another tenant's things. `None`: the session policy is not there.
-fn act(account: &Account, ask: &IamAsk<'_>, action: &str, isolation: Isolation) -> Option<Answer> {
+/// What is sent to AWS for one of the actions of `ask`, with the session policy in force. `None`: there is no such request, for the
+/// session policy is not there, or no session would come of it that acts for the owner.
+pub fn aws_request<'a>(
+    account: &'a Account,
+    ask: &'a IamAsk<'_>,
+    action: &'a str,
+    isolation: Isolation,
+) -> Option<(Request<'a>, Option<SessionPolicy<'a>>)> {
+    match ask.caller {
+        Caller::Role => act(account, ask, action, isolation),
+        Caller::IdentityPool => Some((assume(account, ask, action, isolation)?, None)),
+    }
+}
+
+/// A request of a session that acts for a tenant, cut down by the session policy. Both are the acting tenant's own, whoever owns
+/// the resource: a role has no way of speaking about another tenant's things.
+fn act<'a>(
+    account: &'a Account,
+    ask: &'a IamAsk<'_>,
+    action: &'a str,
+    isolation: Isolation,
+) -> Option<(Request<'a>, Option<SessionPolicy<'a>>)> {
     let names = account.names();
     let session = match ask.session {
         None => None,
@@ -101,12 +117,12 @@ fn act(account: &Account, ask: &IamAsk<'_>, action: &str, isolation: Isolation) 
         resource_account: names.account(),
         context,
     };
-    Some(account.answer(&request, session.as_ref()))
+    Some((request, session))
 }
 
-/// Asks the trust policy of the role itself, for someone the identity pool vouches for; their session is tagged with the tenant
-/// they act for, for the tag comes out of their token.
-fn assume(account: &Account, ask: &IamAsk<'_>, action: &str, isolation: Isolation) -> Option<Answer> {
+/// A request of someone the identity pool vouches for, to the trust policy of the role itself; their session is tagged with the
+/// tenant they act for, for the tag comes out of their token.
+fn assume<'a>(account: &'a Account, ask: &'a IamAsk<'_>, action: &'a str, isolation: Isolation) -> Option<Request<'a>> {
     // One role for all: AWS would not refuse, but the session would act for the tenant of the tag. One that acts for another is
     // not to be had.
     if isolation == Isolation::Tags && ask.acting != ask.owner {
@@ -118,7 +134,7 @@ fn assume(account: &Account, ask: &IamAsk<'_>, action: &str, isolation: Isolatio
         .with_many("cognito-identity.amazonaws.com:amr", ["authenticated"])
         .with_many("aws:TagKeys", ["bpnl"])
         .with("aws:RequestTag/bpnl", ask.acting.to_string());
-    let request = Request {
+    Some(Request {
         principal: Principal::Federated {
             provider: "cognito-identity.amazonaws.com".into(),
         },
@@ -126,6 +142,5 @@ fn assume(account: &Account, ask: &IamAsk<'_>, action: &str, isolation: Isolatio
         resource: &ask.resource,
         resource_account: names.account(),
         context,
-    };
-    Some(account.answer(&request, None))
+    })
 }

@@ -13,6 +13,7 @@ use tidegate::question::Action;
 mod mutants;
 mod properties;
 mod reach;
+mod walls;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
