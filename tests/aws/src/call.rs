@@ -1,11 +1,11 @@
 //! One request to AWS, made through the SDK.
 
+mod objects;
+mod roles;
+mod secrets;
+
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::primitives::ByteStream;
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::Failure;
 use crate::clients::Clients;
@@ -34,9 +34,22 @@ pub enum Answer {
     Denied,
 }
 
-/// A request this crate knows no call for.
+/// Why a request cannot be made here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoCall(pub String);
+
+/// An answer, or why there is none.
+pub type Asked = Result<Answer, NoCall>;
+
+/// Keys whose values [`make`] puts into a call, beside those that begin with `aws:RequestTag/`.
+const PARAMETERS: &[&str] = &["s3:prefix", AUD, AMR, "aws:TagKeys", SECURE, "iam:PermissionsBoundary"];
+
+/// For which identity pool a token is.
+pub const AUD: &str = "cognito-identity.amazonaws.com:aud";
+/// Whether a token's bearer is signed in.
+pub const AMR: &str = "cognito-identity.amazonaws.com:amr";
+/// Whether the connection is encrypted.
+pub const SECURE: &str = "aws:SecureTransport";
 
 impl Request {
     /// The request for `action` on `resource`.
@@ -64,10 +77,8 @@ impl Request {
     }
 
     fn key(&self, key: &str) -> Option<&str> {
-        self.context
-            .iter()
-            .find(|(known, _)| known == key)
-            .map(|(_, value)| value.as_str())
+        let found = self.context.iter().find(|(known, _)| known.eq_ignore_ascii_case(key));
+        found.map(|(_, value)| value.as_str())
     }
 
     /// The session tags the request passes.
@@ -76,220 +87,70 @@ impl Request {
             .iter()
             .filter_map(|(key, value)| Some((key.strip_prefix("aws:RequestTag/")?, value.as_str())))
     }
+
+    /// A key that no call of the SDK can give a value.
+    fn unknown_key(&self) -> Option<&str> {
+        let known = |key: &str| {
+            PARAMETERS.iter().any(|known| known.eq_ignore_ascii_case(key)) || key.starts_with("aws:RequestTag/")
+        };
+        self.context.iter().map(|(key, _)| key.as_str()).find(|key| !known(key))
+    }
 }
 
 /// Makes the call of `request` as whoever `clients` are.
 ///
 /// # Errors
 /// Any answer that is neither success, nor a refusal, nor that something is not there: then nothing was judged.
-pub async fn make(
-    clients: &Clients,
-    request: &Request,
-    deployment: &Deployment<'_>,
-) -> Result<Result<Answer, NoCall>, Failure> {
-    let answered = match request.action.split_once(':') {
-        Some(("secretsmanager", action)) => secret(clients, action, request, deployment).await?,
-        Some(("s3", action)) => object(clients, action, request, deployment).await?,
-        Some(("sts", action)) => session(clients, action, request, deployment).await?,
+pub async fn make(clients: &Clients, request: &Request, deployment: &Deployment<'_>) -> Result<Asked, Failure> {
+    if let Some(key) = request.unknown_key() {
+        return Ok(Err(NoCall(format!(
+            "no call sets the condition key `{key}` to a value of choice"
+        ))));
+    }
+    let done = match request.action.split_once(':') {
+        Some(("secretsmanager", action)) => secrets::make(clients, action, request, deployment).await?,
+        Some(("s3", action)) => objects::make(clients, action, request, deployment).await?,
+        Some(("sts", action)) => roles::session(clients, action, request, deployment).await?,
+        Some(("iam", action)) => roles::make(clients, action, request).await?,
         _ => None,
     };
-    Ok(answered.ok_or_else(|| NoCall(format!("no call is known for the action `{}`", request.action))))
-}
-
-async fn secret(
-    clients: &Clients,
-    action: &str,
-    request: &Request,
-    deployment: &Deployment<'_>,
-) -> Result<Option<Answer>, Failure> {
-    let client = &clients.secrets;
-    let id = if request.by_name {
-        deployment.secret_name(&request.resource)?
-    } else {
-        deployment.secret_there(&request.resource)
-    };
-    answer(match action {
-        "GetSecretValue" => done(client.get_secret_value().secret_id(id).send().await),
-        "DescribeSecret" => done(client.describe_secret().secret_id(id).send().await),
-        "PutSecretValue" => done(
-            client
-                .put_secret_value()
-                .secret_id(id)
-                .secret_string("new")
-                .send()
-                .await,
-        ),
-        "DeleteSecret" => done(client.delete_secret().secret_id(id).send().await),
-        "GetResourcePolicy" => done(client.get_resource_policy().secret_id(id).send().await),
-        "UpdateSecretVersionStage" => {
-            let version = deployment.new_version(&request.resource).await?;
-            let call = client.update_secret_version_stage().secret_id(id);
-            let stage = format!("probe-{version}");
-            done(call.version_stage(stage).move_to_version_id(version).send().await)
-        }
-        "BatchGetSecretValue" => {
-            let ids = deployment.secrets_there().cloned();
-            done(
-                client
-                    .batch_get_secret_value()
-                    .set_secret_id_list(Some(ids.take(20).collect()))
-                    .send()
-                    .await,
-            )
-        }
-        "ListSecrets" => done(client.list_secrets().send().await),
-        _ => return Ok(None),
-    })
-}
-
-/// Whether a secret is among those that `BatchGetSecretValue` gives; what it may not give, it names with the reason.
-///
-/// # Errors
-/// The batch as a whole is refused, or gives neither.
-pub async fn one_of_batch(
-    clients: &Clients,
-    request: &Request,
-    deployment: &Deployment<'_>,
-) -> Result<Answer, Failure> {
-    let id = deployment.secret_there(&request.resource);
-    let batch = clients
-        .secrets
-        .batch_get_secret_value()
-        .secret_id_list(id)
-        .send()
-        .await?;
-    if batch.secret_values().iter().any(|value| value.arn() == Some(id)) {
-        return Ok(Answer::LetThrough);
+    match done {
+        Some(done) => answer(done).map(Ok),
+        None => Ok(Err(NoCall(format!(
+            "no call is known for the action `{}`",
+            request.action
+        )))),
     }
-    match batch
-        .errors()
-        .iter()
-        .find(|error| error.secret_id() == Some(id))
-        .and_then(|error| error.error_code())
-    {
-        Some("AccessDeniedException") => Ok(Answer::Denied),
-        other => Err(format!("a batch without its secret, for `{other:?}`").into()),
-    }
-}
-
-async fn object(
-    clients: &Clients,
-    action: &str,
-    request: &Request,
-    deployment: &Deployment<'_>,
-) -> Result<Option<Answer>, Failure> {
-    let client = &clients.s3;
-    let path = request.resource.splitn(6, ':').nth(5).unwrap_or_default();
-    let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
-    // Without the object, AWS would deny whoever may not list.
-    let version = match key {
-        "" => None,
-        key => deployment.put_object(bucket, key).await?,
-    };
-    answer(match action {
-        "GetObject" => done(client.get_object().bucket(bucket).key(key).send().await),
-        "GetObjectVersion" => {
-            let version = version.ok_or("the bucket keeps no versions")?;
-            done(
-                client
-                    .get_object()
-                    .bucket(bucket)
-                    .key(key)
-                    .version_id(version)
-                    .send()
-                    .await,
-            )
-        }
-        "PutObject" => {
-            let body = ByteStream::from_static(b"{}");
-            done(client.put_object().bucket(bucket).key(key).body(body).send().await)
-        }
-        "DeleteObject" => done(client.delete_object().bucket(bucket).key(key).send().await),
-        "ListBucket" => {
-            let prefix = request.key("s3:prefix").map(str::to_owned);
-            done(client.list_objects_v2().bucket(bucket).set_prefix(prefix).send().await)
-        }
-        _ => return Ok(None),
-    })
-}
-
-async fn session(
-    clients: &Clients,
-    action: &str,
-    request: &Request,
-    deployment: &Deployment<'_>,
-) -> Result<Option<Answer>, Failure> {
-    let client = &clients.sts;
-    answer(match action {
-        "AssumeRole" => {
-            let mut call = client
-                .assume_role()
-                .role_arn(&request.resource)
-                .role_session_name("probe");
-            for (key, value) in request.tags() {
-                call = call.tags(aws_sdk_sts::types::Tag::builder().key(key).value(value).build()?);
-            }
-            done(call.send().await)
-        }
-        "AssumeRoleWithWebIdentity" => {
-            let call = deployment.nobody.sts.assume_role_with_web_identity();
-            let call = call.role_arn(&request.resource).role_session_name("probe");
-            done(call.web_identity_token(token(request)).send().await)
-        }
-        _ => return Ok(None),
-    })
-}
-
-/// A token as an identity pool makes it, but for its signature, which the emulator does not check.
-fn token(request: &Request) -> String {
-    const POOL: &str = "cognito-identity.amazonaws.com";
-    let mut claims = json!({"iss": format!("https://{POOL}"), "sub": "eu-central-1:probe", "exp": 4_102_444_800_u64});
-    let tags: serde_json::Map<_, _> = request
-        .tags()
-        .map(|(key, value)| (key.to_owned(), json!([value])))
-        .collect();
-    if let Some(claims) = claims.as_object_mut() {
-        if let Some(audience) = request.key("cognito-identity.amazonaws.com:aud") {
-            claims.insert("aud".to_owned(), json!(audience));
-        }
-        if let Some(method) = request.key("cognito-identity.amazonaws.com:amr") {
-            claims.insert("amr".to_owned(), json!([method]));
-        }
-        if !tags.is_empty() {
-            let tags = json!({"principal_tags": tags, "transitive_tag_keys": []});
-            claims.insert("https://aws.amazon.com/tags".to_owned(), tags);
-        }
-    }
-    let part = |value: &serde_json::Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
-    format!(
-        "{}.{}.{}",
-        part(&json!({"alg": "RS256", "kid": "probe"})),
-        part(&claims),
-        "c2lnbmF0dXJl"
-    )
 }
 
 /// What became of a call: nothing wrong, or AWS's code and message.
 type Done = Result<(), (Option<String>, String)>;
 
-fn done<T, E>(result: Result<T, SdkError<E>>) -> Done
+fn done<T, E>(result: Result<T, SdkError<E>>) -> Option<Done>
 where
     E: ProvideErrorMetadata + std::fmt::Debug,
 {
-    let Err(error) = result else { return Ok(()) };
+    let Err(error) = result else { return Some(Ok(())) };
     let code = error.code().map(str::to_owned);
-    Err((code, format!("{error:?}")))
+    Some(Err((code, format!("{error:?}"))))
 }
 
-fn answer(done: Done) -> Result<Option<Answer>, Failure> {
+fn answer(done: Done) -> Result<Answer, Failure> {
+    const NOT_THERE: &[&str] = &[
+        "EntityAlreadyExists",
+        "NoSuchBucket",
+        "NoSuchBucketPolicy",
+        "NoSuchEntity",
+        "NoSuchKey",
+        "NoSuchUpload",
+        "NoSuchVersion",
+        "ResourceExistsException",
+        "ResourceNotFoundException",
+    ];
     match done {
-        Ok(()) => Ok(Some(Answer::LetThrough)),
-        Err((code, told)) => match code.as_deref() {
-            Some("AccessDenied" | "AccessDeniedException") => Ok(Some(Answer::Denied)),
-            Some("ResourceNotFoundException" | "NoSuchKey" | "NoSuchBucket" | "NoSuchVersion") => {
-                Ok(Some(Answer::LetThrough))
-            }
-            _ => Err(format!("AWS answered what is neither success nor refusal: {told}").into()),
-        },
+        Ok(()) => Ok(Answer::LetThrough),
+        Err((Some(code), _)) if matches!(code.as_str(), "AccessDenied" | "AccessDeniedException") => Ok(Answer::Denied),
+        Err((Some(code), _)) if NOT_THERE.contains(&code.as_str()) => Ok(Answer::LetThrough),
+        Err((_, told)) => Err(format!("AWS answered what is neither success nor refusal: {told}").into()),
     }
 }

@@ -3,7 +3,9 @@
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_sdk_iam::config::SharedHttpClient;
+use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents, SharedHttpClient};
+use aws_sdk_s3::error::BoxError;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -29,6 +31,8 @@ pub struct Clients {
     pub secrets: aws_sdk_secretsmanager::Client,
     /// Objects.
     pub s3: aws_sdk_s3::Client,
+    /// Objects, over a connection that is not encrypted.
+    pub plain_s3: aws_sdk_s3::Client,
 }
 
 impl Emulator {
@@ -51,20 +55,36 @@ impl Emulator {
         if let Some(credentials) = credentials {
             config = config.credentials_provider(SharedCredentialsProvider::new(credentials));
         }
-        Clients::of(&config.build())
+        let config = config.build();
+        // An emulator has no name for each bucket.
+        let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true);
+        Clients {
+            iam: aws_sdk_iam::Client::new(&config),
+            sts: aws_sdk_sts::Client::new(&config),
+            secrets: aws_sdk_secretsmanager::Client::new(&config),
+            plain_s3: aws_sdk_s3::Client::from_conf(s3.clone().build()),
+            s3: aws_sdk_s3::Client::from_conf(s3.interceptor(EncryptedUpToHere).build()),
+        }
     }
 }
 
-impl Clients {
-    fn of(config: &SdkConfig) -> Self {
-        // An emulator has no name for each bucket.
-        let s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(true).build();
-        Self {
-            iam: aws_sdk_iam::Client::new(config),
-            sts: aws_sdk_sts::Client::new(config),
-            secrets: aws_sdk_secretsmanager::Client::new(config),
-            s3: aws_sdk_s3::Client::from_conf(s3),
-        }
+/// Says what a proxy says that ends TLS in front of the emulator, so that `aws:SecureTransport` is true.
+#[derive(Debug)]
+struct EncryptedUpToHere;
+
+impl Intercept for EncryptedUpToHere {
+    fn name(&self) -> &'static str {
+        "EncryptedUpToHere"
+    }
+
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        context.request_mut().headers_mut().insert("x-forwarded-proto", "https");
+        Ok(())
     }
 }
 

@@ -36,7 +36,9 @@ pub mod corpus;
 pub mod deployment;
 pub mod differences;
 pub mod report;
+pub mod requests;
 pub mod simulate;
+pub mod translate;
 
 /// Whatever keeps a judge from judging: it cannot be reached, answers what nobody expects, a fixture cannot be read.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

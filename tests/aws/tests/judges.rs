@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use tidegate::bundle::{Bundle, Source};
+use tidegate::iam::Isolation;
 use tidegate::parity;
-use tidegate_aws_tests::deployment::Deployment;
-use tidegate_aws_tests::{Failure, beyond, clients, corpus, differences, simulate};
+use tidegate_aws_tests::deployment::{Deployment, Plan};
+use tidegate_aws_tests::{Failure, beyond, clients, corpus, differences, requests, simulate};
 
 /// Where `tests/aws/run` says that the emulator listens.
 const EMULATOR: &str = "TIDEGATE_EMULATOR";
@@ -20,25 +21,33 @@ async fn the_emulator_answers_as_the_iam_layer_does() -> Result<(), Failure> {
         std::env::var(EMULATOR).map_err(|_| format!("{EMULATOR} is not set; start this test by `tests/aws/run`"))?;
     let bundle = Bundle::load(Source::built_in())?;
     let cases = parity::load(&fixtures())?;
-    let mut plan = corpus::plan(&bundle, &cases);
+    let mut plan = Plan::default();
+    corpus::plan(&bundle, &cases, &mut plan);
+    requests::plan(&bundle, &cases, &mut plan);
     beyond::plan(&bundle, &mut plan)?;
-    let deployment = Deployment::create(&bundle, &url, &plan).await?;
-    println!("created: {} roles, {} secrets", plan.tenants.len(), plan.secrets.len());
-
-    let corpus = corpus::judge(&deployment, &cases).await?;
-    println!("\n{corpus}");
-    let beyond = beyond::judge(&deployment).await?;
-    println!("\n{beyond}");
-    assert!(
-        !corpus.judged.is_empty() && !beyond.judged.is_empty(),
-        "nothing was asked"
+    let mut deployment = Deployment::create(&bundle, &url, &plan).await?;
+    println!(
+        "created: roles of {} tenants, {} secrets",
+        plan.tenants.len(),
+        plan.secrets.len()
     );
+
+    let all = [
+        corpus::judge(&mut deployment, &cases, Isolation::Role).await?,
+        corpus::judge(&mut deployment, &cases, Isolation::Tags).await?,
+        requests::judge(&mut deployment, &cases).await?,
+        beyond::judge(&mut deployment).await?,
+    ];
+    for verdicts in &all {
+        println!("\n{verdicts}");
+        assert!(!verdicts.judged.is_empty(), "nothing was asked: {}", verdicts.title);
+    }
 
     let listed = differences::load(&fixtures().join("emulator-differences.json"))?;
     for class in &listed {
         println!("listed: {:>3} {}: {}", class.questions.len(), class.name, class.reason);
     }
-    let judged: Vec<_> = corpus.judged.into_iter().chain(beyond.judged).collect();
+    let judged: Vec<_> = all.into_iter().flat_map(|verdicts| verdicts.judged).collect();
     let findings = differences::findings(&listed, &judged);
     assert!(findings.is_empty(), "\n{}", findings.join("\n"));
     Ok(())
