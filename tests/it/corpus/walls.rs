@@ -1,9 +1,10 @@
 //! The IAM documents are walls, one behind the other. Each stands alone; and the corpus notices when one is taken down or opened.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tidegate::bundle::{Bundle, Mapping, Source};
+use tidegate::bundle::{Bundle, Caller, Mapping, Source};
 use tidegate::decision::{Effect, IamAnswer, IamDecision};
 use tidegate::engine::ask_iam_under;
 use tidegate::iam::Isolation;
@@ -77,6 +78,23 @@ fn no_action_can_be_taken_out_of_an_iam_document_unnoticed() {
     }
 }
 
+#[test]
+fn the_role_grants_what_some_cedar_action_needs_and_nothing_else() {
+    let mut needed = BTreeSet::new();
+    for case in &CORPUS.cases {
+        if let Mapping::Ask(ask) = BUNDLE.correspondence.map(&case.question, Isolation::Role)
+            && ask.caller == Caller::Role
+        {
+            needed.extend(ask.actions.iter().cloned());
+        }
+    }
+    for role in ["tenant-role", "pool-role", "tenant-boundary"] {
+        let granted = actions().into_iter().filter(|(document, ..)| document == role);
+        let granted: BTreeSet<_> = granted.map(|(_, _, _, action)| action).collect();
+        assert_eq!(granted, needed, "{role}");
+    }
+}
+
 /// Replaces in every text of a document.
 fn replace_all(value: &mut Value, from: &str, to: &str) -> bool {
     match value {
@@ -129,7 +147,7 @@ fn across() -> impl Iterator<Item = &'static Case> {
     CORPUS.cases.iter().filter(|case| {
         let mapped = BUNDLE.correspondence.map(&case.question, Isolation::Role);
         let Mapping::Ask(ask) = mapped else { return false };
-        ask.acting != ask.owner && ask.caller == tidegate::bundle::Caller::Role
+        ask.acting != ask.owner && ask.caller == Caller::Role
     })
 }
 
