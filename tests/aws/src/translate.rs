@@ -4,7 +4,7 @@
 //! would deny a tenant everything. So they are attached in other words, which AWS would answer alike for the tenants at hand:
 //!
 //! - **policy variables.** A statement with `${aws:PrincipalTag/bpnl}` becomes one statement for each tenant, with the tenant in the
-//!   variable's place and the condition that the tag is this tenant's.
+//!   variable's place and the condition that the tag is this tenant's, and one more for sessions without the tag.
 //! - **the ARN of a session's principal.** Where a condition compares `aws:PrincipalArn` with a role, the sessions of that role are
 //!   added, for that is the ARN the emulator gives the key.
 //!
@@ -20,6 +20,8 @@ use crate::Failure;
 /// The tag that names the tenant, as a variable.
 const VARIABLE: &str = "${aws:PrincipalTag/bpnl}";
 const TAG: &str = "aws:PrincipalTag/bpnl";
+/// In the variable's place where there is no tag: AWS lets such a pattern match nothing, and nothing has this name.
+const NO_TAG: &str = "nobody";
 const PRINCIPAL: &str = "aws:PrincipalArn";
 
 /// Says a document so that the emulator understands it, for sessions with one of these tags.
@@ -43,24 +45,19 @@ fn of_each_tag(statement: &Value, tags: &BTreeSet<String>) -> Vec<Value> {
     if !text.contains(VARIABLE) {
         return vec![statement.clone()];
     }
-    let one = |tag: &String| {
-        let mut filled: Value = serde_json::from_str(&text.replace(VARIABLE, tag)).ok()?;
+    let one = |value: &str, operator: &str, wanted: &str| {
+        let mut filled: Value = serde_json::from_str(&text.replace(VARIABLE, value)).ok()?;
         let statement = filled.as_object_mut()?;
         let sid = statement.get("Sid").and_then(Value::as_str).unwrap_or_default();
-        let sid = format!("{sid}{tag}");
+        let sid = format!("{sid}{value}");
         statement.insert("Sid".to_owned(), json!(sid));
-        let conditions = statement
-            .entry("Condition")
-            .or_insert_with(|| json!({}))
-            .as_object_mut()?;
-        let equals = conditions
-            .entry("StringEquals")
-            .or_insert_with(|| json!({}))
-            .as_object_mut()?;
-        equals.insert(TAG.to_owned(), json!(tag));
+        let conditions = statement.entry("Condition").or_insert_with(|| json!({}));
+        let tests = conditions.as_object_mut()?.entry(operator).or_insert_with(|| json!({}));
+        tests.as_object_mut()?.insert(TAG.to_owned(), json!(wanted));
         Some(filled)
     };
-    tags.iter().filter_map(one).collect()
+    let tagged = tags.iter().filter_map(|tag| one(tag, "StringEquals", tag));
+    tagged.chain(one(NO_TAG, "Null", "true")).collect()
 }
 
 fn with_sessions(mut statement: Value) -> Value {
