@@ -13,6 +13,7 @@ mod check;
 mod contract;
 pub mod demo;
 mod explain;
+mod iam;
 mod ledger;
 mod replay;
 mod serve;
@@ -52,6 +53,11 @@ enum Command {
     Ledger {
         #[command(subcommand)]
         command: ledger::LedgerCommand,
+    },
+    /// Ask the IAM layer alone
+    Iam {
+        #[command(subcommand)]
+        command: iam::IamCommand,
     },
     /// Make recorded decisions again
     Replay(replay::ReplayArgs),
@@ -132,6 +138,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Contract { command } => contract::run(&command),
         Command::Explain(args) => explain::run(&args),
         Command::Ledger { command } => ledger::run(&command),
+        Command::Iam { command } => iam::run(&command),
         Command::Replay(args) => replay::run(&args),
     };
     outcome.unwrap_or_else(|failure| {

@@ -11,6 +11,9 @@ use super::template::Params;
 #[derive(Clone, Debug, Default)]
 pub struct Context<'c>(Vec<(Cow<'c, str>, Entry<'c>)>);
 
+/// The name the canonical user id stands under. It has no colon, so that it cannot be that of a condition key.
+const CANONICAL_USER: &str = "canonical user";
+
 #[derive(Clone, Debug)]
 enum Entry<'c> {
     One(Cow<'c, str>),
@@ -45,12 +48,34 @@ impl<'c> Context<'c> {
         self
     }
 
-    fn get(&self, key: &str) -> Option<Found<'_>> {
-        let (_, entry) = self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(key))?;
-        match entry {
-            Entry::One(value) => Some(Found::One(value)),
-            Entry::Many(values) => Some(Found::Many(values)),
+    /// Says which canonical user id the principal's account has, 64 hexadecimal digits; for a `CanonicalUser` in a policy of
+    /// an S3 bucket. Without it such a `Principal` is taken to mean the principal in a `Deny` and not to in an `Allow`.
+    ///
+    /// It is no condition key, and no policy can ask for it as one.
+    #[must_use]
+    pub fn with_canonical_user(self, id: impl Into<Cow<'c, str>>) -> Self {
+        self.put(CANONICAL_USER.into(), Entry::One(id.into()))
+    }
+
+    pub(super) fn canonical_user(&self) -> Option<&str> {
+        match self.get(CANONICAL_USER)? {
+            Found::One(id) => Some(id),
+            Found::Many(_) => None,
         }
+    }
+
+    fn get(&self, key: &str) -> Option<Found<'_>> {
+        self.iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(key))
+            .map(|(_, found)| found)
+    }
+
+    /// The keys with their values, in the order they were set.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, Found<'_>)> {
+        self.0.iter().map(|(key, entry)| match entry {
+            Entry::One(value) => (key.as_ref(), Found::One(value)),
+            Entry::Many(values) => (key.as_ref(), Found::Many(values)),
+        })
     }
 }
 
@@ -82,6 +107,8 @@ impl Found<'_> {
 pub(super) struct Scope<'e, 'd> {
     pub(super) request: &'e Request<'e>,
     params: &'e Params<'e>,
+    /// The action in lower case.
+    pub(super) action: Cow<'e, str>,
     /// Whether the principal has a permissions boundary.
     pub(super) bounded: bool,
     missing: RefCell<Vec<&'d str>>,
@@ -92,6 +119,7 @@ impl<'e, 'd> Scope<'e, 'd> {
         Self {
             request,
             params,
+            action: lower(request.action),
             bounded: false,
             missing: RefCell::default(),
         }
@@ -119,13 +147,15 @@ impl<'e, 'd> Scope<'e, 'd> {
         found
     }
 
-    /// The value of a policy variable: only a key with one value has one (IAM User Guide, "Policy variables").
+    /// The value of a policy variable: only a key with one value has one, and an empty text is none (IAM User Guide, "Policy
+    /// variables": "a condition context key that has no value or is not present").
     pub(super) fn variable(&self, key: &'d str) -> Option<&'e str> {
-        match self.key(key)? {
-            Found::One(value) => Some(value),
-            Found::Many([value]) => Some(value),
-            Found::Many(_) => None,
-        }
+        let value = match self.key(key)? {
+            Found::One(value) => value,
+            Found::Many([value]) => value.as_ref(),
+            Found::Many(_) => return None,
+        };
+        Some(value).filter(|value| !value.is_empty())
     }
 
     pub(super) fn parameter(&self, name: &str) -> Option<&'e str> {
@@ -138,4 +168,11 @@ impl<'e, 'd> Scope<'e, 'd> {
         missing.sort_unstable();
         missing
     }
+}
+
+fn lower(text: &str) -> Cow<'_, str> {
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Cow::Owned(text.to_ascii_lowercase());
+    }
+    Cow::Borrowed(text)
 }

@@ -9,7 +9,7 @@ use super::context::Scope;
 use super::error::{DocumentError, Fault};
 use super::json;
 use super::parse;
-use super::pattern::{Case, Pattern};
+use super::pattern::Pattern;
 use super::principal::{Principals, Reach};
 use super::template::{self, Chunk, Dialect, Params, RenderError};
 use crate::decision::Effect;
@@ -70,6 +70,7 @@ pub struct Statement {
     pub(super) label: Box<str>,
     pub(super) effect: Effect,
     pub(super) span: Range<usize>,
+    /// In lower case, as [`Scope::action`] is: actions are compared without regard to it.
     pub(super) actions: Matcher,
     /// Absent in a trust policy, which is about the one role it is attached to.
     pub(super) resources: Option<Matcher>,
@@ -176,9 +177,7 @@ impl Document {
 
     /// Line and column, both from 1 and the column in characters, of a byte of the text; AWS's simulator reports positions so.
     pub fn position(&self, byte: usize) -> (usize, usize) {
-        let before = self.text.get(..self.text.floor_char_boundary(byte)).unwrap_or_default();
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        (before.matches('\n').count() + 1, line.chars().count() + 1)
+        json::position(&self.text, byte)
     }
 }
 
@@ -189,7 +188,7 @@ impl fmt::Debug for Document {
 }
 
 impl Statement {
-    /// The Sid, or the statement's number in the document from 0.
+    /// The Sid, or the statement's number in the document from 0; a Sid of digits only stands behind a `#`.
     pub fn label(&self) -> &str {
         &self.label
     }
@@ -206,19 +205,19 @@ impl Statement {
 
     /// Whether the statement applies to the request, and how its principal was named.
     pub(super) fn check<'d>(&'d self, scope: &Scope<'_, 'd>) -> Result<Reach, Unmet<'d>> {
-        let request = scope.request;
-        if !self.actions.matches(request.action, Case::Ignored, scope) {
+        if !self.actions.matches(&scope.action, scope) {
             return Err(Unmet::Action);
         }
         let reach = self
             .principals
             .as_ref()
             .map_or(Reach::Direct, |principals| principals.reach(scope));
-        if reach == Reach::Nobody {
+        // Where it cannot be told whether the principal is meant, a denial means it and a grant does not.
+        if reach == Reach::Nobody || (reach == Reach::Unknown && self.effect == Effect::Allow) {
             return Err(Unmet::Principal);
         }
         let resources = self.resources.as_ref();
-        if !resources.is_none_or(|resources| resources.matches(request.resource, Case::Exact, scope)) {
+        if !resources.is_none_or(|resources| resources.matches(scope.request.resource, scope)) {
             return Err(Unmet::Resource);
         }
         match self.conditions.iter().find(|condition| !condition.holds(scope)) {
@@ -229,7 +228,7 @@ impl Statement {
 }
 
 impl Matcher {
-    fn matches<'d>(&'d self, text: &str, case: Case, scope: &Scope<'_, 'd>) -> bool {
-        self.patterns.iter().any(|pattern| pattern.matches(text, case, scope)) != self.negated
+    pub(super) fn matches<'d>(&'d self, text: &str, scope: &Scope<'_, 'd>) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(text, scope)) != self.negated
     }
 }

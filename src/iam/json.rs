@@ -3,12 +3,14 @@
 //! `serde_json` checks the syntax first (and bounds the nesting); what is read here is therefore known to be JSON. A repeated
 //! key is refused: AWS refuses it too, and a reader that kept either of the two would hide a statement from the reviewer.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::error::{Fault, Problem};
 
-/// The longest document read, in bytes. AWS's own limits are lower for every kind (KMS key policies: 32 KiB).
-const MAX_BYTES: usize = 64 * 1024;
+/// The longest document read, in bytes. AWS's own limits are lower for every kind of policy a customer writes (KMS key
+/// policies: 32 KiB), but AWS keeps longer ones of its own, and white space does not count.
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// A value and the bytes it was read from.
 #[derive(Debug)]
@@ -38,9 +40,13 @@ pub(super) struct Member {
 
 /// Reads a whole document.
 pub(super) fn read(text: &str) -> Result<Node, Fault> {
-    if text.len() > MAX_BYTES {
-        let problem = Problem::TooLarge { limit: MAX_BYTES };
-        return Err(Fault::new(problem, 0..0));
+    read_within(text, MAX_BYTES)
+}
+
+/// Reads a text of at most `limit` bytes.
+pub(super) fn read_within(text: &str, limit: usize) -> Result<Node, Fault> {
+    if text.len() > limit {
+        return Err(Fault::new(Problem::TooLarge { limit }, 0..0));
     }
     // Reading into a `Value` bounds the nesting at 128, which the recursion below relies on.
     if let Err(error) = serde_json::from_str::<serde_json::Value>(text) {
@@ -48,6 +54,13 @@ pub(super) fn read(text: &str) -> Result<Node, Fault> {
         return Err(Fault::new(Problem::Syntax(error.to_string()), at..at));
     }
     Reader { text, at: 0 }.node()
+}
+
+/// Line and column of a byte, both from 1, the column in characters.
+pub(super) fn position(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..text.floor_char_boundary(byte)).unwrap_or_default();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    (before.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
 /// The byte at a line and column as `serde_json` counts them: from 1, columns in bytes.
@@ -108,13 +121,14 @@ impl Reader<'_> {
     fn object(&mut self) -> Result<Value, Fault> {
         self.at += 1;
         let mut members: Vec<Member> = Vec::new();
+        let mut seen = HashSet::new();
         while !self.eat(b'}') {
             self.eat(b',');
             self.skip_space();
             let start = self.at;
             let key = self.string()?;
             let key_span = start..self.at;
-            if members.iter().any(|member| member.key == key) {
+            if !seen.insert(key.clone()) {
                 return Err(Fault::new(Problem::DuplicateKey(key), key_span));
             }
             self.eat(b':');

@@ -44,9 +44,19 @@ pub enum Principal<'p> {
         /// For example `lambda.amazonaws.com`.
         name: Cow<'p, str>,
     },
+    /// Someone of an account of whom nothing else is known, as a policy simulation without a caller asks. No key about the
+    /// principal is derived for them.
+    Unknown {
+        /// The account's number.
+        account: Cow<'p, str>,
+    },
     /// Nobody in particular.
     Anonymous,
 }
+
+/// What stands for the account in the ARN of a CloudFront origin access identity,
+/// `arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity …`.
+pub(super) const ORIGIN_ACCESS_ACCOUNT: &str = "cloudfront";
 
 /// Why a text does not name a principal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -106,7 +116,8 @@ impl<'p> Principal<'p> {
         }
     }
 
-    /// The account the principal belongs to; services, providers and nobody belong to none.
+    /// The account the principal belongs to; services, providers and nobody belong to none, and nor does an origin access
+    /// identity of CloudFront.
     pub fn account(&self) -> Option<&str> {
         let arn = match self {
             Self::Session { session_arn: arn, .. }
@@ -114,9 +125,11 @@ impl<'p> Principal<'p> {
             | Self::User { arn }
             | Self::FederatedUser { arn }
             | Self::Root { arn } => arn,
+            Self::Unknown { account } => return Some(account),
             Self::Federated { .. } | Self::Service { .. } | Self::Anonymous => return None,
         };
-        Arn::split(arn).map(|arn| arn.account)
+        let account = Arn::split(arn).map(|arn| arn.account);
+        account.filter(|account| *account != ORIGIN_ACCESS_ACCOUNT)
     }
 
     /// `aws:PrincipalArn`: for a session, the ARN of its role (IAM User Guide, "Global condition keys").
@@ -127,7 +140,7 @@ impl<'p> Principal<'p> {
             | Self::User { arn }
             | Self::FederatedUser { arn }
             | Self::Root { arn } => Some(arn),
-            Self::Federated { .. } | Self::Service { .. } | Self::Anonymous => None,
+            Self::Unknown { .. } | Self::Federated { .. } | Self::Service { .. } | Self::Anonymous => None,
         }
     }
 }
@@ -152,7 +165,7 @@ pub struct Request<'r> {
     pub action: &'r str,
     /// The resource's ARN, or `*` for an action that has no resource type, such as `secretsmanager:ListSecrets`.
     pub resource: &'r str,
-    /// The account that owns the resource; not every ARN shows it.
+    /// The account that owns the resource, for not every ARN shows it; empty if it is not known.
     pub resource_account: &'r str,
     /// Condition keys. `aws:PrincipalArn`, `aws:PrincipalAccount` and `aws:ResourceAccount` follow from the fields above
     /// unless they are given here.
@@ -165,26 +178,38 @@ impl Request<'_> {
         if key.eq_ignore_ascii_case("aws:PrincipalArn") {
             self.principal.arn()
         } else if key.eq_ignore_ascii_case("aws:PrincipalAccount") {
+            self.principal.arn()?;
             self.principal.account()
         } else if key.eq_ignore_ascii_case("aws:ResourceAccount") {
-            Some(self.resource_account)
+            Some(self.resource_account).filter(|account| !account.is_empty())
         } else {
             None
         }
     }
 
+    /// Whether the request is the one that nothing can deny: an account's principal asking for its own name.
+    pub(super) fn asks_who_i_am(&self) -> bool {
+        self.action.eq_ignore_ascii_case("sts:GetCallerIdentity") && self.principal.account().is_some()
+    }
+
     /// Whether the request is decided by a role's trust policy. The resource is not asked: one of these actions on anything
     /// but a role has no trust policy and is refused.
     pub(super) fn concerns_trust(&self) -> bool {
-        const ACTIONS: [&str; 5] = [
-            "sts:AssumeRole",
-            "sts:AssumeRoleWithWebIdentity",
-            "sts:AssumeRoleWithSAML",
-            "sts:TagSession",
-            "sts:SetSourceIdentity",
-        ];
-        ACTIONS.iter().any(|action| action.eq_ignore_ascii_case(self.action))
+        is_trust_action(self.action)
     }
+}
+
+/// Whether an action is one that a role's trust policy decides.
+pub(super) fn is_trust_action(action: &str) -> bool {
+    const ACTIONS: [&str; 6] = [
+        "sts:AssumeRole",
+        "sts:AssumeRoleWithWebIdentity",
+        "sts:AssumeRoleWithSAML",
+        "sts:TagSession",
+        "sts:SetSourceIdentity",
+        "sts:SetContext",
+    ];
+    ACTIONS.iter().any(|known| known.eq_ignore_ascii_case(action))
 }
 
 /// The segments of an ARN that matter here; the last one may hold colons.

@@ -2,6 +2,8 @@ mod account;
 mod cases;
 mod documents;
 mod laws;
+mod patterns;
+mod principals;
 mod semantics;
 mod templates;
 

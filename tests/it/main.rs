@@ -22,4 +22,5 @@ mod ledger;
 mod openapi;
 mod reload;
 mod routes;
+mod simulate;
 mod tidy;
