@@ -44,6 +44,8 @@ pub struct Case {
     expect: Expected,
     #[serde(rename = "leak")]
     _leak: bool,
+    #[serde(rename = "source")]
+    _source: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -142,6 +144,9 @@ impl Case {
         }
         if !self.rcp.is_empty() {
             return Err("the simulator takes no resource control policies");
+        }
+        if self.identity.is_empty() {
+            return Err("the simulator wants a policy of the caller's");
         }
         let caller = self.role_or_user()?;
         if self.resource_policy.is_some() && caller.contains(":role/") {
