@@ -7,7 +7,7 @@
 use crate::bundle::{Bundle, Caller, IamAsk, Mapping};
 use crate::cedar;
 use crate::decision::{Decision, IamAnswer, IamDecision};
-use crate::iam::{Account, Answer, Context, Isolation, Params, Principal, Request, SessionPolicy};
+use crate::iam::{Account, Answer, Context, Explained, Isolation, Params, Principal, Request, SessionPolicy};
 use crate::question::{Canonical, Question};
 
 /// The name a session of a tenant's role has in its ARN when Tidegate itself acts for the tenant.
@@ -59,6 +59,25 @@ pub fn ask_iam_under(bundle: &Bundle, question: &Question, isolation: Isolation)
         decision: IamDecision::Allowed,
         statements: granted,
     }
+}
+
+/// Why the IAM layer answers `question` as it does: each request that would be sent to AWS, in order; none where AWS is not asked.
+///
+/// # Errors
+/// What the question lacks, so that nothing can be asked and the answer is a deny.
+pub fn explain_iam(bundle: &Bundle, question: &Question) -> Result<Vec<Explained>, String> {
+    let isolation = bundle.account.isolation();
+    let ask = match bundle.correspondence.map(question, isolation) {
+        Mapping::NotApplicable(_) => return Ok(Vec::new()),
+        Mapping::Unanswerable(problem) => return Err(problem),
+        Mapping::Ask(ask) => ask,
+    };
+    let explain = |action: &String| {
+        let (request, session) = aws_request(&bundle.account, &ask, action, isolation)
+            .ok_or_else(|| format!("no session that acts for {} would come of it", ask.owner))?;
+        Ok(bundle.account.explain(&request, session.as_ref()))
+    };
+    ask.actions.iter().map(explain).collect()
 }
 
 fn denied() -> IamAnswer {

@@ -44,12 +44,16 @@
 
 mod case;
 mod corpus;
+mod coverage;
 mod divergence;
+mod finding;
 mod matrix;
 mod render;
 mod report;
 mod request;
+mod survey;
 mod world;
+mod write;
 
 #[cfg(test)]
 mod tests;
@@ -60,12 +64,16 @@ use crate::bundle::Bundle;
 
 pub use case::{Case, Expect, ExpectAsked, ExpectCedar, ExpectIam, ExpectPolicies, NotApplicable};
 pub use corpus::{Corpus, CorpusError, Unreadable, load};
-pub use divergence::{Divergence, Wider, disagreement};
-pub use matrix::matrix;
-pub use render::{Format, UnknownFormat};
+pub use coverage::{Coverage, Exemption, Lack, coverage};
+pub use divergence::{Divergence, Listed, Wider, disagreement};
+pub use finding::{Finding, Rule, Verdict};
+pub use matrix::{Cell, Environment, Matrix, Row, Table, environments, matrix};
+pub use render::{Format, Style, UnknownFormat};
 pub use report::{Outcome, Report, Totals};
 pub use request::{AwsRequest, RequestCase};
+pub use survey::{Survey, survey};
 pub use world::World;
+pub use write::{Inexpressible, write_case};
 
 /// Which layers a run holds to the corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

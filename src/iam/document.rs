@@ -212,8 +212,7 @@ impl Statement {
             .principals
             .as_ref()
             .map_or(Reach::Direct, |principals| principals.reach(scope));
-        // Where it cannot be told whether the principal is meant, a denial means it and a grant does not.
-        if reach == Reach::Nobody || (reach == Reach::Unknown && self.effect == Effect::Allow) {
+        if !reach.means(self.effect) {
             return Err(Unmet::Principal);
         }
         let resources = self.resources.as_ref();

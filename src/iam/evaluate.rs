@@ -54,6 +54,18 @@ pub enum Layer {
 }
 
 impl Layer {
+    /// The layer's name in answers, such as `session-policy`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rcp => "resource-control-policy",
+            Self::Scp => "service-control-policy",
+            Self::Resource => "resource-policy",
+            Self::Identity => "identity-policy",
+            Self::Boundary => "permissions-boundary",
+            Self::Session => "session-policy",
+        }
+    }
+
     fn holds(self, kind: DocumentKind) -> bool {
         match self {
             Self::Rcp => kind == DocumentKind::Rcp,

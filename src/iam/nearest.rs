@@ -32,7 +32,6 @@ use std::cmp::Reverse;
 use super::context::Scope;
 use super::document::{Document, Matcher, Statement};
 use super::evaluate::{Evaluation, Layer, Layers, Matched};
-use super::principal::Reach;
 use super::request::Request;
 use super::template::Params;
 use crate::decision::{Effect, IamDecision};
@@ -143,11 +142,11 @@ fn failures<'d>(statement: &'d Statement, scope: &Scope<'_, 'd>) -> Vec<Failed<'
     let mut failed = Vec::new();
     let request = scope.request;
     let name = |matcher: &Matcher, plain, negated| if matcher.negated { negated } else { plain };
-    if !statement.actions.matches(request.action, scope) {
+    if !statement.actions.matches(&scope.action, scope) {
         failed.push(Failed::new(name(&statement.actions, "Action", "NotAction"), 0));
     }
     if let Some(principals) = &statement.principals
-        && principals.reach(scope) == Reach::Nobody
+        && !principals.reach(scope).means(statement.effect)
     {
         let element = if principals.negated {
             "NotPrincipal"

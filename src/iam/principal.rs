@@ -5,6 +5,7 @@ use super::error::Problem;
 use super::pattern::Pattern;
 use super::request::{ORIGIN_ACCESS_ACCOUNT, Principal};
 use super::template::{Dialect, Token, lex};
+use crate::decision::Effect;
 
 /// How far an `Allow` of a resource policy reaches, by the way it names the principal (IAM User Guide, "How AWS
 /// enforcement code logic evaluates requests", resource-based policies). The order is by reach.
@@ -21,6 +22,17 @@ pub(super) enum Reach {
     /// As this very session or user, or as anyone: a silent boundary, identity or session policy does not limit it (for
     /// anyone: IAM User Guide, "Principal", on `aws:PrincipalArn` with a wildcard principal).
     Direct,
+}
+
+impl Reach {
+    /// Whether a statement is about the principal. Where that cannot be told, a denial is and a grant is not.
+    pub(super) fn means(self, effect: Effect) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Unknown => effect == Effect::Deny,
+            Self::Delegated | Self::Limited | Self::Direct => true,
+        }
+    }
 }
 
 /// One entry of a `Principal` element.

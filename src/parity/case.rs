@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::divergence::TAG;
 use super::world::World;
 use crate::decision::{CedarAnswer, Decision, Effect, IamAnswer, IamDecision};
 use crate::question::{Question, record, reference};
@@ -33,6 +34,11 @@ impl Case {
     /// `theme/name`.
     pub fn id(&self) -> String {
         format!("{}/{}", self.theme, self.name)
+    }
+
+    /// The classes of divergences it names.
+    pub(super) fn classes(&self) -> impl Iterator<Item = &str> {
+        self.tags.iter().filter_map(|tag| tag.strip_prefix(TAG))
     }
 }
 
@@ -87,6 +93,16 @@ pub enum ExpectIam {
     Asked(ExpectAsked),
     /// AWS must not be asked.
     Unasked(NotApplicable),
+}
+
+impl ExpectIam {
+    /// The answer in a word, as AWS spells it; `n/a` where AWS is not asked.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Asked(asked) => asked.decision.as_str(),
+            Self::Unasked(_) => "n/a",
+        }
+    }
 }
 
 /// What AWS must say.

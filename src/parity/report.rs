@@ -8,6 +8,7 @@ use super::Layer;
 use super::case::{Case, Expect, ExpectCedar, ExpectIam};
 use super::corpus::Corpus;
 use super::divergence::Watch;
+use super::finding::{Finding, Rule, Verdict};
 use super::request::RequestCase;
 use crate::bundle::Bundle;
 use crate::decision::{Decision, Effect, IamDecision};
@@ -29,7 +30,7 @@ pub struct Report {
     /// How many cases each class of divergences covers.
     pub divergences: BTreeMap<String, usize>,
     /// What is wrong with the list of divergences as a whole.
-    pub problems: Vec<String>,
+    pub problems: Vec<Finding>,
 }
 
 /// One case's outcome.
@@ -49,8 +50,30 @@ pub struct Outcome {
     pub errors: Vec<String>,
     /// What both layers together decide; to a request to AWS itself, what AWS does.
     pub effect: Effect,
+    /// How the layers stand to each other, and to what the case expects.
+    pub verdict: Verdict,
+    /// The classes of divergences the case names.
+    pub divergences: Vec<String>,
     /// What is wrong; empty when the case holds.
-    pub findings: Vec<String>,
+    pub findings: Vec<Finding>,
+}
+
+impl Outcome {
+    /// `theme/name`.
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.theme, self.name)
+    }
+
+    /// How the layers stand to each other, once everything that is wrong was found. Where only one layer is held to the
+    /// corpus, nothing was compared.
+    fn verdict(&self, layer: Layer) -> Verdict {
+        match &self.got.iam {
+            _ if !self.findings.is_empty() => Verdict::Mismatch,
+            ExpectIam::Asked(_) if layer == Layer::Both && self.divergences.is_empty() => Verdict::Agree,
+            ExpectIam::Asked(_) if layer == Layer::Both => Verdict::Listed,
+            ExpectIam::Asked(_) | ExpectIam::Unasked(_) => Verdict::NotApplicable,
+        }
+    }
 }
 
 /// Counts of answers, as they were got.
@@ -147,8 +170,9 @@ pub(super) fn run(bundle: &Bundle, corpus: &Corpus, layer: Layer) -> Report {
             outcome.findings.extend(other);
         }
         if layer == Layer::Both {
-            outcome.findings.extend(watch.case(case, &decision));
+            outcome.findings.extend(watch.case(case, &outcome.got));
         }
+        outcome.verdict = outcome.verdict(layer);
         cases.push(outcome);
     }
     if layer != Layer::Cedar {
@@ -174,18 +198,13 @@ fn compare(case: &Case, decision: &Decision, layer: Layer) -> Outcome {
     let got = Expect::of(decision, &case.world);
     let mut findings = Vec::new();
     if layer != Layer::Iam && got.cedar != case.expect.cedar {
-        findings.push(format!(
-            "cedar: expected {}, got {}",
-            show_cedar(&case.expect),
-            show_cedar(&got)
-        ));
+        let message = format!("cedar: expected {}, got {}", show_cedar(&case.expect), show_cedar(&got));
+        findings.push(Finding::new(Rule::CedarAnswer, message));
     }
     if layer != Layer::Cedar && got.iam != case.expect.iam {
-        findings.push(format!(
-            "iam: expected {}, got {}",
-            show_iam(&case.expect.iam),
-            show_iam(&got.iam)
-        ));
+        let (expected, got) = (show_iam(&case.expect.iam), show_iam(&got.iam));
+        let message = format!("iam: expected {expected}, got {got}");
+        findings.push(Finding::new(Rule::IamAnswer, message));
     }
     Outcome {
         theme: case.theme.clone(),
@@ -195,13 +214,15 @@ fn compare(case: &Case, decision: &Decision, layer: Layer) -> Outcome {
         got,
         errors: decision.cedar.errors.clone(),
         effect: decision.effect,
+        verdict: Verdict::NotApplicable,
+        divergences: case.classes().map(str::to_owned).collect(),
         findings,
     }
 }
 
 /// What is wrong with a case where tenants are kept apart the other way: one corpus describes both, so the answer must be that of
 /// the bundle's own way.
-fn other_isolation(bundle: &Bundle, case: &Case, own: &ExpectIam) -> Option<String> {
+fn other_isolation(bundle: &Bundle, case: &Case, own: &ExpectIam) -> Option<Finding> {
     let (other, name) = match bundle.account.isolation() {
         Isolation::Role => (Isolation::Tags, "one role and session tags"),
         Isolation::Tags => (Isolation::Role, "a role for each tenant"),
@@ -209,7 +230,8 @@ fn other_isolation(bundle: &Bundle, case: &Case, own: &ExpectIam) -> Option<Stri
     let got = ExpectIam::of(&engine::ask_iam_under(bundle, &case.question, other));
     (got != *own).then(|| {
         let (own, got) = (show_iam(own), show_iam(&got));
-        format!("iam: with {name} it would be {got} in place of {own}")
+        let message = format!("iam: with {name} it would be {got} in place of {own}");
+        Finding::new(Rule::IamAnswer, message)
     })
 }
 
@@ -223,18 +245,16 @@ fn ask(bundle: &Bundle, case: &RequestCase) -> Outcome {
             for (action, got) in case.request.actions.iter().zip(answers) {
                 let wrong = got != *expected;
                 if wrong {
-                    findings.push(format!(
-                        "iam: {action}: expected {}, got {}",
-                        show_iam(expected),
-                        show_iam(&got)
-                    ));
+                    let (expected, got) = (show_iam(expected), show_iam(&got));
+                    let message = format!("iam: {action}: expected {expected}, got {got}");
+                    findings.push(Finding::new(Rule::IamAnswer, message));
                 }
                 if shown.is_none() || wrong && findings.len() == 1 {
                     shown = Some(got);
                 }
             }
         }
-        Err(problem) => findings.push(problem),
+        Err(problem) => findings.push(Finding::new(Rule::IamAnswer, problem)),
     }
     let iam = shown.unwrap_or_else(|| expected.clone());
     Outcome {
@@ -248,6 +268,11 @@ fn ask(bundle: &Bundle, case: &RequestCase) -> Outcome {
             iam,
         },
         errors: Vec::new(),
+        verdict: match findings.is_empty() {
+            true => Verdict::NotApplicable,
+            false => Verdict::Mismatch,
+        },
+        divergences: Vec::new(),
         findings,
     }
 }

@@ -13,7 +13,7 @@ use tidegate::parity::{self, Case, Layer};
 use super::{BUNDLE, CORPUS};
 
 /// The built-in bundle with its IAM documents changed by `edit`, which says whether it changed anything.
-fn documents_changed(mut edit: impl FnMut(&str, &mut Value) -> bool) -> Option<Bundle> {
+pub(super) fn documents_changed(mut edit: impl FnMut(&str, &mut Value) -> bool) -> Option<Bundle> {
     let mut any = false;
     let built_in = Source::built_in();
     let files = built_in.files().map(|(path, bytes)| {
@@ -96,7 +96,7 @@ fn the_role_grants_what_some_cedar_action_needs_and_nothing_else() {
 }
 
 /// Replaces in every text of a document.
-fn replace_all(value: &mut Value, from: &str, to: &str) -> bool {
+pub(super) fn replace_all(value: &mut Value, from: &str, to: &str) -> bool {
     match value {
         Value::String(text) if text.contains(from) => {
             *text = text.replace(from, to);
@@ -122,7 +122,7 @@ const WALLS: [(&str, &[&str]); 4] = [
 
 /// Leaves one wall standing, changed by `edit`: documents of the principal's side that are not of it allow everything, those of the
 /// resource's side forbid nothing.
-fn alone(wall: &str, mut edit: impl FnMut(&str, &mut Value)) -> Bundle {
+pub(super) fn alone(wall: &str, mut edit: impl FnMut(&str, &mut Value)) -> Bundle {
     let (_, own) = WALLS.iter().find(|(name, _)| *name == wall).unwrap();
     let changed = documents_changed(|name, document| {
         if own.iter().any(|own| name.starts_with(own)) {
