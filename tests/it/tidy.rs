@@ -239,7 +239,8 @@ fn nothing_shipped_ends_the_program_on_its_own() {
 
 #[test]
 fn a_file_can_be_read_in_one_go() {
-    for path in files(&root().join("src")) {
+    let judges = files(&root().join("tests/aws/src"));
+    for path in files(&root().join("src")).into_iter().chain(judges) {
         let lines = std::fs::read_to_string(&path).unwrap().lines().count();
         assert!(lines <= 500, "{} has {lines} lines", path.display());
     }
