@@ -2,7 +2,8 @@
 
 #![no_main]
 
-use libfuzzer_sys::{arbitrary::Arbitrary, fuzz_target};
+use libfuzzer_sys::arbitrary::{self, Arbitrary};
+use libfuzzer_sys::fuzz_target;
 use serde_json::json;
 use tidegate::decision::IamDecision;
 use tidegate::iam::{Context, Document, DocumentKind, Layers, Params, Principal, Request, evaluate};
@@ -48,10 +49,12 @@ fn holds(block: &str, context: &[(&str, Vec<&str>)]) -> Option<bool> {
             {{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {block}}}}}"#
     );
     let document = Document::parse_deployed("fuzz", &text, DocumentKind::Identity).ok()?;
-    let context = context.iter().fold(Context::new(), |context, (key, values)| match values.as_slice() {
-        [one] => context.with(*key, *one),
-        many => context.with_many(*key, many.iter().copied()),
-    });
+    let context = context
+        .iter()
+        .fold(Context::new(), |context, (key, values)| match values.as_slice() {
+            [one] => context.with(*key, *one),
+            many => context.with_many(*key, many.iter().copied()),
+        });
     let request = Request {
         principal: Principal::parse("arn:aws:iam::111122223333:user/u").expect("a principal"),
         action: "a:b",
@@ -78,9 +81,14 @@ fuzz_target!(|case: Case<'_>| {
     let set = ["", "", "ForAllValues:", "ForAnyValue:"][usize::from(case.set & 3)];
     let if_exists = if case.if_exists { "IfExists" } else { "" };
     let held = holds(&block(&format!("{set}{operator}{if_exists}")), &case.context);
-    if set.is_empty() && !case.if_exists
+    if set.is_empty()
+        && !case.if_exists
         && let Some(negation) = negation
     {
-        assert_eq!(holds(&block(negation), &case.context), held.map(|held| !held), "{case:?}");
+        assert_eq!(
+            holds(&block(negation), &case.context),
+            held.map(|held| !held),
+            "{case:?}"
+        );
     }
 });

@@ -30,7 +30,10 @@ fn answers(document: &Document, params: &Params<'_>) -> Vec<String> {
     let asked = [
         ("s3:GetObject", "arn:aws:s3:::tidegate-pcf/111122223333/pcf/a.json"),
         ("s3:ListBucket", "arn:aws:s3:::tidegate-pcf"),
-        ("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-central-1:111122223333:secret:a-AbCdEf"),
+        (
+            "secretsmanager:GetSecretValue",
+            "arn:aws:secretsmanager:eu-central-1:111122223333:secret:a-AbCdEf",
+        ),
         ("sts:AssumeRoleWithWebIdentity", "arn:aws:iam::111122223333:role/r"),
         ("*", "*"),
     ];
@@ -50,15 +53,38 @@ fn answers(document: &Document, params: &Params<'_>) -> Vec<String> {
             let alone = std::slice::from_ref(&document);
             let one = Some(document);
             let layers = match document.kind() {
-                DocumentKind::Identity => Layers { identity: alone, ..Layers::default() },
-                DocumentKind::Session => Layers { session: alone, ..Layers::default() },
-                DocumentKind::Boundary => Layers { boundary: one, ..Layers::default() },
-                DocumentKind::Scp => Layers { scp: &[alone], ..Layers::default() },
-                DocumentKind::Rcp => Layers { rcp: alone, ..Layers::default() },
-                DocumentKind::Resource | DocumentKind::Trust => Layers { resource: one, ..Layers::default() },
+                DocumentKind::Identity => Layers {
+                    identity: alone,
+                    ..Layers::default()
+                },
+                DocumentKind::Session => Layers {
+                    session: alone,
+                    ..Layers::default()
+                },
+                DocumentKind::Boundary => Layers {
+                    boundary: one,
+                    ..Layers::default()
+                },
+                DocumentKind::Scp => Layers {
+                    scp: &[alone],
+                    ..Layers::default()
+                },
+                DocumentKind::Rcp => Layers {
+                    rcp: alone,
+                    ..Layers::default()
+                },
+                DocumentKind::Resource | DocumentKind::Trust => Layers {
+                    resource: one,
+                    ..Layers::default()
+                },
             };
             let evaluation = evaluate(&request, &layers, params);
-            answers.push(format!("{} {:?} {:?}", evaluation.decision, evaluation.decided_by, evaluation.statements()));
+            answers.push(format!(
+                "{} {:?} {:?}",
+                evaluation.decision,
+                evaluation.decided_by,
+                evaluation.statements()
+            ));
         }
     }
     answers
@@ -67,16 +93,28 @@ fn answers(document: &Document, params: &Params<'_>) -> Vec<String> {
 fuzz_target!(|text: &str| {
     for kind in KINDS {
         if let Ok(deployed) = Document::parse_deployed("fuzz", text, kind) {
-            let rendered = deployed.render(&Params::new()).expect("a deployed document has no parameters");
+            let rendered = deployed
+                .render(&Params::new())
+                .expect("a deployed document has no parameters");
             let again = Document::parse_deployed("fuzz", &rendered, kind).expect("what was read is read again");
-            assert_eq!(answers(&deployed, &Params::new()), answers(&again, &Params::new()), "{rendered}");
+            assert_eq!(
+                answers(&deployed, &Params::new()),
+                answers(&again, &Params::new()),
+                "{rendered}"
+            );
         }
         if let Ok(template) = Document::parse("fuzz", text, kind) {
-            let params = template.parameters().fold(Params::new(), |params, name| params.with(name, VALUE));
+            let params = template
+                .parameters()
+                .fold(Params::new(), |params, name| params.with(name, VALUE));
             let rendered = template.render(&params).expect("the value is safe");
             // A parameter may stand where twelve digits may not: for a canonical user id, say.
             match Document::parse_deployed("fuzz", &rendered, kind) {
-                Ok(again) => assert_eq!(answers(&template, &params), answers(&again, &Params::new()), "{rendered}"),
+                Ok(again) => assert_eq!(
+                    answers(&template, &params),
+                    answers(&again, &Params::new()),
+                    "{rendered}"
+                ),
                 Err(error) => assert!(template.parameters().next().is_some(), "{error:?}"),
             }
         }

@@ -55,9 +55,14 @@ fn naive(pattern: &str, text: &str) -> bool {
 fuzz_target!(|pair: (&str, &str)| {
     let (pattern, text) = pair;
     if pattern.len() <= 64 && text.len() <= 64 && !pattern.contains("${") {
-        assert_eq!(like(pattern, text), Some(naive(pattern, text)), "{pattern:?} on {text:?}");
+        assert_eq!(
+            like(pattern, text),
+            Some(naive(pattern, text)),
+            "{pattern:?} on {text:?}"
+        );
     }
-    if !pattern.is_empty() && !text.is_empty() {
+    // Long ones take milliseconds: one in sixteen will do.
+    if !pattern.is_empty() && !text.is_empty() && (pattern.len() + text.len()) % 16 == 0 {
         like(&pattern.repeat(LONG / pattern.len()), &text.repeat(LONG / text.len()));
     }
 });

@@ -2,13 +2,16 @@
 //!
 //! The head must open the text and the tail must close it. What stands between two stars is then looked for from left to
 //! right, and the first place it is found is taken: a later one could only leave less for the rest. So nothing is tried
-//! twice, and `*a*a*a…` costs one pass over the text. Plain text is searched for by `memmem`, in time linear in the text; a
+//! twice, and `*a*a*a…` costs one pass over the text. Plain text is searched for in time linear in the text (`memmem`); a
 //! piece with `?` between two stars is tried at each place in turn, which is bounded by its length times that of the text.
 
-use memchr::memmem;
+use memchr::{memchr, memmem};
 
 use super::{Part, Pattern};
 use crate::iam::context::Scope;
+
+/// How many places that begin right are tried before a search is prepared.
+const TRIES: usize = 8;
 
 impl Pattern {
     /// Whether the pattern matches all of `text`, letter by letter.
@@ -95,8 +98,21 @@ fn after_first<'t, 'd>(parts: &'d [Part], text: &'t str, scope: &Scope<'_, 'd>) 
     None
 }
 
+/// What follows the first place of `needle` in `text`.
 fn after<'t>(needle: &str, text: &'t str) -> Option<&'t str> {
-    let at = memmem::find(text.as_bytes(), needle.as_bytes())?;
+    let Some(first) = needle.as_bytes().first() else {
+        return Some(text);
+    };
+    // What is looked for is mostly near, and preparing a search costs more than a few tries.
+    let mut from = 0;
+    for _ in 0..TRIES {
+        let at = from + memchr(*first, text.as_bytes().get(from..)?)?;
+        if let Some(rest) = text.get(at..)?.strip_prefix(needle) {
+            return Some(rest);
+        }
+        from = at + 1;
+    }
+    let at = from + memmem::find(text.as_bytes().get(from..)?, needle.as_bytes())?;
     text.get(at + needle.len()..)
 }
 
