@@ -458,6 +458,7 @@ fn values_are_held_to_the_type_of_their_key() {
         ("string", json!(["*"])),
         ("stringList", json!([])),
         ("stringList", json!(["a", "b"])),
+        ("string", json!(["a", "b"])),
         ("numeric", json!(["-1.5"])),
         ("numeric", json!([3])),
         ("booleanList", json!(["true", false])),
@@ -472,7 +473,6 @@ fn values_are_held_to_the_type_of_their_key() {
     }
     let unsound = [
         ("string", json!([])),
-        ("string", json!(["a", "b"])),
         ("numeric", json!(["1e3"])),
         ("boolean", json!(["yes"])),
         ("ip", json!(["203.0.113.0/24"])),
@@ -674,4 +674,22 @@ fn a_request_written_out_is_answered_as_it_was() {
         decisions.insert(expected.as_str());
     }
     assert_eq!(decisions.len(), 3, "every answer is among them");
+}
+
+#[test]
+fn a_list_of_one_value_is_that_value_unless_the_key_is_one_of_several() {
+    let answer = |key: &str, kind: &str| {
+        let pattern = format!("arn:aws:s3:::pcf/${{{key}}}/*");
+        let request = json!({
+            "PolicyInputList": [{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": pattern}}],
+            "ActionNames": ["s3:GetObject"],
+            "ResourceArns": ["arn:aws:s3:::pcf/acme/a.json"],
+            "ContextEntries": [{"ContextKeyName": key, "ContextKeyValues": ["acme"], "ContextKeyType": kind}]
+        });
+        results(&request)[0]["EvalDecision"].as_str().unwrap().to_owned()
+    };
+    for kind in ["string", "stringList"] {
+        assert_eq!(answer("aws:PrincipalTag/bpnl", kind), "allowed");
+        assert_eq!(answer("aws:TagKeys", kind), "implicitDeny");
+    }
 }

@@ -100,8 +100,13 @@ impl<'n> Entry<'n> {
             .iter()
             .map(|node| scalar(reader, node))
             .collect::<Result<_, _>>()?;
-        if let Some(kind) = kind {
-            check(reader, key, kind, nodes, &values)?;
+        let list = match kind {
+            Some(kind) => check(reader, key, kind, nodes, &values)?,
+            None => true,
+        };
+        if values.is_empty() && !list {
+            let message = format!("the context key `{}` has no value; leave the entry out", shown(key));
+            return Err(reader.wrong(values_node, message));
         }
         Ok(Self { key, values })
     }
@@ -117,16 +122,16 @@ fn scalar<'n>(reader: &Reader<'n>, node: &'n Node) -> Result<&'n str, SimulateEr
     }
 }
 
-/// Holds each value to the type. How many there are is not held to whether the type is a list, for AWS's own callers mix the two.
+/// Holds each value to the type, and says whether that is a list: only a list may be empty. Several values are taken of either.
 fn check<'n>(
     reader: &Reader<'n>,
     key: &str,
     kind: &'n Node,
     nodes: &[Node],
     values: &[&str],
-) -> Result<(), SimulateError> {
+) -> Result<bool, SimulateError> {
     let name = reader.string("`ContextKeyType`", kind)?;
-    let base = name.strip_suffix("List").unwrap_or(name);
+    let (base, list) = name.strip_suffix("List").map_or((name, false), |base| (base, true));
     let Some((_, form)) = TYPES.iter().find(|(known, _)| *known == base) else {
         let known: Vec<String> = TYPES.iter().map(|(known, _)| format!("{known}, {known}List")).collect();
         let message = format!(
@@ -142,7 +147,7 @@ fn check<'n>(
             return Err(reader.wrong(node, message));
         }
     }
-    Ok(())
+    Ok(list)
 }
 
 fn is_of(kind: &str, value: &str) -> bool {
