@@ -18,7 +18,7 @@ use crate::ids::TenantId;
 use crate::ledger::{Ledger, LedgerKeys, Options};
 use crate::registry::store::RegistryStore;
 use crate::registry::{Registry, Tenant};
-use crate::vault::{EmbeddedVault, RoleDocuments, VaultKey};
+use crate::vault::{EmbeddedVault, VaultKey};
 
 /// Why a service does not start: a sentence for the operator, with its causes.
 #[derive(Debug, thiserror::Error)]
@@ -123,12 +123,9 @@ pub async fn assemble(
 /// Opens the vault in the data directory, gated by the IAM documents of the bundle.
 ///
 /// # Errors
-/// The directory cannot be used, or the bundle lacks a document.
+/// The directory cannot be used.
 pub fn open_vault(data: &Path, key: VaultKey, bundle: &Bundle) -> Result<EmbeddedVault, StartError> {
-    let text = |name: &str| bundle.documents.get(name).map(|document| document.text().to_owned());
-    let documents = RoleDocuments::load(text).map_err(StartError::of("the IAM documents"))?;
-    let names = bundle.correspondence.aws.clone();
-    EmbeddedVault::open(&data.join("vault"), key, Arc::new(documents), names).map_err(StartError::of("the vault"))
+    EmbeddedVault::open(&data.join("vault"), key, Arc::clone(&bundle.account)).map_err(StartError::of("the vault"))
 }
 
 fn verifiers(

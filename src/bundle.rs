@@ -31,16 +31,17 @@ mod load;
 mod source;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cedar_policy::{PolicySet, Schema};
 
-pub use correspondence::{Correspondence, IamAsk, Mapping};
+pub use correspondence::{Caller, Correspondence, IamAsk, Mapping};
 pub use error::BundleError;
 pub use live::{Changes, Live, Refusal, Status};
 pub use source::{Source, SourceError};
 
 use crate::cedar::Index;
-use crate::iam::Document;
+use crate::iam::Account;
 use crate::ids::Digest;
 use crate::question::Part;
 
@@ -72,8 +73,8 @@ pub struct Bundle {
     pub index: Index,
     /// What each policy says of itself, by id.
     pub cards: BTreeMap<String, PolicyCard>,
-    /// The IAM document templates, by file name without its ending.
-    pub documents: BTreeMap<String, Document>,
+    /// The platform's account in AWS, with the IAM documents in their places.
+    pub account: Arc<Account>,
     /// Which IAM question an action corresponds to.
     pub correspondence: Correspondence,
 }

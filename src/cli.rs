@@ -11,10 +11,12 @@
 mod bundle;
 mod check;
 mod contract;
+mod corpus;
 pub mod demo;
 mod explain;
 mod iam;
 mod ledger;
+mod matrix;
 mod replay;
 mod serve;
 mod validate;
@@ -40,6 +42,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Run the corpus on both layers, side by side
     Check(check::CheckArgs),
+    /// Show who may do what in the corpus's worlds, by both layers
+    Matrix(matrix::MatrixArgs),
     /// Load a bundle and say what is wrong with it
     Validate(validate::ValidateArgs),
     /// Compile contracts (ODRL) to Cedar, or explain them
@@ -134,6 +138,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Matrix(args) => matrix::run(&args),
         Command::Validate(args) => validate::run(&args),
         Command::Contract { command } => contract::run(&command),
         Command::Explain(args) => explain::run(&args),

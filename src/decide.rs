@@ -21,7 +21,7 @@ use crate::engine;
 use crate::ids::{Digest, RecordId, TenantId};
 use crate::ledger::record::{Activation, Decided, Engine, Mode, Request, Start};
 use crate::ledger::{Appended, Entry, Event, Ledger, LedgerError, LogId};
-use crate::question::{Canonical, Question};
+use crate::question::{Action, Canonical, Question};
 use crate::telemetry;
 
 /// How many characters of what is wrong with a refused bundle are recorded; the log has it all.
@@ -66,6 +66,10 @@ impl Gate {
     /// # Errors
     /// The ledger cannot take the records, so no decision could be recorded either.
     pub async fn open(live: Live, ledger: Ledger) -> Result<Self, LedgerError> {
+        // An alert is written against each of these; they exist from the start, at zero.
+        for action in Action::ALL {
+            counter!(telemetry::DISAGREEMENTS, "action" => action.as_str()).absolute(0);
+        }
         let engine = engine_versions();
         let start = Event::Start(Start { engine: engine.clone() });
         ledger
@@ -268,7 +272,7 @@ fn count(question: &Question, decision: &Decision) {
     };
     counter!(telemetry::LAYER_ANSWERS, "layer" => "iam", "answer" => iam).increment(1);
     if decision.layers_disagree() {
-        counter!(telemetry::DISAGREEMENTS).increment(1);
+        counter!(telemetry::DISAGREEMENTS, "action" => question.action.as_str()).increment(1);
     }
     let errors = decision.cedar.errors.len();
     if errors > 0 {

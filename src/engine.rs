@@ -4,14 +4,17 @@
 //! to deny: what cannot be evaluated is refused. The runtime, the corpus, `explain` and `replay` all call [`decide`]; there is
 //! no second path that could drift from it.
 
-use crate::bundle::{Bundle, IamAsk, Mapping};
+use crate::bundle::{Bundle, Caller, IamAsk, Mapping};
 use crate::cedar;
 use crate::decision::{Decision, IamAnswer, IamDecision};
-use crate::iam::{self, Context, Document, Layers, Principal, Request};
+use crate::iam::{Account, Answer, Context, Explained, Isolation, Params, Principal, Request, SessionPolicy};
 use crate::question::{Canonical, Question};
 
 /// The name a session of a tenant's role has in its ARN when Tidegate itself acts for the tenant.
 const SESSION_NAME: &str = "tidegate";
+
+/// The tag that says for whom a session acts: of the tenant's role, or of the session where one role serves all.
+const TENANT_TAG: &str = "aws:PrincipalTag/bpnl";
 
 /// Answers `question` under `bundle`.
 pub fn decide(bundle: &Bundle, question: &Question) -> Decision {
@@ -24,20 +27,27 @@ pub fn decide_canonical(bundle: &Bundle, question: &Question, canonical: &Canoni
     Decision::join(cedar, ask_iam(bundle, question))
 }
 
-/// What the IAM layer says to `question`.
+/// What the IAM layer says to `question`, tenants kept apart as the bundle says.
 pub fn ask_iam(bundle: &Bundle, question: &Question) -> IamAnswer {
-    let ask = match bundle.correspondence.map(question) {
+    ask_iam_under(bundle, question, bundle.account.isolation())
+}
+
+/// What the IAM layer says to `question` where tenants are kept apart by `isolation`.
+pub fn ask_iam_under(bundle: &Bundle, question: &Question, isolation: Isolation) -> IamAnswer {
+    let ask = match bundle.correspondence.map(question, isolation) {
         Mapping::NotApplicable(reason) => return IamAnswer::NotApplicable { reason },
         // Nothing was granted, and nothing can be: the same as a policy that does not match.
-        Mapping::Unanswerable(_) => return denied(Vec::new()),
+        Mapping::Unanswerable(_) => return denied(),
         Mapping::Ask(ask) => ask,
     };
     let mut granted = Vec::new();
     for action in ask.actions {
-        let (decision, statements) = match &ask.trust {
-            Some(trust) => assume(bundle, &ask, action, trust),
-            None => act(bundle, &ask, action),
+        let Some((request, session)) = aws_request(&bundle.account, &ask, action, isolation) else {
+            return denied();
         };
+        let Answer {
+            decision, statements, ..
+        } = bundle.account.answer(&request, session.as_ref());
         if decision != IamDecision::Allowed {
             return IamAnswer::Evaluated { decision, statements };
         }
@@ -51,81 +61,105 @@ pub fn ask_iam(bundle: &Bundle, question: &Question) -> IamAnswer {
     }
 }
 
-fn denied(statements: Vec<String>) -> IamAnswer {
+/// Why the IAM layer answers `question` as it does: each request that would be sent to AWS, in order; none where AWS is not asked.
+///
+/// # Errors
+/// What the question lacks, so that nothing can be asked and the answer is a deny.
+pub fn explain_iam(bundle: &Bundle, question: &Question) -> Result<Vec<Explained>, String> {
+    let isolation = bundle.account.isolation();
+    let ask = match bundle.correspondence.map(question, isolation) {
+        Mapping::NotApplicable(_) => return Ok(Vec::new()),
+        Mapping::Unanswerable(problem) => return Err(problem),
+        Mapping::Ask(ask) => ask,
+    };
+    let explain = |action: &String| {
+        let (request, session) = aws_request(&bundle.account, &ask, action, isolation)
+            .ok_or_else(|| format!("no session that acts for {} would come of it", ask.owner))?;
+        Ok(bundle.account.explain(&request, session.as_ref()))
+    };
+    ask.actions.iter().map(explain).collect()
+}
+
+fn denied() -> IamAnswer {
     IamAnswer::Evaluated {
         decision: IamDecision::ImplicitDeny,
-        statements,
+        statements: Vec::new(),
     }
 }
 
-fn document<'b>(bundle: &'b Bundle, name: &str) -> Option<&'b Document> {
-    bundle.documents.get(name)
+/// What is sent to AWS for one of the actions of `ask`, with the session policy in force. `None`: there is no such request, for the
+/// session policy is not there, or no session would come of it that acts for the owner.
+pub fn aws_request<'a>(
+    account: &'a Account,
+    ask: &'a IamAsk<'_>,
+    action: &'a str,
+    isolation: Isolation,
+) -> Option<(Request<'a>, Option<SessionPolicy<'a>>)> {
+    match ask.caller {
+        Caller::Role => act(account, ask, action, isolation),
+        Caller::IdentityPool => Some((assume(account, ask, action, isolation)?, None)),
+    }
 }
 
-/// Asks as a session of the acting tenant's role, cut down by the session policy. Both are the acting tenant's own, whoever
-/// owns the resource: a role has no way of speaking about another tenant's things.
-fn act(bundle: &Bundle, ask: &IamAsk<'_>, action: &str) -> (IamDecision, Vec<String>) {
-    let aws = &bundle.correspondence.aws;
-    let session = ask.session.map(|name| document(bundle, name));
-    let (Some(role), false) = (document(bundle, "tenant-role"), matches!(session, Some(None))) else {
-        return (IamDecision::ImplicitDeny, Vec::new());
+/// A request of a session that acts for a tenant, cut down by the session policy. Both are the acting tenant's own, whoever owns
+/// the resource: a role has no way of speaking about another tenant's things.
+fn act<'a>(
+    account: &'a Account,
+    ask: &'a IamAsk<'_>,
+    action: &'a str,
+    isolation: Isolation,
+) -> Option<(Request<'a>, Option<SessionPolicy<'a>>)> {
+    let names = account.names();
+    let session = match ask.session {
+        None => None,
+        Some(name) => {
+            let bpnl = Params::new().with("bpnl", ask.acting.to_string());
+            let each = ask.parameters.iter();
+            Some(SessionPolicy {
+                document: account.document(name)?,
+                params: each.fold(bpnl, |params, (name, value)| params.with(name, value.as_str())),
+            })
+        }
     };
-    let (role_arn, session_arn) = (aws.role_arn(ask.acting), aws.session_arn(ask.acting, SESSION_NAME));
-    let context = Context::new().with("aws:PrincipalTag/tenant", ask.acting.as_str());
+    let context = Context::new().with(TENANT_TAG, ask.acting.to_string());
     let context = ask
         .context
         .iter()
         .fold(context, |context, (key, value)| context.with(*key, value.as_str()));
-    let session: Vec<&Document> = session.flatten().into_iter().collect();
-    let layers = Layers {
-        identity: &[role],
-        session: &session,
-        ..Layers::default()
-    };
     let request = Request {
         principal: Principal::Session {
-            role_arn: role_arn.into(),
-            session_arn: session_arn.into(),
+            role_arn: names.role_arn(isolation, ask.acting).into(),
+            session_arn: names.session_arn(isolation, ask.acting, SESSION_NAME).into(),
         },
         action,
         resource: &ask.resource,
-        resource_account: aws.account(),
+        resource_account: names.account(),
         context,
     };
-    let params = ask
-        .parameters
-        .iter()
-        .fold(aws.params(&ask.acting), |params, (name, value)| {
-            params.with(name, value.as_str())
-        });
-    let evaluation = iam::evaluate(&request, &layers, &params);
-    (evaluation.decision, evaluation.statements())
+    Some((request, session))
 }
 
-/// Asks the trust policy of the role itself, for someone the identity pool vouches for and whose session is tagged with the
-/// tenant they act for.
-fn assume(bundle: &Bundle, ask: &IamAsk<'_>, action: &str, trust: &str) -> (IamDecision, Vec<String>) {
-    let aws = &bundle.correspondence.aws;
-    let Some(trust) = document(bundle, trust) else {
-        return (IamDecision::ImplicitDeny, Vec::new());
-    };
+/// A request of someone the identity pool vouches for, to the trust policy of the role itself; their session is tagged with the
+/// tenant they act for, for the tag comes out of their token.
+fn assume<'a>(account: &'a Account, ask: &'a IamAsk<'_>, action: &'a str, isolation: Isolation) -> Option<Request<'a>> {
+    // One role for all: AWS would not refuse, but the session would act for the tenant of the tag. One that acts for another is
+    // not to be had.
+    if isolation == Isolation::Tags && ask.acting != ask.owner {
+        return None;
+    }
+    let names = account.names();
     let context = Context::new()
-        .with("cognito-identity.amazonaws.com:aud", aws.identity_pool())
+        .with("cognito-identity.amazonaws.com:aud", names.identity_pool())
         .with_many("cognito-identity.amazonaws.com:amr", ["authenticated"])
-        .with("aws:RequestTag/tenant", ask.acting.as_str());
-    let request = Request {
+        .with_many("aws:TagKeys", ["bpnl"])
+        .with("aws:RequestTag/bpnl", ask.acting.to_string());
+    Some(Request {
         principal: Principal::Federated {
             provider: "cognito-identity.amazonaws.com".into(),
         },
         action,
         resource: &ask.resource,
-        resource_account: aws.account(),
+        resource_account: names.account(),
         context,
-    };
-    let layers = Layers {
-        resource: Some(trust),
-        ..Layers::default()
-    };
-    let evaluation = iam::evaluate(&request, &layers, &aws.params(&ask.owner));
-    (evaluation.decision, evaluation.statements())
+    })
 }

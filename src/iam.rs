@@ -48,6 +48,13 @@
 //! # Ok::<(), tidegate::iam::DocumentError>(())
 //! ```
 //!
+//! # Where a policy may mean more than a request says
+//!
+//! Three things stand in policies that a request does not always show. An account may be named by its canonical user id
+//! ([`Context::with_canonical_user`] gives it), a federated user's session belongs to a user whose name it does not bear, and
+//! a role session does not show its role's path. The last is told by the role's name, which is unique in its account. Of the
+//! other two, what cannot be told is taken to mean the principal in a `Deny`, and not to in an `Allow`.
+//!
 //! # What is not here
 //!
 //! No database of services and actions: whether an action exists, or which resources and keys it knows, is for a linter.
@@ -55,11 +62,13 @@
 //! from its service control policies are the caller's to know. Wildcards in a `Resource` span colons, as AWS's guide
 //! says of a trailing one.
 
+mod account;
 mod condition;
 mod context;
 mod document;
 mod error;
 mod evaluate;
+mod explain;
 mod json;
 mod names;
 mod nearest;
@@ -74,11 +83,13 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use account::{Account, Answer, SessionPolicy};
 pub use context::Context;
 pub use document::{Document, DocumentKind, Statement, Unmet};
 pub use error::{DocumentError, Problem};
 pub use evaluate::{Evaluation, Layer, Layers, Matched, Traced, evaluate, trace};
-pub use names::{AwsNames, NameError};
+pub use explain::{Explained, NearMiss};
+pub use names::{AwsNames, Isolation, NameError, OwnRole};
 pub use nearest::{Failed, Nearest, nearest};
 pub use request::{Principal, PrincipalError, Request};
 pub use template::{Params, RenderError};

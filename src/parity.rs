@@ -27,7 +27,10 @@
 //!   },
 //!   "expect": {
 //!     "cedar": {"decision": "deny", "policies": ["exchange/agreement-in-force"]},
-//!     "iam": {"decision": "allowed", "statements": ["session-object-read#ReadOneObject", "tenant-role#OwnObjects"]}
+//!     "iam": {
+//!       "decision": "allowed",
+//!       "statements": ["session-object-read#ReadOneObject", "tenant-boundary#OwnObjects", "tenant-role#OwnObjects"]
+//!     }
 //!   }
 //! }
 //! ```
@@ -41,11 +44,16 @@
 
 mod case;
 mod corpus;
+mod coverage;
 mod divergence;
+mod finding;
 mod matrix;
 mod render;
 mod report;
+mod request;
+mod survey;
 mod world;
+mod write;
 
 #[cfg(test)]
 mod tests;
@@ -54,13 +62,18 @@ use serde::Serialize;
 
 use crate::bundle::Bundle;
 
-pub use case::{Case, Expect, ExpectAsked, ExpectCedar, ExpectIam, NotApplicable};
+pub use case::{Case, Expect, ExpectAsked, ExpectCedar, ExpectIam, ExpectPolicies, NotApplicable};
 pub use corpus::{Corpus, CorpusError, Unreadable, load};
-pub use divergence::{Divergence, Wider, disagreement};
-pub use matrix::matrix;
-pub use render::{Format, UnknownFormat};
+pub use coverage::{Coverage, Exemption, Lack, coverage};
+pub use divergence::{Divergence, Listed, Wider, disagreement};
+pub use finding::{Finding, Rule, Verdict};
+pub use matrix::{Cell, Environment, Matrix, Row, Table, environments, matrix};
+pub use render::{Format, Style, UnknownFormat};
 pub use report::{Outcome, Report, Totals};
+pub use request::{AwsRequest, RequestCase};
+pub use survey::{Survey, survey};
 pub use world::World;
+pub use write::{Inexpressible, write_case};
 
 /// Which layers a run holds to the corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 pub const DECISIONS: &str = "tidegate_decisions_total";
 /// What each layer answered, by `layer` (`cedar`, `iam`) and `answer`.
 pub const LAYER_ANSWERS: &str = "tidegate_layer_answers_total";
-/// Decisions in which Cedar allowed what AWS would refuse. Any is an alert.
+/// Decisions in which Cedar allowed what AWS would refuse, by `action`. Any is an alert.
 pub const DISAGREEMENTS: &str = "tidegate_layer_disagreements_total";
 /// Policies that failed to evaluate. Any is an alert.
 pub const POLICY_ERRORS: &str = "tidegate_policy_errors_total";
@@ -92,7 +92,10 @@ fn describe() {
     use metrics::{describe_counter, describe_gauge, describe_histogram};
     describe_counter!(DECISIONS, "decisions made, by action and outcome");
     describe_counter!(LAYER_ANSWERS, "what each layer answered");
-    describe_counter!(DISAGREEMENTS, "decisions in which Cedar allowed what AWS would refuse");
+    describe_counter!(
+        DISAGREEMENTS,
+        "decisions in which Cedar allowed what AWS would refuse, by action"
+    );
     describe_counter!(POLICY_ERRORS, "policies that failed to evaluate");
     describe_histogram!(DECIDE_SECONDS, "seconds to decide, both layers, without the ledger");
     describe_histogram!(RECORD_SECONDS, "seconds from a decision to its durable record");
@@ -109,7 +112,6 @@ fn describe() {
     describe_gauge!(BUNDLE_REFUSED, "1 while the newest bundle on disk was refused");
     describe_counter!(BUNDLE_ACTIVATIONS, "bundles put in force since the start");
     // Alerts are written against these; they exist from the start, at zero.
-    metrics::counter!(DISAGREEMENTS).absolute(0);
     metrics::counter!(POLICY_ERRORS).absolute(0);
     metrics::counter!(UNRECORDED).absolute(0);
     metrics::gauge!(BUNDLE_REFUSED).set(0.0);

@@ -22,15 +22,14 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use tidegate::iam::AwsNames;
-//! use tidegate::vault::{EmbeddedVault, RoleDocuments, SessionScope, VaultError, VaultKey};
+//! use tidegate::bundle::{Bundle, Source};
+//! use tidegate::vault::{EmbeddedVault, SessionScope, VaultError, VaultKey};
 //!
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
 //! let dir = tempfile::tempdir()?;
-//! let pool = "eu-central-1:11111111-2222-3333-4444-555555555555";
-//! let names = AwsNames::new("aws", "eu-central-1", "111122223333", "tidegate-pcf", pool)?;
+//! # let bundle = Bundle::load(Source::built_in()).unwrap();
 //! let key = VaultKey::from_file(&dir.path().join("vault.key"), true)?;
-//! let vault = EmbeddedVault::open(&dir.path().join("vault"), key, Arc::new(RoleDocuments::built_in()?), names)?;
+//! let vault = EmbeddedVault::open(&dir.path().join("vault"), key, Arc::clone(&bundle.account))?;
 //!
 //! let tenant = "BPNL000000000DWF".parse()?;
 //! let (product, pcf) = ("urn:gtin:4712345060507".parse()?, "pcf-1".parse()?);
@@ -45,7 +44,6 @@
 //! ```
 
 mod credentials;
-mod documents;
 mod embedded;
 mod error;
 mod files;
@@ -59,7 +57,6 @@ mod session;
 mod tests;
 
 pub use credentials::{CredentialsError, TemporaryCredentials};
-pub use documents::{RoleDocuments, RoleDocumentsError};
 pub use embedded::EmbeddedVault;
 pub use error::{Denied, VaultError};
 pub use key::{KeyError, VaultKey};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::iam::{AwsNames, Document, Params};
+use crate::iam::{AwsNames, Document, Isolation, Params};
 use crate::ids::TenantId;
 use crate::question::{Action, EntityKind, EntityRef, Question, Value};
 
@@ -17,6 +17,16 @@ struct AwsRow {
     account: String,
     bucket: String,
     identity_pool: String,
+    user_pool: String,
+    isolation: Isolation,
+}
+
+impl AwsRow {
+    fn names(&self) -> Result<AwsNames, String> {
+        let (pool, users) = (&self.identity_pool, &self.user_pool);
+        let names = AwsNames::new(&self.partition, &self.region, &self.account, &self.bucket, pool, users);
+        names.map_err(|error| format!("[aws]: {error}"))
+    }
 }
 
 /// The table of `policies/correspondence.toml`.
@@ -24,6 +34,8 @@ struct AwsRow {
 pub struct Correspondence {
     /// The names under `[aws]`.
     pub aws: AwsNames,
+    /// How tenants are kept apart, under `[aws]`.
+    pub isolation: Isolation,
     rows: BTreeMap<Action, Row>,
 }
 
@@ -40,7 +52,8 @@ struct IamRow {
     actions: Vec<String>,
     resource: String,
     session: Option<String>,
-    trust: Option<String>,
+    #[serde(default)]
+    caller: Caller,
     #[serde(default)]
     context: BTreeMap<String, String>,
 }
@@ -58,6 +71,17 @@ struct Table {
     aws: AwsRow,
     iam: Vec<IamRow>,
     cedar_only: Vec<CedarOnlyRow>,
+}
+
+/// Who makes the request to AWS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Caller {
+    /// A session of the acting tenant's role.
+    #[default]
+    Role,
+    /// Someone who has no role yet, for whom the identity pool vouches; the role's trust policy decides.
+    IdentityPool,
 }
 
 /// What a question means to the IAM layer.
@@ -88,8 +112,8 @@ pub struct IamAsk<'a> {
     pub parameters: Vec<(&'static str, String)>,
     /// The session policy's document, where one is in force.
     pub session: Option<&'a str>,
-    /// The trust policy's document, where the role itself is what is asked for.
-    pub trust: Option<&'a str>,
+    /// Who makes the request.
+    pub caller: Caller,
 }
 
 impl Correspondence {
@@ -113,20 +137,15 @@ impl Correspondence {
                 }
             }
         }
-        let AwsRow {
-            partition,
-            region,
-            account,
-            bucket,
-            identity_pool,
-        } = table.aws;
-        let aws = AwsNames::new(&partition, &region, &account, &bucket, &identity_pool)
-            .map_err(|error| format!("[aws]: {error}"))?;
-        Ok(Self { aws, rows })
+        Ok(Self {
+            aws: table.aws.names()?,
+            isolation: table.aws.isolation,
+            rows,
+        })
     }
 
-    /// What is wrong with the table, given the documents of the bundle: actions it does not cover, documents it names that
-    /// are not there.
+    /// What is wrong with the table, given the documents of the bundle: actions it does not cover, session policies it names
+    /// that are not there.
     pub fn problems(&self, documents: &BTreeMap<String, Document>) -> Vec<String> {
         let mut problems = Vec::new();
         for action in Action::ALL {
@@ -136,18 +155,10 @@ impl Correspondence {
                 continue;
             };
             let Row::Iam(row) = row else { continue };
-            for name in row
-                .session
-                .iter()
-                .chain(&row.trust)
-                .map(String::as_str)
-                .chain(["tenant-role"])
-            {
-                if !documents.contains_key(name) {
-                    problems.push(format!(
-                        "the action `{action}` needs the document `policies/iam/{name}.json`"
-                    ));
-                }
+            if let Some(name) = row.session.as_ref().filter(|name| !documents.contains_key(*name)) {
+                problems.push(format!(
+                    "the action `{action}` needs the document `policies/iam/{name}.json`"
+                ));
             }
             if row.actions.is_empty() {
                 problems.push(format!(
@@ -159,8 +170,8 @@ impl Correspondence {
         problems
     }
 
-    /// What `question` means to the IAM layer.
-    pub fn map(&self, question: &Question) -> Mapping<'_> {
+    /// What `question` means to the IAM layer where tenants are kept apart by `isolation`.
+    pub fn map(&self, question: &Question, isolation: Isolation) -> Mapping<'_> {
         let row = match self.rows.get(&question.action) {
             Some(Row::Iam(row)) => row,
             Some(Row::CedarOnly(reason)) => return Mapping::NotApplicable(reason.clone()),
@@ -173,11 +184,11 @@ impl Correspondence {
             return Mapping::Unanswerable("the question does not say which tenant the resource belongs to".into());
         };
         let parameters = resource_parameters(question);
+        let known = self.aws.params().with("bpnl", owner.as_str().to_owned());
+        let known = known.with("role", self.aws.role_name(isolation, owner));
         let known = parameters
             .iter()
-            .fold(self.aws.params(&owner), |params, (name, value)| {
-                params.with(name, value.as_str())
-            });
+            .fold(known, |params, (name, value)| params.with(name, value.as_str()));
         let resource = match fill(&row.resource, &known) {
             Ok(resource) => resource,
             Err(missing) => {
@@ -199,7 +210,7 @@ impl Correspondence {
             owner,
             parameters,
             session: row.session.as_deref(),
-            trust: row.trust.as_deref(),
+            caller: row.caller,
         })
     }
 }

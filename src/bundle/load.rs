@@ -1,6 +1,7 @@
 //! From files to a bundle.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cedar_policy::{Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 
@@ -8,7 +9,7 @@ use super::error::Problem;
 use super::source::{CORRESPONDENCE, SCHEMA};
 use super::{Bundle, BundleError, Correspondence, PolicyCard, Source};
 use crate::cedar::Index;
-use crate::iam::{Document, DocumentKind};
+use crate::iam::{Account, Document, DocumentKind};
 
 /// How far a policy may reach from the request: an entity of the request, and one of its attributes' attributes.
 const LEVEL: u32 = 2;
@@ -53,6 +54,7 @@ fn assemble(source: Source, problems: &mut Vec<Problem>) -> Option<Bundle> {
             return None;
         }
     };
+    let account = account(correspondence.as_ref()?, documents, problems);
     let manifest = source.manifest();
     Some(Bundle {
         digest: manifest.digest,
@@ -62,7 +64,7 @@ fn assemble(source: Source, problems: &mut Vec<Problem>) -> Option<Bundle> {
         policies,
         index,
         cards,
-        documents,
+        account: Arc::new(account?),
         correspondence: correspondence?,
     })
 }
@@ -113,13 +115,8 @@ fn documents(source: &Source, problems: &mut Vec<Problem>) -> BTreeMap<String, D
         let Some(text) = text(source, &path, problems) else {
             continue;
         };
-        let kind = if name.starts_with("session-") {
-            DocumentKind::Session
-        } else if name.ends_with("-trust") {
-            DocumentKind::Trust
-        } else {
-            DocumentKind::Identity
-        };
+        // A document that nothing attaches is reported as such below.
+        let kind = Account::kind_of(name).unwrap_or(DocumentKind::Identity);
         match Document::parse(name, text, kind) {
             Ok(document) => {
                 documents.insert(name.to_owned(), document);
@@ -131,6 +128,25 @@ fn documents(source: &Source, problems: &mut Vec<Problem>) -> BTreeMap<String, D
         }
     }
     documents
+}
+
+fn account(
+    table: &Correspondence,
+    documents: BTreeMap<String, Document>,
+    problems: &mut Vec<Problem>,
+) -> Option<Account> {
+    match Account::new(table.aws.clone(), table.isolation, documents) {
+        Ok(account) => Some(account),
+        Err(wrong) => {
+            let path = |name: String| format!("policies/iam/{name}.json");
+            problems.extend(
+                wrong
+                    .into_iter()
+                    .map(|(name, problem)| Problem::plain(&path(name), problem, None)),
+            );
+            None
+        }
+    }
 }
 
 fn correspondence(source: &Source, problems: &mut Vec<Problem>) -> Option<Correspondence> {

@@ -10,8 +10,9 @@ use serde::Serialize;
 use super::{BundleArgs, Exit, Failure, Format, Outcome, print, print_json};
 use crate::bundle::Bundle;
 use crate::cedar::{self, Explanation};
-use crate::decision::{Decision, Effect, IamAnswer};
+use crate::decision::{Decision, Effect, IamAnswer, IamDecision};
 use crate::engine;
+use crate::iam::Explained;
 use crate::question::Question;
 
 /// What `explain` takes.
@@ -30,6 +31,7 @@ pub(super) struct ExplainArgs {
 struct Report<'a> {
     decision: &'a Decision,
     explanation: &'a Explanation,
+    iam: &'a Result<Vec<Explained>, String>,
 }
 
 pub(super) fn run(args: &ExplainArgs) -> Outcome {
@@ -47,12 +49,14 @@ pub(super) fn run(args: &ExplainArgs) -> Outcome {
     let bundle = args.bundle.load()?;
     let decision = engine::decide(&bundle, &question);
     let explanation = cedar::explain(&bundle.index, &bundle.schema, &question);
+    let iam = engine::explain_iam(&bundle, &question);
     match args.format {
         Format::Json => print_json(&Report {
             decision: &decision,
             explanation: &explanation,
+            iam: &iam,
         })?,
-        Format::Text => print(&render(&bundle, &question, &decision, &explanation)),
+        Format::Text => print(&render(&bundle, &question, &decision, &explanation, &iam)),
     }
     Ok(if decision.effect == Effect::Allow {
         Exit::Holds
@@ -62,7 +66,13 @@ pub(super) fn run(args: &ExplainArgs) -> Outcome {
 }
 
 /// The report for people.
-fn render(bundle: &Bundle, question: &Question, decision: &Decision, explanation: &Explanation) -> String {
+fn render(
+    bundle: &Bundle,
+    question: &Question,
+    decision: &Decision,
+    explanation: &Explanation,
+    iam: &Result<Vec<Explained>, String>,
+) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = writeln!(
@@ -91,6 +101,13 @@ fn render(bundle: &Bundle, question: &Question, decision: &Decision, explanation
             for statement in statements {
                 let _ = writeln!(out, "       by {statement}");
             }
+            match iam {
+                Err(problem) => drop(writeln!(out, "       nothing can be asked: {problem}")),
+                Ok(asked) => asked
+                    .iter()
+                    .filter(|asked| asked.decision != IamDecision::Allowed)
+                    .for_each(|asked| refusal(&mut out, asked)),
+            }
         }
         IamAnswer::NotApplicable { reason } => {
             let _ = writeln!(out, "iam    not asked: {reason}");
@@ -104,4 +121,27 @@ fn render(bundle: &Bundle, question: &Question, decision: &Decision, explanation
     }
     let _ = writeln!(out, "\nbundle {}", bundle.digest);
     out
+}
+
+/// Why AWS would refuse one request.
+fn refusal(out: &mut String, refused: &Explained) {
+    let Explained {
+        action,
+        resource,
+        decided_by,
+        ..
+    } = refused;
+    let _ = writeln!(out, "       {action} on {resource}\n       refused by the {decided_by}");
+    let Some(near) = &refused.nearest else { return };
+    let (document, _) = near.statement.split_once('#').unwrap_or((&near.statement, ""));
+    let place = format!("policies/iam/{document}.json:{}:{}", near.line, near.column);
+    let _ = match refused.decision {
+        IamDecision::ExplicitDeny => writeln!(out, "       at {place}"),
+        _ => writeln!(
+            out,
+            "       {} would allow but for {} ({place})",
+            near.statement,
+            near.failed.join(", ")
+        ),
+    };
 }

@@ -29,7 +29,7 @@ pub(super) fn run(args: &ValidateArgs) -> Outcome {
         bundle::name(&source),
         loaded.digest,
         loaded.cards.len(),
-        loaded.documents.len(),
+        loaded.account.documents().len(),
     ));
     Ok(Exit::Holds)
 }

@@ -9,7 +9,8 @@
 //! | with `ForAnyValue:` | false |
 //! | `Null` with `true` | true |
 //!
-//! (IAM User Guide, "Condition operators" and "Multivalued context keys".) A key with several values under an operator
+//! (IAM User Guide, "Condition operators" and "Multivalued context keys".) To `ForAllValues:` and `ForAnyValue:` a key whose
+//! values are all empty texts is as good as absent, "a null dataset, such as an empty string" in AWS's words. A key with several values under an operator
 //! without a set prefix is read as AWS reads it in practice: true if any value matches, a negated operator if none does.
 
 use std::cmp::Ordering;
@@ -21,7 +22,7 @@ use jiff::Timestamp;
 
 use super::context::Scope;
 use super::error::Problem;
-use super::pattern::{Case, Pattern};
+use super::pattern::Pattern;
 use super::template::Dialect;
 use super::value::{Network, Number, date};
 
@@ -51,7 +52,8 @@ enum Set {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Test {
-    Text(Case),
+    Text,
+    TextIgnoringCase,
     Like,
     Number(Compare),
     Date(Compare),
@@ -98,7 +100,7 @@ enum Values {
 /// that stands for a whole ARN.
 #[derive(Clone, Debug)]
 enum ArnPattern {
-    Segments([Pattern; 6]),
+    Segments(Box<[Pattern; 6]>),
     Whole(Pattern),
 }
 
@@ -124,10 +126,10 @@ impl Operator {
             None => (rest, false),
         };
         let (test, negated) = match base {
-            "StringEquals" => (Test::Text(Case::Exact), false),
-            "StringNotEquals" => (Test::Text(Case::Exact), true),
-            "StringEqualsIgnoreCase" => (Test::Text(Case::Ignored), false),
-            "StringNotEqualsIgnoreCase" => (Test::Text(Case::Ignored), true),
+            "StringEquals" => (Test::Text, false),
+            "StringNotEquals" => (Test::Text, true),
+            "StringEqualsIgnoreCase" => (Test::TextIgnoringCase, false),
+            "StringNotEqualsIgnoreCase" => (Test::TextIgnoringCase, true),
             "StringLike" => (Test::Like, false),
             "StringNotLike" => (Test::Like, true),
             "Bool" => (Test::Bool, false),
@@ -176,7 +178,9 @@ impl Condition {
         dialect: Dialect,
     ) -> Result<Self, (usize, Problem)> {
         let values = match operator.test {
-            Test::Text(_) => Values::Patterns(each(texts, |text| Pattern::compile(text, dialect, false))?),
+            Test::Text | Test::TextIgnoringCase => {
+                Values::Patterns(each(texts, |text| Pattern::compile(text, dialect, false))?)
+            }
             Test::Like => Values::Patterns(each(texts, |text| Pattern::compile(text, dialect, true))?),
             Test::Bool => Values::Patterns(each(texts, |text| bool_pattern(text, dialect))?),
             Test::Arn => Values::Arns(each(texts, |text| ArnPattern::compile(text, dialect))?),
@@ -198,7 +202,8 @@ impl Condition {
             })?),
             Test::Null => Values::Nulls(each(texts, |text| {
                 let help = "`true` asks that the key be absent, `false` that it be present";
-                text.parse()
+                text.to_ascii_lowercase()
+                    .parse()
                     .map_err(|_| Problem::invalid(text, "`true` or `false`", help))
             })?),
         };
@@ -231,8 +236,8 @@ impl Condition {
         };
         let matches = |value: &str| self.matches(value, scope);
         match set {
-            Set::ForAll => found.all(|value| matches(value) != negated),
-            Set::ForAny => found.any(|value| matches(value) != negated),
+            Set::ForAll => found.all(str::is_empty) || found.all(|value| matches(value) != negated),
+            Set::ForAny => !found.all(str::is_empty) && found.any(|value| matches(value) != negated),
             Set::None => found.any(matches) != negated,
         }
     }
@@ -241,14 +246,10 @@ impl Condition {
     /// matches nothing.
     fn matches<'d>(&'d self, value: &str, scope: &Scope<'_, 'd>) -> bool {
         match (&self.values, self.operator.test) {
-            (Values::Patterns(patterns), test) => {
-                let case = match test {
-                    Test::Text(case) => case,
-                    Test::Bool => Case::Ignored,
-                    _ => Case::Exact,
-                };
-                patterns.iter().any(|pattern| pattern.matches(value, case, scope))
-            }
+            (Values::Patterns(patterns), Test::TextIgnoringCase | Test::Bool) => patterns
+                .iter()
+                .any(|pattern| pattern.equals_ignoring_case(value, scope)),
+            (Values::Patterns(patterns), _) => patterns.iter().any(|pattern| pattern.matches(value, scope)),
             (Values::Arns(arns), _) => arns.iter().any(|arn| arn.matches(value, scope)),
             (Values::Numbers(numbers), Test::Number(compare)) => {
                 Number::parse(value).is_some_and(|value| numbers.iter().any(|number| compare.holds(value.cmp(number))))
@@ -299,21 +300,18 @@ impl ArnPattern {
             .collect::<Result<_, _>>()?;
         let segments: [Pattern; 6] = segments.try_into().map_err(|_| wrong())?;
         match segments.first().and_then(Pattern::literal) {
-            Some("arn") => Ok(Self::Segments(segments)),
+            Some("arn") => Ok(Self::Segments(segments.into())),
             _ => Err(wrong()),
         }
     }
 
     fn matches<'d>(&'d self, value: &str, scope: &Scope<'_, 'd>) -> bool {
         match self {
-            Self::Whole(pattern) => pattern.matches(value, Case::Exact, scope),
+            Self::Whole(pattern) => pattern.matches(value, scope),
             Self::Segments(patterns) => {
                 let mut segments = value.splitn(6, ':');
-                let each = |pattern: &'d Pattern| {
-                    segments
-                        .next()
-                        .is_some_and(|segment| pattern.matches(segment, Case::Exact, scope))
-                };
+                let each =
+                    |pattern: &'d Pattern| segments.next().is_some_and(|segment| pattern.matches(segment, scope));
                 patterns.iter().all(each)
             }
         }

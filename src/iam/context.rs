@@ -11,6 +11,9 @@ use super::template::Params;
 #[derive(Clone, Debug, Default)]
 pub struct Context<'c>(Vec<(Cow<'c, str>, Entry<'c>)>);
 
+/// The name the canonical user id stands under. It has no colon, so that it cannot be that of a condition key.
+const CANONICAL_USER: &str = "canonical user";
+
 #[derive(Clone, Debug)]
 enum Entry<'c> {
     One(Cow<'c, str>),
@@ -43,6 +46,22 @@ impl<'c> Context<'c> {
         self.0.retain(|(known, _)| !known.eq_ignore_ascii_case(&key));
         self.0.push((key, entry));
         self
+    }
+
+    /// Says which canonical user id the principal's account has, 64 hexadecimal digits; for a `CanonicalUser` in a policy of
+    /// an S3 bucket. Without it such a `Principal` is taken to mean the principal in a `Deny` and not to in an `Allow`.
+    ///
+    /// It is no condition key, and no policy can ask for it as one.
+    #[must_use]
+    pub fn with_canonical_user(self, id: impl Into<Cow<'c, str>>) -> Self {
+        self.put(CANONICAL_USER.into(), Entry::One(id.into()))
+    }
+
+    pub(super) fn canonical_user(&self) -> Option<&str> {
+        match self.get(CANONICAL_USER)? {
+            Found::One(id) => Some(id),
+            Found::Many(_) => None,
+        }
     }
 
     fn get(&self, key: &str) -> Option<Found<'_>> {
@@ -88,6 +107,8 @@ impl Found<'_> {
 pub(super) struct Scope<'e, 'd> {
     pub(super) request: &'e Request<'e>,
     params: &'e Params<'e>,
+    /// The action in lower case.
+    pub(super) action: Cow<'e, str>,
     /// Whether the principal has a permissions boundary.
     pub(super) bounded: bool,
     missing: RefCell<Vec<&'d str>>,
@@ -98,6 +119,7 @@ impl<'e, 'd> Scope<'e, 'd> {
         Self {
             request,
             params,
+            action: lower(request.action),
             bounded: false,
             missing: RefCell::default(),
         }
@@ -125,11 +147,11 @@ impl<'e, 'd> Scope<'e, 'd> {
         found
     }
 
-    /// The value of a policy variable: a multivalued key has none, however many values it has in this request (IAM User
-    /// Guide, "Policy variables").
+    /// The value of a policy variable: a multivalued key has none, however many values it has in this request, and an empty
+    /// text is none (IAM User Guide, "Policy variables": "a condition context key that has no value or is not present").
     pub(super) fn variable(&self, key: &'d str) -> Option<&'e str> {
         match self.key(key)? {
-            Found::One(value) => Some(value),
+            Found::One(value) => Some(value).filter(|value| !value.is_empty()),
             Found::Many(_) => None,
         }
     }
@@ -144,4 +166,11 @@ impl<'e, 'd> Scope<'e, 'd> {
         missing.sort_unstable();
         missing
     }
+}
+
+fn lower(text: &str) -> Cow<'_, str> {
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Cow::Owned(text.to_ascii_lowercase());
+    }
+    Cow::Borrowed(text)
 }

@@ -9,7 +9,7 @@ use super::context::Scope;
 use super::error::{DocumentError, Fault};
 use super::json;
 use super::parse;
-use super::pattern::{Case, Pattern};
+use super::pattern::Pattern;
 use super::principal::{Principals, Reach};
 use super::template::{self, Chunk, Dialect, Params, RenderError};
 use crate::decision::Effect;
@@ -70,6 +70,7 @@ pub struct Statement {
     pub(super) label: Box<str>,
     pub(super) effect: Effect,
     pub(super) span: Range<usize>,
+    /// In lower case, as [`Scope::action`] is: actions are compared without regard to it.
     pub(super) actions: Matcher,
     /// Absent in a trust policy, which is about the one role it is attached to.
     pub(super) resources: Option<Matcher>,
@@ -187,7 +188,7 @@ impl fmt::Debug for Document {
 }
 
 impl Statement {
-    /// The Sid, or the statement's number in the document from 0.
+    /// The Sid, or the statement's number in the document from 0; a Sid of digits only stands behind a `#`.
     pub fn label(&self) -> &str {
         &self.label
     }
@@ -204,19 +205,18 @@ impl Statement {
 
     /// Whether the statement applies to the request, and how its principal was named.
     pub(super) fn check<'d>(&'d self, scope: &Scope<'_, 'd>) -> Result<Reach, Unmet<'d>> {
-        let request = scope.request;
-        if !self.actions.matches(request.action, Case::Ignored, scope) {
+        if !self.actions.matches(&scope.action, scope) {
             return Err(Unmet::Action);
         }
         let reach = self
             .principals
             .as_ref()
             .map_or(Reach::Direct, |principals| principals.reach(scope));
-        if reach == Reach::Nobody {
+        if !reach.means(self.effect) {
             return Err(Unmet::Principal);
         }
         let resources = self.resources.as_ref();
-        if !resources.is_none_or(|resources| resources.matches(request.resource, Case::Exact, scope)) {
+        if !resources.is_none_or(|resources| resources.matches(scope.request.resource, scope)) {
             return Err(Unmet::Resource);
         }
         match self.conditions.iter().find(|condition| !condition.holds(scope)) {
@@ -227,7 +227,7 @@ impl Statement {
 }
 
 impl Matcher {
-    pub(super) fn matches<'d>(&'d self, text: &str, case: Case, scope: &Scope<'_, 'd>) -> bool {
-        self.patterns.iter().any(|pattern| pattern.matches(text, case, scope)) != self.negated
+    pub(super) fn matches<'d>(&'d self, text: &str, scope: &Scope<'_, 'd>) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(text, scope)) != self.negated
     }
 }

@@ -13,7 +13,8 @@ pub struct Layers<'d> {
     /// Resource control policies that reach the resource. AWS's own `RCPFullAWSAccess` is always understood.
     pub rcp: &'d [&'d Document],
     /// Service control policies from the root of the organization down to the account; every level must allow. None at
-    /// all: the account is in no organization.
+    /// all: the account is in no organization. They are about the users, roles and root of an account, and are not asked
+    /// of a service, a provider's user or the anonymous.
     pub scp: &'d [&'d [&'d Document]],
     /// The policy of the resource; for a role that is to be assumed, its trust policy.
     pub resource: Option<&'d Document>,
@@ -23,6 +24,16 @@ pub struct Layers<'d> {
     pub boundary: Option<&'d Document>,
     /// The policies given when the session was made, which add up; none at all: the session has the whole role.
     pub session: &'d [&'d Document],
+}
+
+impl<'d> Layers<'d> {
+    /// The service control policies that are asked of the principal.
+    fn scp_for(&self, request: &Request<'_>) -> &'d [&'d [&'d Document]] {
+        match request.principal.account() {
+            Some(_) => self.scp,
+            None => &[],
+        }
+    }
 }
 
 /// A kind of policy, in the order AWS asks them.
@@ -43,6 +54,18 @@ pub enum Layer {
 }
 
 impl Layer {
+    /// The layer's name in answers, such as `session-policy`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rcp => "resource-control-policy",
+            Self::Scp => "service-control-policy",
+            Self::Resource => "resource-policy",
+            Self::Identity => "identity-policy",
+            Self::Boundary => "permissions-boundary",
+            Self::Session => "session-policy",
+        }
+    }
+
     fn holds(self, kind: DocumentKind) -> bool {
         match self {
             Self::Rcp => kind == DocumentKind::Rcp,
@@ -104,7 +127,8 @@ impl Evaluation<'_> {
 
 /// Answers a request as AWS does (IAM User Guide, "How AWS enforcement code logic evaluates requests").
 ///
-/// A document of a kind that does not belong in its place allows nothing there; its denials still count.
+/// A document of a kind that does not belong in its place allows nothing there; its denials still count. One action is
+/// allowed to whoever has an account, even against a denial: `sts:GetCallerIdentity` (STS API Reference).
 pub fn evaluate<'d>(request: &Request<'_>, layers: &Layers<'d>, params: &Params<'_>) -> Evaluation<'d> {
     let mut pass = Pass {
         scope: Scope::new(request, params).bounded(layers.boundary.is_some()),
@@ -112,7 +136,7 @@ pub fn evaluate<'d>(request: &Request<'_>, layers: &Layers<'d>, params: &Params<
     };
     pass.layer(Layer::Rcp, layers.rcp);
     let mut scp = true;
-    for level in layers.scp {
+    for level in layers.scp_for(request) {
         scp &= pass.layer(Layer::Scp, level) > Reach::Nobody;
     }
     let resource = pass.layer(Layer::Resource, layers.resource.as_slice());
@@ -125,6 +149,7 @@ pub fn evaluate<'d>(request: &Request<'_>, layers: &Layers<'d>, params: &Params<
         .iter()
         .find(|matched| matched.statement.effect() == Effect::Deny);
     let (decision, decided_by) = match denied {
+        _ if request.asks_who_i_am() => (IamDecision::Allowed, Layer::Identity),
         Some(matched) => (IamDecision::ExplicitDeny, matched.layer),
         None => {
             let answers = Answers {
@@ -174,7 +199,7 @@ pub fn trace<'d>(request: &Request<'_>, layers: &Layers<'d>, params: &Params<'_>
         }
     };
     walk(Layer::Rcp, layers.rcp);
-    layers.scp.iter().for_each(|level| walk(Layer::Scp, level));
+    layers.scp_for(request).iter().for_each(|level| walk(Layer::Scp, level));
     walk(Layer::Resource, layers.resource.as_slice());
     walk(Layer::Identity, layers.identity);
     walk(Layer::Boundary, layers.boundary.as_slice());
@@ -249,7 +274,7 @@ impl Answers {
         }
         let own_side = self.own_side(&request.principal);
         if account != request.resource_account {
-            return if self.resource > Reach::Nobody {
+            return if self.resource >= Reach::Delegated {
                 own_side
             } else {
                 Err(Layer::Resource)
@@ -258,8 +283,8 @@ impl Answers {
         match self.resource {
             Reach::Direct => Ok(Layer::Resource),
             Reach::Limited => self.narrowed().map(|()| Layer::Resource),
-            Reach::Nobody if trust => Err(Layer::Resource),
-            Reach::Delegated | Reach::Nobody => own_side,
+            Reach::Unknown | Reach::Nobody if trust => Err(Layer::Resource),
+            Reach::Delegated | Reach::Unknown | Reach::Nobody => own_side,
         }
     }
 

@@ -8,8 +8,9 @@ use std::ops::Range;
 
 use super::error::{Fault, Problem};
 
-/// The longest document read, in bytes. AWS's own limits are lower for every kind (KMS key policies: 32 KiB).
-const MAX_BYTES: usize = 64 * 1024;
+/// The longest document read, in bytes. AWS's own limits are lower for every kind of policy a customer writes (KMS key
+/// policies: 32 KiB), but AWS keeps longer ones of its own, and white space does not count.
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// A value and the bytes it was read from.
 #[derive(Debug)]

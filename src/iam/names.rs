@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Deserialize;
+
 use super::template::Params;
 use crate::ids::{PcfId, ProductId, SecretName, TenantId};
 
@@ -13,6 +15,30 @@ pub struct AwsNames {
     account: Box<str>,
     bucket: Box<str>,
     identity_pool: Box<str>,
+    user_pool: Box<str>,
+}
+
+/// How the tenants' sessions are kept apart in AWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// Each tenant has a role of its own: `tidegate-tenant-{bpnl}`. An account holds 1,000 roles, 5,000 on request.
+    Role,
+    /// One role, `tidegate-pool`, for all; whom a session is for is its tag `bpnl`.
+    Tags,
+}
+
+/// A role of the platform, told by its ARN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnRole {
+    /// A tenant's own role.
+    Tenant(TenantId),
+    /// The role all tenants share.
+    Pool,
+    /// The running service's.
+    Service,
+    /// That of onboarding and offboarding.
+    Provisioning,
 }
 
 /// A name that AWS would not accept.
@@ -25,8 +51,9 @@ pub struct NameError {
 }
 
 impl AwsNames {
-    /// Checks the five names: partition (`aws`), region (`eu-central-1`), account (twelve digits), the bucket that holds
-    /// footprints, and the Cognito identity pool (`eu-central-1:` and a UUID) whose users take tenant roles on.
+    /// Checks the names: partition (`aws`), region (`eu-central-1`), account (twelve digits), the bucket that holds
+    /// footprints, the Cognito identity pool (`eu-central-1:` and a UUID) whose users take tenant roles on, and the user pool
+    /// (`eu-central-1_` and letters) they sign in to.
     ///
     /// # Errors
     /// The first name that is not of its form.
@@ -36,6 +63,7 @@ impl AwsNames {
         account: &str,
         bucket: &str,
         identity_pool: &str,
+        user_pool: &str,
     ) -> Result<Self, NameError> {
         let lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let check =
@@ -69,6 +97,13 @@ impl AwsNames {
                 128,
                 &|byte| lower(byte) || byte == b':',
             )?,
+            user_pool: check(
+                user_pool,
+                "a Cognito user pool",
+                "a region, `_` and letters",
+                55,
+                &|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte),
+            )?,
         })
     }
 
@@ -87,31 +122,73 @@ impl AwsNames {
         &self.identity_pool
     }
 
-    /// The parameters that every template may use: `partition`, `region`, `account`, `bucket`, `identity_pool`, `bpnl`.
-    pub fn params<'p>(&'p self, tenant: &'p TenantId) -> Params<'p> {
+    /// The parameters that every template may use: `partition`, `region`, `account`, `bucket`, `identity_pool`, `user_pool`.
+    pub fn params(&self) -> Params<'_> {
         Params::new()
             .with("partition", &*self.partition)
             .with("region", &*self.region)
             .with("account", &*self.account)
             .with("bucket", &*self.bucket)
             .with("identity_pool", &*self.identity_pool)
-            .with("bpnl", tenant.as_str())
+            .with("user_pool", &*self.user_pool)
     }
 
-    /// The tenant's role.
-    pub fn role_arn(&self, tenant: TenantId) -> String {
+    /// The name of the role a tenant's sessions have.
+    pub fn role_name(&self, isolation: Isolation, tenant: TenantId) -> String {
+        match isolation {
+            Isolation::Role => format!("tidegate-tenant-{tenant}"),
+            Isolation::Tags => "tidegate-pool".to_owned(),
+        }
+    }
+
+    /// The role a tenant's sessions have.
+    pub fn role_arn(&self, isolation: Isolation, tenant: TenantId) -> String {
+        let name = self.role_name(isolation, tenant);
+        format!("arn:{}:iam::{}:role/{name}", self.partition, self.account)
+    }
+
+    /// A session that acts for a tenant, as STS names it.
+    pub fn session_arn(&self, isolation: Isolation, tenant: TenantId, session: &str) -> String {
+        let name = self.role_name(isolation, tenant);
         format!(
-            "arn:{}:iam::{}:role/tidegate-tenant-{tenant}",
+            "arn:{}:sts::{}:assumed-role/{name}/{session}",
             self.partition, self.account
         )
     }
 
-    /// A session of the tenant's role, as STS names it.
-    pub fn session_arn(&self, tenant: TenantId, session: &str) -> String {
-        format!(
-            "arn:{}:sts::{}:assumed-role/tidegate-tenant-{tenant}/{session}",
-            self.partition, self.account
-        )
+    /// Which of the platform's roles an ARN names; an ARN of another account, partition or name is none of them.
+    pub fn own_role(&self, arn: &str) -> Option<OwnRole> {
+        let name = self.own(arn, "iam")?.strip_prefix("role/tidegate-")?;
+        match name {
+            "pool" => Some(OwnRole::Pool),
+            "service" => Some(OwnRole::Service),
+            "provisioning" => Some(OwnRole::Provisioning),
+            _ => Some(OwnRole::Tenant(name.strip_prefix("tenant-")?.parse().ok()?)),
+        }
+    }
+
+    /// The tenant whose secret an ARN names.
+    pub fn secret_owner(&self, arn: &str) -> Option<TenantId> {
+        let secret = self.own(arn, "secretsmanager")?.strip_prefix("secret:tidegate/")?;
+        secret.split_once('/')?.0.parse().ok()
+    }
+
+    /// Whether an ARN names the bucket or an object in it.
+    pub fn in_bucket(&self, arn: &str) -> bool {
+        let bucket = arn
+            .strip_prefix("arn:")
+            .and_then(|rest| rest.strip_prefix(&*self.partition)?.strip_prefix(":s3:::"))
+            .and_then(|rest| rest.strip_prefix(&*self.bucket));
+        bucket.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// The last part of an ARN of this partition, service and account; its region is the platform's, or none.
+    fn own<'a>(&self, arn: &'a str, service: &str) -> Option<&'a str> {
+        let mut parts = arn.splitn(6, ':');
+        let mut is = |wanted: &str| parts.next() == Some(wanted);
+        let region = if service == "iam" { "" } else { &self.region };
+        let own = is("arn") && is(&self.partition) && is(service) && is(region) && is(&self.account);
+        if own { parts.next() } else { None }
     }
 
     /// The bucket.
@@ -157,11 +234,16 @@ mod tests {
     use super::*;
 
     const POOL: &str = "eu-central-1:11111111-2222-3333-4444-555555555555";
+    const USERS: &str = "eu-central-1_AbCdEf123";
+
+    fn names() -> AwsNames {
+        AwsNames::new("aws", "eu-central-1", "111122223333", "tidegate-pcf", POOL, USERS).unwrap()
+    }
 
     #[test]
     fn names_that_could_widen_an_arn_are_refused() {
-        let sound = ["aws", "eu-central-1", "111122223333", "tidegate-pcf", POOL];
-        let make = |names: [&str; 5]| AwsNames::new(names[0], names[1], names[2], names[3], names[4]);
+        let sound = ["aws", "eu-central-1", "111122223333", "tidegate-pcf", POOL, USERS];
+        let make = |names: [&str; 6]| AwsNames::new(names[0], names[1], names[2], names[3], names[4], names[5]);
         assert!(make(sound).is_ok());
         for index in 0..sound.len() {
             for bad in ["", "*", "a?", "a/b", "{bpnl}", "${aws:x}", "a b", "Ä"] {
@@ -170,16 +252,20 @@ mod tests {
                 assert!(make(names).is_err(), "{names:?}");
             }
         }
-        assert!(make(["aws", "eu-central-1", "11112222333", "b", POOL]).is_err());
+        assert!(make(["aws", "eu-central-1", "11112222333", "b", POOL, USERS]).is_err());
     }
 
     #[test]
     fn arns_follow_the_correspondence_of_layers() {
-        let names = AwsNames::new("aws", "eu-central-1", "111122223333", "tidegate-pcf", POOL).unwrap();
+        let names = names();
         let tenant: TenantId = "BPNL000000000DWF".parse().unwrap();
         assert_eq!(
-            names.role_arn(tenant),
+            names.role_arn(Isolation::Role, tenant),
             "arn:aws:iam::111122223333:role/tidegate-tenant-BPNL000000000DWF"
+        );
+        assert_eq!(
+            names.session_arn(Isolation::Tags, tenant, "ada"),
+            "arn:aws:sts::111122223333:assumed-role/tidegate-pool/ada"
         );
         assert_eq!(
             names.object_arn(tenant, &"urn:gtin:1".parse().unwrap(), &"p-1".parse().unwrap()),
@@ -189,5 +275,39 @@ mod tests {
             names.secret_arn(tenant, &"peer-key".parse().unwrap(), "AbCdEf"),
             "arn:aws:secretsmanager:eu-central-1:111122223333:secret:tidegate/BPNL000000000DWF/peer-key-AbCdEf"
         );
+    }
+    #[test]
+    fn an_arn_is_read_as_what_it_was_made_from_and_nothing_else_is() {
+        let names = names();
+        let tenant: TenantId = "BPNL000000000DWF".parse().unwrap();
+        let secret = names.secret_arn(tenant, &"peer-key".parse().unwrap(), "AbCdEf");
+        let role = |isolation| names.own_role(&names.role_arn(isolation, tenant));
+        assert_eq!(role(Isolation::Role), Some(OwnRole::Tenant(tenant)));
+        assert_eq!(role(Isolation::Tags), Some(OwnRole::Pool));
+        assert_eq!(names.secret_owner(&secret), Some(tenant));
+        assert!(names.in_bucket(&names.bucket_arn()));
+        for foreign in [
+            "arn:aws:iam::999999999999:role/tidegate-tenant-BPNL000000000DWF",
+            "arn:aws-cn:iam::111122223333:role/tidegate-pool",
+            "arn:aws:iam::111122223333:role/tidegate-tenant-BPNL000000000DW",
+            "arn:aws:iam::111122223333:role/path/tidegate-pool",
+            "arn:aws:iam::111122223333:role/tidegate-pool2",
+            "arn:aws:iam::111122223333:user/tidegate-pool",
+        ] {
+            assert_eq!(names.own_role(foreign), None, "{foreign}");
+        }
+        for foreign in ["eu-west-1", "999999999999", "tidegate/"] {
+            let other = secret
+                .replace("eu-central-1", "eu-west-1")
+                .replace("tidegate/", foreign);
+            assert_eq!(names.secret_owner(&other), None, "{other}");
+        }
+        for foreign in [
+            "arn:aws:s3:::tidegate-pcf2/x",
+            "arn:aws:s3:::tidegate-pc",
+            "arn:aws-cn:s3:::tidegate-pcf/x",
+        ] {
+            assert!(!names.in_bucket(foreign), "{foreign}");
+        }
     }
 }

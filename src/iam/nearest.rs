@@ -32,8 +32,6 @@ use std::cmp::Reverse;
 use super::context::Scope;
 use super::document::{Document, Matcher, Statement};
 use super::evaluate::{Evaluation, Layer, Layers, Matched};
-use super::pattern::Case;
-use super::principal::Reach;
 use super::request::Request;
 use super::template::Params;
 use crate::decision::{Effect, IamDecision};
@@ -144,11 +142,11 @@ fn failures<'d>(statement: &'d Statement, scope: &Scope<'_, 'd>) -> Vec<Failed<'
     let mut failed = Vec::new();
     let request = scope.request;
     let name = |matcher: &Matcher, plain, negated| if matcher.negated { negated } else { plain };
-    if !statement.actions.matches(request.action, Case::Ignored, scope) {
+    if !statement.actions.matches(&scope.action, scope) {
         failed.push(Failed::new(name(&statement.actions, "Action", "NotAction"), 0));
     }
     if let Some(principals) = &statement.principals
-        && principals.reach(scope) == Reach::Nobody
+        && !principals.reach(scope).means(statement.effect)
     {
         let element = if principals.negated {
             "NotPrincipal"
@@ -158,7 +156,7 @@ fn failures<'d>(statement: &'d Statement, scope: &Scope<'_, 'd>) -> Vec<Failed<'
         failed.push(Failed::new(element, 1));
     }
     if let Some(resources) = &statement.resources
-        && !resources.matches(request.resource, Case::Exact, scope)
+        && !resources.matches(request.resource, scope)
     {
         failed.push(Failed::new(name(resources, "Resource", "NotResource"), 2));
     }

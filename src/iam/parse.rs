@@ -1,5 +1,11 @@
 //! From JSON to statements. Every element, operator and value that is not known exactly is refused here.
 
+mod nodes;
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use self::nodes::{at, either, expected, find, invalid, known, list, members, plain, scalar, text};
 use super::condition::{Condition, Operator};
 use super::document::{DocumentKind, Matcher, Statement};
 use super::error::{Fault, Problem};
@@ -31,7 +37,7 @@ pub(super) fn statements(root: &Node, kind: DocumentKind, dialect: Dialect) -> R
     let elements = members(root, "a policy document as an object")?;
     known(elements, &["Version", "Id", "Statement"])?;
     if let Some(id) = find(elements, "Id") {
-        plain(&id.node, "an Id")?;
+        plain(&id.node, "an Id", dialect)?;
     }
     let statement =
         find(elements, "Statement").ok_or_else(|| Fault::new(Problem::Missing("`Statement`"), root.span.clone()))?;
@@ -46,13 +52,12 @@ pub(super) fn statements(root: &Node, kind: DocumentKind, dialect: Dialect) -> R
         }
     };
     let mut compiled: Vec<Statement> = Vec::with_capacity(nodes.len());
+    let mut seen = HashSet::new();
     for (index, node) in nodes.iter().enumerate() {
         let statement = compile(node, index, kind, dialect)?;
-        if compiled.iter().any(|earlier| earlier.label == statement.label) {
-            return Err(Fault::new(
-                Problem::DuplicateSid(statement.label.into()),
-                node.span.clone(),
-            ));
+        if !seen.insert(statement.label.clone()) {
+            let problem = Problem::DuplicateSid(statement.label.into());
+            return Err(Fault::new(problem, node.span.clone()));
         }
         compiled.push(statement);
     }
@@ -77,7 +82,7 @@ fn compile(node: &Node, index: usize, kind: DocumentKind, dialect: Dialect) -> R
     )?;
     let effect = effect(node, elements)?;
     let statement = Statement {
-        label: label(elements, index, kind)?,
+        label: label(elements, index, kind, dialect)?,
         effect,
         span: node.span.clone(),
         actions: actions(node, elements, kind)?,
@@ -106,28 +111,28 @@ fn resource_control(node: &Node, statement: Statement) -> Result<Statement, Faul
     Err(Fault::new(problem, node.span.clone()))
 }
 
-fn label(elements: &[Member], index: usize, kind: DocumentKind) -> Result<Box<str>, Fault> {
+/// The Sid, or the statement's number where there is none; the console writes an empty Sid for none.
+fn label(elements: &[Member], index: usize, kind: DocumentKind, dialect: Dialect) -> Result<Box<str>, Fault> {
     let Some(sid) = find(elements, "Sid") else {
         return Ok(index.to_string().into());
     };
-    let text = plain(&sid.node, "a Sid")?;
-    let sound = |c: char| c.is_ascii_alphanumeric() || (kind.names_principals() && " _-".contains(c));
-    if !text.chars().all(sound) || text.len() > 128 {
-        return Err(invalid(&sid.node, text, "a Sid", "write letters and digits only"));
-    }
-    // The console writes an empty Sid for none; one of digits only would look like the number of a statement without.
-    if text.is_empty() {
-        return Ok(index.to_string().into());
-    }
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+    let text = plain(&sid.node, "a Sid", dialect)?;
+    // Services that keep resource policies take more than IAM does: a sentence, say.
+    let sound = |c: char| c.is_ascii_alphanumeric() || (kind.names_principals() && !c.is_control() && c != '#');
+    if !text.chars().all(sound) || text.len() > 256 {
         return Err(invalid(
             &sid.node,
             text,
-            "a Sid that can be told from a statement's number",
-            "add a letter",
+            "a Sid",
+            "write letters and digits, at most 256",
         ));
     }
-    Ok(text.into())
+    Ok(match text {
+        "" => index.to_string().into(),
+        // Not to be taken for the number of a statement without a Sid, nor for a Sid of any other spelling.
+        digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => format!("#{digits}").into(),
+        _ => text.into(),
+    })
 }
 
 fn effect(node: &Node, elements: &[Member]) -> Result<Effect, Fault> {
@@ -161,7 +166,8 @@ fn actions(node: &Node, elements: &[Member], kind: DocumentKind) -> Result<Match
                 "write an `sts:` action",
             ));
         }
-        patterns.push(Pattern::compile(action, plain_text, true).map_err(|problem| at(value, problem))?);
+        let lower = action.to_ascii_lowercase();
+        patterns.push(Pattern::compile(&lower, plain_text, true).map_err(|problem| at(value, problem))?);
     }
     Ok(Matcher { negated, patterns })
 }
@@ -173,9 +179,9 @@ fn is_action_pattern(text: &str) -> bool {
         !part.is_empty()
             && part
                 .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"*?".contains(&byte))
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-*?".contains(&byte))
     };
-    text == "*"
+    matches!(text, "*" | "*:*")
         || text
             .split_once(':')
             .is_some_and(|(before, after)| service(before) && name(after))
@@ -205,20 +211,21 @@ fn resources(node: &Node, elements: &[Member], kind: DocumentKind, dialect: Dial
     for value in list(&element.node)? {
         let pattern = text(value)?;
         let compile = || {
-            check_resource(pattern, dialect)?;
-            Pattern::compile(pattern, dialect, true)
+            let whole = complete_resource(pattern, kind, dialect)?;
+            Pattern::compile(&whole, dialect, true)
         };
         patterns.push(compile().map_err(|problem| at(value, problem))?);
     }
     Ok(Some(Matcher { negated, patterns }))
 }
 
-/// `*`, or an ARN of six parts, without wildcards in the service and with variables in the last part only (IAM User Guide,
-/// "Resource", and "Policy variables", where to use).
-fn check_resource(text: &str, dialect: Dialect) -> Result<(), Problem> {
+/// Checks a resource and adds what an incomplete ARN leaves out: in an identity-based policy `arn:aws:sqs` stands for
+/// `arn:aws:sqs:*:*:*` (IAM User Guide, "IAM ARNs"). A session policy may not leave anything out, says the same page; of
+/// the others it says nothing.
+fn complete_resource(text: &str, kind: DocumentKind, dialect: Dialect) -> Result<Cow<'_, str>, Problem> {
     const HELP: &str = "write `*` or `arn:partition:service:region:account:resource`; variables in the resource only";
     if text == "*" {
-        return Ok(());
+        return Ok(text.into());
     }
     let wrong = || Problem::invalid(text, "a resource", HELP);
     let mut colons = 0;
@@ -229,17 +236,19 @@ fn check_resource(text: &str, dialect: Dialect) -> Result<(), Problem> {
             Token::Variable(_) | Token::Parameter(_) => {}
         }
     }
-    let segments: Vec<&str> = text.splitn(6, ':').collect();
-    match segments.as_slice() {
-        &["arn", partition, service, _, _, resource]
-            if colons >= 5
-                && !partition.is_empty()
-                && !service.is_empty()
-                && !service.contains(['*', '?'])
-                && !resource.is_empty() =>
-        {
-            Ok(())
-        }
+    let mut segments = text.splitn(6, ':');
+    let named = |part: Option<&str>| part.is_some_and(|part| !part.is_empty());
+    if segments.next() != Some("arn") || !named(segments.next()) {
+        return Err(wrong());
+    }
+    let service = segments.next();
+    if !named(service) || service.is_some_and(|service| service.contains(['*', '?'])) {
+        return Err(wrong());
+    }
+    let may_be_incomplete = matches!(kind, DocumentKind::Identity | DocumentKind::Boundary);
+    match 5_usize.saturating_sub(colons) {
+        0 => Ok(text.into()),
+        lacking if may_be_incomplete => Ok(format!("{text}{}", ":*".repeat(lacking)).into()),
         _ => Err(wrong()),
     }
 }
@@ -265,6 +274,11 @@ fn principals(
             return Err(Fault::new(problem, element.key_span.clone()));
         }
     };
+    if negated && kind == DocumentKind::Trust {
+        let problem =
+            Problem::Forbidden("a trust policy says who may take the role on: `NotPrincipal` cannot stand here");
+        return Err(Fault::new(problem, element.key_span.clone()));
+    }
     if negated && effect(node, elements)? == Effect::Allow {
         let problem = Problem::Forbidden("`NotPrincipal` with `Allow` grants to everyone else, the anonymous too");
         return Err(Fault::new(problem, element.key_span.clone()));
@@ -282,7 +296,7 @@ fn principals(
         ));
     }
     let kinds = members(&element.node, "`*` or an object such as `{\"AWS\": …}`")?;
-    known(kinds, &["AWS", "Federated", "Service"])?;
+    known(kinds, &["AWS", "CanonicalUser", "Federated", "Service"])?;
     let mut patterns = Vec::new();
     for member in kinds {
         for value in list(&member.node)? {
@@ -296,6 +310,8 @@ fn principals(
     Ok(Some(Principals { negated, patterns }))
 }
 
+/// An empty object asks for nothing (IAM User Guide, "IAM policy validation check reference": it "does not affect the
+/// policy"); the console writes one into trust policies. Keys that differ in letter case only are the same key twice.
 fn conditions(elements: &[Member], dialect: Dialect) -> Result<Vec<Condition>, Fault> {
     let Some(element) = find(elements, "Condition") else {
         return Ok(Vec::new());
@@ -309,19 +325,13 @@ fn conditions(elements: &[Member], dialect: Dialect) -> Result<Vec<Condition>, F
                 block.key_span.clone(),
             )
         })?;
-        let keys = members(&block.node, "an object from condition keys to values")?;
-        if keys.is_empty() {
-            return Err(expected(&block.node, "at least one condition key"));
-        }
-        for key in keys {
+        let mut seen = HashSet::new();
+        for key in members(&block.node, "an object from condition keys to values")? {
+            if !seen.insert(key.key.to_ascii_lowercase()) {
+                return Err(Fault::new(Problem::DuplicateKey(key.key.clone()), key.key_span.clone()));
+            }
             conditions.push(condition(operator, key, dialect)?);
         }
-    }
-    if conditions.is_empty() {
-        return Err(expected(
-            &element.node,
-            "at least one operator; leave `Condition` out where there is none",
-        ));
     }
     Ok(conditions)
 }
@@ -339,97 +349,4 @@ fn condition(operator: Operator, member: &Member, dialect: Dialect) -> Result<Co
     let texts: Vec<&str> = nodes.iter().map(scalar).collect::<Result<_, _>>()?;
     Condition::compile(operator, &member.key, &texts, dialect)
         .map_err(|(index, problem)| at(nodes.get(index).unwrap_or(&member.node), problem))
-}
-
-// --- reading nodes ---
-
-fn members<'n>(node: &'n Node, what: &'static str) -> Result<&'n [Member], Fault> {
-    match &node.value {
-        Value::Object(members) => Ok(members),
-        _ => Err(expected(node, what)),
-    }
-}
-
-/// A value, or a list of values that is not empty.
-fn list(node: &Node) -> Result<&[Node], Fault> {
-    match &node.value {
-        Value::Array(nodes) if nodes.is_empty() => Err(expected(node, "at least one value")),
-        Value::Array(nodes) => Ok(nodes),
-        _ => Ok(std::slice::from_ref(node)),
-    }
-}
-
-fn text(node: &Node) -> Result<&str, Fault> {
-    match &node.value {
-        Value::String(text) => Ok(text),
-        _ => Err(expected(node, "a string")),
-    }
-}
-
-/// A text in which braces would be mistaken for parameters.
-fn plain<'n>(node: &'n Node, what: &'static str) -> Result<&'n str, Fault> {
-    let text = text(node)?;
-    if text.contains(['{', '}', '$']) {
-        return Err(invalid(
-            node,
-            text,
-            what,
-            "parameters and variables have no meaning here; remove the brace",
-        ));
-    }
-    Ok(text)
-}
-
-/// A condition value: AWS takes `true` and `5` for `"true"` and `"5"`.
-fn scalar(node: &Node) -> Result<&str, Fault> {
-    match &node.value {
-        Value::String(text) | Value::Number(text) => Ok(text),
-        Value::Bool(true) => Ok("true"),
-        Value::Bool(false) => Ok("false"),
-        _ => Err(expected(node, "a string, number or boolean")),
-    }
-}
-
-fn find<'n>(members: &'n [Member], key: &str) -> Option<&'n Member> {
-    members.iter().find(|member| member.key == key)
-}
-
-/// The element or its `Not…` form, with whether it is the latter.
-fn either<'n>(
-    node: &Node,
-    elements: &'n [Member],
-    (name, negated): (&str, &str),
-    both: &'static str,
-) -> Result<Option<(bool, &'n Member)>, Fault> {
-    match (find(elements, name), find(elements, negated)) {
-        (Some(_), Some(_)) => Err(Fault::new(Problem::Both(both), node.span.clone())),
-        (Some(element), None) => Ok(Some((false, element))),
-        (None, Some(element)) => Ok(Some((true, element))),
-        (None, None) => Ok(None),
-    }
-}
-
-fn known(members: &[Member], names: &[&str]) -> Result<(), Fault> {
-    match members.iter().find(|member| !names.contains(&member.key.as_str())) {
-        None => Ok(()),
-        Some(member) => {
-            let problem = Problem::UnknownElement {
-                element: member.key.clone(),
-                known: names.join(", "),
-            };
-            Err(Fault::new(problem, member.key_span.clone()))
-        }
-    }
-}
-
-fn at(node: &Node, problem: Problem) -> Fault {
-    Fault::new(problem, node.span.clone())
-}
-
-fn expected(node: &Node, what: &'static str) -> Fault {
-    at(node, Problem::Expected(what))
-}
-
-fn invalid(node: &Node, text: &str, what: &'static str, help: &'static str) -> Fault {
-    at(node, Problem::invalid(text, what, help))
 }

@@ -2,9 +2,10 @@
 
 use super::context::Scope;
 use super::error::Problem;
-use super::pattern::{Case, Pattern};
-use super::request::Principal;
+use super::pattern::Pattern;
+use super::request::{ORIGIN_ACCESS_ACCOUNT, Principal};
 use super::template::{Dialect, Token, lex};
+use crate::decision::Effect;
 
 /// How far an `Allow` of a resource policy reaches, by the way it names the principal (IAM User Guide, "How AWS
 /// enforcement code logic evaluates requests", resource-based policies). The order is by reach.
@@ -12,6 +13,8 @@ use super::template::{Dialect, Token, lex};
 pub(super) enum Reach {
     /// Not named.
     Nobody,
+    /// Perhaps named: the request does not say enough to tell.
+    Unknown,
     /// By account: in the same account this only leaves the matter to identity policies.
     Delegated,
     /// By role: allowed, but within boundary and session policy.
@@ -21,23 +24,50 @@ pub(super) enum Reach {
     Direct,
 }
 
+impl Reach {
+    /// Whether a statement is about the principal. Where that cannot be told, a denial is and a grant is not.
+    pub(super) fn means(self, effect: Effect) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Unknown => effect == Effect::Deny,
+            Self::Delegated | Self::Limited | Self::Direct => true,
+        }
+    }
+}
+
 /// One entry of a `Principal` element.
 #[derive(Clone, Debug)]
 pub(super) enum PrincipalPattern {
     Anyone,
     /// An account, by its number or its root's ARN; the pattern is the number.
     Account(Pattern),
-    /// The ARN of a role, user, role session or federated user.
-    Arn(Pattern),
+    /// The ARN of a role.
+    Role {
+        arn: Pattern,
+        /// The ARN without the role's path, if it has one. A session's ARN does not show it, and role names are unique in
+        /// an account whatever their paths.
+        pathless: Option<Pattern>,
+    },
+    /// The ARN of a user, with the user's account.
+    User {
+        arn: Pattern,
+        account: Pattern,
+    },
+    /// The ARN of a role session or federated user.
+    Session(Pattern),
+    /// An account by its canonical user id, as policies of S3 buckets may name one.
+    CanonicalUser(Pattern),
     Federated(Pattern),
     Service(Pattern),
 }
 
+const UNIQUE_ID: &str =
+    "this is the unique id of a user or role that was deleted, and means nobody any more; remove it";
 const HELP: &str = "name an account, `arn:…:iam::<account>:root`, or the full ARN of a role, user or session; \
                     `*` alone is anyone, and no other wildcard is possible here";
 
 impl PrincipalPattern {
-    /// Compiles one value under `AWS`, `Federated` or `Service`.
+    /// Compiles one value under `AWS`, `CanonicalUser`, `Federated` or `Service`.
     pub(super) fn compile(kind: &str, text: &str, dialect: Dialect) -> Result<Self, Problem> {
         // AWS expands no variables in principals; a template's parameters are ours to fill in.
         let dialect = Dialect {
@@ -54,15 +84,64 @@ impl PrincipalPattern {
         match kind {
             "Federated" => Ok(Self::Federated(literal(text)?)),
             "Service" => Ok(Self::Service(literal(text)?)),
-            _ => match account_of(text, dialect)? {
-                Some(account) => Ok(Self::Account(literal(account)?)),
-                None => Ok(Self::Arn(literal(text)?)),
-            },
+            "CanonicalUser" => {
+                let digits = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+                if !digits && !is_parameter(text, dialect)? {
+                    let help = "write the 64 hexadecimal digits that S3 shows as the account's canonical user id";
+                    return Err(Problem::invalid(text, "a canonical user id", help));
+                }
+                Ok(Self::CanonicalUser(literal(text)?))
+            }
+            _ => Self::compile_aws(text, dialect),
+        }
+    }
+
+    /// Compiles what stands under `AWS`: an account (twelve digits, a parameter, or a root ARN with either), or an ARN.
+    fn compile_aws(text: &str, dialect: Dialect) -> Result<Self, Problem> {
+        let wrong = || Problem::invalid(text, "a principal", HELP);
+        let literal = |text: &str| Pattern::compile(text, dialect, false);
+        let is_account = |text: &str| -> Result<bool, Problem> {
+            let digits = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+            Ok(digits || is_parameter(text, dialect)?)
+        };
+        if !text.contains(':') {
+            return match is_account(text)? {
+                true => Ok(Self::Account(literal(text)?)),
+                false if is_unique_id(text) => Err(Problem::invalid(text, "a principal", UNIQUE_ID)),
+                false => Err(wrong()),
+            };
+        }
+        let segments: Vec<&str> = text.splitn(6, ':').collect();
+        let &["arn", partition, service, "", account, resource] = segments.as_slice() else {
+            return Err(wrong());
+        };
+        let (kind, name) = resource.split_once('/').unwrap_or((resource, ""));
+        let access_identity = (service, kind, account) == ("iam", "user", ORIGIN_ACCESS_ACCOUNT);
+        if partition.is_empty() || !(access_identity || is_account(account)?) {
+            return Err(wrong());
+        }
+        let named = !name.is_empty() && !name.ends_with('/');
+        match (service, kind) {
+            ("iam", "root") if resource == "root" => Ok(Self::Account(literal(account)?)),
+            ("iam", "role") if named => {
+                let (_, last) = name.rsplit_once('/').unzip();
+                let pathless = last.map(|last| literal(&format!("arn:{partition}:iam::{account}:role/{last}")));
+                Ok(Self::Role {
+                    arn: literal(text)?,
+                    pathless: pathless.transpose()?,
+                })
+            }
+            ("iam", "user") if named => Ok(Self::User {
+                arn: literal(text)?,
+                account: literal(account)?,
+            }),
+            ("sts", "assumed-role" | "federated-user") if named => Ok(Self::Session(literal(text)?)),
+            _ => Err(wrong()),
         }
     }
 
     fn reach<'d>(&'d self, scope: &Scope<'_, 'd>) -> Reach {
-        let is = |pattern: &'d Pattern, text: &str| pattern.matches(text, Case::Exact, scope);
+        let is = |pattern: &'d Pattern, text: &str| pattern.matches(text, scope);
         let principal = &scope.request.principal;
         let named = |hit: bool, reach: Reach| if hit { reach } else { Reach::Nobody };
         match (self, principal) {
@@ -71,55 +150,53 @@ impl PrincipalPattern {
                 let hit = principal.account().is_some_and(|account| is(number, account));
                 named(hit, Reach::Delegated)
             }
-            (Self::Arn(arn), Principal::Session { role_arn, session_arn }) => {
-                let direct = named(is(arn, session_arn), Reach::Direct);
-                direct.max(named(is(arn, role_arn), Reach::Limited))
+            (Self::CanonicalUser(id), _) => canonical_reach(id, scope),
+            (Self::Role { arn, pathless }, Principal::Session { role_arn: own, .. } | Principal::Role { arn: own }) => {
+                let hit = is(arn, own) || pathless.as_ref().is_some_and(|arn| is(arn, own));
+                named(hit, Reach::Limited)
             }
-            (Self::Arn(arn), Principal::Role { arn: role }) => named(is(arn, role), Reach::Limited),
-            (Self::Arn(arn), Principal::User { arn: own } | Principal::FederatedUser { arn: own }) => {
-                named(is(arn, own), Reach::Direct)
+            (
+                Self::Session(arn),
+                Principal::Session { session_arn: own, .. } | Principal::FederatedUser { arn: own },
+            )
+            | (Self::User { arn, .. }, Principal::User { arn: own })
+            | (Self::Federated(arn), Principal::Federated { provider: own })
+            | (Self::Service(arn), Principal::Service { name: own }) => named(is(arn, own), Reach::Direct),
+            // A user's grants and denials hold for the sessions the user federates, but such a session's ARN bears the name
+            // the user gave it and not the user's own.
+            (Self::User { account, .. }, Principal::FederatedUser { .. }) => {
+                let hit = principal.account().is_some_and(|own| is(account, own));
+                named(hit, Reach::Unknown)
             }
-            (Self::Federated(provider), Principal::Federated { provider: own }) => {
-                named(is(provider, own), Reach::Direct)
-            }
-            (Self::Service(name), Principal::Service { name: own }) => named(is(name, own), Reach::Direct),
             _ => Reach::Nobody,
         }
     }
 }
 
-/// The account number if `text` names an account: twelve digits, a parameter, or a root ARN with either.
-fn account_of(text: &str, dialect: Dialect) -> Result<Option<&str>, Problem> {
-    let wrong = || Problem::invalid(text, "a principal", HELP);
-    let is_account = |text: &str| -> Result<bool, Problem> {
-        let digits = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-        Ok(digits || matches!(&*lex(text, dialect)?, [Token::Parameter(_)]))
-    };
-    if !text.contains(':') {
-        return if is_account(text)? {
-            Ok(Some(text))
-        } else {
-            Err(wrong())
-        };
+/// Whether the principal's account has this canonical user id.
+fn canonical_reach<'d>(id: &'d Pattern, scope: &Scope<'_, 'd>) -> Reach {
+    let request = scope.request;
+    match &request.principal {
+        Principal::Federated { .. } | Principal::Service { .. } | Principal::Anonymous => Reach::Nobody,
+        principal => match request.context.canonical_user() {
+            None => Reach::Unknown,
+            Some(own) if !id.equals_ignoring_case(own, scope) => Reach::Nobody,
+            // A CloudFront origin access identity has such an id and no account.
+            Some(_) if principal.account().is_none() => Reach::Direct,
+            Some(_) => Reach::Delegated,
+        },
     }
-    let segments: Vec<&str> = text.splitn(6, ':').collect();
-    let &[arn, partition, service, region, account, resource] = segments.as_slice() else {
-        return Err(wrong());
-    };
-    if arn != "arn" || partition.is_empty() || !region.is_empty() || !is_account(account)? {
-        return Err(wrong());
-    }
-    let named = |kind: &str| {
-        resource
-            .strip_prefix(kind)
-            .is_some_and(|name| !name.is_empty() && !name.ends_with('/'))
-    };
-    match service {
-        "iam" if resource == "root" => Ok(Some(account)),
-        "iam" if named("role/") || named("user/") => Ok(None),
-        "sts" if named("assumed-role/") || named("federated-user/") => Ok(None),
-        _ => Err(wrong()),
-    }
+}
+
+fn is_parameter(text: &str, dialect: Dialect) -> Result<bool, Problem> {
+    Ok(matches!(&*lex(text, dialect)?, [Token::Parameter(_)]))
+}
+
+/// Whether `text` has the form of a unique id (IAM User Guide, "IAM identifiers"), which AWS shows in place of the ARN of a
+/// principal that is no more.
+fn is_unique_id(text: &str) -> bool {
+    let sound = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+    text.starts_with('A') && text.len() >= 16 && text.bytes().all(sound)
 }
 
 /// A statement's `Principal` or `NotPrincipal`.
@@ -164,8 +241,8 @@ impl Principals {
                     reached(Reach::Direct) && reached(Reach::Limited) && reached(Reach::Delegated)
                 }
                 Principal::Role { .. } => reached(Reach::Limited) && reached(Reach::Delegated),
-                Principal::User { .. } | Principal::FederatedUser { .. } => {
-                    reached(Reach::Direct) && reached(Reach::Delegated)
+                principal @ (Principal::User { .. } | Principal::FederatedUser { .. }) => {
+                    reached(Reach::Direct) && (principal.account().is_none() || reached(Reach::Delegated))
                 }
                 Principal::Root { .. } => reached(Reach::Delegated),
                 Principal::Federated { .. } | Principal::Service { .. } => reached(Reach::Direct),

@@ -54,6 +54,10 @@ pub enum Principal<'p> {
     Anonymous,
 }
 
+/// What stands for the account in the ARN of a CloudFront origin access identity,
+/// `arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity …`.
+pub(super) const ORIGIN_ACCESS_ACCOUNT: &str = "cloudfront";
+
 /// Why a text does not name a principal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -112,7 +116,8 @@ impl<'p> Principal<'p> {
         }
     }
 
-    /// The account the principal belongs to; services, providers and nobody belong to none.
+    /// The account the principal belongs to; services, providers and nobody belong to none, and nor does an origin access
+    /// identity of CloudFront.
     pub fn account(&self) -> Option<&str> {
         let arn = match self {
             Self::Session { session_arn: arn, .. }
@@ -123,7 +128,8 @@ impl<'p> Principal<'p> {
             Self::Unknown { account } => return Some(account),
             Self::Federated { .. } | Self::Service { .. } | Self::Anonymous => return None,
         };
-        Arn::split(arn).map(|arn| arn.account)
+        let account = Arn::split(arn).map(|arn| arn.account);
+        account.filter(|account| *account != ORIGIN_ACCESS_ACCOUNT)
     }
 
     /// `aws:PrincipalArn`: for a session, the ARN of its role (IAM User Guide, "Global condition keys").
@@ -181,6 +187,11 @@ impl Request<'_> {
         }
     }
 
+    /// Whether the request is the one that nothing can deny: an account's principal asking for its own name.
+    pub(super) fn asks_who_i_am(&self) -> bool {
+        self.action.eq_ignore_ascii_case("sts:GetCallerIdentity") && self.principal.account().is_some()
+    }
+
     /// Whether the request is decided by a role's trust policy. The resource is not asked: one of these actions on anything
     /// but a role has no trust policy and is refused.
     pub(super) fn concerns_trust(&self) -> bool {
@@ -190,12 +201,13 @@ impl Request<'_> {
 
 /// Whether an action is one that a role's trust policy decides.
 pub(super) fn is_trust_action(action: &str) -> bool {
-    const ACTIONS: [&str; 5] = [
+    const ACTIONS: [&str; 6] = [
         "sts:AssumeRole",
         "sts:AssumeRoleWithWebIdentity",
         "sts:AssumeRoleWithSAML",
         "sts:TagSession",
         "sts:SetSourceIdentity",
+        "sts:SetContext",
     ];
     ACTIONS.iter().any(|known| known.eq_ignore_ascii_case(action))
 }

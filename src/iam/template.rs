@@ -2,7 +2,7 @@
 //!
 //! A document in `policies/iam/` is a template for one kind of role. `{bpnl}` in it stands for a text that is known only
 //! per tenant or per request. The value is always taken literally: a `*` in it matches a `*`, a `${…}` in it is no variable.
-//! IAM's own variables, `${aws:PrincipalTag/tenant}`, are another thing: AWS fills those from the request.
+//! IAM's own variables, `${aws:PrincipalTag/bpnl}`, are another thing: AWS fills those from the request.
 
 use std::borrow::Cow;
 
@@ -108,6 +108,18 @@ impl<'p> Params<'p> {
         self.0.retain(|(known, _)| *known != name);
         self.0.push((name, value.into()));
         self
+    }
+
+    /// Sets every parameter that `others` sets.
+    #[must_use]
+    pub fn and(self, others: &Params<'p>) -> Self {
+        let each = others.0.iter();
+        each.fold(self, |params, (name, value)| params.with(name, value.clone()))
+    }
+
+    /// The names of the parameters that are set, in the order they were set.
+    pub fn names(&self) -> impl Iterator<Item = &'p str> {
+        self.0.iter().map(|(name, _)| *name)
     }
 
     /// The value of a parameter.

@@ -1,6 +1,9 @@
+mod account;
 mod cases;
 mod documents;
 mod laws;
+mod patterns;
+mod principals;
 mod semantics;
 mod templates;
 
@@ -33,4 +36,5 @@ fn tenant(bpnl: &str) -> Params<'_> {
         .with("account", ACCOUNT)
         .with("bucket", "tidegate-pcf")
         .with("bpnl", bpnl)
+        .with("owner", bpnl)
 }

@@ -29,13 +29,15 @@ impl Number {
     }
 }
 
-/// Reads a date as IAM takes it: RFC 3339, a bare day (midnight UTC), or seconds since 1970.
+/// Reads a date as IAM takes it: RFC 3339, a bare day or month (its first midnight UTC), or seconds since 1970. A year alone
+/// is not taken, for it could be either.
 pub(super) fn date(text: &str) -> Option<Timestamp> {
     if text.len() > 4 && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Timestamp::from_second(text.parse().ok()?).ok();
     }
-    if text.len() == 10 {
-        let day: Date = text.parse().ok()?;
+    if matches!(text.len(), 7 | 10) {
+        let first = if text.len() == 7 { "-01" } else { "" };
+        let day: Date = format!("{text}{first}").parse().ok()?;
         return Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp());
     }
     text.contains(['T', 't']).then(|| text.parse().ok())?
@@ -66,8 +68,13 @@ impl Network {
         (prefix <= width).then_some(Self { address, prefix })
     }
 
-    /// Whether the network holds the address; an IPv4 network holds no IPv6 address.
+    /// Whether the network holds the address. An IPv4 network holds no IPv6 address but one that is an IPv4 address in
+    /// disguise, `::ffff:10.1.2.3` (RFC 4291, section 2.5.5.2).
     pub(super) fn holds(self, address: IpAddr) -> bool {
+        self.holds_as_written(address) || self.holds_as_written(address.to_canonical())
+    }
+
+    fn holds_as_written(self, address: IpAddr) -> bool {
         let (own, other, width) = match (self.address, address) {
             (IpAddr::V4(own), IpAddr::V4(other)) => (u128::from(own.to_bits()), u128::from(other.to_bits()), 32),
             (IpAddr::V6(own), IpAddr::V6(other)) => (own.to_bits(), other.to_bits(), 128),
@@ -113,7 +120,9 @@ mod tests {
         for text in [
             "2020-04-01T00:00:00Z",
             "2020-04-01T02:00:00+02:00",
+            "2020-04-01T00:00Z",
             "2020-04-01",
+            "2020-04",
             "1585699200",
         ] {
             assert_eq!(date(text), Some(expected), "{text}");
@@ -136,6 +145,11 @@ mod tests {
         check("0.0.0.0/0", "255.255.255.255", true);
         check("0.0.0.0/0", "::1", false);
         check("::/0", "ffff::1", true);
+        check("10.0.0.0/8", "::ffff:10.1.2.3", true);
+        check("10.0.0.0/8", "::ffff:11.1.2.3", false);
+        check("10.0.0.0/8", "::10.1.2.3", false);
+        check("::ffff:0:0/96", "::ffff:10.1.2.3", true);
+        check("::ffff:0:0/96", "10.1.2.3", false);
         check("2001:db8::/32", "2001:db9::", false);
         for bad in [
             "10.1.0.0/33",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::divergence::TAG;
 use super::world::World;
 use crate::decision::{CedarAnswer, Decision, Effect, IamAnswer, IamDecision};
 use crate::question::{Question, record, reference};
@@ -34,6 +35,11 @@ impl Case {
     pub fn id(&self) -> String {
         format!("{}/{}", self.theme, self.name)
     }
+
+    /// The classes of divergences it names.
+    pub(super) fn classes(&self) -> impl Iterator<Item = &str> {
+        self.tags.iter().filter_map(|tag| tag.strip_prefix(TAG))
+    }
 }
 
 /// What each layer must say.
@@ -48,8 +54,28 @@ pub struct Expect {
 
 /// What Cedar must say. The comparison is exact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ExpectCedar {
+    /// Cedar must be asked.
+    Asked(ExpectPolicies),
+    /// Cedar is not asked: the case is a request to AWS itself.
+    Unasked(NotApplicable),
+}
+
+impl ExpectCedar {
+    /// What Cedar decides, if it is asked.
+    pub fn decision(&self) -> Option<Effect> {
+        match self {
+            Self::Asked(asked) => Some(asked.decision),
+            Self::Unasked(_) => None,
+        }
+    }
+}
+
+/// What Cedar must say to a question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ExpectCedar {
+pub struct ExpectPolicies {
     /// Allow or deny.
     pub decision: Effect,
     /// How many policies fail to evaluate.
@@ -69,6 +95,16 @@ pub enum ExpectIam {
     Unasked(NotApplicable),
 }
 
+impl ExpectIam {
+    /// The answer in a word, as AWS spells it; `n/a` where AWS is not asked.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Asked(asked) => asked.decision.as_str(),
+            Self::Unasked(_) => "n/a",
+        }
+    }
+}
+
 /// What AWS must say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,7 +118,7 @@ pub struct ExpectAsked {
 /// The word `not-applicable`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NotApplicable {
-    /// AWS is not asked.
+    /// The layer is not asked.
     #[serde(rename = "not-applicable")]
     NotApplicable,
 }
@@ -96,23 +132,31 @@ impl Expect {
             policies,
         } = &decision.cedar;
         let policies = policies.iter().map(|policy| world.spelled(policy)).collect();
-        let iam = match &decision.iam {
-            IamAnswer::NotApplicable { .. } => ExpectIam::Unasked(NotApplicable::NotApplicable),
-            IamAnswer::Evaluated { decision, statements } => {
-                let statements = statements.iter().cloned().collect();
-                ExpectIam::Asked(ExpectAsked {
-                    decision: *decision,
-                    statements,
-                })
-            }
-        };
         Self {
-            cedar: ExpectCedar {
+            cedar: ExpectCedar::Asked(ExpectPolicies {
                 decision: *effect,
                 errors: errors.len(),
                 policies,
-            },
-            iam,
+            }),
+            iam: ExpectIam::of(&decision.iam),
+        }
+    }
+}
+
+impl ExpectIam {
+    /// An answer as a case spells it. A case names the documents of a role for each tenant; where one role serves all, its documents
+    /// have the same statements under the same Sids.
+    pub fn of(answer: &IamAnswer) -> Self {
+        let spelled = |statement: &String| match statement.strip_prefix("pool-") {
+            Some(rest) => format!("tenant-{rest}"),
+            None => statement.clone(),
+        };
+        match answer {
+            IamAnswer::NotApplicable { .. } => Self::Unasked(NotApplicable::NotApplicable),
+            IamAnswer::Evaluated { decision, statements } => Self::Asked(ExpectAsked {
+                decision: *decision,
+                statements: statements.iter().map(spelled).collect(),
+            }),
         }
     }
 }
@@ -153,11 +197,11 @@ pub(super) fn read(
     worlds: &BTreeMap<String, Arc<World>>,
 ) -> Result<Case, String> {
     let file: CaseFile = crate::json::read(text).map_err(|error| error.to_string())?;
-    if file.name != name {
-        return Err(format!("its name is `{}`; it must be that of the file", file.name));
-    }
-    if file.why.trim().is_empty() {
-        return Err("its `why` is empty; say which rule or bug the case pins".into());
+    check_head(name, &file.name, &file.why)?;
+    if matches!(file.expect.cedar, ExpectCedar::Unasked(_)) {
+        return Err(
+            "Cedar is asked every question; only a case with `request` may expect `not-applicable` of it".into(),
+        );
     }
     let world = worlds.get(&file.world).ok_or_else(|| {
         let known: Vec<_> = worlds.keys().map(String::as_str).collect();
@@ -173,6 +217,17 @@ pub(super) fn read(
         question,
         expect: file.expect,
     })
+}
+
+/// Holds what every case says of itself.
+pub(super) fn check_head(file: &str, name: &str, why: &str) -> Result<(), String> {
+    if name != file {
+        return Err(format!("its name is `{name}`; it must be that of the file"));
+    }
+    if why.trim().is_empty() {
+        return Err("its `why` is empty; say which rule or bug the case pins".into());
+    }
+    Ok(())
 }
 
 /// Draws the question from its world.

@@ -1,4 +1,4 @@
-//! The corpus: worlds, cases and the list of divergences, read whole or not at all.
+//! The corpus: worlds, cases and the lists of divergences and exemptions, read whole or not at all.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,21 +6,27 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::case::{self, Case};
+use super::coverage::Exemption;
 use super::divergence::Divergence;
+use super::request::{self, RequestCase};
 use super::world::World;
 
 /// The most a single file may hold.
 const FILE_LIMIT: u64 = 1 << 20;
 
-/// Every case, the worlds they are drawn from, and where the layers may disagree.
+/// Every case, the worlds they are drawn from, where the layers may disagree, and what need not be shown.
 #[derive(Clone, Debug, Default)]
 pub struct Corpus {
-    /// By theme and name.
+    /// Questions, by theme and name.
     pub cases: Vec<Case>,
+    /// Requests to AWS, by theme and name.
+    pub requests: Vec<RequestCase>,
     /// By name.
     pub worlds: BTreeMap<String, Arc<World>>,
     /// In the order of the file.
     pub divergences: Vec<Divergence>,
+    /// What the matrix need not show, in the order of the file.
+    pub exemptions: Vec<Exemption>,
 }
 
 /// A corpus that cannot be read: every file that is at fault. A case that is skipped is a rule nobody checks, so one bad file
@@ -53,8 +59,8 @@ impl fmt::Display for CorpusError {
 impl std::error::Error for CorpusError {}
 
 impl Corpus {
-    /// Reads a corpus from files by path: `worlds/{world}.json`, `corpus/{theme}/{case}.json`, `divergences.json`. Text files
-    /// for people (`.md`) are passed over.
+    /// Reads a corpus from files by path: `worlds/{world}.json`, `corpus/{theme}/{case}.json`, `divergences.json`,
+    /// `matrix-exemptions.json`. Text files for people (`.md`) are passed over.
     ///
     /// # Errors
     /// Every file that is at fault.
@@ -87,14 +93,23 @@ impl Corpus {
                     Ok(list) => corpus.divergences = list,
                     Err(error) => failed(path, error.to_string()),
                 }
+            } else if *path == "matrix-exemptions.json" {
+                match crate::json::read(text) {
+                    Ok(list) => corpus.exemptions = list,
+                    Err(error) => failed(path, error.to_string()),
+                }
             } else if let Some(rest) = path.strip_prefix("corpus/") {
                 let read = match rest.split_once('/').map(|(theme, file)| (theme, stem(file))) {
-                    Some((theme, Some(name))) if is_name(theme) => case::read(theme, name, text, &corpus.worlds),
+                    Some((theme, Some(name))) if is_name(theme) && request::is_request(text) => {
+                        request::read(theme, name, text).map(|case| corpus.requests.push(case))
+                    }
+                    Some((theme, Some(name))) if is_name(theme) => {
+                        case::read(theme, name, text, &corpus.worlds).map(|case| corpus.cases.push(case))
+                    }
                     _ => Err(NOT_A_FILE.to_owned()),
                 };
-                match read {
-                    Ok(case) => corpus.cases.push(case),
-                    Err(problem) => failed(path, problem),
+                if let Err(problem) = read {
+                    failed(path, problem);
                 }
             }
         }
@@ -121,8 +136,8 @@ fn is_name(name: &str) -> bool {
             .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
 
-/// Reads the corpus below `root`: the directories `worlds` and `corpus` and the file `divergences.json`. What is not there
-/// is empty.
+/// Reads the corpus below `root`: the directories `worlds` and `corpus` and the files `divergences.json` and
+/// `matrix-exemptions.json`. What is not there is empty.
 ///
 /// # Errors
 /// Every file that is at fault, and `root` itself if it is not a directory.
@@ -135,7 +150,7 @@ pub fn load(root: &Path) -> Result<Corpus, CorpusError> {
             problem: "not a directory".into(),
         });
     }
-    for part in ["worlds", "corpus", "divergences.json"] {
+    for part in ["worlds", "corpus", "divergences.json", "matrix-exemptions.json"] {
         if root.join(part).exists() {
             collect(&root.join(part), part, &mut files, &mut unreadable);
         }

@@ -1,84 +1,164 @@
-//! Every actor, action and resource of a world, with both layers' answers, as one table to read and to compare.
+//! Every actor, action and resource of a world, with both layers' answers, to read and to compare.
 //!
-//! Each kind of request the schema knows is a table of its own: a row for each actor, a column for each resource. A partner's
-//! first row is for a request that names no agreement, or any that is not listed below it. A cell is two characters:
+//! Each kind of request the schema knows is a table of its own: a row for each actor, a column for each resource. Where a
+//! request may name an agreement, an actor has a row without one and a row for each agreement of the world. A partner's
+//! requests are carried by a connector of the tenant that owns the resource.
 //!
-//! | first: Cedar | second: IAM |
-//! |---|---|
-//! | `A` allow, `d` deny, `!` deny because a policy failed to evaluate | `+` allowed, `-` denied, `.` not asked |
-//!
-//! so the request goes through exactly where a cell is `A+` or `A.`; `A-` is a layer contradicting the other.
+//! Where the layers disagree, the cell is held to the list of divergences as a case is, by the causes and for the kinds of
+//! principals that cases of the corpus bear.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
+use jiff::Timestamp;
+
+use super::case::{Expect, ExpectIam};
+use super::divergence::Listed;
+use super::finding::{Finding, Verdict};
 use super::world::World;
 use crate::bundle::Bundle;
-use crate::decision::{Decision, Effect, IamAnswer, IamDecision};
+use crate::decision::Effect;
 use crate::engine;
 use crate::question::{Action, Entity, EntityKind, EntityRef, Value};
 
-/// The table of everything that can be asked in `world`, at its time and for its purpose. A partner's requests are carried by
-/// a connector of the tenant that owns the resource.
-pub fn matrix(bundle: &Bundle, world: &World) -> String {
-    let mut out = format!("world {} at {} for {}\n", world.name(), world.now(), world.purpose());
-    out.push_str(
-        "first letter Cedar: A allow, d deny, ! failed to evaluate; second IAM: + allowed, - denied, . not asked\n",
-    );
-    let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let environments: BTreeSet<_> = bundle.index.sizes().map(|(environment, _)| environment).collect();
-    for (principal, action, resource) in environments {
-        let resources: Vec<_> = world.of_kind(resource).collect();
-        if resources.is_empty() || world.of_kind(principal).next().is_none() {
-            continue;
-        }
-        let table = table(bundle, world, principal, action, &resources);
-        // Actions that are answered alike share a table.
-        tables
-            .entry(format!("{principal} > {resource}\n{table}"))
-            .or_default()
-            .push(action.to_string());
-    }
-    for (table, actions) in tables {
-        let (title, body) = table.split_once('\n').unwrap_or((&table, ""));
-        let _ = write!(out, "\n## {title}: {}\n{body}", actions.join(", "));
-    }
-    out
+/// A kind of request: of a principal, to do something, to a resource.
+pub type Environment = (EntityKind, Action, EntityKind);
+
+/// All tables of one world, at its time and for its purpose.
+#[derive(Clone, Debug)]
+pub struct Matrix {
+    /// The world's name.
+    pub world: String,
+    /// The instant every question is asked at.
+    pub now: Timestamp,
+    /// The purpose partners ask with.
+    pub purpose: String,
+    /// One table for each kind of request that the world has an actor and a resource for.
+    pub tables: Vec<Table>,
 }
 
-fn table(bundle: &Bundle, world: &World, principal: EntityKind, action: Action, resources: &[&Entity]) -> String {
-    let mut out = String::new();
-    for (index, resource) in resources.iter().enumerate() {
-        let _ = writeln!(out, "{:>3} {}", index + 1, resource.uid.id);
-    }
-    let mut lines = Vec::new();
-    for actor in world.of_kind(principal) {
-        let mut first: Option<String> = None;
-        for (agreement, named) in agreements(world, action) {
-            let mut cells = String::new();
-            for resource in resources {
-                let context = context(world, action, resource, agreement);
-                let question = world.question(actor.uid.clone(), action, resource.uid.clone(), context);
-                let _ = write!(cells, " {:>3}", cell(&engine::decide(bundle, &question)));
+/// The answers to one kind of request.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// The kind of request.
+    pub environment: Environment,
+    /// The columns.
+    pub resources: Vec<EntityRef>,
+    /// One row for each actor and agreement.
+    pub rows: Vec<Row>,
+}
+
+/// What one actor may do, under one agreement or none.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Who asks.
+    pub actor: EntityRef,
+    /// The actor's id with the roles it has, and whether it is disabled.
+    pub label: String,
+    /// The agreement the request names.
+    pub agreement: Option<EntityRef>,
+    /// One cell for each resource.
+    pub cells: Vec<Cell>,
+}
+
+/// Both layers' answers to one question.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    /// What each layer said, as a case of the world would expect it.
+    pub answers: Expect,
+    /// What both layers together decide.
+    pub effect: Effect,
+    /// How the layers stand to each other.
+    pub verdict: Verdict,
+    /// The classes of divergences that explain a disagreement.
+    pub divergences: BTreeSet<String>,
+    /// A disagreement that nothing explains.
+    pub finding: Option<Finding>,
+}
+
+/// Every kind of request the schema allows.
+pub fn environments(bundle: &Bundle) -> BTreeSet<Environment> {
+    bundle.index.sizes().map(|(environment, _)| environment).collect()
+}
+
+/// Asks everything that can be asked in `world`.
+pub fn matrix(bundle: &Bundle, world: &World, listed: &Listed) -> Matrix {
+    let mut tables = Vec::new();
+    for environment in environments(bundle) {
+        let (principal, action, resource) = environment;
+        let resources: Vec<_> = world.of_kind(resource).collect();
+        if resources.is_empty() {
+            continue;
+        }
+        let mut rows = Vec::new();
+        for actor in world.of_kind(principal) {
+            for agreement in agreements(world, action) {
+                let cells = resources.iter().map(|resource| {
+                    let context = context(world, action, resource, agreement);
+                    cell(bundle, world, listed, (actor, action, resource), context)
+                });
+                rows.push(Row {
+                    actor: actor.uid.clone(),
+                    label: label(actor),
+                    agreement: agreement.cloned(),
+                    cells: cells.collect(),
+                });
             }
-            // What naming an agreement does not change is said once, in the row without one.
-            if first.as_ref() != Some(&cells) {
-                lines.push((format!("{}{named}", label(actor)), cells.clone()));
-            }
-            first.get_or_insert(cells);
+        }
+        if !rows.is_empty() {
+            tables.push(Table {
+                environment,
+                resources: resources.iter().map(|resource| resource.uid.clone()).collect(),
+                rows,
+            });
         }
     }
-    let width = lines
-        .iter()
-        .map(|(label, _)| label.chars().count())
-        .max()
-        .unwrap_or_default();
-    let numbers: String = (1..=resources.len()).map(|number| format!(" {number:>3}")).collect();
-    let _ = writeln!(out, "{:width$}{numbers}", "");
-    for (label, cells) in lines {
-        let _ = writeln!(out, "{label:width$}{cells}");
+    Matrix {
+        world: world.name().to_owned(),
+        now: world.now(),
+        purpose: world.purpose().to_owned(),
+        tables,
     }
-    out
+}
+
+impl Matrix {
+    /// Every cell, with the row and the resource it stands for.
+    pub fn cells(&self) -> impl Iterator<Item = (&Table, &Row, &EntityRef, &Cell)> {
+        self.tables.iter().flat_map(|table| {
+            table.rows.iter().flat_map(move |row| {
+                let cells = table.resources.iter().zip(&row.cells);
+                cells.map(move |(resource, cell)| (table, row, resource, cell))
+            })
+        })
+    }
+}
+
+fn cell(
+    bundle: &Bundle,
+    world: &World,
+    listed: &Listed,
+    (actor, action, resource): (&Entity, Action, &Entity),
+    context: BTreeMap<String, Value>,
+) -> Cell {
+    let question = world.question(actor.uid.clone(), action, resource.uid.clone(), context);
+    let decision = engine::decide(bundle, &question);
+    let answers = Expect::of(&decision, world);
+    let (divergences, finding) = match listed.explain(actor.uid.kind, &answers) {
+        Ok(classes) => (classes, None),
+        Err(finding) => (BTreeSet::new(), Some(finding)),
+    };
+    let verdict = match &answers.iam {
+        _ if finding.is_some() => Verdict::Mismatch,
+        ExpectIam::Unasked(_) => Verdict::NotApplicable,
+        ExpectIam::Asked(_) if divergences.is_empty() => Verdict::Agree,
+        ExpectIam::Asked(_) => Verdict::Listed,
+    };
+    Cell {
+        answers,
+        effect: decision.effect,
+        verdict,
+        divergences,
+        finding,
+    }
 }
 
 /// An actor's id, with its roles.
@@ -94,14 +174,10 @@ fn label(actor: &Entity) -> String {
 }
 
 /// The agreements a request may name: none, and each of the world; only where the action has a place for one.
-fn agreements(world: &World, action: Action) -> Vec<(Option<&EntityRef>, String)> {
-    let mut list = vec![(None, String::new())];
+fn agreements(world: &World, action: Action) -> Vec<Option<&EntityRef>> {
+    let mut list = vec![None];
     if matches!(action, Action::Transfer | Action::Access) {
-        list.extend(
-            world
-                .of_kind(EntityKind::Agreement)
-                .map(|entity| (Some(&entity.uid), format!(" @ {}", entity.uid.id))),
-        );
+        list.extend(world.of_kind(EntityKind::Agreement).map(|entity| Some(&entity.uid)));
     }
     list
 }
@@ -121,21 +197,4 @@ fn context(world: &World, action: Action, resource: &Entity, agreement: Option<&
     }
     context.extend(agreement.map(|agreement| ("agreement".to_owned(), Value::Entity(agreement.clone()))));
     context
-}
-
-fn cell(decision: &Decision) -> String {
-    let cedar = match decision.cedar.decision {
-        Effect::Allow => 'A',
-        Effect::Deny if decision.cedar.errors.is_empty() => 'd',
-        Effect::Deny => '!',
-    };
-    let iam = match &decision.iam {
-        IamAnswer::NotApplicable { .. } => '.',
-        IamAnswer::Evaluated {
-            decision: IamDecision::Allowed,
-            ..
-        } => '+',
-        IamAnswer::Evaluated { .. } => '-',
-    };
-    format!("{cedar}{iam}")
 }

@@ -1,27 +1,36 @@
-//! A report as text, JSON, JUnit and Markdown.
+//! Reports and matrices, as text and for programs. Each format has a file; none looks at anything but what it prints.
+
+mod junit;
+mod markdown;
+mod matrix;
+mod sarif;
+mod text;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::str::FromStr;
 
+use super::finding::Verdict;
 use super::report::{Outcome, Report, Totals};
+use super::survey::Survey;
 
 /// How a report is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// A short table and every failure in full, for a terminal.
+    /// A table and every failure in full, for a terminal.
     Text,
     /// The whole report, for programs.
     Json,
     /// JUnit XML, for the test pages of a build server.
     Junit,
+    /// SARIF 2.1.0, for code review: what is wrong, each at its file.
+    Sarif,
     /// As text, for a comment on a change.
     Markdown,
 }
 
 /// A text that names no format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no such format; use `text`, `json`, `junit` or `markdown`")]
+#[error("there is no such format; use `text`, `json`, `junit`, `sarif` or `markdown`")]
 pub struct UnknownFormat;
 
 impl FromStr for Format {
@@ -32,21 +41,58 @@ impl FromStr for Format {
             "text" => Self::Text,
             "json" => Self::Json,
             "junit" => Self::Junit,
+            "sarif" => Self::Sarif,
             "markdown" => Self::Markdown,
             _ => return Err(UnknownFormat),
         })
     }
 }
 
+/// Where text is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// How many characters a line has room for.
+    pub width: usize,
+    /// Whether what is wrong is coloured.
+    pub colour: bool,
+}
+
+impl Default for Style {
+    /// A file or a log.
+    fn default() -> Self {
+        Self {
+            width: 120,
+            colour: false,
+        }
+    }
+}
+
+impl Style {
+    /// Marks what is wrong.
+    fn bad(self, text: &str) -> String {
+        if self.colour {
+            format!("\u{1b}[1;31m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
 impl Report {
-    /// The report in `format`, with a line end at its end.
+    /// The report in `format`, with a line end at its end; text as for a file.
     pub fn render(&self, format: Format) -> String {
+        self.render_for(format, Style::default())
+    }
+
+    /// As [`Report::render`], text for where it is read.
+    pub fn render_for(&self, format: Format, style: Style) -> String {
         match format {
-            Format::Text => self.text(),
+            Format::Text => text::report(self, style),
             // A report holds nothing that does not serialise.
             Format::Json => serde_json::to_string_pretty(self).unwrap_or_default() + "\n",
-            Format::Junit => self.junit(),
-            Format::Markdown => self.markdown(),
+            Format::Junit => junit::report(self),
+            Format::Sarif => sarif::report(self),
+            Format::Markdown => markdown::report(self),
         }
     }
 
@@ -60,188 +106,91 @@ impl Report {
 
     fn summary(&self) -> String {
         let Totals { cases, failed, .. } = self.totals;
+        let count = |verdict| self.cases.iter().filter(|outcome| outcome.verdict == verdict).count();
+        let split = format!(
+            "{} agree, {} listed, {} n/a",
+            count(Verdict::Agree),
+            count(Verdict::Listed),
+            count(Verdict::NotApplicable)
+        );
         match (cases, failed, self.problems.len()) {
             (0, ..) => "there are no cases".to_owned(),
-            (_, 0, 0) => format!("{cases} cases, all hold"),
-            (_, _, 0) => format!("{cases} cases, {failed} do not hold"),
-            (_, _, problems) => {
-                format!("{cases} cases, {failed} do not hold; {problems} problems with the list of divergences")
-            }
-        }
-    }
-
-    fn text(&self) -> String {
-        let mut out = String::new();
-        let mut row = |name: &str, totals: Totals| {
-            let Totals {
-                cases,
-                cedar_allow,
-                cedar_deny,
-                iam_allowed,
-                iam_denied,
-                iam_not_applicable,
-                failed,
-            } = totals;
-            // Writing to a String cannot fail.
-            let _ = writeln!(
-                out,
-                "{name:<16}{cases:>6}{cedar_allow:>8}{cedar_deny:>6}{iam_allowed:>10}{iam_denied:>7}{iam_not_applicable:>5}\
-                 {failed:>8}"
-            );
-        };
-        let header = format!(
-            "{:<16}{:>6}{:>8}{:>6}{:>10}{:>7}{:>5}{:>8}\n{:<16}{:>6}{:>8}{:>6}{:>10}{:>7}{:>5}\n",
-            "", "", "cedar", "", "iam", "", "", "", "theme", "cases", "allow", "deny", "allowed", "denied", "n/a"
-        );
-        let header = header.replacen("n/a\n", "n/a  failed\n", 1);
-        for (theme, outcomes) in self.themes() {
-            row(theme, Totals::of(outcomes));
-        }
-        row("all", self.totals);
-        let mut out = header + &out;
-        for outcome in self.failures() {
-            let _ = write!(out, "\n{}/{}\n  why: {}\n", outcome.theme, outcome.name, outcome.why);
-            for line in outcome.findings.iter().chain(&outcome.errors) {
-                let _ = writeln!(out, "  {line}");
-            }
-        }
-        for problem in &self.problems {
-            let _ = write!(out, "\n{problem}\n");
-        }
-        let _ = write!(out, "\n{} (bundle {})\n", self.summary(), self.bundle);
-        out
-    }
-
-    fn markdown(&self) -> String {
-        let mut out = format!("### {}\n\nBundle `{}`\n\n", self.summary(), self.bundle);
-        out.push_str("| theme | cases | Cedar allow | deny | IAM allowed | denied | n/a | failed |\n");
-        out.push_str("|---|--:|--:|--:|--:|--:|--:|--:|\n");
-        for (theme, outcomes) in self.themes() {
-            let totals = Totals::of(outcomes);
-            let _ = writeln!(
-                out,
-                "| {theme} | {} | {} | {} | {} | {} | {} | {} |",
-                totals.cases,
-                totals.cedar_allow,
-                totals.cedar_deny,
-                totals.iam_allowed,
-                totals.iam_denied,
-                totals.iam_not_applicable,
-                totals.failed
-            );
-        }
-        for outcome in self.failures() {
-            let _ = write!(
-                out,
-                "\n**{}/{}**: {}\n\n",
-                outcome.theme,
-                outcome.name,
-                escaped_markdown(&outcome.why)
-            );
-            for line in outcome.findings.iter().chain(&outcome.errors) {
-                let _ = writeln!(out, "- {}", escaped_markdown(line));
-            }
-        }
-        if !self.problems.is_empty() {
-            out.push('\n');
-        }
-        for problem in &self.problems {
-            let _ = writeln!(out, "- {}", escaped_markdown(problem));
-        }
-        out
-    }
-
-    fn junit(&self) -> String {
-        let Totals { cases, failed, .. } = self.totals;
-        let failed = failed + self.problems.len();
-        let cases = cases + self.problems.len();
-        let mut out = format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"tidegate check\" tests=\"{cases}\" failures=\"{failed}\">\n"
-        );
-        for (theme, outcomes) in self.themes() {
-            let totals = Totals::of(outcomes.iter().copied());
-            suite(&mut out, theme, totals.cases, totals.failed);
-            for outcome in outcomes {
-                let lines: Vec<_> = outcome
-                    .findings
-                    .iter()
-                    .chain(&outcome.errors)
-                    .map(String::as_str)
-                    .collect();
-                let failure = (!outcome.findings.is_empty()).then(|| format!("{}\n{}", outcome.why, lines.join("\n")));
-                test(&mut out, theme, &outcome.name, failure.as_deref());
-            }
-            out.push_str("  </testsuite>\n");
-        }
-        if !self.problems.is_empty() {
-            let theme = "divergences";
-            suite(&mut out, theme, self.problems.len(), self.problems.len());
-            for (index, problem) in self.problems.iter().enumerate() {
-                test(&mut out, theme, &format!("problem {}", index + 1), Some(problem));
-            }
-            out.push_str("  </testsuite>\n");
-        }
-        out.push_str("</testsuites>\n");
-        out
-    }
-}
-
-fn suite(out: &mut String, name: &str, tests: usize, failures: usize) {
-    let _ = writeln!(
-        out,
-        "  <testsuite name=\"{}\" tests=\"{tests}\" failures=\"{failures}\">",
-        escaped_xml(name)
-    );
-}
-
-fn test(out: &mut String, theme: &str, name: &str, failure: Option<&str>) {
-    let _ = write!(
-        out,
-        "    <testcase classname=\"{}\" name=\"{}\"",
-        escaped_xml(theme),
-        escaped_xml(name)
-    );
-    match failure {
-        None => out.push_str("/>\n"),
-        Some(text) => {
-            let first = text.lines().next().unwrap_or_default();
-            let (first, text) = (escaped_xml(first), escaped_xml(text));
-            let _ = write!(
-                out,
-                ">\n      <failure message=\"{first}\">{text}</failure>\n    </testcase>\n"
-            );
+            (_, 0, 0) => format!("{}, all hold: {split}", number(cases, "case")),
+            (_, _, 0) => format!("{}, {failed} failed; {split}", number(cases, "case")),
+            (_, _, problems) => format!(
+                "{}, {failed} failed; {} with the list of divergences; {split}",
+                number(cases, "case"),
+                number(problems, "problem")
+            ),
         }
     }
 }
 
-/// XML 1.0 has no way at all to spell most control characters, so those become U+FFFD.
-fn escaped_xml(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&apos;"),
-            '\n' | '\t' => out.push(letter),
-            letter if letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
-            letter => out.push(letter),
+impl Survey {
+    /// The matrices in `format`, with a line end at its end.
+    pub fn render(&self, format: Format) -> String {
+        self.render_for(format, Style::default())
+    }
+
+    /// As [`Survey::render`], text for where it is read.
+    pub fn render_for(&self, format: Format, style: Style) -> String {
+        match format {
+            Format::Text => matrix::text(self, style),
+            Format::Json => matrix::json(self),
+            Format::Junit => junit::survey(self),
+            Format::Sarif => sarif::survey(self),
+            Format::Markdown => markdown::survey(self),
         }
     }
-    out
+
+    fn summary(&self) -> String {
+        let cells: usize = self.matrices.iter().map(|matrix| matrix.cells().count()).sum();
+        let wrong = self.count(Verdict::Mismatch);
+        let coverage = &self.coverage;
+        format!(
+            "{cells} cells, {}; all worlds show {} of {} kinds of request, with {} and {}",
+            number(wrong, "unlisted contradiction"),
+            coverage.shown,
+            coverage.environments,
+            number(coverage.exempt.len(), "exemption"),
+            number(coverage.findings.len(), "finding")
+        )
+    }
 }
 
-/// Keeps what a case says from becoming markup.
-fn escaped_markdown(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '<' => out.push_str("&lt;"),
-            '\n' => out.push(' '),
-            '*' | '_' | '[' | ']' | '|' | '\\' | '@' => out.extend(['\\', letter]),
-            letter => out.push(letter),
+/// A count with its noun, in the plural where it is not one.
+fn number(count: usize, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        count => format!("{count} {noun}s"),
+    }
+}
+
+impl Verdict {
+    /// The word for a table.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Agree => "agree",
+            Self::Listed => "listed",
+            Self::NotApplicable => "n/a",
+            Self::Mismatch => "MISMATCH",
         }
     }
-    out
+}
+
+/// The cells of a case's row: what Cedar says, what AWS says, how they stand to each other.
+fn answers(outcome: &Outcome) -> (String, &'static str, String) {
+    let cedar = outcome.got.cedar.decision();
+    let cedar = cedar.map_or_else(|| "n/a".to_owned(), |decision| decision.to_string());
+    let iam = outcome.got.iam.word();
+    let verdict = match outcome.verdict {
+        Verdict::Listed => format!("listed: {}", outcome.divergences.join(", ")),
+        verdict => verdict.word().to_owned(),
+    };
+    (cedar, iam, verdict)
+}
+
+/// The file of a case, below the bundle's root.
+fn file_of(outcome: &Outcome) -> String {
+    format!("fixtures/corpus/{}/{}.json", outcome.theme, outcome.name)
 }

@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::Layer;
-use super::case::{Case, Expect, ExpectIam};
+use super::case::{Case, Expect, ExpectCedar, ExpectIam};
 use super::corpus::Corpus;
 use super::divergence::Watch;
+use super::finding::{Finding, Rule, Verdict};
+use super::request::RequestCase;
 use crate::bundle::Bundle;
 use crate::decision::{Decision, Effect, IamDecision};
 use crate::engine;
+use crate::iam::Isolation;
 use crate::ids::Digest;
 
 /// Every case with what it expects, what it got, and whether that will do.
@@ -27,7 +30,7 @@ pub struct Report {
     /// How many cases each class of divergences covers.
     pub divergences: BTreeMap<String, usize>,
     /// What is wrong with the list of divergences as a whole.
-    pub problems: Vec<String>,
+    pub problems: Vec<Finding>,
 }
 
 /// One case's outcome.
@@ -45,10 +48,32 @@ pub struct Outcome {
     pub got: Expect,
     /// What failed to evaluate, in Cedar's words.
     pub errors: Vec<String>,
-    /// What both layers together decide.
+    /// What both layers together decide; to a request to AWS itself, what AWS does.
     pub effect: Effect,
+    /// How the layers stand to each other, and to what the case expects.
+    pub verdict: Verdict,
+    /// The classes of divergences the case names.
+    pub divergences: Vec<String>,
     /// What is wrong; empty when the case holds.
-    pub findings: Vec<String>,
+    pub findings: Vec<Finding>,
+}
+
+impl Outcome {
+    /// `theme/name`.
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.theme, self.name)
+    }
+
+    /// How the layers stand to each other, once everything that is wrong was found. Where only one layer is held to the
+    /// corpus, nothing was compared.
+    fn verdict(&self, layer: Layer) -> Verdict {
+        match &self.got.iam {
+            _ if !self.findings.is_empty() => Verdict::Mismatch,
+            ExpectIam::Asked(_) if layer == Layer::Both && self.divergences.is_empty() => Verdict::Agree,
+            ExpectIam::Asked(_) if layer == Layer::Both => Verdict::Listed,
+            ExpectIam::Asked(_) | ExpectIam::Unasked(_) => Verdict::NotApplicable,
+        }
+    }
 }
 
 /// Counts of answers, as they were got.
@@ -63,6 +88,8 @@ pub struct Totals {
     pub cedar_allow: usize,
     /// Cases Cedar denies.
     pub cedar_deny: usize,
+    /// Cases Cedar is not asked about.
+    pub cedar_not_applicable: usize,
     /// Cases AWS allows.
     pub iam_allowed: usize,
     /// Cases AWS denies.
@@ -78,9 +105,10 @@ impl Totals {
         for outcome in outcomes {
             totals.cases += 1;
             totals.failed += usize::from(!outcome.findings.is_empty());
-            match outcome.got.cedar.decision {
-                Effect::Allow => totals.cedar_allow += 1,
-                Effect::Deny => totals.cedar_deny += 1,
+            match outcome.got.cedar.decision() {
+                Some(Effect::Allow) => totals.cedar_allow += 1,
+                Some(Effect::Deny) => totals.cedar_deny += 1,
+                None => totals.cedar_not_applicable += 1,
             }
             match &outcome.got.iam {
                 ExpectIam::Unasked(_) => totals.iam_not_applicable += 1,
@@ -121,11 +149,11 @@ impl Expect {
             ExpectIam::Asked(asked) => Some(&asked.statements),
             ExpectIam::Unasked(_) => None,
         };
-        self.cedar
-            .policies
-            .iter()
-            .chain(statements.into_iter().flatten())
-            .map(String::as_str)
+        let policies = match &self.cedar {
+            ExpectCedar::Asked(asked) => Some(&asked.policies),
+            ExpectCedar::Unasked(_) => None,
+        };
+        policies.into_iter().chain(statements).flatten().map(String::as_str)
     }
 }
 
@@ -137,11 +165,20 @@ pub(super) fn run(bundle: &Bundle, corpus: &Corpus, layer: Layer) -> Report {
     for case in &corpus.cases {
         let decision = engine::decide(bundle, &case.question);
         let mut outcome = compare(case, &decision, layer);
-        if layer == Layer::Both {
-            outcome.findings.extend(watch.case(case, &decision));
+        if layer != Layer::Cedar {
+            let other = other_isolation(bundle, case, &outcome.got.iam);
+            outcome.findings.extend(other);
         }
+        if layer == Layer::Both {
+            outcome.findings.extend(watch.case(case, &outcome.got));
+        }
+        outcome.verdict = outcome.verdict(layer);
         cases.push(outcome);
     }
+    if layer != Layer::Cedar {
+        cases.extend(corpus.requests.iter().map(|case| ask(bundle, case)));
+    }
+    cases.sort_by(|one, other| (&one.theme, &one.name).cmp(&(&other.theme, &other.name)));
     let (problems, divergences) = match layer {
         Layer::Both => watch.close(),
         Layer::Cedar | Layer::Iam => Default::default(),
@@ -161,18 +198,13 @@ fn compare(case: &Case, decision: &Decision, layer: Layer) -> Outcome {
     let got = Expect::of(decision, &case.world);
     let mut findings = Vec::new();
     if layer != Layer::Iam && got.cedar != case.expect.cedar {
-        findings.push(format!(
-            "cedar: expected {}, got {}",
-            show_cedar(&case.expect),
-            show_cedar(&got)
-        ));
+        let message = format!("cedar: expected {}, got {}", show_cedar(&case.expect), show_cedar(&got));
+        findings.push(Finding::new(Rule::CedarAnswer, message));
     }
     if layer != Layer::Cedar && got.iam != case.expect.iam {
-        findings.push(format!(
-            "iam: expected {}, got {}",
-            show_iam(&case.expect),
-            show_iam(&got)
-        ));
+        let (expected, got) = (show_iam(&case.expect.iam), show_iam(&got.iam));
+        let message = format!("iam: expected {expected}, got {got}");
+        findings.push(Finding::new(Rule::IamAnswer, message));
     }
     Outcome {
         theme: case.theme.clone(),
@@ -182,12 +214,73 @@ fn compare(case: &Case, decision: &Decision, layer: Layer) -> Outcome {
         got,
         errors: decision.cedar.errors.clone(),
         effect: decision.effect,
+        verdict: Verdict::NotApplicable,
+        divergences: case.classes().map(str::to_owned).collect(),
+        findings,
+    }
+}
+
+/// What is wrong with a case where tenants are kept apart the other way: one corpus describes both, so the answer must be that of
+/// the bundle's own way.
+fn other_isolation(bundle: &Bundle, case: &Case, own: &ExpectIam) -> Option<Finding> {
+    let (other, name) = match bundle.account.isolation() {
+        Isolation::Role => (Isolation::Tags, "one role and session tags"),
+        Isolation::Tags => (Isolation::Role, "a role for each tenant"),
+    };
+    let got = ExpectIam::of(&engine::ask_iam_under(bundle, &case.question, other));
+    (got != *own).then(|| {
+        let (own, got) = (show_iam(own), show_iam(&got));
+        let message = format!("iam: with {name} it would be {got} in place of {own}");
+        Finding::new(Rule::IamAnswer, message)
+    })
+}
+
+/// Asks AWS itself, each action of the case. The outcome shows the first answer that is not the expected one, or the first.
+fn ask(bundle: &Bundle, case: &RequestCase) -> Outcome {
+    let expected = &case.expect.iam;
+    let mut findings = Vec::new();
+    let mut shown = None;
+    match case.request.ask(&bundle.account) {
+        Ok(answers) => {
+            for (action, got) in case.request.actions.iter().zip(answers) {
+                let wrong = got != *expected;
+                if wrong {
+                    let (expected, got) = (show_iam(expected), show_iam(&got));
+                    let message = format!("iam: {action}: expected {expected}, got {got}");
+                    findings.push(Finding::new(Rule::IamAnswer, message));
+                }
+                if shown.is_none() || wrong && findings.len() == 1 {
+                    shown = Some(got);
+                }
+            }
+        }
+        Err(problem) => findings.push(Finding::new(Rule::IamAnswer, problem)),
+    }
+    let iam = shown.unwrap_or_else(|| expected.clone());
+    Outcome {
+        theme: case.theme.clone(),
+        name: case.name.clone(),
+        why: case.why.clone(),
+        expected: case.expect.clone(),
+        effect: if iam.allows() { Effect::Allow } else { Effect::Deny },
+        got: Expect {
+            cedar: ExpectCedar::UNASKED,
+            iam,
+        },
+        errors: Vec::new(),
+        verdict: match findings.is_empty() {
+            true => Verdict::NotApplicable,
+            false => Verdict::Mismatch,
+        },
+        divergences: Vec::new(),
         findings,
     }
 }
 
 fn show_cedar(expect: &Expect) -> String {
-    let cedar = &expect.cedar;
+    let ExpectCedar::Asked(cedar) = &expect.cedar else {
+        return "not-applicable".to_owned();
+    };
     let mut text = format!("{} by {}", cedar.decision, list(&cedar.policies));
     if cedar.errors > 0 {
         text.push_str(&format!(" with {} failing to evaluate", cedar.errors));
@@ -195,8 +288,8 @@ fn show_cedar(expect: &Expect) -> String {
     text
 }
 
-fn show_iam(expect: &Expect) -> String {
-    match &expect.iam {
+fn show_iam(expect: &ExpectIam) -> String {
+    match expect {
         ExpectIam::Unasked(_) => "not-applicable".to_owned(),
         ExpectIam::Asked(asked) => format!("{} by {}", asked.decision, list(&asked.statements)),
     }

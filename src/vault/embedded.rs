@@ -9,7 +9,6 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::credentials::{CredentialsError, Register, TemporaryCredentials};
-use super::documents::RoleDocuments;
 use super::error::VaultError;
 use super::files::Root;
 use super::key::VaultKey;
@@ -17,7 +16,7 @@ use super::object::Objects;
 use super::secret::Secrets;
 use super::session::{Session, SessionScope};
 use crate::decision::IamDecision;
-use crate::iam::{AwsNames, Context, Layers, Principal, Request, evaluate};
+use crate::iam::{Account, AwsNames, Context, Principal, Request};
 use crate::ids::{SecretName, TenantId, UserName};
 
 /// How a session that Tidegate makes for itself is named.
@@ -28,8 +27,7 @@ const OWN_SESSION: &str = "tidegate";
 pub struct EmbeddedVault(Arc<Store>);
 
 pub(super) struct Store {
-    pub(super) names: AwsNames,
-    pub(super) documents: Arc<RoleDocuments>,
+    pub(super) account: Arc<Account>,
     pub(super) objects: Objects,
     pub(super) secrets: Secrets,
     register: Register,
@@ -44,7 +42,7 @@ impl EmbeddedVault {
     ///
     /// # Errors
     /// [`VaultError::InUse`], or an IO error.
-    pub fn open(dir: &Path, key: VaultKey, documents: Arc<RoleDocuments>, names: AwsNames) -> Result<Self, VaultError> {
+    pub fn open(dir: &Path, key: VaultKey, account: Arc<Account>) -> Result<Self, VaultError> {
         let root = Root::open(dir)?;
         let lock = root.lock()?;
         let underived = VaultError::Internal("derive its keys");
@@ -52,8 +50,7 @@ impl EmbeddedVault {
             return Err(underived);
         };
         Ok(Self(Arc::new(Store {
-            names,
-            documents,
+            account,
             objects,
             secrets,
             register: Register::default(),
@@ -64,7 +61,7 @@ impl EmbeddedVault {
 
     /// The platform's names in AWS.
     pub fn names(&self) -> &AwsNames {
-        &self.0.names
+        self.0.account.names()
     }
 
     /// A session of the tenant's role for one purpose.
@@ -92,7 +89,7 @@ impl EmbeddedVault {
         lifetime: SignedDuration,
         now: Timestamp,
     ) -> Result<TemporaryCredentials, CredentialsError> {
-        let role_arn = self.0.names.role_arn(tenant);
+        let role_arn = self.0.role_arn(tenant);
         for action in ["sts:AssumeRoleWithWebIdentity", "sts:TagSession"] {
             if !self.0.trusts(tenant, &role_arn, action) {
                 return Err(CredentialsError::Untrusted { role_arn, action });
@@ -115,25 +112,26 @@ impl EmbeddedVault {
 }
 
 impl Store {
+    pub(super) fn role_arn(&self, tenant: TenantId) -> String {
+        self.account.names().role_arn(self.account.isolation(), tenant)
+    }
+
     fn trusts(&self, tenant: TenantId, role_arn: &str, action: &str) -> bool {
+        let names = self.account.names();
         let request = Request {
             principal: Principal::Federated {
                 provider: "cognito-identity.amazonaws.com".into(),
             },
             action,
             resource: role_arn,
-            resource_account: self.names.account(),
+            resource_account: names.account(),
             context: Context::new()
-                .with("cognito-identity.amazonaws.com:aud", self.names.identity_pool())
+                .with("cognito-identity.amazonaws.com:aud", names.identity_pool())
                 .with_many("cognito-identity.amazonaws.com:amr", ["authenticated"])
-                .with_many("aws:TagKeys", ["tenant"])
-                .with("aws:RequestTag/tenant", tenant.as_str()),
+                .with_many("aws:TagKeys", ["bpnl"])
+                .with("aws:RequestTag/bpnl", tenant.to_string()),
         };
-        let layers = Layers {
-            resource: Some(&self.documents.trust),
-            ..Layers::default()
-        };
-        evaluate(&request, &layers, &self.names.params(&tenant)).decision == IamDecision::Allowed
+        self.account.answer(&request, None).decision == IamDecision::Allowed
     }
 
     /// Reads files on a thread that may wait for the disk.
@@ -161,6 +159,6 @@ impl Store {
 
 impl fmt::Debug for EmbeddedVault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "EmbeddedVault({:?})", self.0.names)
+        write!(formatter, "EmbeddedVault({:?})", self.names())
     }
 }

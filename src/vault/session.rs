@@ -10,7 +10,7 @@ use super::error::{Denied, VaultError};
 use super::object::{Object, ObjectKey};
 use super::secret::{SecretKey, Stage};
 use crate::decision::{IamAnswer, IamDecision};
-use crate::iam::{Context, Document, Evaluation, Layers, Params, Principal, Request, evaluate};
+use crate::iam::{Answer, Context, Layer, Params, Principal, Request, SessionPolicy};
 use crate::ids::{Digest, PcfId, ProductId, SecretName, TenantId};
 
 /// What a session is for: one operation on one thing, or the whole role.
@@ -99,8 +99,9 @@ pub struct Session {
 
 impl Session {
     pub(super) fn new(store: Arc<Store>, tenant: TenantId, scope: SessionScope, name: &str) -> Self {
-        let role_arn = store.names.role_arn(tenant);
-        let session_arn = store.names.session_arn(tenant, name);
+        let role_arn = store.role_arn(tenant);
+        let account = &store.account;
+        let session_arn = account.names().session_arn(account.isolation(), tenant, name);
         Self {
             store,
             tenant,
@@ -129,10 +130,10 @@ impl Session {
     /// are taken to be any.
     pub fn ask(&self, operation: Operation<'_>) -> IamAnswer {
         let resource = self.resource(operation, UNKNOWN_SUFFIX);
-        self.evaluate(operation, &resource, |evaluation| IamAnswer::Evaluated {
-            decision: evaluation.decision,
-            statements: evaluation.statements(),
-        })
+        let Answer {
+            decision, statements, ..
+        } = self.evaluate(operation, &resource);
+        IamAnswer::Evaluated { decision, statements }
     }
 
     /// The footprint, its bytes proved to be those that were put.
@@ -237,15 +238,14 @@ impl Session {
 
     /// Authorizes an operation on a resource named by its ARN.
     pub(super) fn authorize_on(&self, operation: Operation<'_>, resource: String) -> Result<(), VaultError> {
-        let denied = self.evaluate(operation, &resource, |evaluation| {
-            (evaluation.decision != IamDecision::Allowed).then(|| {
-                let (decision, decided_by) = (evaluation.decision, evaluation.decided_by);
-                (decision, decided_by, evaluation.statements())
-            })
-        });
-        let Some((decision, decided_by, statements)) = denied else {
+        let Answer {
+            decision,
+            decided_by,
+            statements,
+        } = self.evaluate(operation, &resource);
+        if decision == IamDecision::Allowed {
             return Ok(());
-        };
+        }
         let action = operation.action();
         Err(VaultError::AccessDenied(Box::new(Denied {
             action,
@@ -257,7 +257,7 @@ impl Session {
     }
 
     fn resource(&self, operation: Operation<'_>, suffix: &str) -> String {
-        let names = &self.store.names;
+        let names = self.store.account.names();
         match operation {
             Operation::GetObject(product, pcf)
             | Operation::PutObject(product, pcf)
@@ -268,11 +268,12 @@ impl Session {
     }
 
     /// Asks the IAM layer what AWS would be asked.
-    fn evaluate<T>(&self, operation: Operation<'_>, resource: &str, then: impl FnOnce(Evaluation<'_>) -> T) -> T {
-        let mut context = Context::new().with("aws:PrincipalTag/tenant", self.tenant.as_str());
+    fn evaluate(&self, operation: Operation<'_>, resource: &str) -> Answer {
+        let mut context = Context::new().with("aws:PrincipalTag/bpnl", self.tenant.to_string());
         if operation == Operation::ListObjects {
             context = context.with("s3:prefix", format!("{}/pcf/", self.tenant));
         }
+        let account = &self.store.account;
         let request = Request {
             principal: Principal::Session {
                 role_arn: self.role_arn.as_str().into(),
@@ -280,35 +281,40 @@ impl Session {
             },
             action: operation.action(),
             resource,
-            resource_account: self.store.names.account(),
+            resource_account: account.names().account(),
             context,
         };
-        let session = self.policy();
-        let layers = Layers {
-            identity: &[&self.store.documents.role],
-            session: session.as_slice(),
-            ..Layers::default()
+        let Some(name) = self.policy() else {
+            return account.answer(&request, None);
         };
-        then(evaluate(&request, &layers, &self.params()))
+        let Some(document) = account.document(name) else {
+            // A bundle without the document does not load; were there one, nothing would be allowed.
+            return Answer {
+                decision: IamDecision::ImplicitDeny,
+                decided_by: Layer::Session,
+                statements: Vec::new(),
+            };
+        };
+        let params = self.params();
+        account.answer(&request, Some(&SessionPolicy { document, params }))
     }
 
     /// The session policy; only [`SessionScope::Whole`] has none.
-    fn policy(&self) -> Option<&Document> {
-        let documents = &self.store.documents;
+    fn policy(&self) -> Option<&'static str> {
         match self.scope {
-            SessionScope::ObjectRead { .. } => Some(&documents.object_read),
-            SessionScope::ObjectWrite { .. } => Some(&documents.object_write),
-            SessionScope::ObjectDelete { .. } => Some(&documents.object_delete),
-            SessionScope::List => Some(&documents.list),
-            SessionScope::SecretRead { .. } => Some(&documents.secret_read),
-            SessionScope::SecretWrite { .. } => Some(&documents.secret_write),
+            SessionScope::ObjectRead { .. } => Some("session-object-read"),
+            SessionScope::ObjectWrite { .. } => Some("session-object-write"),
+            SessionScope::ObjectDelete { .. } => Some("session-object-delete"),
+            SessionScope::List => Some("session-list"),
+            SessionScope::SecretRead { .. } => Some("session-secret-read"),
+            SessionScope::SecretWrite { .. } => Some("session-secret-write"),
             SessionScope::Whole => None,
         }
     }
 
     /// The template's values come from the scope, never from the operation asked for.
     fn params(&self) -> Params<'_> {
-        let params = self.store.names.params(&self.tenant);
+        let params = Params::new().with("bpnl", self.tenant.to_string());
         match &self.scope {
             SessionScope::ObjectRead { product, pcf }
             | SessionScope::ObjectWrite { product, pcf }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use secrecy::SecretBox;
 use tempfile::TempDir;
 
-use super::{EmbeddedVault, RoleDocuments, Session, SessionScope, VaultKey};
-use crate::iam::AwsNames;
+use super::{EmbeddedVault, Session, SessionScope, VaultKey};
+use crate::bundle::{Bundle, Source};
+use crate::iam::{Account, AwsNames, Document, Isolation};
 use crate::ids::{PcfId, ProductId, SecretName, TenantId};
 
 const OWN: &str = "BPNL000000000DWF";
@@ -39,9 +40,12 @@ fn name() -> SecretName {
     id("peer-key")
 }
 
+fn account() -> Arc<Account> {
+    Bundle::load(Source::built_in()).unwrap().account
+}
+
 fn names() -> AwsNames {
-    let pool = "eu-central-1:11111111-2222-3333-4444-555555555555";
-    AwsNames::new("aws", "eu-central-1", "111122223333", "tidegate-pcf", pool).unwrap()
+    account().names().clone()
 }
 
 fn key(byte: u8) -> VaultKey {
@@ -49,8 +53,7 @@ fn key(byte: u8) -> VaultKey {
 }
 
 fn open(dir: &Path) -> EmbeddedVault {
-    let documents = Arc::new(RoleDocuments::built_in().unwrap());
-    EmbeddedVault::open(dir, key(7), documents, names()).unwrap()
+    EmbeddedVault::open(dir, key(7), account()).unwrap()
 }
 
 /// A vault in a directory that lives as long as the test.

@@ -86,6 +86,11 @@ fn the_example_questions_are_what_their_names_say() {
             "would permit if [\"cx.quality.base:1\"].contains(context.purpose)",
         ),
         (
+            "secret-of-another-tenant",
+            2,
+            "refused by the resource-policy\n       at policies/iam/secret-policy.json:4:5",
+        ),
+        (
             "secret-by-data-steward",
             2,
             "would permit if principal in Tidegate::CompanyRole::\"admin\"",

@@ -19,6 +19,7 @@ mod exchange;
 mod harness;
 mod ingest;
 mod ledger;
+mod matrix;
 mod openapi;
 mod oracle;
 mod reload;

@@ -151,6 +151,31 @@ fn check_on_record(service: &Service, in_force: &[&serde_json::Value]) {
     assert!(refused >= 5, "{refused} refusals are on record");
 }
 
+/// The count of one action's disagreements; the line must be there, also at zero.
+fn disagreements(service: &Service, action: &str) -> u64 {
+    let text = get("/metrics").send(service.address).text();
+    let name = format!("tidegate_layer_disagreements_total{{action=\"{action}\"}} ");
+    let line = text.lines().find_map(|line| line.strip_prefix(&name));
+    line.unwrap_or_else(|| panic!("no line begins with {name}"))
+        .parse()
+        .unwrap()
+}
+
+#[test]
+fn what_cedar_allows_and_aws_would_refuse_is_a_deny_that_is_counted_by_action() {
+    let _alone = alone();
+    let bundle = bundle();
+    let role = bundle.path().join("policies/iam/tenant-role.json");
+    let text = std::fs::read_to_string(&role).unwrap();
+    std::fs::write(&role, text.replace(r#""s3:GetObject""#, r#""s3:GetObjectAcl""#)).unwrap();
+    let service = Service::with(Clock::system(), BundleSource::Directory(bundle.path().to_owned())).unwrap();
+    let (before, others) = (disagreements(&service, "access"), disagreements(&service, "readSecret"));
+    let answer = service.sound_exchange().send(service.address);
+    assert_eq!(answer.status, 403);
+    assert_eq!(disagreements(&service, "access"), before + 1);
+    assert_eq!(disagreements(&service, "readSecret"), others);
+}
+
 #[test]
 fn a_service_does_not_start_with_a_bad_bundle() {
     let bundle = bundle();

@@ -1,6 +1,7 @@
-//! The isolation cases of `fixtures/iam/cases.json`, each naming the trap it pins.
+//! The cases of `fixtures/iam`, each naming the trap it pins: `cases.json`, on the isolation of tenants, and `more.json`, where
+//! each also names the page of AWS's documentation that settles it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -31,6 +32,8 @@ struct Case {
     expect: Expected,
     #[expect(dead_code, reason = "a verdict on the policy, for a linter; not on the request")]
     leak: bool,
+    #[serde(default)]
+    source: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -111,11 +114,8 @@ fn decide(case: &Case) -> IamDecision {
     evaluate(&request, &layers, &Params::new()).decision
 }
 
-#[test]
-fn every_isolation_case_is_answered_as_aws_documents_it() {
-    let text = include_str!("../../../fixtures/iam/cases.json");
+fn check(text: &str) -> Vec<Case> {
     let cases: Vec<Case> = serde_json::from_str(text).unwrap();
-    assert_eq!(cases.len(), 60);
     let wrong: Vec<String> = cases
         .iter()
         .filter_map(|case| {
@@ -135,4 +135,20 @@ fn every_isolation_case_is_answered_as_aws_documents_it() {
         cases.len(),
         wrong.join("\n")
     );
+    cases
+}
+
+#[test]
+fn every_isolation_case_is_answered_as_aws_documents_it() {
+    let cases = check(include_str!("../../../fixtures/iam/cases.json"));
+    assert_eq!(cases.len(), 60);
+}
+
+#[test]
+fn every_further_case_is_answered_as_the_page_it_names_has_it() {
+    let cases = check(include_str!("../../../fixtures/iam/more.json"));
+    let named = |case: &&Case| case.source.as_ref().is_some_and(|page| page.starts_with("https://"));
+    assert_eq!(cases.iter().filter(named).count(), cases.len());
+    let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
+    assert_eq!(names.len(), cases.len(), "a name stands twice");
 }

@@ -48,7 +48,7 @@ fn what_is_outside_the_subset_is_refused_at_its_place() {
         &allow(r#""Action": "*", "Resource": "*", "Sid": "{bpnl}""#),
         "\"{bpnl}\"",
     );
-    check(&allow(r#""Action": "*", "Resource": "*", "Sid": "7""#), "\"7\"");
+    check(&allow(r#""Action": "*", "Resource": "*", "Sid": "a#b""#), "\"a#b\"");
     check(&allow(r#""Action": [], "Resource": "*""#), "[]");
     for action in ["s3", "s3:", ":Get", "s*:Get", "s3:Get Object", "s3:{bpnl}", "s3:a:b"] {
         let quoted = format!("\"{action}\"");
@@ -56,8 +56,10 @@ fn what_is_outside_the_subset_is_refused_at_its_place() {
     }
     for bad in [
         "**x",
-        "arn:aws:s3",
-        "arn:aws:s3:::",
+        "",
+        "arn:aws",
+        "arn:aws:",
+        "arn:aws:s*",
         "arn::s3:::b",
         "urn:aws:s3:::b",
         "arn:aws:s*:::b",
@@ -87,8 +89,10 @@ fn what_is_outside_the_subset_is_refused_at_its_place() {
             &format!("\"{operator}\""),
         );
     }
-    check(&condition("{}"), "{}");
-    check(&condition(r#"{"StringEquals": {}}"#), "{}");
+    check(
+        &condition(r#"{"StringEquals": {"aws:SourceIp": "c", "AWS:sourceip": "d"}}"#),
+        "\"AWS:sourceip\"",
+    );
     check(&condition(r#"{"StringEquals": {"prefix": "c"}}"#), "\"prefix\"");
     check(&condition(r#"{"StringEquals": {"s3:{x}": "c"}}"#), "\"s3:{x}\"");
     check(&condition(r#"{"StringEquals": {"a:b": []}}"#), "[]");
@@ -137,6 +141,9 @@ fn principals_belong_to_some_kinds_and_are_named_in_full() {
         "arn:aws:s3:::b",
         "arn:aws:iam::111122223333:group/g",
         "${aws:x}",
+        "AIDACKCEVSQ6C2EXAMPLE",
+        "arn:aws:iam::cloudfront:role/r",
+        "arn:aws:iam::cloudfront:root",
     ] {
         let quoted = format!("\"{bad}\"");
         check(
@@ -157,18 +164,90 @@ fn principals_belong_to_some_kinds_and_are_named_in_full() {
     );
     check(
         DocumentKind::Resource,
+        &policy(r#""Principal": {"CanonicalUser": "79a59df900b949e5"}"#),
+        "\"79a59df900b949e5\"",
+    );
+    check(DocumentKind::Resource, &policy(r#""Principal": ["*"]"#), "[\"*\"]");
+    check(DocumentKind::Resource, &policy(r#""Principal": {}"#), "{}");
+    check(
+        DocumentKind::Resource,
         &policy(r#""Principal": "111122223333""#),
         "\"111122223333\"",
     );
     check(DocumentKind::Trust, &policy(r#""Principal": "*""#), "\"Resource\"");
     let not = statement(r#"{"Effect": "Allow", "Action": "sts:*", "NotPrincipal": {"AWS": "*"}}"#);
     check(DocumentKind::Trust, &not, "\"NotPrincipal\"");
+    let not = statement(r#"{"Effect": "Deny", "Action": "sts:*", "NotPrincipal": {"AWS": "111122223333"}}"#);
+    check(DocumentKind::Trust, &not, "\"NotPrincipal\"");
+    let not = statement(r#"{"Effect": "Allow", "Action": "*", "Resource": "*", "NotPrincipal": {"AWS": "*"}}"#);
+    check(DocumentKind::Resource, &not, "\"NotPrincipal\"");
     let other = statement(r#"{"Effect": "Allow", "Action": "s3:GetObject", "Principal": "*"}"#);
     check(DocumentKind::Trust, &other, "\"s3:GetObject\"");
     let allow = policy(r#""Principal": "*""#).replace("Deny", "Allow");
     check(DocumentKind::Rcp, &allow, &whole(&allow));
     let one = policy(r#""Principal": {"AWS": "111122223333"}"#);
     check(DocumentKind::Rcp, &one, &whole(&one));
+}
+
+#[test]
+fn an_incomplete_arn_is_for_identity_based_policies_only() {
+    for arn in ["arn:aws:sqs", "arn:aws:sqs:*", "arn:aws:sqs:eu-central-1:111122223333"] {
+        let text = statement(&format!(r#"{{"Effect": "Allow", "Action": "*", "Resource": "{arn}"}}"#));
+        for kind in [DocumentKind::Identity, DocumentKind::Boundary] {
+            Document::parse("test", &text, kind).unwrap();
+        }
+        for kind in [DocumentKind::Session, DocumentKind::Scp] {
+            check(kind, &text, &format!("\"{arn}\""));
+        }
+    }
+}
+
+#[test]
+fn what_aws_accepts_is_accepted() {
+    let canonical = "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be";
+    let identity = [
+        r#""Action": "*:*", "Resource": "*""#.to_owned(),
+        r#""Action": ["s3:get?bject", "vpc-lattice:AssociateViaAWSService-EventsAndStates"], "Resource": "*""#
+            .to_owned(),
+        r#""Action": "a:b", "Resource": "arn:aws:organizations::*:""#.to_owned(),
+        r#""Action": "a:b", "Resource": "*", "Condition": {}"#.to_owned(),
+        r#""Action": "a:b", "Resource": "*", "Condition": {"StringEquals": {}}"#.to_owned(),
+        r#""Action": "a:b", "Resource": "*", "Condition": {"Null": {"a:b": "False"}}"#.to_owned(),
+        r#""Sid": "7", "Action": "a:b", "Resource": "*""#.to_owned(),
+        r#""Sid": "", "Action": "a:b", "Resource": "*""#.to_owned(),
+    ];
+    let principal = |rest: &str| format!(r#""Action": "a:b", "Resource": "*", "Principal": {rest}"#);
+    let resource = [
+        principal(r#"{"AWS": ["*"]}"#),
+        principal(r#"{"AWS": "*", "Service": ["s3.amazonaws.com"], "Federated": "accounts.google.com"}"#),
+        principal(&format!(r#"{{"CanonicalUser": "{canonical}"}}"#)),
+        principal(r#"{"AWS": "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity EH1HDMB1FH2TC"}"#),
+        format!(
+            r#""Sid": "Allow requests from www.example.com, {{or}} others.", {}"#,
+            principal(r#""*""#)
+        ),
+    ];
+    let accept = |kind, rest: &str| {
+        let text = statement(&format!(r#"{{"Effect": "Allow", {rest}}}"#));
+        Document::parse_deployed("test", &text, kind)
+            .unwrap_or_else(|error| panic!("{:?}", miette::Report::new(error)));
+    };
+    identity.iter().for_each(|rest| accept(DocumentKind::Identity, rest));
+    resource.iter().for_each(|rest| accept(DocumentKind::Resource, rest));
+}
+
+#[test]
+fn a_sid_of_digits_is_told_from_a_number() {
+    let text = statement(
+        r#"[{"Effect": "Allow", "Action": "*", "Resource": "*"}, {"Sid": "0", "Effect": "Deny", "Action": "*", "Resource": "*"}]"#,
+    );
+    let document = Document::parse("test", &text, DocumentKind::Identity).unwrap();
+    let labels: Vec<&str> = document
+        .statements()
+        .iter()
+        .map(|statement| statement.label())
+        .collect();
+    assert_eq!(labels, ["0", "#0"]);
 }
 
 #[test]

@@ -1,137 +1,99 @@
-//! Laws that hold for every pattern, document and request.
+//! Laws that hold for every document and request.
 
 use proptest::prelude::*;
 
 use crate::decision::{Effect, IamDecision};
-use crate::iam::context::Scope;
-use crate::iam::pattern::{Case, Pattern};
-use crate::iam::template::Dialect;
-use crate::iam::{Context, Document, DocumentKind, Layers, Params, Principal, Request, evaluate};
-
-const TEMPLATE: Dialect = Dialect {
-    variables: true,
-    parameters: true,
-};
-
-fn anybody<'r>(context: Context<'r>) -> Request<'r> {
-    Request {
-        principal: Principal::Anonymous,
-        action: "s3:GetObject",
-        resource: "*",
-        resource_account: "111122223333",
-        context,
-    }
-}
-
-fn matches(pattern: &str, text: &str) -> bool {
-    let pattern = Pattern::compile(pattern, TEMPLATE, true).unwrap();
-    let (request, params) = (anybody(Context::new()), Params::new());
-    pattern.matches(text, Case::Exact, &Scope::new(&request, &params))
-}
-
-/// The definition, straight from the guide: exponential, and plainly right.
-fn oracle(pattern: &[char], text: &[char]) -> bool {
-    match (pattern.split_first(), text.split_first()) {
-        (None, None) => true,
-        (Some(('*', rest)), None) => oracle(rest, text),
-        (Some(('*', rest)), Some((_, tail))) => oracle(rest, text) || oracle(pattern, tail),
-        (Some((wanted, rest)), Some((found, tail))) => (*wanted == '?' || wanted == found) && oracle(rest, tail),
-        _ => false,
-    }
-}
-
-fn by_oracle(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    oracle(&pattern, &text)
-}
-
-proptest! {
-    #[test]
-    fn the_matcher_agrees_with_the_definition(pattern in "[ab/ä*?]{0,10}", text in "[ab/ä]{0,10}") {
-        prop_assert_eq!(matches(&pattern, &text), by_oracle(&pattern, &text));
-    }
-
-    #[test]
-    fn a_pattern_of_literals_matches_only_itself(pattern in "[abc/:-]{0,6}", text in "[abc/:-]{0,6}") {
-        prop_assert!(matches(&pattern, &pattern));
-        prop_assert_eq!(matches(&pattern, &text), pattern == text);
-    }
-
-    #[test]
-    fn a_star_takes_anything_between(head in "[ab/]{0,4}", tail in "[ab/]{0,4}", middle in "[abc*?/:]{0,6}") {
-        let pattern = format!("{head}*{tail}");
-        let text = format!("{head}{middle}{tail}");
-        prop_assert!(matches(&pattern, &text));
-        prop_assert_eq!(matches(&pattern.replace('*', "**"), &text), matches(&pattern, &text));
-    }
-
-    #[test]
-    fn what_fills_a_parameter_or_variable_is_literal(value in "[ab*?${}]{0,5}", text in "[ab*?${}]{0,7}", head in "[ab*?]{0,3}") {
-        let request = anybody(Context::new().with("aws:PrincipalTag/tenant", value.as_str()));
-        let params = Params::new().with("bpnl", value.as_str());
-        // The value's own wildcards, escaped one by one, in a pattern without placeholders.
-        let escaped: String = value.chars().map(|c| match c {
-            '*' | '?' | '$' => format!("${{{c}}}"),
-            other => other.to_string(),
-        }).collect();
-        let plain = Dialect { variables: true, parameters: false };
-        let expected = Pattern::compile(&format!("{head}{escaped}*"), plain, true).unwrap();
-        let expected = expected.matches(&text, Case::Exact, &Scope::new(&request, &params));
-        for placeholder in ["{bpnl}", "${aws:PrincipalTag/tenant}"] {
-            let pattern = Pattern::compile(&format!("{head}{placeholder}*"), TEMPLATE, true).unwrap();
-            let got = pattern.matches(&text, Case::Exact, &Scope::new(&request, &params));
-            prop_assert_eq!(got, expected);
-        }
-    }
-
-    #[test]
-    fn long_hostile_patterns_finish(stars in 1..60_usize, length in 0..400_usize) {
-        let (pattern, text) = ("*a".repeat(stars), "a".repeat(length) + "b");
-        prop_assert!(!matches(&pattern, &text));
-    }
-}
+use crate::iam::{Context, Document, DocumentKind, Layers, Params, Principal, Request, evaluate, trace};
 
 const ACTIONS: [&str; 3] = ["s3:GetObject", "s3:PutObject", "sqs:SendMessage"];
 const RESOURCES: [&str; 4] = ["*", "arn:aws:s3:::b/x", "arn:aws:s3:::b/y", "arn:aws:s3:::c"];
 
 /// A statement over a small world, so that statements and requests meet often.
-fn statement(effect: impl Strategy<Value = &'static str>) -> impl Strategy<Value = String> {
-    let action = prop_oneof![
-        Just("*"),
-        Just("s3:*"),
-        Just("s3:Get*"),
-        Just("S3:PUTOBJECT"),
-        Just("sqs:SendMessage")
-    ];
-    let resource = prop_oneof![
-        Just("*"),
-        Just("arn:aws:s3:::b/*"),
-        Just("arn:aws:s3:::b/{x}"),
-        Just("arn:aws:s3:::b/${aws:PrincipalTag/t}"),
-        Just("arn:aws:s3:::?")
-    ];
+#[derive(Clone, Debug)]
+struct Sketch {
+    effect: &'static str,
+    not_action: bool,
+    not_resource: bool,
+    actions: Vec<&'static str>,
+    resources: Vec<&'static str>,
+    /// An operator with the values of the tag `t`.
+    condition: Option<(&'static str, Vec<&'static str>)>,
+}
+
+impl Sketch {
+    fn json(&self, key: &str, principal: &str) -> String {
+        let action = if self.not_action { "NotAction" } else { "Action" };
+        let resource = if self.not_resource { "NotResource" } else { "Resource" };
+        let condition = self.condition.as_ref().map_or(String::new(), |(operator, values)| {
+            format!(r#", "Condition": {{"{operator}": {{"{key}": {values:?}}}}}"#)
+        });
+        format!(
+            r#"{{"Effect": "{}", "{action}": {:?}, "{resource}": {:?}{principal}{condition}}}"#,
+            self.effect, self.actions, self.resources
+        )
+    }
+}
+
+/// The key every condition of the small world is about.
+const KEY: &str = "aws:PrincipalTag/t";
+
+fn statement(effect: impl Strategy<Value = &'static str>) -> impl Strategy<Value = Sketch> {
+    let action = prop::sample::select(vec!["*", "s3:*", "s3:Get*", "S3:PUTOBJECT", "sqs:SendMessage"]);
+    let resource = prop::sample::select(vec![
+        "*",
+        "arn:aws:s3:::b/*",
+        "arn:aws:s3:::b/{x}",
+        "arn:aws:s3:::b/${aws:PrincipalTag/t}",
+        "arn:aws:s3:::?",
+    ]);
+    let texts = prop::sample::select(vec![
+        "StringEquals",
+        "StringNotLike",
+        "StringNotEqualsIfExists",
+        "ForAllValues:StringEquals",
+        "ForAnyValue:StringLike",
+    ]);
+    let values = prop::collection::vec(prop::sample::select(vec!["x", "y", "x*", "{x}"]), 1..3);
     let condition = prop_oneof![
-        Just(""),
-        Just(r#", "Condition": {"StringEquals": {"aws:PrincipalTag/t": "x"}}"#),
-        Just(r#", "Condition": {"StringNotLike": {"aws:PrincipalTag/t": "x*"}}"#),
-        Just(r#", "Condition": {"ForAllValues:StringEquals": {"aws:PrincipalTag/t": "y"}}"#),
-        Just(r#", "Condition": {"Null": {"aws:PrincipalTag/t": "true"}}"#),
+        Just(None),
+        (texts, values).prop_map(Some),
+        prop::sample::select(vec!["true", "false"]).prop_map(|value| Some(("Null", vec![value]))),
     ];
-    (effect, any::<bool>(), any::<bool>(), action, resource, condition).prop_map(
-        |(effect, not_action, not_resource, action, resource, condition)| {
-            let action_key = if not_action { "NotAction" } else { "Action" };
-            let resource_key = if not_resource { "NotResource" } else { "Resource" };
-            format!(
-                r#"{{"Effect": "{effect}", "{action_key}": "{action}", "{resource_key}": "{resource}"{condition}}}"#
-            )
+    let actions = prop::collection::vec(action, 1..3);
+    let resources = prop::collection::vec(resource, 1..3);
+    (effect, any::<bool>(), any::<bool>(), actions, resources, condition).prop_map(
+        |(effect, not_action, not_resource, actions, resources, condition)| Sketch {
+            effect,
+            not_action,
+            not_resource,
+            actions,
+            resources,
+            condition,
         },
     )
 }
 
-fn policy(kind: DocumentKind) -> impl Strategy<Value = Document> {
+fn sketches() -> impl Strategy<Value = Vec<Sketch>> {
     let effect = prop_oneof![3 => Just("Allow"), 1 => Just("Deny")];
     prop::collection::vec(statement(effect), 1..4)
-        .prop_map(move |statements| super::document(kind, &format!("[{}]", statements.join(","))))
+}
+
+fn compile(kind: DocumentKind, sketches: &[Sketch], key: &str) -> Document {
+    let principal = match kind {
+        DocumentKind::Resource | DocumentKind::Rcp => r#", "Principal": "*""#,
+        _ => "",
+    };
+    let statements: Vec<String> = sketches.iter().map(|sketch| sketch.json(key, principal)).collect();
+    super::document(kind, &format!("[{}]", statements.join(",")))
+}
+
+fn policy(kind: DocumentKind) -> impl Strategy<Value = Document> {
+    sketches().prop_map(move |sketches| compile(kind, &sketches, KEY))
+}
+
+/// A policy that only denies, as a resource control policy must.
+fn denials(kind: DocumentKind) -> impl Strategy<Value = Document> {
+    prop::collection::vec(statement(Just("Deny")), 1..3).prop_map(move |sketches| compile(kind, &sketches, KEY))
 }
 
 fn question() -> impl Strategy<Value = (usize, usize, Option<&'static str>)> {
@@ -152,19 +114,119 @@ proptest! {
         session in policy(DocumentKind::Session),
         boundary in policy(DocumentKind::Boundary),
         scp in policy(DocumentKind::Scp),
+        rcp in denials(DocumentKind::Rcp),
+        resource in prop::option::of(policy(DocumentKind::Resource)),
         question in question(),
     ) {
-        let bare = Layers { identity: &[&identity], ..Layers::default() };
+        let bare = Layers { identity: &[&identity], resource: resource.as_ref(), ..Layers::default() };
         let narrowed = [
             Layers { session: &[&session], ..bare },
             Layers { boundary: Some(&boundary), ..bare },
             Layers { scp: &[&[&scp]], ..bare },
+            Layers { scp: &[&[&scp], &[]], ..bare },
+            Layers { rcp: &[&rcp], ..bare },
+            Layers { rcp: &[&rcp], session: &[&session], boundary: Some(&boundary), scp: &[&[&scp]], ..bare },
         ];
         for layers in narrowed {
             if ask(&layers, question) == IamDecision::Allowed {
                 prop_assert_eq!(ask(&bare, question), IamDecision::Allowed);
             }
         }
+    }
+
+    #[test]
+    fn order_and_repetition_of_statements_values_and_documents_do_not_matter(
+        sketches in sketches(),
+        question in question(),
+    ) {
+        let decide = |documents: &[&Document]| ask(&Layers { identity: documents, ..Layers::default() }, question);
+        let document = |sketches: &[Sketch]| compile(DocumentKind::Identity, sketches, KEY);
+        let plain = document(&sketches);
+        let expected = decide(&[&plain]);
+        prop_assert_eq!(decide(&[&plain, &plain]), expected);
+        let mut other = sketches.clone();
+        other.reverse();
+        for sketch in &mut other {
+            sketch.actions.reverse();
+            sketch.actions.extend_from_within(..);
+            sketch.resources.reverse();
+            sketch.resources.extend_from_within(..);
+            if let Some((_, values)) = &mut sketch.condition {
+                values.reverse();
+                values.extend_from_within(..);
+            }
+        }
+        prop_assert_eq!(decide(&[&document(&other)]), expected);
+        prop_assert_eq!(decide(&[&document(&[other.as_slice(), sketches.as_slice()].concat())]), expected);
+        let apart: Vec<Document> = sketches.iter().map(|sketch| document(std::slice::from_ref(sketch))).collect();
+        prop_assert_eq!(decide(&apart.iter().rev().collect::<Vec<_>>()), expected);
+    }
+
+    #[test]
+    fn a_list_of_actions_or_resources_is_as_good_as_a_statement_for_each(
+        sketches in sketches(),
+        question in question(),
+    ) {
+        let decide = |sketches: &[Sketch]| {
+            let document = compile(DocumentKind::Identity, sketches, KEY);
+            ask(&Layers { identity: &[&document], ..Layers::default() }, question)
+        };
+        let mut apart = Vec::new();
+        for sketch in &sketches {
+            // The negated forms list what is left out, which no list of statements says.
+            let actions: Vec<Vec<&str>> = if sketch.not_action {
+                vec![sketch.actions.clone()]
+            } else {
+                sketch.actions.iter().map(|&action| vec![action]).collect()
+            };
+            let resources: Vec<Vec<&str>> = if sketch.not_resource {
+                vec![sketch.resources.clone()]
+            } else {
+                sketch.resources.iter().map(|&resource| vec![resource]).collect()
+            };
+            for actions in &actions {
+                for resources in &resources {
+                    apart.push(Sketch { actions: actions.clone(), resources: resources.clone(), ..sketch.clone() });
+                }
+            }
+        }
+        prop_assert_eq!(decide(&apart), decide(&sketches));
+    }
+
+    #[test]
+    fn the_letter_case_of_keys_and_actions_changes_nothing(sketches in sketches(), question in question()) {
+        let plain = compile(DocumentKind::Identity, &sketches, KEY);
+        let expected = ask(&Layers { identity: &[&plain], ..Layers::default() }, question);
+        let upper = compile(DocumentKind::Identity, &sketches, "AWS:PRINCIPALTAG/T");
+        prop_assert_eq!(ask(&Layers { identity: &[&upper], ..Layers::default() }, question), expected);
+
+        let (action, resource, tag) = question;
+        let action = ACTIONS[action].to_ascii_uppercase();
+        let context = tag.map_or(Context::new(), |tag| Context::new().with("aws:PRINCIPALTag/T", tag));
+        let request = super::request(&action, RESOURCES[resource], context);
+        let layers = Layers { identity: &[&plain], ..Layers::default() };
+        prop_assert_eq!(evaluate(&request, &layers, &Params::new().with("x", "x")).decision, expected);
+    }
+
+    #[test]
+    fn a_denial_that_applies_denies(
+        identity in policy(DocumentKind::Identity),
+        resource in prop::option::of(policy(DocumentKind::Resource)),
+        session in prop::option::of(policy(DocumentKind::Session)),
+        question in question(),
+    ) {
+        let (action, resource_name, tag) = question;
+        let context = tag.map_or(Context::new(), |tag| Context::new().with(KEY, tag));
+        let request = super::request(ACTIONS[action], RESOURCES[resource_name], context);
+        let params = Params::new().with("x", "x");
+        let session: Vec<&Document> = session.iter().collect();
+        let layers =
+            Layers { identity: &[&identity], resource: resource.as_ref(), session: &session, ..Layers::default() };
+        let applies = trace(&request, &layers, &params)
+            .iter()
+            .any(|traced| traced.unmet.is_none() && traced.subject.statement.effect() == Effect::Deny);
+        let decision = evaluate(&request, &layers, &params).decision;
+        prop_assert_eq!(decision == IamDecision::ExplicitDeny, applies);
     }
 
     #[test]
@@ -213,7 +275,7 @@ proptest! {
         deny in statement(Just("Deny")),
         question in question(),
     ) {
-        let deny = super::document(DocumentKind::Identity, &deny);
+        let deny = compile(DocumentKind::Identity, &[deny], KEY);
         let with = ask(&Layers { identity: &[&identity, &deny], ..Layers::default() }, question);
         let without = ask(&Layers { identity: &[&identity], ..Layers::default() }, question);
         prop_assert!(with == without || with == IamDecision::ExplicitDeny);

@@ -415,7 +415,7 @@ fn a_document_out_of_its_place_allows_nothing_but_still_denies() {
             ..Layers::default()
         };
         evaluate(
-            &request("sts:GetCallerIdentity", "*", Context::new()),
+            &request("sts:GetSessionToken", "*", Context::new()),
             &layers,
             &Params::new(),
         )

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret;
 
 use super::*;
 use crate::ids::UserName;
-use crate::vault::{CredentialsError, KeyError, RoleDocumentsError, VaultError};
+use crate::vault::{CredentialsError, KeyError, VaultError};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -24,7 +24,7 @@ async fn credentials_stand_for_their_tenants_role_until_they_expire() {
     let (_dir, vault) = vault();
     let credentials = issue(&vault, "alice@dwf.example", 900).unwrap();
     assert_eq!(credentials.expiration, at(900));
-    assert_eq!(credentials.role_arn, names().role_arn(own()));
+    assert_eq!(credentials.role_arn, names().role_arn(Isolation::Role, own()));
     assert!(credentials.access_key_id.starts_with("ASIA") && credentials.access_key_id.len() == 20);
     let session = vault.authenticate(&credentials.session_token, at(899)).unwrap();
     assert_eq!(session.tenant(), own());
@@ -60,15 +60,15 @@ fn credentials_outside_the_limits_of_sts_are_not_issued() {
 #[test]
 fn no_credentials_without_the_trust_policys_leave() {
     let dir = tempfile::tempdir().unwrap();
-    let documents = RoleDocuments::load(|name| {
-        let path = format!("{}/policies/iam/{name}.json", env!("CARGO_MANIFEST_DIR"));
-        let text = std::fs::read_to_string(path).unwrap();
-        Some(text.replace(
-            r#"["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]"#,
-            r#""sts:AssumeRoleWithWebIdentity""#,
-        ))
+    let account = account();
+    let both = r#"["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]"#;
+    let documents = account.documents().map(|document| {
+        let text = document.text().replace(both, r#""sts:AssumeRoleWithWebIdentity""#);
+        let changed = Document::parse(document.name(), &text, document.kind()).unwrap();
+        (document.name().to_owned(), changed)
     });
-    let vault = EmbeddedVault::open(dir.path(), key(7), Arc::new(documents.unwrap()), names()).unwrap();
+    let account = Account::new(names(), Isolation::Role, documents.collect()).unwrap();
+    let vault = EmbeddedVault::open(dir.path(), key(7), Arc::new(account)).unwrap();
     let error = issue(&vault, "alice", 900).unwrap_err();
     assert!(
         matches!(
@@ -80,36 +80,6 @@ fn no_credentials_without_the_trust_policys_leave() {
         ),
         "{error}"
     );
-}
-
-#[test]
-fn a_template_with_a_parameter_nobody_fills_in_is_refused() {
-    let load = |replacement: &'static str| {
-        RoleDocuments::load(move |name| {
-            let path = format!("{}/policies/iam/{name}.json", env!("CARGO_MANIFEST_DIR"));
-            std::fs::read_to_string(path)
-                .ok()
-                .map(|text| text.replace("{bpnl}", replacement))
-        })
-    };
-    assert!(load("{bpnl}").is_ok());
-    for bad in ["{tenant}", "{pcf}"] {
-        let error = load(bad).unwrap_err();
-        assert!(
-            matches!(
-                error,
-                RoleDocumentsError::Parameter {
-                    document: "tenant-role",
-                    ..
-                }
-            ),
-            "{error}"
-        );
-    }
-    assert!(matches!(
-        RoleDocuments::load(|_| None),
-        Err(RoleDocumentsError::Missing("tenant-role"))
-    ));
 }
 
 #[test]
@@ -162,10 +132,7 @@ fn a_key_file_is_made_private_read_back_and_refused_when_exposed() {
 #[test]
 fn one_process_at_a_time_holds_the_vault() {
     let (dir, vault) = vault();
-    let again = || {
-        let documents = Arc::new(RoleDocuments::built_in().unwrap());
-        EmbeddedVault::open(dir.path(), key(7), documents, names())
-    };
+    let again = || EmbeddedVault::open(dir.path(), key(7), account());
     assert!(matches!(again(), Err(VaultError::InUse(_))));
     let session = whole(&vault, own());
     drop(vault);

@@ -124,6 +124,7 @@ fn asking_gives_the_answer_that_doing_would_meet() {
         decision: IamDecision::Allowed,
         statements: vec![
             "session-object-read#ReadOneObject".into(),
+            "tenant-boundary#OwnObjects".into(),
             "tenant-role#OwnObjects".into(),
         ],
     };

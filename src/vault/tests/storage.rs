@@ -235,8 +235,7 @@ async fn an_altered_or_moved_secret_is_refused() {
 async fn another_key_opens_nothing() {
     let dir = tempfile::tempdir().unwrap();
     drop(filled(dir.path()).await);
-    let documents = Arc::new(RoleDocuments::built_in().unwrap());
-    let vault = EmbeddedVault::open(dir.path(), key(8), documents, names()).unwrap();
+    let vault = EmbeddedVault::open(dir.path(), key(8), account()).unwrap();
     let session = whole(&vault, own());
     assert!(is_tampered(session.get_secret(&name()).await));
     assert!(is_tampered(session.get_object(&product(), &pcf()).await));
