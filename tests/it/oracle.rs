@@ -57,12 +57,9 @@ struct Difference<'q> {
 
 /// Asks both; gives where they differ.
 fn differences(questions: &[Value]) -> Vec<Difference<'_>> {
-    let theirs = node::ask(questions);
-    let both = questions.iter().zip(theirs).map(|(question, theirs)| Difference {
-        question,
-        ours: ours(question),
-        theirs,
-    });
+    let ours: Vec<String> = questions.iter().map(ours).collect();
+    let asked = questions.iter().zip(ours).zip(node::ask(questions));
+    let both = asked.map(|((question, ours), theirs)| Difference { question, ours, theirs });
     both.filter(|asked| asked.ours != asked.theirs).collect()
 }
 

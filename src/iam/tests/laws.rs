@@ -352,7 +352,8 @@ fn the_root_user_takes_no_role_on_whomever_the_role_trusts() {
             principal: Principal::parse("arn:aws:iam::111122223333:root").unwrap(),
             action: "sts:AssumeRole",
             resource: "arn:aws:iam::111122223333:role/acme",
-            ..anybody(Context::new())
+            resource_account: "111122223333",
+            context: Context::new(),
         };
         let answer = evaluate(&request, &layers, &Params::new());
         assert_eq!(answer.decision, IamDecision::ImplicitDeny, "{trusted}");
@@ -368,8 +369,16 @@ fn a_multivalued_key_is_no_variable_even_with_one_value() {
         resource: Some(&policy),
         ..Layers::default()
     };
-    let decide =
-        |context: Context<'_>| evaluate(&anybody(context.with("s3:prefix", "a")), &layers, &Params::new()).decision;
+    let decide = |context: Context<'_>| {
+        let request = Request {
+            principal: Principal::Anonymous,
+            action: "s3:GetObject",
+            resource: "arn:aws:s3:::b/x",
+            resource_account: "111122223333",
+            context: context.with("s3:prefix", "a"),
+        };
+        evaluate(&request, &layers, &Params::new()).decision
+    };
     assert_eq!(decide(Context::new().with("aws:TagKeys", "a")), IamDecision::Allowed);
     assert_eq!(
         decide(Context::new().with_many("aws:TagKeys", ["a"])),

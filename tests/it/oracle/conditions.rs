@@ -219,7 +219,10 @@ pub fn add(dice: &mut Dice, statement: &mut Value, trust: bool) {
             (format!("{set}{name}{exists}"), one_or_many(&dice.some(key.patterns, 2)))
         };
         let block = blocks.entry(operator).or_insert_with(|| json!({}));
-        block[key.name] = values;
+        // The same key in another case is the same key, and stands once.
+        let block = block.as_object_mut().unwrap();
+        block.retain(|known, _| !known.eq_ignore_ascii_case(key.name));
+        block.insert(key.name.to_owned(), values);
     }
     if count > 0 {
         statement["Condition"] = blocks.into();

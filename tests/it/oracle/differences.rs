@@ -63,6 +63,10 @@ pub const CLASSES: &[Class] = &[
         rewrite: principals::not_principal,
     },
     Class {
+        name: "user-behind-a-federated-session",
+        rewrite: principals::user_behind_a_session,
+    },
+    Class {
         name: "root-user",
         rewrite: principals::root,
     },

@@ -122,3 +122,25 @@ pub fn provider(question: &mut Value) {
         }
     });
 }
+
+/// A session of `GetFederationToken` speaks for the user who made it, whom its ARN does not show: a denial of any user of the
+/// account may mean it.
+pub fn user_behind_a_session(question: &mut Value) {
+    let who = caller(question);
+    let Some((head, _)) = who.split_once(":federated-user/") else {
+        return;
+    };
+    let users = format!("{}:user/", head.replace(":sts:", ":iam:"));
+    each_statement(question, |_, statement| {
+        if statement["Effect"] != "Deny"
+            || !statement["Principal"]["AWS"].is_string() && !statement["Principal"]["AWS"].is_array()
+        {
+            return;
+        }
+        let mut named = texts(&statement["Principal"]["AWS"]);
+        if named.iter().any(|name| name.starts_with(&users)) && !named.contains(&who) {
+            named.push(who.clone());
+            statement["Principal"]["AWS"] = json!(named);
+        }
+    });
+}
