@@ -42,6 +42,7 @@
 //! Everything here but [`load`] is pure. Nothing is skipped: one file that cannot be read fails the run, and a run reports
 //! every case that does not hold.
 
+mod asked;
 mod case;
 mod corpus;
 mod coverage;
@@ -62,6 +63,7 @@ use serde::Serialize;
 
 use crate::bundle::Bundle;
 
+pub use asked::each_aws_request;
 pub use case::{Case, Expect, ExpectAsked, ExpectCedar, ExpectIam, ExpectPolicies, NotApplicable};
 pub use corpus::{Corpus, CorpusError, Unreadable, load};
 pub use coverage::{Coverage, Exemption, Lack, coverage};

@@ -212,12 +212,12 @@ impl Account {
         };
         let mut params = self.names.params();
         if let Some(session) = session {
-            params = params.and(&session.params);
+            params = params.within_session(&session.params);
         }
         if let Some(OwnRole::Tenant(tenant)) = role {
             params = params.with("bpnl", tenant.to_string());
         }
-        let (guard, owner) = self.guard(request.resource);
+        let (guard, owner) = self.guard(request);
         if let Some(owner) = owner {
             params = params.with("owner", owner.to_string());
         }
@@ -233,14 +233,16 @@ impl Account {
     }
 
     /// The policy of a resource, and the tenant whose resource it is where the policy is that tenant's.
-    fn guard(&self, resource: &str) -> (Option<&Document>, Option<TenantId>) {
+    /// A trust policy is asked about taking a role on; other actions on a role are for the caller's own policies alone.
+    fn guard(&self, request: &Request<'_>) -> (Option<&Document>, Option<TenantId>) {
+        let resource = request.resource;
         if self.names.in_bucket(resource) {
             return (self.document("bucket-policy"), None);
         }
         if let Some(owner) = self.names.secret_owner(resource) {
             return (self.document("secret-policy"), Some(owner));
         }
-        match self.names.own_role(resource) {
+        match self.names.own_role(resource).filter(|_| request.concerns_trust()) {
             Some(OwnRole::Tenant(owner)) => (self.document("tenant-trust"), Some(owner)),
             Some(OwnRole::Pool) => (self.document("pool-trust"), None),
             Some(OwnRole::Service) => (self.document("service-trust"), None),

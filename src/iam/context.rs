@@ -156,8 +156,8 @@ impl<'e, 'd> Scope<'e, 'd> {
         }
     }
 
-    pub(super) fn parameter(&self, name: &str) -> Option<&'e str> {
-        self.params.get(name)
+    pub(super) fn parameter(&self, name: &str, session: bool) -> Option<&'e str> {
+        self.params.get_in(session, name)
     }
 
     /// The keys looked for in vain, sorted.

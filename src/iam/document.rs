@@ -122,6 +122,7 @@ impl Document {
             let dialect = Dialect {
                 parameters: templated,
                 variables: parse::has_variables(&root)?,
+                session: kind == DocumentKind::Session,
             };
             let statements = parse::statements(&root, kind, dialect)?;
             let chunks = template::chunks(&root, dialect).map_err(|problem| Fault::new(problem, root.span.clone()))?;
@@ -172,7 +173,7 @@ impl Document {
     /// # Errors
     /// A parameter without a value, or with one that AWS would not take literally.
     pub fn render(&self, params: &Params<'_>) -> Result<String, RenderError> {
-        template::render(&self.chunks, params)
+        template::render(&self.chunks, params, self.kind == DocumentKind::Session)
     }
 
     /// Line and column, both from 1 and the column in characters, of a byte of the text; AWS's simulator reports positions so.

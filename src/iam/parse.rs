@@ -150,6 +150,7 @@ fn actions(node: &Node, elements: &[Member], kind: DocumentKind) -> Result<Match
     let plain_text = Dialect {
         variables: false,
         parameters: false,
+        session: false,
     };
     let mut patterns = Vec::new();
     for value in list(&element.node)? {

@@ -40,7 +40,11 @@ enum Part {
         key: Box<str>,
         default: Option<Box<str>>,
     },
-    Parameter(Box<str>),
+    Parameter {
+        name: Box<str>,
+        /// Whether it stands in a session policy.
+        session: bool,
+    },
 }
 
 impl Pattern {
@@ -52,7 +56,10 @@ impl Pattern {
                 Token::Text(text) if wildcards => builder.push_wild(text),
                 Token::Text(text) => builder.push_literal(text),
                 Token::Variable(inside) => builder.push_variable(inside)?,
-                Token::Parameter(name) => builder.push_part(Part::Parameter(name.into())),
+                Token::Parameter(name) => builder.push_part(Part::Parameter {
+                    name: name.into(),
+                    session: dialect.session,
+                }),
             }
         }
         Ok(builder.finish())
@@ -69,7 +76,7 @@ impl Pattern {
 
     /// Whether the pattern is one variable or parameter and nothing else.
     pub(super) fn is_placeholder(&self) -> bool {
-        self.stars.is_none() && matches!(&*self.head, [Part::Variable { .. } | Part::Parameter(_)])
+        self.stars.is_none() && matches!(&*self.head, [Part::Variable { .. } | Part::Parameter { .. }])
     }
 }
 

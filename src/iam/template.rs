@@ -16,6 +16,8 @@ pub(super) struct Dialect {
     pub(super) variables: bool,
     /// `{…}` is a template parameter; in a document already deployed it is plain text.
     pub(super) parameters: bool,
+    /// The document is a session policy, whose parameters have values of their own.
+    pub(super) session: bool,
 }
 
 /// A piece of a text in a document.
@@ -94,7 +96,11 @@ fn is_parameter_name(name: &str) -> bool {
 /// assert_eq!(params.get("region"), Some("eu-central-1"));
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Params<'p>(Vec<(&'p str, Cow<'p, str>)>);
+pub struct Params<'p> {
+    values: Vec<(&'p str, Cow<'p, str>)>,
+    /// The values in session policies, where they are not those above.
+    session: Vec<(&'p str, Cow<'p, str>)>,
+}
 
 impl<'p> Params<'p> {
     /// No values.
@@ -105,30 +111,39 @@ impl<'p> Params<'p> {
     /// Sets a parameter, replacing an earlier value.
     #[must_use]
     pub fn with(mut self, name: &'p str, value: impl Into<Cow<'p, str>>) -> Self {
-        self.0.retain(|(known, _)| *known != name);
-        self.0.push((name, value.into()));
+        self.values.retain(|(known, _)| *known != name);
+        self.values.push((name, value.into()));
         self
     }
 
-    /// Sets every parameter that `others` sets.
+    /// Sets the values that hold in session policies; what they leave open is as everywhere else. Whoever makes a session writes its
+    /// policy, and may fill in another tenant than that of the role.
     #[must_use]
-    pub fn and(self, others: &Params<'p>) -> Self {
-        let each = others.0.iter();
-        each.fold(self, |params, (name, value)| params.with(name, value.clone()))
+    pub fn within_session(self, session: &Params<'p>) -> Self {
+        let session = session.values.clone();
+        Self { session, ..self }
     }
 
     /// The names of the parameters that are set, in the order they were set.
     pub fn names(&self) -> impl Iterator<Item = &'p str> {
-        self.0.iter().map(|(name, _)| *name)
+        self.values.iter().map(|(name, _)| *name)
     }
 
     /// The value of a parameter.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| value.as_ref())
+        find(&self.values, name)
     }
+
+    /// The value of a parameter in a session policy, or in any other document.
+    pub(super) fn get_in(&self, session: bool, name: &str) -> Option<&str> {
+        let own = if session { find(&self.session, name) } else { None };
+        own.or_else(|| self.get(name))
+    }
+}
+
+fn find<'v>(values: &'v [(&str, Cow<'_, str>)], name: &str) -> Option<&'v str> {
+    let found = values.iter().find(|(known, _)| *known == name);
+    found.map(|(_, value)| value.as_ref())
 }
 
 /// Why a template cannot be rendered.
@@ -162,13 +177,15 @@ pub(super) fn chunks(root: &Node, dialect: Dialect) -> Result<Vec<Chunk>, Proble
 }
 
 /// Fills the parameters in.
-pub(super) fn render(chunks: &[Chunk], params: &Params<'_>) -> Result<String, RenderError> {
+pub(super) fn render(chunks: &[Chunk], params: &Params<'_>, session: bool) -> Result<String, RenderError> {
     let mut out = String::new();
     for chunk in chunks {
         match chunk {
             Chunk::Text(text) => out.push_str(text),
             Chunk::Parameter(name) => {
-                let value = params.get(name).ok_or_else(|| RenderError::Unknown(name.to_string()))?;
+                let value = params
+                    .get_in(session, name)
+                    .ok_or_else(|| RenderError::Unknown(name.to_string()))?;
                 if value.contains(|c: char| "*?${}\"\\".contains(c) || c.is_control()) {
                     return Err(RenderError::Unsafe(name.to_string()));
                 }

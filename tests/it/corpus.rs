@@ -25,10 +25,10 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
-static BUNDLE: LazyLock<Bundle> =
+pub static BUNDLE: LazyLock<Bundle> =
     LazyLock::new(|| Bundle::load(Source::built_in()).unwrap_or_else(|error| panic!("{}", error.render())));
 
-static CORPUS: LazyLock<Corpus> =
+pub static CORPUS: LazyLock<Corpus> =
     LazyLock::new(|| parity::load(&root().join("fixtures")).unwrap_or_else(|error| panic!("{error}")));
 
 fn world() -> &'static World {

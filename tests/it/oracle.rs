@@ -7,6 +7,7 @@
 //! of AWS's documentation that settles it.
 
 mod conditions;
+mod deployed;
 mod dice;
 mod differences;
 mod generate;
@@ -148,6 +149,23 @@ fn the_isolation_cases_get_the_same_answer_or_a_documented_one() {
         .into_iter()
         .map(|(_, _, question)| question)
         .collect();
+    check_explained(&questions);
+}
+
+/// The cases about a session policy that cannot be rendered, which no other evaluator can be asked.
+const UNRENDERED: [&str; 3] = [
+    "session/filled-with-nothing",
+    "session/filled-with-stars",
+    "suffix/question-marks-for-a-suffix",
+];
+
+#[test]
+#[ignore = "needs node and npm"]
+fn the_corpus_gets_the_same_answer_or_a_documented_one() {
+    let (questions, unrendered) = deployed::questions();
+    assert!(questions.len() >= 700, "{}", questions.len());
+    let unrendered: Vec<_> = unrendered.iter().map(String::as_str).collect();
+    assert_eq!(unrendered, UNRENDERED);
     check_explained(&questions);
 }
 

@@ -47,7 +47,7 @@ impl Part {
         match self {
             Self::Literal(text) => Some(text),
             Self::Variable { key, default } => scope.variable(key).or(default.as_deref()),
-            Self::Parameter(name) => scope.parameter(name),
+            Self::Parameter { name, session } => scope.parameter(name, *session),
             Self::One => None,
         }
     }

@@ -2,7 +2,6 @@
 
 use proptest::prelude::*;
 
-use super::anybody;
 use crate::decision::{Effect, IamDecision};
 use crate::iam::{Context, Document, DocumentKind, Layers, Params, Principal, Request, evaluate, trace};
 

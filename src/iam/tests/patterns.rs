@@ -11,6 +11,7 @@ use crate::iam::{Context, Params};
 const TEMPLATE: Dialect = Dialect {
     variables: true,
     parameters: true,
+    session: false,
 };
 
 fn matches(pattern: &str, text: &str) -> bool {
@@ -64,7 +65,7 @@ proptest! {
             '*' | '?' | '$' => format!("${{{c}}}"),
             other => other.to_string(),
         }).collect();
-        let plain = Dialect { variables: true, parameters: false };
+        let plain = Dialect { parameters: false, ..TEMPLATE };
         let expected = Pattern::compile(&format!("{head}{escaped}*"), plain, true).unwrap();
         let expected = expected.matches(&text, &Scope::new(&request, &params));
         for placeholder in ["{bpnl}", "${aws:PrincipalTag/tenant}"] {

@@ -6,6 +6,7 @@
 
 mod conditions;
 mod principals;
+mod requests;
 mod variables;
 
 use serde_json::Value;
@@ -37,6 +38,10 @@ pub const CLASSES: &[Class] = &[
     Class {
         name: "variable-in-an-arn-operator",
         rewrite: variables::arns,
+    },
+    Class {
+        name: "star-in-the-request",
+        rewrite: requests::stars,
     },
     Class {
         name: "set-under-a-plain-operator",

@@ -33,6 +33,7 @@ const OBJECTS: Kind = Kind {
     actions: &["s3:GetObject", "s3:PutObject", "S3:getobject"],
     resources: &[
         "arn:aws:s3:::pcf/acme/a",
+        "arn:aws:s3:::pcf/acm*/a",
         "arn:aws:s3:::pcf/acme2/a",
         "arn:aws:s3:::pcf/globex/a",
         "arn:aws:s3:::pcf/globex/acme/a",

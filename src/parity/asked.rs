@@ -1,0 +1,44 @@
+//! All that a corpus asks of AWS, as requests with what is in force: for evaluators other than ours, and for the clock.
+
+use super::corpus::Corpus;
+use crate::bundle::{Bundle, Mapping};
+use crate::engine::aws_request;
+use crate::iam::{Isolation, Layers, Params, Request};
+
+/// Calls `then` with the id of each case of `corpus` that AWS is asked about, and each request it comes to: a question once for
+/// either way of keeping tenants apart, a request to AWS once for each of its actions.
+///
+/// # Errors
+/// A case that names a session policy the bundle does not have.
+pub fn each_aws_request(
+    bundle: &Bundle,
+    corpus: &Corpus,
+    mut then: impl FnMut(&str, &Request<'_>, &Layers<'_>, &Params<'_>),
+) -> Result<(), String> {
+    let account = &bundle.account;
+    for case in &corpus.cases {
+        let id = case.id();
+        for isolation in [Isolation::Role, Isolation::Tags] {
+            let Mapping::Ask(ask) = bundle.correspondence.map(&case.question, isolation) else {
+                continue;
+            };
+            for action in ask.actions {
+                // There is no such request where no session would come of it that acts for the owner.
+                let Some((request, session)) = aws_request(account, &ask, action, isolation) else {
+                    continue;
+                };
+                account.with_layers(&request, session.as_ref(), &[], |layers, params| {
+                    then(&id, &request, layers, params)
+                });
+            }
+        }
+    }
+    for case in &corpus.requests {
+        let id = case.id();
+        let asked = case
+            .request
+            .each(account, |request, layers, params| then(&id, request, layers, params));
+        asked.map_err(|problem| format!("{id}: {problem}"))?;
+    }
+    Ok(())
+}
