@@ -20,8 +20,20 @@ pub enum Form {
 
 /// The isolation cases: name, expected decision, request.
 pub fn seeds(form: Form) -> Vec<(String, &'static str, Value)> {
-    let cases: Vec<Value> = serde_json::from_str(include_str!("../../fixtures/iam/cases.json")).unwrap();
+    let cases = read(include_str!("../../fixtures/iam/cases.json"), form);
     assert_eq!(cases.len(), 60);
+    cases
+}
+
+/// The further cases of the evaluator, in the same form.
+pub fn further(form: Form) -> Vec<(String, &'static str, Value)> {
+    let cases = read(include_str!("../../fixtures/iam/more.json"), form);
+    assert!(cases.len() >= 228);
+    cases
+}
+
+fn read(cases: &str, form: Form) -> Vec<(String, &'static str, Value)> {
+    let cases: Vec<Value> = serde_json::from_str(cases).unwrap();
     let told = |case: &Value| {
         let expected = match case["expect"].as_str().unwrap() {
             "allow" => "allowed",
@@ -692,4 +704,19 @@ fn a_list_of_one_value_is_that_value_unless_the_key_is_one_of_several() {
         assert_eq!(answer("aws:PrincipalTag/bpnl", kind), "allowed");
         assert_eq!(answer("aws:TagKeys", kind), "implicitDeny");
     }
+}
+
+#[test]
+fn the_further_cases_are_answered_alike_as_requests_of_the_simulator() {
+    let wrong: Vec<String> = further(Form::Object)
+        .iter()
+        .filter_map(|(name, expected, request)| match simulate(&request.to_string()) {
+            Err(error) => Some(format!("{name}: {error}")),
+            Ok(answer) => {
+                let got = answer.decisions().next().unwrap();
+                (got.as_str() != *expected).then(|| format!("{name}: expected {expected}, got {got}"))
+            }
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
