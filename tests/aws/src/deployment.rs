@@ -191,7 +191,8 @@ impl<'b> Deployment<'b> {
         let account = &self.bundle.account;
         let request = Request {
             principal: Principal::Role { arn: arn.into() },
-            action: "",
+            // On a role, the one action its trust policy decides; elsewhere the action is not looked at.
+            action: "sts:AssumeRole",
             resource: arn,
             resource_account: account.names().account(),
             context: Context::new(),
