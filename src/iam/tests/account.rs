@@ -114,7 +114,7 @@ fn a_session_of_a_role_that_is_not_the_platforms_has_nothing() {
         let object = format!("arn:aws:s3:::pcf/{TENANT}/pcf/1/a.json");
         let request = Request {
             principal: Principal::session(role, "s").unwrap(),
-            action: "s3:GetObject",
+            action: "s3:PutObject",
             resource: &object,
             resource_account: "111122223333",
             context: Context::new().with("aws:PrincipalTag/bpnl", TENANT),
