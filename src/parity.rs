@@ -64,7 +64,7 @@ use serde::Serialize;
 use crate::bundle::Bundle;
 
 pub use asked::each_aws_request;
-pub use case::{Case, Expect, ExpectAsked, ExpectCedar, ExpectIam, ExpectPolicies, NotApplicable};
+pub use case::{Case, Expect, ExpectAsked, ExpectCedar, ExpectIam, ExpectPolicies, GENERATED, NotApplicable};
 pub use corpus::{Corpus, CorpusError, Unreadable, load};
 pub use coverage::{Coverage, Exemption, Lack, coverage};
 pub use divergence::{Divergence, Listed, Wider, disagreement};

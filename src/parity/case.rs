@@ -11,6 +11,9 @@ use super::world::World;
 use crate::decision::{CedarAnswer, Decision, Effect, IamAnswer, IamDecision};
 use crate::question::{Question, record, reference};
 
+/// The tag of a case that was written by a machine, such as the smallest example that broke a law.
+pub const GENERATED: &str = "generated";
+
 /// One question of the corpus with the answers it must get.
 #[derive(Clone, Debug)]
 pub struct Case {

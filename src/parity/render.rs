@@ -105,7 +105,12 @@ impl Report {
     }
 
     fn summary(&self) -> String {
-        let Totals { cases, failed, .. } = self.totals;
+        let Totals {
+            cases,
+            generated,
+            failed,
+            ..
+        } = self.totals;
         let count = |verdict| self.cases.iter().filter(|outcome| outcome.verdict == verdict).count();
         let split = format!(
             "{} agree, {} listed, {} n/a",
@@ -113,13 +118,17 @@ impl Report {
             count(Verdict::Listed),
             count(Verdict::NotApplicable)
         );
+        let mut counted = number(cases, "case");
+        if generated > 0 {
+            counted.push_str(&format!(" ({generated} generated)"));
+        }
         match (cases, failed, self.problems.len()) {
             (0, ..) => "there are no cases".to_owned(),
-            (_, 0, 0) => format!("{}, all hold: {split}", number(cases, "case")),
-            (_, _, 0) => format!("{}, {failed} failed; {split}", number(cases, "case")),
+            (_, 0, 0) => format!("{}, all hold: {split}", counted),
+            (_, _, 0) => format!("{}, {failed} failed; {split}", counted),
             (_, _, problems) => format!(
                 "{}, {failed} failed; {} with the list of divergences; {split}",
-                number(cases, "case"),
+                counted,
                 number(problems, "problem")
             ),
         }

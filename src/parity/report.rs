@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::Layer;
-use super::case::{Case, Expect, ExpectCedar, ExpectIam};
+use super::case::{Case, Expect, ExpectCedar, ExpectIam, GENERATED};
 use super::corpus::Corpus;
 use super::divergence::Watch;
 use super::finding::{Finding, Rule, Verdict};
@@ -42,6 +42,8 @@ pub struct Outcome {
     pub name: String,
     /// The rule or the bug it pins.
     pub why: String,
+    /// Whether it was written by a machine and not thought of by a person.
+    pub generated: bool,
     /// What it expects.
     pub expected: Expect,
     /// What it got, both layers.
@@ -82,6 +84,8 @@ impl Outcome {
 pub struct Totals {
     /// Cases.
     pub cases: usize,
+    /// Cases that were written by a machine.
+    pub generated: usize,
     /// Cases that do not hold.
     pub failed: usize,
     /// Cases Cedar allows.
@@ -104,6 +108,7 @@ impl Totals {
         let mut totals = Self::default();
         for outcome in outcomes {
             totals.cases += 1;
+            totals.generated += usize::from(outcome.generated);
             totals.failed += usize::from(!outcome.findings.is_empty());
             match outcome.got.cedar.decision() {
                 Some(Effect::Allow) => totals.cedar_allow += 1,
@@ -210,6 +215,7 @@ fn compare(case: &Case, decision: &Decision, layer: Layer) -> Outcome {
         theme: case.theme.clone(),
         name: case.name.clone(),
         why: case.why.clone(),
+        generated: case.tags.contains(GENERATED),
         expected: case.expect.clone(),
         got,
         errors: decision.cedar.errors.clone(),
@@ -261,6 +267,7 @@ fn ask(bundle: &Bundle, case: &RequestCase) -> Outcome {
         theme: case.theme.clone(),
         name: case.name.clone(),
         why: case.why.clone(),
+        generated: case.tags.contains(GENERATED),
         expected: case.expect.clone(),
         effect: if iam.allows() { Effect::Allow } else { Effect::Deny },
         got: Expect {

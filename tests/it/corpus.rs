@@ -133,6 +133,40 @@ fn same_lines(got: &str, path: &Path) {
 }
 
 #[test]
+fn people_thought_of_cases_in_every_theme() {
+    const THEMES: [&str; 17] = [
+        "own",
+        "cross-tenant",
+        "sibling-prefix",
+        "suffix",
+        "list-prefix",
+        "wildcard",
+        "variable",
+        "tag",
+        "boundary",
+        "session",
+        "trust",
+        "chaining",
+        "confused-deputy",
+        "cross-account",
+        "condition-absence",
+        "contract",
+        "lifecycle",
+    ];
+    let report = parity::run(&BUNDLE, &CORPUS);
+    let thought = |theme: Option<&str>| {
+        let cases = report.cases.iter().filter(|case| !case.generated);
+        cases
+            .filter(|case| theme.is_none_or(|theme| case.theme == theme))
+            .count()
+    };
+    assert!(thought(None) >= 600, "{}", thought(None));
+    for theme in THEMES {
+        assert!(thought(Some(theme)) >= 10, "{theme}: {}", thought(Some(theme)));
+    }
+}
+
+#[test]
 fn every_policy_determines_a_case() {
     let report = parity::run(&BUNDLE, &CORPUS);
     let uncovered = parity::uncovered(&BUNDLE, &report);

@@ -106,6 +106,7 @@ fn columns(out: &mut String, name: &str, totals: Totals) {
         iam_allowed,
         iam_denied,
         iam_not_applicable,
+        ..
     } = totals;
     let _ = writeln!(
         out,

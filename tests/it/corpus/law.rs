@@ -130,6 +130,7 @@ fn written_out(question: &Question, reason: &str) -> Result<PathBuf, String> {
         .into_iter()
         .flatten()
         .map(|class| format!("diverges:{class}"))
+        .chain([parity::GENERATED.to_owned()])
         .collect();
     let text =
         parity::write_case(&world, question, &decision, &name, &why, &tags).map_err(|error| error.to_string())?;
