@@ -123,6 +123,9 @@ pub async fn make(clients: &Clients, request: &Request, deployment: &Deployment<
             "no call sets the condition key `{key}` to a value of choice"
         ))));
     }
+    if let Some(no_call) = reach::part_of_an_arn(request, deployment) {
+        return Ok(Err(no_call));
+    }
     let done = match request.action.split_once(':') {
         Some(("secretsmanager", action)) => secrets::make(clients, action, request, deployment).await?,
         Some(("s3", action)) => objects::make(clients, action, request, deployment).await?,

@@ -199,6 +199,16 @@ impl<'b> Deployment<'b> {
         Ok(())
     }
 
+    /// Whether any of the documents attached to the role with this ARN names the condition key.
+    ///
+    /// # Errors
+    /// A document that cannot be rendered.
+    pub fn mentions(&self, role: &str, key: &str) -> Result<bool, Failure> {
+        let attached = self.attached(role)?;
+        let texts = attached.identity.iter().map(|(_, text)| text).chain(&attached.boundary);
+        Ok(texts.into_iter().any(|text| text.contains(key)))
+    }
+
     /// The permissions boundary of the role with this ARN, if it is there.
     pub fn boundary_of(&self, role: &str) -> Option<&Option<String>> {
         self.roles.get(role)

@@ -1,6 +1,7 @@
 //! What a request of the corpus asks that no call can ask here, and what a call would leave behind.
 
 use super::{BOUNDARY, NoCall, Request, SECURE};
+use crate::Failure;
 use crate::deployment::Deployment;
 
 /// Actions AWS asks for beside a call's own, or without any call.
@@ -69,8 +70,33 @@ pub fn changes_what_others_meet(action: &str) -> bool {
     CHANGES.contains(&action)
 }
 
-/// Why the call of `request` would ask something else than `request` does.
-pub fn out_of_reach(request: &Request, deployment: &Deployment<'_>) -> Option<NoCall> {
+/// Why the call of `request` by `role` would ask something else than `request` does.
+///
+/// # Errors
+/// A document of the role that cannot be written.
+pub fn out_of_reach(
+    request: &Request,
+    role: Option<&str>,
+    deployment: &Deployment<'_>,
+) -> Result<Option<NoCall>, Failure> {
+    if let Some(no_call) = of_the_action(request).or_else(|| elsewhere(request, deployment)) {
+        return Ok(Some(no_call));
+    }
+    of_the_context(request, role, deployment)
+}
+
+/// Secrets Manager takes a part of an ARN for the secret it is the beginning of, and the policies are asked about that secret.
+pub(super) fn part_of_an_arn(request: &Request, deployment: &Deployment<'_>) -> Option<NoCall> {
+    let arn = request.resource.as_str();
+    let asks = request.action.starts_with("secretsmanager:") && request.action != "secretsmanager:CreateSecret";
+    let part = asks && arn.contains(":secret:") && deployment.secret_there(arn) == arn;
+    match part && deployment.secrets_there().any(|there| there.starts_with(arn)) {
+        true => because("the ARN is the beginning of a secret's, and that secret is what AWS asks the policies about"),
+        false => None,
+    }
+}
+
+fn of_the_action(request: &Request) -> Option<NoCall> {
     let (service, name) = request.action.split_once(':')?;
     let own = NO_CALL_OF_ITS_OWN.iter().find(|(action, _)| *action == request.action);
     if let Some((action, why)) = own {
@@ -83,11 +109,12 @@ pub fn out_of_reach(request: &Request, deployment: &Deployment<'_>) -> Option<No
     {
         return because("a call does not spell its action, so it cannot spell it otherwise");
     }
-    elsewhere(request, service, deployment).or_else(|| of_the_context(request, service, deployment))
+    None
 }
 
 /// The resource is one the call cannot name.
-fn elsewhere(request: &Request, service: &str, deployment: &Deployment<'_>) -> Option<NoCall> {
+fn elsewhere(request: &Request, deployment: &Deployment<'_>) -> Option<NoCall> {
+    let (service, _) = request.action.split_once(':')?;
     let names = deployment.bundle.account.names();
     let known = names.params();
     if service == "s3" && request.resource.contains(":accesspoint/") {
@@ -118,12 +145,17 @@ fn elsewhere(request: &Request, service: &str, deployment: &Deployment<'_>) -> O
 }
 
 /// A condition key would have another value than the request says.
-fn of_the_context(request: &Request, service: &str, deployment: &Deployment<'_>) -> Option<NoCall> {
+fn of_the_context(
+    request: &Request,
+    role: Option<&str>,
+    deployment: &Deployment<'_>,
+) -> Result<Option<NoCall>, Failure> {
+    let service = request.action.split(':').next().unwrap_or_default();
     if service != "s3" && request.key(SECURE) == Some("false") {
-        return because("only S3 is asked over connections that are not encrypted");
+        return Ok(because("only S3 is asked over connections that are not encrypted"));
     }
     if service != "sts" && request.tags().next().is_some() {
-        return because("no call of the action passes tags");
+        return Ok(because("no call of the action passes tags"));
     }
     let given = matches!(
         request.action.as_str(),
@@ -132,14 +164,20 @@ fn of_the_context(request: &Request, service: &str, deployment: &Deployment<'_>)
     let boundary = request.key(BOUNDARY);
     let looked_at = boundary.is_some() || OF_A_BOUND_ROLE.contains(&request.action.as_str());
     if service != "iam" || given || !looked_at {
-        return None;
+        return Ok(None);
     }
-    match deployment.boundary_of(&request.resource) {
+    // Where none of the caller's documents has the key, its value is the same to them.
+    if let Some(role) = role
+        && !deployment.mentions(role, BOUNDARY)?
+    {
+        return Ok(None);
+    }
+    Ok(match deployment.boundary_of(&request.resource) {
         Some(there) if there.as_deref() != boundary => {
             because("the role that is there has another permissions boundary, or has one where the request has none")
         }
         _ => None,
-    }
+    })
 }
 
 fn because(reason: impl Into<String>) -> Option<NoCall> {

@@ -33,7 +33,11 @@ pub(super) async fn make(
         "CreateSecret" => {
             // Before it is made, a secret has no suffix; an ARN without one is that of its name.
             let whole = request.resource.split_once(":secret:").map(|(_, name)| name);
-            let name = deployment.secret_name(&request.resource).ok().or(whole).unwrap_or_default();
+            let name = deployment
+                .secret_name(&request.resource)
+                .ok()
+                .or(whole)
+                .unwrap_or_default();
             done(client.create_secret().name(name).secret_string("new").send().await)
         }
         "DeleteResourcePolicy" => done(client.delete_resource_policy().secret_id(id).send().await),

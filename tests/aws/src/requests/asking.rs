@@ -28,13 +28,13 @@ pub(super) fn bucket(resource: &str) -> Option<&str> {
 
 /// Makes the call of an action.
 pub(super) async fn ask(deployment: &mut Deployment<'_>, request: &AwsRequest, action: &str) -> Result<Asked, Failure> {
-    let call = match call(deployment, request, action).and_then(|call| match out_of_reach(&call, deployment) {
-        Some(no_call) => Err(no_call),
-        None => Ok(call),
-    }) {
+    let call = match call(deployment, request, action) {
         Ok(call) => call,
         Err(no_call) => return Ok(Err(no_call)),
     };
+    if let Some(no_call) = out_of_reach(&call, role_of(request).as_deref(), deployment)? {
+        return Ok(Err(no_call));
+    }
     let caller = match caller(deployment, request, action)? {
         Ok(caller) => caller,
         Err(no_call) => return Ok(Err(no_call)),
