@@ -78,7 +78,7 @@ impl Request {
         }
     }
 
-    /// With a condition key that is a parameter of the call.
+    /// With a condition key that is a parameter of the call; one with several values is given each by itself.
     #[must_use]
     pub fn with(mut self, key: &str, value: &str) -> Self {
         self.context.push((key.to_owned(), value.to_owned()));
@@ -93,7 +93,14 @@ impl Request {
     }
 
     fn key(&self, key: &str) -> Option<&str> {
-        let found = self.context.iter().find(|(known, _)| known.eq_ignore_ascii_case(key));
+        self.values(key).next()
+    }
+
+    fn values(&self, key: &str) -> impl Iterator<Item = &str> {
+        let found = self
+            .context
+            .iter()
+            .filter(move |(known, _)| known.eq_ignore_ascii_case(key));
         found.map(|(_, value)| value.as_str())
     }
 

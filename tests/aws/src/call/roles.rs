@@ -128,8 +128,9 @@ fn token(request: &Request) -> String {
         if let Some(audience) = request.key(AUD) {
             claims.insert("aud".to_owned(), json!(audience));
         }
-        if let Some(method) = request.key(AMR) {
-            claims.insert("amr".to_owned(), json!([method]));
+        let methods: Vec<_> = request.values(AMR).collect();
+        if !methods.is_empty() {
+            claims.insert("amr".to_owned(), json!(methods));
         }
         if !tags.is_empty() {
             let tags = json!({"principal_tags": tags, "transitive_tag_keys": []});

@@ -8,7 +8,7 @@ use tidegate::parity::AwsRequest;
 
 use super::{is_principal_tag, is_request_tag, role_of, tags};
 use crate::Failure;
-use crate::call::{Asked, NoCall, Request, out_of_reach};
+use crate::call::{AMR, Asked, NoCall, Request, out_of_reach};
 use crate::deployment::{Caller, Deployment};
 
 const POOL: &str = "cognito-identity.amazonaws.com";
@@ -72,6 +72,7 @@ fn call(deployment: &Deployment<'_>, request: &AwsRequest, action: &str) -> Resu
     for (key, values) in request.context.iter().filter(|(key, _)| !is_principal_tag(key)) {
         match values.as_slice() {
             [value] => call = call.with(key, value),
+            values if key == AMR => call = values.iter().fold(call, |call, value| call.with(key, value)),
             // They are the tags' own, and the call passes the tags.
             keys if key == "aws:TagKeys" && names_all_tags(keys, request) => {}
             _ => return Err(NoCall(format!("the condition key `{key}` has several values or none"))),
