@@ -1,6 +1,7 @@
 //! One request to AWS, made through the SDK.
 
 mod objects;
+mod reach;
 mod roles;
 mod secrets;
 
@@ -10,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::Failure;
 use crate::clients::Clients;
 use crate::deployment::Deployment;
+
+pub use reach::{changes_what_others_meet, out_of_reach};
 
 /// What is asked of AWS, in the words of IAM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,12 +45,25 @@ pub struct NoCall(pub String);
 pub type Asked = Result<Answer, NoCall>;
 
 /// Keys whose values [`make`] puts into a call, beside those that begin with `aws:RequestTag/`.
-const PARAMETERS: &[&str] = &["s3:prefix", AUD, AMR, "aws:TagKeys", SECURE, "iam:PermissionsBoundary"];
+const PARAMETERS: &[&str] = &[
+    "s3:prefix",
+    "s3:delimiter",
+    AUD,
+    AMR,
+    "aws:TagKeys",
+    SECURE,
+    BOUNDARY,
+    BLOCK_PUBLIC,
+];
 
 /// For which identity pool a token is.
 pub const AUD: &str = "cognito-identity.amazonaws.com:aud";
 /// Whether a token's bearer is signed in.
 pub const AMR: &str = "cognito-identity.amazonaws.com:amr";
+/// The permissions boundary a role has or is given.
+pub const BOUNDARY: &str = "iam:PermissionsBoundary";
+/// Whether a secret's policy that lets everyone in is to be refused.
+pub const BLOCK_PUBLIC: &str = "secretsmanager:BlockPublicPolicy";
 /// Whether the connection is encrypted.
 pub const SECURE: &str = "aws:SecureTransport";
 
@@ -62,7 +78,7 @@ impl Request {
         }
     }
 
-    /// With a condition key that is a parameter of the call.
+    /// With a condition key that is a parameter of the call; one with several values is given each by itself.
     #[must_use]
     pub fn with(mut self, key: &str, value: &str) -> Self {
         self.context.push((key.to_owned(), value.to_owned()));
@@ -77,7 +93,14 @@ impl Request {
     }
 
     fn key(&self, key: &str) -> Option<&str> {
-        let found = self.context.iter().find(|(known, _)| known.eq_ignore_ascii_case(key));
+        self.values(key).next()
+    }
+
+    fn values(&self, key: &str) -> impl Iterator<Item = &str> {
+        let found = self
+            .context
+            .iter()
+            .filter(move |(known, _)| known.eq_ignore_ascii_case(key));
         found.map(|(_, value)| value.as_str())
     }
 
@@ -100,12 +123,15 @@ impl Request {
 /// Makes the call of `request` as whoever `clients` are.
 ///
 /// # Errors
-/// Any answer that is neither success, nor a refusal, nor that something is not there: then nothing was judged.
+/// Any answer that is neither success, nor a refusal, nor one that only comes after authorization: then nothing was judged.
 pub async fn make(clients: &Clients, request: &Request, deployment: &Deployment<'_>) -> Result<Asked, Failure> {
     if let Some(key) = request.unknown_key() {
         return Ok(Err(NoCall(format!(
             "no call sets the condition key `{key}` to a value of choice"
         ))));
+    }
+    if let Some(no_call) = reach::part_of_an_arn(request, deployment) {
+        return Ok(Err(no_call));
     }
     let done = match request.action.split_once(':') {
         Some(("secretsmanager", action)) => secrets::make(clients, action, request, deployment).await?,
@@ -136,7 +162,9 @@ where
 }
 
 fn answer(done: Done) -> Result<Answer, Failure> {
-    const NOT_THERE: &[&str] = &[
+    // What AWS finds out only once it has let the call in.
+    const AFTER_AUTHORIZATION: &[&str] = &[
+        "DeleteConflict",
         "EntityAlreadyExists",
         "NoSuchBucket",
         "NoSuchBucketPolicy",
@@ -150,7 +178,7 @@ fn answer(done: Done) -> Result<Answer, Failure> {
     match done {
         Ok(()) => Ok(Answer::LetThrough),
         Err((Some(code), _)) if matches!(code.as_str(), "AccessDenied" | "AccessDeniedException") => Ok(Answer::Denied),
-        Err((Some(code), _)) if NOT_THERE.contains(&code.as_str()) => Ok(Answer::LetThrough),
+        Err((Some(code), _)) if AFTER_AUTHORIZATION.contains(&code.as_str()) => Ok(Answer::LetThrough),
         Err((_, told)) => Err(format!("AWS answered what is neither success nor refusal: {told}").into()),
     }
 }

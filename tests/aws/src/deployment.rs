@@ -37,6 +37,8 @@ pub struct Plan {
     pub tags: BTreeSet<String>,
     /// Secrets, by the ARN Tidegate knows them by: with a suffix of six characters.
     pub secrets: BTreeSet<String>,
+    /// Buckets beside the platform's own, without any policy.
+    pub buckets: BTreeSet<String>,
 }
 
 /// Who makes a call.
@@ -69,6 +71,9 @@ pub struct Deployment<'b> {
     sessions: BTreeMap<Caller, Clients>,
     /// The ARN a secret got, by the one Tidegate knows it by: whoever creates a secret does not choose its suffix.
     secrets: BTreeMap<String, String>,
+    /// The permissions boundary of each role.
+    roles: BTreeMap<String, Option<String>>,
+    buckets: BTreeSet<String>,
 }
 
 /// The documents attached to one thing, rendered.
@@ -102,8 +107,14 @@ impl<'b> Deployment<'b> {
             tags: plan.tags.iter().cloned().chain(tenants).collect(),
             sessions: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            roles: BTreeMap::new(),
+            buckets: plan.buckets.clone(),
         };
-        deployment.bucket(&region).await?;
+        let own = bundle.account.names().bucket();
+        for bucket in plan.buckets.iter().map(String::as_str).chain([own]) {
+            deployment.bucket(bucket, &region).await?;
+        }
+        deployment.buckets.insert(own.to_owned());
         deployment.roles(plan).await?;
         for arn in &plan.secrets {
             deployment.secret(arn).await?;
@@ -111,26 +122,25 @@ impl<'b> Deployment<'b> {
         Ok(deployment)
     }
 
-    async fn bucket(&self, region: &str) -> Result<(), Failure> {
-        let names = self.bundle.account.names();
+    async fn bucket(&self, bucket: &str, region: &str) -> Result<(), Failure> {
         let place = CreateBucketConfiguration::builder()
             .location_constraint(BucketLocationConstraint::from(region))
             .build();
-        let create = self.root.s3.create_bucket().bucket(names.bucket());
+        let create = self.root.s3.create_bucket().bucket(bucket);
         create.create_bucket_configuration(place).send().await?;
         let versions = VersioningConfiguration::builder()
             .status(BucketVersioningStatus::Enabled)
             .build();
-        let put = self.root.s3.put_bucket_versioning().bucket(names.bucket());
+        let put = self.root.s3.put_bucket_versioning().bucket(bucket);
         put.versioning_configuration(versions).send().await?;
-        if let Some(policy) = self.attached(&names.bucket_arn())?.resource {
-            let put = self.root.s3.put_bucket_policy().bucket(names.bucket());
+        if let Some(policy) = self.attached(&format!("arn:aws:s3:::{bucket}"))?.resource {
+            let put = self.root.s3.put_bucket_policy().bucket(bucket);
             put.policy(policy).send().await?;
         }
         Ok(())
     }
 
-    async fn roles(&self, plan: &Plan) -> Result<(), Failure> {
+    async fn roles(&mut self, plan: &Plan) -> Result<(), Failure> {
         let names = self.bundle.account.names();
         let any: TenantId = "BPNL000000000000".parse()?;
         let pool = names.role_arn(Isolation::Tags, any);
@@ -165,10 +175,54 @@ impl<'b> Deployment<'b> {
                 .create_role()
                 .role_name(name)
                 .assume_role_policy_document(trust);
-            create.set_permissions_boundary(bounded).send().await?;
+            create.set_permissions_boundary(bounded.clone()).send().await?;
             for (document, text) in identity {
                 let put = self.root.iam.put_role_policy().role_name(name).policy_name(document);
                 put.policy_document(text).send().await?;
+            }
+            self.roles.insert(role, bounded);
+        }
+        Ok(())
+    }
+
+    /// Makes sure that there is a role with this ARN that is none of the platform's and may do nothing.
+    ///
+    /// # Errors
+    /// A call that fails.
+    pub async fn outsider(&mut self, role: &str) -> Result<(), Failure> {
+        if !self.roles.contains_key(role) {
+            let trust = self.with_harness(r#"{"Version": "2012-10-17", "Statement": []}"#)?;
+            let create = self.root.iam.create_role().role_name(role_name(role));
+            create.assume_role_policy_document(trust).send().await?;
+            self.roles.insert(role.to_owned(), None);
+        }
+        Ok(())
+    }
+
+    /// Whether any of the documents attached to the role with this ARN names the condition key.
+    ///
+    /// # Errors
+    /// A document that cannot be rendered.
+    pub fn mentions(&self, role: &str, key: &str) -> Result<bool, Failure> {
+        let attached = self.attached(role)?;
+        let texts = attached.identity.iter().map(|(_, text)| text).chain(&attached.boundary);
+        Ok(texts.into_iter().any(|text| text.contains(key)))
+    }
+
+    /// The permissions boundary of the role with this ARN, if it is there.
+    pub fn boundary_of(&self, role: &str) -> Option<&Option<String>> {
+        self.roles.get(role)
+    }
+
+    /// Takes a secret back whose deletion is scheduled.
+    ///
+    /// # Errors
+    /// A call that fails.
+    pub async fn take_back(&self, arn: &str) -> Result<(), Failure> {
+        if let Some(there) = self.secrets.get(arn) {
+            let known = self.root.secrets.describe_secret().secret_id(there).send().await?;
+            if known.deleted_date().is_some() {
+                self.root.secrets.restore_secret().secret_id(there).send().await?;
             }
         }
         Ok(())
@@ -326,7 +380,7 @@ impl<'b> Deployment<'b> {
     /// # Errors
     /// The call fails.
     pub async fn put_object(&self, bucket: &str, key: &str) -> Result<Option<String>, Failure> {
-        if bucket != self.bundle.account.names().bucket() {
+        if !self.buckets.contains(bucket) {
             return Ok(None);
         }
         let put = self.root.s3.put_object().bucket(bucket).key(key);

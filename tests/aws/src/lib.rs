@@ -6,7 +6,8 @@
 //! - **an emulator of AWS that enforces IAM**, `ministack`. The documents of `policies/iam/` are rendered and really attached to
 //!   roles there, secrets and objects are really created, sessions really assumed with their session policies and tags, and then
 //!   the corpus is asked through the SDKs: whether a call ends in `AccessDenied` must be what Tidegate answers. After the corpus come
-//!   the calls by which one tenant might reach another's things and for which Tidegate has no question ([`beyond`]).
+//!   the calls by which one tenant might reach another's things and for which Tidegate has no question ([`beyond`]), and at last the
+//!   requests that take away or change what the others need ([`requests`]).
 //! - **AWS itself**, by `iam:SimulateCustomPolicy`, on the isolation cases of `fixtures/iam/`: for whoever has an account
 //!   ([`simulate`]).
 //!

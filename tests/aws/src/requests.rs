@@ -2,16 +2,20 @@
 //!
 //! A case may name any caller and any condition key; what can be made here are requests of the platform's own roles and of people
 //! with a token of the identity pool, with the keys a call has parameters for.
+//!
+//! Some requests would change what later ones meet: a role's trust, a secret's policy, whether either is there. Those that Tidegate
+//! denies are asked in their place, and one the emulator lets through nevertheless ends the run; those it allows are asked when
+//! nothing else is left to ask ([`Turn`]).
 
-use std::collections::BTreeMap;
+mod asking;
 
 use tidegate::bundle::Bundle;
-use tidegate::iam::{OwnRole, Params, Principal};
-use tidegate::parity::{AwsRequest, Corpus};
+use tidegate::iam::{OwnRole, Principal};
+use tidegate::parity::{AwsRequest, Corpus, RequestCase};
 
 use crate::Failure;
-use crate::call::{Answer, Asked, NoCall, Request};
-use crate::deployment::{Caller, Deployment, Plan};
+use crate::call::{Answer, NoCall, changes_what_others_meet};
+use crate::deployment::{Deployment, Plan};
 use crate::report::{Judged, Unasked, Verdicts};
 
 const TAG: &str = "aws:PrincipalTag/";
@@ -21,8 +25,10 @@ pub fn plan(bundle: &Bundle, corpus: &Corpus, plan: &mut Plan) {
     let names = bundle.account.names();
     for case in &corpus.requests {
         let request = &case.request;
-        if names.secret_owner(&request.resource).is_some() {
+        if asking::is_ours(bundle, request) {
             plan.secret(&request.resource);
+            let bucket = asking::bucket(&request.resource).filter(|bucket| *bucket != names.bucket());
+            plan.buckets.extend(bucket.map(str::to_owned));
         }
         let caller = role_of(request).and_then(|role| names.own_role(&role));
         for role in caller.into_iter().chain(names.own_role(&request.resource)) {
@@ -39,114 +45,83 @@ pub fn plan(bundle: &Bundle, corpus: &Corpus, plan: &mut Plan) {
     }
 }
 
-/// Asks every request, each of its actions by itself.
+/// When a request is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// While others are to come.
+    First,
+    /// When nobody is left to meet what it changes.
+    Last,
+}
+
+/// Asks every request of a turn, each of its actions by itself.
 ///
 /// # Errors
-/// The emulator cannot be asked, or answers what nobody expects.
-pub async fn judge(deployment: &mut Deployment<'_>, corpus: &Corpus) -> Result<Verdicts, Failure> {
+/// The emulator cannot be asked, answers what nobody expects, or lets through a change that Tidegate denies: what follows would
+/// meet something else than the documents.
+pub async fn judge(deployment: &mut Deployment<'_>, corpus: &Corpus, turn: Turn) -> Result<Verdicts, Failure> {
+    let which = match turn {
+        Turn::First => "",
+        Turn::Last => ", those that change what is there",
+    };
     let mut verdicts = Verdicts {
-        title: format!("requests of the corpus, {}", corpus.requests.len()),
+        title: format!("requests of the corpus, {}{which}", corpus.requests.len()),
         ..Verdicts::default()
     };
-    for case in &corpus.requests {
-        let answers = case.request.ask(&deployment.bundle.account)?;
-        let allowed: BTreeMap<_, _> = case
-            .request
-            .actions
-            .iter()
-            .zip(answers)
-            .map(|(action, answer)| (action, answer.allows()))
-            .collect();
-        for (action, ours) in &allowed {
-            // Where tags are passed, one call asks for both.
-            let tags_too =
-                action.as_str() != "sts:TagSession" && case.request.context.keys().any(|key| is_request_tag(key));
-            let tagging = allowed.iter().find(|(action, _)| action.as_str() == "sts:TagSession");
-            let ours = match *ours && (!tags_too || tagging.is_none_or(|(_, allowed)| *allowed)) {
-                true => Answer::LetThrough,
-                false => Answer::Denied,
-            };
-            let name = format!("request/{}#{action}", case.id());
-            match ask(deployment, &case.request, action)
-                .await
-                .map_err(|error| format!("{name}: {error:?}"))?
-            {
-                Ok(theirs) => verdicts.judged.push(Judged { name, ours, theirs }),
-                Err(NoCall(reason)) => verdicts.unasked.push(Unasked { name, reason }),
+    for Question { case, action, ours } in questions(deployment.bundle, corpus, turn)? {
+        let name = format!("request/{}#{action}", case.id());
+        if turn == Turn::Last {
+            deployment.take_back(&case.request.resource).await?;
+        }
+        let answer = asking::ask(deployment, &case.request, action).await;
+        match answer.map_err(|error| format!("{name}: {error:?}"))? {
+            Ok(Answer::LetThrough) if ours == Answer::Denied && changes_what_others_meet(action) => {
+                return Err(
+                    format!("{name}: we deny it, the emulator did it, and what it changed is in the way").into(),
+                );
             }
+            Ok(theirs) => verdicts.judged.push(Judged { name, ours, theirs }),
+            Err(NoCall(reason)) => verdicts.unasked.push(Unasked { name, reason }),
         }
     }
     Ok(verdicts)
 }
 
-async fn ask(deployment: &mut Deployment<'_>, request: &AwsRequest, action: &str) -> Result<Asked, Failure> {
-    if action == "sts:TagSession" {
-        return Ok(Err(NoCall(
-            "`sts:TagSession` has no call of its own; it is asked with the session".to_owned(),
-        )));
-    }
-    let names = deployment.bundle.account.names();
-    let account = request.resource.split(':').nth(4).filter(|account| !account.is_empty());
-    if request
-        .account
-        .as_deref()
-        .or(account)
-        .is_some_and(|account| account != names.account())
-    {
-        return Ok(Err(NoCall("the resource is in another account".to_owned())));
-    }
-    let caller = match caller(deployment, request)? {
-        Ok(caller) => caller,
-        Err(no_call) => return Ok(Err(no_call)),
-    };
-    let mut call = Request::new(action, &request.resource);
-    for (key, values) in request.context.iter().filter(|(key, _)| !is_principal_tag(key)) {
-        match values.as_slice() {
-            [value] => call = call.with(key, value),
-            _ => return Ok(Err(NoCall(format!("the condition key `{key}` has several values")))),
-        }
-    }
-    deployment.ask(&caller, &call).await
+/// One action of a case.
+struct Question<'c> {
+    case: &'c RequestCase,
+    action: &'c str,
+    ours: Answer,
 }
 
-fn caller(deployment: &Deployment<'_>, request: &AwsRequest) -> Result<Result<Caller, NoCall>, Failure> {
-    let names = deployment.bundle.account.names();
-    if request.principal == "cognito-identity.amazonaws.com" {
-        return Ok(Ok(Caller::Nobody));
-    }
-    let role = role_of(request).filter(|role| names.own_role(role).is_some());
-    let Some(role) = role else {
-        return Ok(Err(NoCall("the caller is not a role of the platform".to_owned())));
-    };
-    let tags = tags(request);
-    if let Some((_, value)) = tags.iter().find(|(_, value)| !deployment.knows_tag(value)) {
-        return Ok(Err(NoCall(format!(
-            "no pattern can be written for the tag `{value}` in the emulator's words"
-        ))));
-    }
-    let policy = match &request.session {
-        None => None,
-        Some((name, values)) => {
-            let document = deployment
-                .bundle
-                .account
-                .document(name)
-                .ok_or("there is no such session policy")?;
-            let known: Params<'_> = names.params();
-            let params = values
-                .iter()
-                .fold(known, |params, (name, value)| params.with(name, value.as_str()));
-            match document.render(&params) {
-                Ok(text) => Some(text),
-                Err(error) => {
-                    return Ok(Err(NoCall(format!(
-                        "the session policy `{name}` cannot be written: {error}"
-                    ))));
-                }
+/// The questions of a turn; deletions come after all else.
+fn questions<'c>(bundle: &Bundle, corpus: &'c Corpus, turn: Turn) -> Result<Vec<Question<'c>>, Failure> {
+    let mut questions = Vec::new();
+    for case in &corpus.requests {
+        for action in &case.request.actions {
+            let ours = ours(bundle, &case.request, action)?;
+            let last = ours == Answer::LetThrough && changes_what_others_meet(action);
+            if last == (turn == Turn::Last) {
+                questions.push(Question { case, action, ours });
             }
         }
+    }
+    if turn == Turn::Last {
+        questions.sort_by_key(|question| question.action.contains(":Delete"));
+    }
+    Ok(questions)
+}
+
+/// What Tidegate says to the call of an action. Where it passes tags, AWS asks for that too.
+fn ours(bundle: &Bundle, request: &AwsRequest, action: &str) -> Result<Answer, Failure> {
+    let session = action.starts_with("sts:AssumeRole") && request.context.keys().any(|key| is_request_tag(key));
+    let actions = [action.to_owned()].into_iter();
+    let asked = AwsRequest {
+        actions: actions.chain(session.then(|| "sts:TagSession".to_owned())).collect(),
+        ..request.clone()
     };
-    Ok(Ok(Caller::Session { role, tags, policy }))
+    let allowed = asked.ask(&bundle.account)?.iter().all(|answer| answer.allows());
+    Ok(if allowed { Answer::LetThrough } else { Answer::Denied })
 }
 
 fn role_of(request: &AwsRequest) -> Option<String> {

@@ -6,6 +6,7 @@ use tidegate::bundle::{Bundle, Source};
 use tidegate::iam::Isolation;
 use tidegate::parity;
 use tidegate_aws_tests::deployment::{Deployment, Plan};
+use tidegate_aws_tests::requests::Turn;
 use tidegate_aws_tests::{Failure, beyond, clients, corpus, differences, requests, simulate};
 
 /// Where `tests/aws/run` says that the emulator listens.
@@ -35,8 +36,9 @@ async fn the_emulator_answers_as_the_iam_layer_does() -> Result<(), Failure> {
     let all = [
         corpus::judge(&mut deployment, &cases, Isolation::Role).await?,
         corpus::judge(&mut deployment, &cases, Isolation::Tags).await?,
-        requests::judge(&mut deployment, &cases).await?,
+        requests::judge(&mut deployment, &cases, Turn::First).await?,
         beyond::judge(&mut deployment).await?,
+        requests::judge(&mut deployment, &cases, Turn::Last).await?,
     ];
     for verdicts in &all {
         println!("\n{verdicts}");

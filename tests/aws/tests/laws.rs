@@ -1,11 +1,13 @@
 //! What the judges themselves must hold to.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use tidegate::bundle::{Bundle, Source};
 use tidegate::iam::{Context, Document, DocumentKind, Layers, Params, Principal, Request, evaluate};
 use tidegate_aws_tests::Failure;
 use tidegate_aws_tests::call::Answer::{self, Denied, LetThrough};
+use tidegate_aws_tests::call::changes_what_others_meet;
 use tidegate_aws_tests::differences::{Difference, Documentation, findings};
 use tidegate_aws_tests::report::Judged;
 use tidegate_aws_tests::translate::for_emulator;
@@ -88,6 +90,54 @@ fn what_is_said_to_the_emulator_means_the_same() -> Result<(), Failure> {
     }
     assert!(translated >= 4, "{translated} documents are translated");
     assert!(allowed > 20 && allowed < asked, "{allowed} of {asked}");
+    Ok(())
+}
+
+/// What is neither reads alone nor known to change things would be asked in the middle of the rest.
+#[test]
+fn whatever_a_request_of_the_corpus_changes_is_known() -> Result<(), Failure> {
+    const READS: &[&str] = &["get", "list", "describe", "batchget"];
+    // Contents, sessions and what only services do: nothing a later answer depends on.
+    const HARMLESS: &[&str] = &[
+        "AbortMultipartUpload",
+        "BypassGovernanceRetention",
+        "CreateServiceLinkedRole",
+        "DeleteObject",
+        "DeleteObjectVersion",
+        "PassRole",
+        "PutObject",
+        "PutObjectTagging",
+        "PutSecretValue",
+        "ReplicateObject",
+        "RestoreObject",
+        "UpdateSecret",
+        "UpdateSecretVersionStage",
+    ];
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    let corpus = tidegate::parity::load(&fixtures)?;
+    let (mut reads, mut changes) = (0, 0);
+    for case in &corpus.requests {
+        for action in &case.request.actions {
+            // Other services are not asked, and STS keeps nothing.
+            let Some(("iam" | "s3" | "secretsmanager", name)) = action.split_once(':') else {
+                continue;
+            };
+            let lower = name.to_ascii_lowercase();
+            if READS.iter().any(|read| lower.starts_with(read)) {
+                assert!(!changes_what_others_meet(action), "{action} reads");
+                reads += 1;
+            } else {
+                let known = HARMLESS.contains(&name) != changes_what_others_meet(action);
+                assert!(
+                    known,
+                    "{}: is `{action}` harmless, or does it change what others meet?",
+                    case.id()
+                );
+                changes += 1;
+            }
+        }
+    }
+    assert!(reads > 100 && changes > 100, "{reads} read, {changes} change");
     Ok(())
 }
 

@@ -1,11 +1,12 @@
 //! Calls of STS and IAM.
 
+use aws_sdk_iam::types::Tag as RoleTag;
 use aws_sdk_sts::types::Tag;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use super::{AMR, AUD, Done, Request, done};
+use super::{AMR, AUD, BOUNDARY, Done, Request, done};
 use crate::Failure;
 use crate::clients::Clients;
 use crate::deployment::Deployment;
@@ -42,7 +43,7 @@ pub(super) async fn make(clients: &Clients, action: &str, request: &Request) -> 
     let role = request.resource.rsplit('/').next().unwrap_or_default();
     let policy = r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"s3:*","Resource":"*"}}"#;
     let trust = r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"sts:AssumeRole","Principal":"*"}}"#;
-    let boundary = request.key("iam:PermissionsBoundary").map(str::to_owned);
+    let boundary = request.key(BOUNDARY).map(str::to_owned);
     Ok(match action {
         "CreateRole" => {
             let call = client.create_role().role_name(role).assume_role_policy_document(trust);
@@ -67,6 +68,50 @@ pub(super) async fn make(clients: &Clients, action: &str, request: &Request) -> 
                 .send()
                 .await,
         ),
+        _ => beside(client, action, role, &request.resource).await?,
+    })
+}
+
+/// What there is to a role beside its trust, its own policies and its boundary; managed policies.
+async fn beside(client: &aws_sdk_iam::Client, action: &str, role: &str, arn: &str) -> Result<Option<Done>, Failure> {
+    const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
+    let all = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
+    Ok(match action {
+        "AttachRolePolicy" => {
+            let call = client.attach_role_policy().role_name(role);
+            done(call.policy_arn(ADMINISTRATOR).send().await)
+        }
+        "DetachRolePolicy" => {
+            let call = client.detach_role_policy().role_name(role);
+            done(call.policy_arn(ADMINISTRATOR).send().await)
+        }
+        "CreatePolicyVersion" => {
+            let call = client.create_policy_version().policy_arn(arn);
+            done(call.policy_document(all).set_as_default(true).send().await)
+        }
+        "SetDefaultPolicyVersion" => {
+            let call = client.set_default_policy_version().policy_arn(arn);
+            done(call.version_id("v1").send().await)
+        }
+        "DeletePolicy" => done(client.delete_policy().policy_arn(arn).send().await),
+        "DeleteRolePolicy" => {
+            let call = client.delete_role_policy().role_name(role);
+            done(call.policy_name("probe").send().await)
+        }
+        "GetRolePolicy" => {
+            let call = client.get_role_policy().role_name(role);
+            done(call.policy_name("probe").send().await)
+        }
+        "ListRolePolicies" => done(client.list_role_policies().role_name(role).send().await),
+        "ListRoleTags" => done(client.list_role_tags().role_name(role).send().await),
+        "ListRoles" => done(client.list_roles().send().await),
+        "GetAccountAuthorizationDetails" => done(client.get_account_authorization_details().send().await),
+        "TagRole" => {
+            let tag = RoleTag::builder().key("probe").value("probe").build()?;
+            done(client.tag_role().role_name(role).tags(tag).send().await)
+        }
+        "UntagRole" => done(client.untag_role().role_name(role).tag_keys("probe").send().await),
+        "UpdateRole" => done(client.update_role().role_name(role).description("probe").send().await),
         _ => None,
     })
 }
@@ -83,8 +128,9 @@ fn token(request: &Request) -> String {
         if let Some(audience) = request.key(AUD) {
             claims.insert("aud".to_owned(), json!(audience));
         }
-        if let Some(method) = request.key(AMR) {
-            claims.insert("amr".to_owned(), json!([method]));
+        let methods: Vec<_> = request.values(AMR).collect();
+        if !methods.is_empty() {
+            claims.insert("amr".to_owned(), json!(methods));
         }
         if !tags.is_empty() {
             let tags = json!({"principal_tags": tags, "transitive_tag_keys": []});

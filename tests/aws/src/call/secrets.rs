@@ -1,8 +1,8 @@
 //! Calls of Secrets Manager.
 
-use aws_sdk_secretsmanager::types::Tag;
+use aws_sdk_secretsmanager::types::{ReplicaRegionType, Tag};
 
-use super::{Done, Request, done};
+use super::{BLOCK_PUBLIC, Done, Request, done};
 use crate::Failure;
 use crate::clients::Clients;
 use crate::deployment::Deployment;
@@ -31,7 +31,13 @@ pub(super) async fn make(
             )
         }
         "CreateSecret" => {
-            let name = deployment.secret_name(&request.resource)?;
+            // Before it is made, a secret has no suffix; an ARN without one is that of its name.
+            let whole = request.resource.split_once(":secret:").map(|(_, name)| name);
+            let name = deployment
+                .secret_name(&request.resource)
+                .ok()
+                .or(whole)
+                .unwrap_or_default();
             done(client.create_secret().name(name).secret_string("new").send().await)
         }
         "DeleteResourcePolicy" => done(client.delete_resource_policy().secret_id(id).send().await),
@@ -46,6 +52,7 @@ pub(super) async fn make(
                 .put_resource_policy()
                 .secret_id(id)
                 .resource_policy(policy)
+                .set_block_public_policy(request.key(BLOCK_PUBLIC).map(|block| block == "true"))
                 .send()
                 .await,
         ),
@@ -57,6 +64,12 @@ pub(super) async fn make(
                 .send()
                 .await,
         ),
+        "ReplicateSecretToRegions" => {
+            let region = ReplicaRegionType::builder().region("eu-west-1").build();
+            let call = client.replicate_secret_to_regions().secret_id(id);
+            done(call.add_replica_regions(region).send().await)
+        }
+        "RotateSecret" => done(client.rotate_secret().secret_id(id).send().await),
         "RestoreSecret" => done(client.restore_secret().secret_id(id).send().await),
         "TagResource" => {
             let tag = Tag::builder().key("probe").value("probe").build();
