@@ -53,6 +53,7 @@ mod render;
 mod report;
 mod request;
 mod survey;
+mod walls;
 mod world;
 mod write;
 

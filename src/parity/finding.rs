@@ -11,6 +11,8 @@ pub enum Rule {
     CedarAnswer,
     /// The IAM layer's answer is not the one a case expects.
     IamAnswer,
+    /// A wall between tenants is open where it stands alone, though others still hold.
+    OpenWall,
     /// The layers disagree, and no class of `divergences.json` covers it.
     UnlistedDivergence,
     /// A case names a class of `divergences.json`, but the layers do not disagree so.
@@ -29,9 +31,10 @@ pub enum Rule {
 
 impl Rule {
     /// Every kind, in the order of the declaration.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::CedarAnswer,
         Self::IamAnswer,
+        Self::OpenWall,
         Self::UnlistedDivergence,
         Self::HealedDivergence,
         Self::UnknownDivergence,
@@ -46,6 +49,7 @@ impl Rule {
         match self {
             Self::CedarAnswer => "cedar-answer",
             Self::IamAnswer => "iam-answer",
+            Self::OpenWall => "open-wall",
             Self::UnlistedDivergence => "unlisted-divergence",
             Self::HealedDivergence => "healed-divergence",
             Self::UnknownDivergence => "unknown-divergence",
@@ -66,6 +70,10 @@ impl Rule {
             Self::IamAnswer => (
                 "The IAM layer's answer is not the one the case expects.",
                 "Mend the document or the correspondence; or, where the change is meant, the case's `expect.iam`.",
+            ),
+            Self::OpenWall => (
+                "One document between tenants would let another tenant through, if it stood alone.",
+                "Mend that document: a slash that is missing, a wildcard too many. The others hide the hole, they do not close it.",
             ),
             Self::UnlistedDivergence => (
                 "One layer allows what the other denies, and no listed class of divergences covers it.",

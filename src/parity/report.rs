@@ -10,6 +10,7 @@ use super::corpus::Corpus;
 use super::divergence::Watch;
 use super::finding::{Finding, Rule, Verdict};
 use super::request::RequestCase;
+use super::walls;
 use crate::bundle::Bundle;
 use crate::decision::{Decision, Effect, IamDecision};
 use crate::engine;
@@ -173,6 +174,7 @@ pub(super) fn run(bundle: &Bundle, corpus: &Corpus, layer: Layer) -> Report {
         if layer != Layer::Cedar {
             let other = other_isolation(bundle, case, &outcome.got.iam);
             outcome.findings.extend(other);
+            outcome.findings.extend(walls::of_question(bundle, case));
         }
         if layer == Layer::Both {
             outcome.findings.extend(watch.case(case, &outcome.got));
@@ -262,6 +264,7 @@ fn ask(bundle: &Bundle, case: &RequestCase) -> Outcome {
         }
         Err(problem) => findings.push(Finding::new(Rule::IamAnswer, problem)),
     }
+    findings.extend(walls::of_request(bundle, case));
     let iam = shown.unwrap_or_else(|| expected.clone());
     Outcome {
         theme: case.theme.clone(),

@@ -235,6 +235,15 @@ impl AwsRequest {
         Ok(answers)
     }
 
+    /// The value of a condition key that has one.
+    pub(super) fn one(&self, key: &str) -> Option<&str> {
+        let (_, values) = self.context.iter().find(|(known, _)| known.eq_ignore_ascii_case(key))?;
+        match values.as_slice() {
+            [value] => Some(value),
+            _ => None,
+        }
+    }
+
     fn context(&self) -> Context<'_> {
         let each = self.context.iter();
         each.fold(Context::new(), |context, (key, values)| match values.as_slice() {
