@@ -7,14 +7,13 @@
 use crate::bundle::{Bundle, Caller, IamAsk, Mapping};
 use crate::cedar;
 use crate::decision::{Decision, IamAnswer, IamDecision};
-use crate::iam::{Account, Answer, Context, Explained, Isolation, Params, Principal, Request, SessionPolicy};
+use crate::iam::{
+    Account, Answer, Context, Explained, Isolation, Params, Principal, Request, SessionPolicy, TENANT_TAG,
+};
 use crate::question::{Canonical, Question};
 
 /// The name a session of a tenant's role has in its ARN when Tidegate itself acts for the tenant.
 const SESSION_NAME: &str = "tidegate";
-
-/// The tag that says for whom a session acts: of the tenant's role, or of the session where one role serves all.
-const TENANT_TAG: &str = "aws:PrincipalTag/bpnl";
 
 /// Answers `question` under `bundle`.
 pub fn decide(bundle: &Bundle, question: &Question) -> Decision {
@@ -139,27 +138,12 @@ fn act<'a>(
     Some((request, session))
 }
 
-/// A request of someone the identity pool vouches for, to the trust policy of the role itself; their session is tagged with the
-/// tenant they act for, for the tag comes out of their token.
+/// A request to the trust policy of the role itself.
 fn assume<'a>(account: &'a Account, ask: &'a IamAsk<'_>, action: &'a str, isolation: Isolation) -> Option<Request<'a>> {
     // One role for all: AWS would not refuse, but the session would act for the tenant of the tag. One that acts for another is
     // not to be had.
     if isolation == Isolation::Tags && ask.acting != ask.owner {
         return None;
     }
-    let names = account.names();
-    let context = Context::new()
-        .with("cognito-identity.amazonaws.com:aud", names.identity_pool())
-        .with_many("cognito-identity.amazonaws.com:amr", ["authenticated"])
-        .with_many("aws:TagKeys", ["bpnl"])
-        .with("aws:RequestTag/bpnl", ask.acting.to_string());
-    Some(Request {
-        principal: Principal::Federated {
-            provider: "cognito-identity.amazonaws.com".into(),
-        },
-        action,
-        resource: &ask.resource,
-        resource_account: names.account(),
-        context,
-    })
+    Some(account.web_identity(ask.acting, action, &ask.resource))
 }

@@ -83,7 +83,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub use account::{Account, Answer, SessionPolicy};
+pub use account::{Account, Answer, SessionPolicy, TENANT_TAG};
 pub use context::Context;
 pub use document::{Document, DocumentKind, Statement, Unmet};
 pub use error::{DocumentError, Problem};

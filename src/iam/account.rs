@@ -46,6 +46,7 @@
 
 use std::collections::BTreeMap;
 
+use super::context::Context;
 use super::document::{Document, DocumentKind};
 use super::evaluate::{Layer, Layers, evaluate};
 use super::names::{AwsNames, Isolation, OwnRole};
@@ -70,6 +71,9 @@ const ATTACHED: [(&str, DocumentKind, &[&str]); 11] = [
 ];
 
 const SESSION: &[&str] = &["bpnl", "name", "pcf", "product"];
+
+/// The tag that says for whom a session acts: of the tenant's role, or of the session where one role serves all.
+pub const TENANT_TAG: &str = "aws:PrincipalTag/bpnl";
 
 /// The platform's account with all that is attached in it.
 #[derive(Clone, Debug)]
@@ -120,6 +124,7 @@ impl Account {
         documents: BTreeMap<String, Document>,
     ) -> Result<Self, Vec<(String, String)>> {
         let mut problems = Vec::new();
+        let params = names.params();
         for (name, ..) in ATTACHED {
             if !documents.contains_key(name) {
                 problems.push((name.to_owned(), "the document is missing".to_owned()));
@@ -138,7 +143,6 @@ impl Account {
                     continue;
                 }
             };
-            let params = names.params();
             let open = |parameter: &&str| params.get(parameter).is_none() && !extra.contains(parameter);
             if let Some(parameter) = document.parameters().find(open) {
                 let known: Vec<_> = params.names().chain(extra.iter().copied()).collect();
@@ -147,6 +151,7 @@ impl Account {
                 problems.push((name.clone(), problem));
             }
         }
+        drop(params);
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -175,6 +180,24 @@ impl Account {
     /// All documents, by name.
     pub fn documents(&self) -> impl ExactSizeIterator<Item = &Document> {
         self.documents.values()
+    }
+
+    /// A request to take a role on, of someone the identity pool vouches for. Their session would be tagged with the tenant they act
+    /// for, for the tag comes out of their token.
+    pub fn web_identity<'a>(&'a self, tenant: TenantId, action: &'a str, role: &'a str) -> Request<'a> {
+        Request {
+            principal: Principal::Federated {
+                provider: "cognito-identity.amazonaws.com".into(),
+            },
+            action,
+            resource: role,
+            resource_account: self.names.account(),
+            context: Context::new()
+                .with("cognito-identity.amazonaws.com:aud", self.names.identity_pool())
+                .with_many("cognito-identity.amazonaws.com:amr", ["authenticated"])
+                .with_many("aws:TagKeys", ["bpnl"])
+                .with("aws:RequestTag/bpnl", tenant.to_string()),
+        }
     }
 
     /// Answers a request with what is attached to its principal and its resource. A principal that is not the platform's has

@@ -7,13 +7,13 @@
 
 use std::sync::LazyLock;
 
+use super::asked;
 use super::case::Case;
 use super::finding::{Finding, Rule};
 use super::request::{AwsRequest, RequestCase};
-use crate::bundle::{Bundle, Caller, Mapping};
+use crate::bundle::{Bundle, Caller};
 use crate::decision::IamDecision;
-use crate::engine::aws_request;
-use crate::iam::{AwsNames, Document, DocumentKind, Isolation, Layers, OwnRole, Params, Principal, Request, evaluate};
+use crate::iam::{AwsNames, Document, DocumentKind, Layers, OwnRole, Params, Principal, Request, TENANT_TAG, evaluate};
 use crate::ids::TenantId;
 
 /// What a wall is made of.
@@ -86,23 +86,12 @@ fn holes(walls: &[Wall], request: &Request<'_>, layers: &Layers<'_>, params: &Pa
 
 /// The walls that are open to a question, if it reaches from one tenant to another.
 pub(super) fn of_question(bundle: &Bundle, case: &Case) -> Vec<Finding> {
-    let account = &bundle.account;
     let mut findings = Vec::new();
-    for isolation in [Isolation::Role, Isolation::Tags] {
-        let Mapping::Ask(ask) = bundle.correspondence.map(&case.question, isolation) else {
-            continue;
-        };
-        if ask.acting == ask.owner || ask.caller != Caller::Role {
-            continue;
+    asked::of_question(bundle, case, |ask, request, layers, params| {
+        if ask.acting != ask.owner && ask.caller == Caller::Role {
+            findings.extend(holes(&WALLS, request, layers, params));
         }
-        for action in ask.actions {
-            if let Some((request, session)) = aws_request(account, &ask, action, isolation) {
-                findings.extend(account.with_layers(&request, session.as_ref(), &[], |layers, params| {
-                    holes(&WALLS, &request, layers, params)
-                }));
-            }
-        }
-    }
+    });
     findings.dedup();
     findings
 }
@@ -130,7 +119,7 @@ fn tenant(names: &AwsNames, case: &AwsRequest, request: &Request<'_>) -> Option<
     let (Principal::Session { role_arn, .. } | Principal::Role { arn: role_arn }) = &request.principal else {
         return None;
     };
-    let tagged = case.one("aws:PrincipalTag/bpnl")?.parse().ok()?;
+    let tagged = case.one(TENANT_TAG)?.parse().ok()?;
     match names.own_role(role_arn)? {
         OwnRole::Tenant(tenant) => (tenant == tagged).then_some(tenant),
         OwnRole::Pool => Some(tagged),

@@ -16,7 +16,7 @@ use super::object::Objects;
 use super::secret::Secrets;
 use super::session::{Session, SessionScope};
 use crate::decision::IamDecision;
-use crate::iam::{Account, AwsNames, Context, Principal, Request};
+use crate::iam::{Account, AwsNames};
 use crate::ids::{SecretName, TenantId, UserName};
 
 /// How a session that Tidegate makes for itself is named.
@@ -91,7 +91,8 @@ impl EmbeddedVault {
     ) -> Result<TemporaryCredentials, CredentialsError> {
         let role_arn = self.0.role_arn(tenant);
         for action in ["sts:AssumeRoleWithWebIdentity", "sts:TagSession"] {
-            if !self.0.trusts(tenant, &role_arn, action) {
+            let request = self.0.account.web_identity(tenant, action, &role_arn);
+            if self.0.account.answer(&request, None).decision != IamDecision::Allowed {
                 return Err(CredentialsError::Untrusted { role_arn, action });
             }
         }
@@ -114,24 +115,6 @@ impl EmbeddedVault {
 impl Store {
     pub(super) fn role_arn(&self, tenant: TenantId) -> String {
         self.account.names().role_arn(self.account.isolation(), tenant)
-    }
-
-    fn trusts(&self, tenant: TenantId, role_arn: &str, action: &str) -> bool {
-        let names = self.account.names();
-        let request = Request {
-            principal: Principal::Federated {
-                provider: "cognito-identity.amazonaws.com".into(),
-            },
-            action,
-            resource: role_arn,
-            resource_account: names.account(),
-            context: Context::new()
-                .with("cognito-identity.amazonaws.com:aud", names.identity_pool())
-                .with_many("cognito-identity.amazonaws.com:amr", ["authenticated"])
-                .with_many("aws:TagKeys", ["bpnl"])
-                .with("aws:RequestTag/bpnl", tenant.to_string()),
-        };
-        self.account.answer(&request, None).decision == IamDecision::Allowed
     }
 
     /// Reads files on a thread that may wait for the disk.

@@ -10,7 +10,7 @@ use super::error::{Denied, VaultError};
 use super::object::{Object, ObjectKey};
 use super::secret::{SecretKey, Stage};
 use crate::decision::{IamAnswer, IamDecision};
-use crate::iam::{Answer, Context, Layer, Params, Principal, Request, SessionPolicy};
+use crate::iam::{Answer, Context, Layer, Params, Principal, Request, SessionPolicy, TENANT_TAG};
 use crate::ids::{Digest, PcfId, ProductId, SecretName, TenantId};
 
 /// What a session is for: one operation on one thing, or the whole role.
@@ -269,7 +269,7 @@ impl Session {
 
     /// Asks the IAM layer what AWS would be asked.
     fn evaluate(&self, operation: Operation<'_>, resource: &str) -> Answer {
-        let mut context = Context::new().with("aws:PrincipalTag/bpnl", self.tenant.to_string());
+        let mut context = Context::new().with(TENANT_TAG, self.tenant.to_string());
         if operation == Operation::ListObjects {
             context = context.with("s3:prefix", format!("{}/pcf/", self.tenant));
         }
