@@ -103,20 +103,23 @@ pub struct Evaluation<'d> {
     pub missing_keys: Vec<&'d str>,
 }
 
-impl Evaluation<'_> {
-    /// The statements that decided, as `document#sid`, sorted: the denying ones, or the allowing ones of an allowed
-    /// request. An implicit deny is decided by the absence of a statement, so it has none.
-    pub fn statements(&self) -> Vec<String> {
+impl<'d> Evaluation<'d> {
+    /// The statements that decided: the denying ones, or the allowing ones of an allowed request. An implicit deny is decided
+    /// by the absence of a statement, so it has none.
+    pub fn determining(&self) -> impl Iterator<Item = &Matched<'d>> {
         let wanted = match self.decision {
-            IamDecision::Allowed => Effect::Allow,
-            IamDecision::ExplicitDeny => Effect::Deny,
-            IamDecision::ImplicitDeny => return Vec::new(),
+            IamDecision::Allowed => Some(Effect::Allow),
+            IamDecision::ExplicitDeny => Some(Effect::Deny),
+            IamDecision::ImplicitDeny => None,
         };
-        let deciding = self
-            .matched
-            .iter()
-            .filter(|matched| matched.statement.effect() == wanted);
-        let mut names: Vec<String> = deciding
+        let matched = self.matched.iter();
+        matched.filter(move |matched| Some(matched.statement.effect()) == wanted)
+    }
+
+    /// The statements that decided, as `document#sid`, sorted.
+    pub fn statements(&self) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .determining()
             .map(|matched| format!("{}#{}", matched.document.name(), matched.statement.label()))
             .collect();
         names.sort_unstable();

@@ -19,6 +19,18 @@ pub(super) struct Node {
     pub(super) value: Value,
 }
 
+impl Node {
+    /// The text of a string, and of a number or boolean as written: AWS takes `true` and `5` for `"true"` and `"5"`.
+    pub(super) fn scalar(&self) -> Option<&str> {
+        match &self.value {
+            Value::String(text) | Value::Number(text) => Some(text),
+            Value::Bool(true) => Some("true"),
+            Value::Bool(false) => Some("false"),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        }
+    }
+}
+
 /// A JSON value; numbers keep the spelling they came in.
 #[derive(Debug)]
 pub(super) enum Value {

@@ -69,8 +69,7 @@ pub fn nearest<'d>(
     match evaluation.decision {
         IamDecision::Allowed => None,
         IamDecision::ExplicitDeny => {
-            let mut matched = evaluation.matched.iter();
-            let subject = *matched.find(|matched| matched.statement.effect() == Effect::Deny)?;
+            let subject = *evaluation.determining().next()?;
             let failed = vec![Failed::new("Effect", 0)];
             Some(Nearest { subject, failed })
         }

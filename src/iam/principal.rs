@@ -3,7 +3,7 @@
 use super::context::Scope;
 use super::error::Problem;
 use super::pattern::Pattern;
-use super::request::{ORIGIN_ACCESS_ACCOUNT, Principal};
+use super::request::{self, ORIGIN_ACCESS_ACCOUNT, Principal};
 use super::template::{Dialect, Token, lex};
 use crate::decision::Effect;
 
@@ -101,7 +101,7 @@ impl PrincipalPattern {
         let wrong = || Problem::invalid(text, "a principal", HELP);
         let literal = |text: &str| Pattern::compile(text, dialect, false);
         let is_account = |text: &str| -> Result<bool, Problem> {
-            let digits = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+            let digits = request::is_account(text);
             Ok(digits || is_parameter(text, dialect)?)
         };
         if !text.contains(':') {

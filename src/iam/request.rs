@@ -212,6 +212,11 @@ pub(super) fn is_trust_action(action: &str) -> bool {
     ACTIONS.iter().any(|known| known.eq_ignore_ascii_case(action))
 }
 
+/// Whether a text is an account's number.
+pub(super) fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// The segments of an ARN that matter here; the last one may hold colons.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arn<'a> {

@@ -52,7 +52,7 @@ use super::document::Document;
 use super::evaluate::{Layers, evaluate};
 use super::json;
 use super::nearest::nearest;
-use super::request::{Arn, Principal, Request};
+use super::request::{Arn, Principal, Request, is_account};
 use super::template::Params;
 
 /// The longest request read, in bytes.
@@ -127,7 +127,7 @@ fn resource_account<'i>(input: &'i Input<'_>, resource: &'i str) -> &'i str {
     let shown = Arn::split(resource).map(|arn| arn.account);
     let caller = || input.caller.as_ref().and_then(Principal::account);
     shown
-        .filter(|account| input::is_account(account))
+        .filter(|account| is_account(account))
         .or(input.owner)
         .or_else(caller)
         .unwrap_or_default()

@@ -38,14 +38,10 @@ pub(super) fn plain<'n>(node: &'n Node, what: &'static str, dialect: Dialect) ->
     Err(invalid(node, text, what, help))
 }
 
-/// A condition value: AWS takes `true` and `5` for `"true"` and `"5"`.
+/// A condition value.
 pub(super) fn scalar(node: &Node) -> Result<&str, Fault> {
-    match &node.value {
-        Value::String(text) | Value::Number(text) => Ok(text),
-        Value::Bool(true) => Ok("true"),
-        Value::Bool(false) => Ok("false"),
-        _ => Err(expected(node, "a string, number or boolean")),
-    }
+    node.scalar()
+        .ok_or_else(|| expected(node, "a string, number or boolean"))
 }
 
 pub(super) fn find<'n>(members: &'n [Member], key: &str) -> Option<&'n Member> {

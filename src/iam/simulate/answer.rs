@@ -122,13 +122,6 @@ impl EvaluationResult {
         nearest: Option<&Nearest<'_>>,
     ) -> Self {
         let decision = evaluation.decision;
-        let determining = match decision {
-            IamDecision::Allowed => Some(Effect::Allow),
-            IamDecision::ExplicitDeny => Some(Effect::Deny),
-            IamDecision::ImplicitDeny => None,
-        };
-        let matched = evaluation.matched.iter();
-        let determining = matched.filter(|matched| Some(matched.statement.effect()) == determining);
         let denies = |layer| says(evaluation, layer) == IamDecision::ExplicitDeny;
         let organizations = (!layers.scp.is_empty()).then(|| OrganizationsDetail {
             allowed_by_organizations: !denies(Layer::Scp)
@@ -141,7 +134,7 @@ impl EvaluationResult {
             eval_action_name: request.action.to_owned(),
             eval_resource_name: request.resource.to_owned(),
             eval_decision: decision,
-            matched_statements: determining.map(Place::of).collect(),
+            matched_statements: evaluation.determining().map(Place::of).collect(),
             missing_context_values: evaluation.missing_keys.iter().map(|key| (*key).to_owned()).collect(),
             organizations_decision_detail: organizations,
             permissions_boundary_decision_detail: boundary,

@@ -112,14 +112,10 @@ impl<'n> Entry<'n> {
     }
 }
 
-/// A value, which AWS takes as a string; a number or a boolean is taken as written.
+/// A value, which AWS takes as a string.
 fn scalar<'n>(reader: &Reader<'n>, node: &'n Node) -> Result<&'n str, SimulateError> {
-    match &node.value {
-        Value::String(text) | Value::Number(text) => Ok(text),
-        Value::Bool(true) => Ok("true"),
-        Value::Bool(false) => Ok("false"),
-        _ => Err(reader.wrong(node, "a value in `ContextKeyValues` must be a string")),
-    }
+    node.scalar()
+        .ok_or_else(|| reader.wrong(node, "a value in `ContextKeyValues` must be a string"))
 }
 
 /// Holds each value to the type, and says whether that is a list: only a list may be empty. Several values are taken of either.

@@ -5,10 +5,10 @@ use super::error::SimulateError;
 use super::policies::Source;
 use crate::iam::context::Context;
 use crate::iam::json::{Member, Node, Value};
-use crate::iam::request::{Arn, Principal};
+use crate::iam::request::{Arn, Principal, is_account};
 
 /// What may stand in a request.
-const KNOWN: [&str; 11] = [
+const KNOWN: [&str; 12] = [
     "PolicyInputList",
     "PermissionsBoundaryPolicyInputList",
     "SessionPolicyInputList",
@@ -20,6 +20,7 @@ const KNOWN: [&str; 11] = [
     "ResourcePolicy",
     "ResourceOwner",
     "CallerArn",
+    "ContextEntries",
 ];
 
 /// A request, read.
@@ -95,11 +96,6 @@ impl<'n> Input<'n> {
     }
 }
 
-/// Whether a text is an account's number.
-pub(super) fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 /// Reads values of a request whose text is at hand.
 pub(super) struct Reader<'n> {
     text: &'n str,
@@ -118,16 +114,12 @@ impl<'n> Reader<'n> {
                 "ResourceHandlingOption" => {
                     "which resources an EC2 call needs is not known here; remove it and name the resources in `ResourceArns`"
                 }
-                "ContextEntries" => continue,
                 _ if KNOWN.contains(&name) => continue,
                 _ => "",
             };
             let message = if why.is_empty() {
                 let name = shown(name);
-                format!(
-                    "`{name}` is not a member of a request; known: {}, ContextEntries",
-                    KNOWN.join(", ")
-                )
+                format!("`{name}` is not a member of a request; known: {}", KNOWN.join(", "))
             } else {
                 format!("`{name}` is not supported: {why}")
             };
