@@ -103,6 +103,20 @@ pub fn id_header<T: std::str::FromStr<Err = IdError>>(headers: &HeaderMap, name:
         .map_err(|error| Problem::with(Kind::Header, format!("the header `{name}`: {error}")))
 }
 
+/// A header's value read as an identifier, where the header stands.
+///
+/// # Errors
+/// 400: it is repeated, or does not parse; the answer says what is expected.
+pub fn optional_id_header<T: std::str::FromStr<Err = IdError>>(
+    headers: &HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<T>, Problem> {
+    let wrong = |error: IdError| Problem::with(Kind::Header, format!("the header `{name}`: {error}"));
+    optional_header(headers, name)?
+        .map(|text| text.parse().map_err(wrong))
+        .transpose()
+}
+
 fn token(headers: &HeaderMap) -> Result<&str, Problem> {
     // A repeated or unreadable Authorization header is a token that does not verify, no more and no less.
     match optional_header(headers, &AUTHORIZATION) {

@@ -1,0 +1,59 @@
+//! A footprint by its id: the synchronous way.
+
+use axum::extract::{Extension, Path, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
+
+use crate::decide::Recorded;
+use crate::http::Shared;
+use crate::http::caller::tenant;
+use crate::http::decided::{recorded_answer, upstream};
+use crate::http::problem::{Kind, Problem};
+use crate::ids::PcfId;
+use crate::ledger::record::Request;
+use crate::question::ask;
+
+/// `GET /exchange/{bpnl}/pcf/{pcf_id}/submodel/$value`
+pub(in crate::http) async fn footprint(
+    State(app): State<Shared>,
+    Path((bpnl, pcf)): Path<(String, String)>,
+    Extension(request): Extension<Request>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let now = app.clock.now();
+    let registry = app.registry.current();
+    let world = tenant(&registry, &bpnl)?;
+    let id = world.tenant.id;
+    let caller = app.exchange_caller(&headers, world, now).await?;
+    let pcf: PcfId = pcf
+        .parse()
+        .map_err(|error| Problem::with(Kind::Path, format!("{error}")))?;
+    let agreement = caller.agreement(world);
+    let footprint = world.footprints.get(&pcf);
+    let facts = caller.facts(&registry, world, now);
+    let question = ask::access(&facts, &pcf, footprint.map(AsRef::as_ref), agreement);
+    let told = |recorded: &Recorded| caller.told(recorded, agreement);
+    let permit = app.permitted_telling(id, question, &request, told).await?;
+    let session = app
+        .vault
+        .session_for(&permit)
+        .map_err(|error| upstream(error, &permit))?;
+    let Some(footprint) = footprint else {
+        return Err(Problem::new(Kind::NotFound).after(permit.record()));
+    };
+    let object = session
+        .get_object(&footprint.product, &pcf)
+        .await
+        .map_err(|error| upstream(error, &permit))?;
+    let mut response = object.bytes.into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.extend(
+        HeaderValue::from_str(&format!("\"{}\"", footprint.digest))
+            .ok()
+            .map(|value| (ETAG, value)),
+    );
+    Ok(recorded_answer(response, id, &permit))
+}
