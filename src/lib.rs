@@ -35,6 +35,7 @@ pub mod ingest;
 pub mod json;
 pub mod ledger;
 pub mod parity;
+pub mod pcf;
 pub mod question;
 pub mod registry;
 pub mod telemetry;

@@ -50,6 +50,10 @@ const ORDER: &[(&str, &str)] = &[
     ("decide", "the spine: engine, then ledger; the only maker of permits"),
     ("vault", "opens sessions for permits and for nothing else"),
     ("ingest", "reads documents into what the registry indexes"),
+    (
+        "pcf",
+        "what partners ask of each other and hand each other, and what is still to be delivered",
+    ),
     ("facts", "tokens to claims; knows nothing of what they are used for"),
     (
         "dev::issuer",
@@ -72,6 +76,10 @@ const PURE: &[(&str, &[&str])] = &[
     ("cedar", &[]),
     ("engine", &[]),
     ("ingest", &[]),
+    ("pcf/model", &[]),
+    ("pcf/part", &[]),
+    ("pcf/exchange", &[]),
+    ("pcf/retry", &[]),
     ("parity", &["parity/corpus.rs"]),
     ("ledger/record", &[]),
 ];

@@ -1,0 +1,15 @@
+//! The exchange of footprints as the data space does it: asked for now, answered later (CX-0136, PCF API 1.2.0 and 1.3.0).
+
+mod exchange;
+mod model;
+mod part;
+pub mod retry;
+mod store;
+
+pub use exchange::{
+    Answerable, Asked, Delivery, Errand, ExchangeId, ExchangeIdError, Form, Incoming, Letter, MESSAGE, Received, State,
+    Wanted,
+};
+pub use model::{Flaw, MOST_FLAWS, Model, ModelError, Models, SchemaError};
+pub use part::{PartError, PartId, Parts};
+pub use store::{Change, FILE, Page, PcfStore, PcfStoreError, Taken};

@@ -1,0 +1,281 @@
+use jiff::{SignedDuration, Timestamp};
+use tempfile::TempDir;
+
+use super::*;
+use crate::ids::{Bpnl, Digest, RecordId, TenantId};
+use crate::pcf::exchange::{Answerable, Asked, Delivery, Errand, ExchangeId, Form, Incoming, Received, State, Wanted};
+use crate::pcf::model::Model;
+use crate::pcf::part::Parts;
+
+const ELBE: &str = "BPNL000000000DWF";
+const ISAR: &str = "BPNL00000000B2CD";
+const WESER: &str = "BPNL00000000C3EF";
+
+fn tenant(text: &str) -> TenantId {
+    text.parse().unwrap()
+}
+
+fn bpnl(text: &str) -> Bpnl {
+    text.parse().unwrap()
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+}
+
+fn record() -> RecordId {
+    RecordId(uuid::Uuid::now_v7())
+}
+
+fn parts(part: &str) -> Parts {
+    Parts::new(Some(part.parse().unwrap()), None).unwrap()
+}
+
+fn asked(exchange: ExchangeId, part: &str) -> Incoming {
+    Incoming {
+        tenant: tenant(ELBE),
+        partner: bpnl(WESER),
+        exchange,
+        asked: Asked {
+            parts: parts(part),
+            model: "9.0.0".into(),
+            message: Some("please".into()),
+            form: Form::FootprintExchange,
+            agreement: "a-1".parse().unwrap(),
+            connector: "edc".parse().unwrap(),
+            recipient: None,
+        },
+    }
+}
+
+fn received(exchange: ExchangeId, bytes: &[u8]) -> Received {
+    Received {
+        tenant: tenant(ELBE),
+        partner: bpnl(ISAR),
+        pcf: "p-1".parse().unwrap(),
+        product: "urn:x:1".parse().unwrap(),
+        model: Model::V9,
+        digest: Digest::of(bytes),
+        exchange: Some(exchange),
+        message: None,
+        record: record(),
+    }
+}
+
+async fn open() -> (TempDir, PcfStore) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = PcfStore::open(directory.path()).await.unwrap();
+    (directory, store)
+}
+
+/// The store as it is found after the process that had it was gone at this very point.
+async fn reopened(directory: &TempDir, store: PcfStore) -> PcfStore {
+    drop(store);
+    PcfStore::open(directory.path()).await.unwrap()
+}
+
+async fn due(store: &PcfStore, seconds: i64) -> Vec<Delivery> {
+    store.due(at(seconds), 100).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_request_is_taken_once_and_its_id_stands_for_no_other() {
+    let (directory, store) = open().await;
+    let exchange = ExchangeId::new();
+    let request = asked(exchange, "1");
+    assert_eq!(store.take(&request, record(), at(0)).await.unwrap(), Taken::Queued);
+    let store = reopened(&directory, store).await;
+    assert_eq!(store.take(&request, record(), at(1)).await.unwrap(), Taken::Known);
+    assert_eq!(
+        store.take(&asked(exchange, "2"), record(), at(1)).await.unwrap(),
+        Taken::Conflict
+    );
+    // Another partner's id, or another tenant's, is another id.
+    let mut other = request.clone();
+    other.partner = bpnl(ISAR);
+    assert_eq!(store.take(&other, record(), at(2)).await.unwrap(), Taken::Queued);
+    let mut other = request.clone();
+    other.tenant = tenant(ISAR);
+    assert_eq!(store.take(&other, record(), at(3)).await.unwrap(), Taken::Queued);
+
+    let queue = due(&store, 3).await;
+    assert_eq!(queue.len(), 3);
+    assert_eq!(
+        (queue[0].tenant, queue[0].partner, queue[0].exchange),
+        (tenant(ELBE), bpnl(WESER), exchange)
+    );
+    assert_eq!(queue[0].errand, Errand::Answer(request.asked.clone()));
+    assert_eq!(due(&store, -1).await, []);
+}
+
+#[tokio::test]
+async fn an_answered_request_stays_answered_and_one_that_ended_can_be_asked_again() {
+    let (_directory, store) = open().await;
+    let exchange = ExchangeId::new();
+    let request = asked(exchange, "1");
+    let state = || async { store.incoming(tenant(ELBE), bpnl(WESER), exchange).await.unwrap() };
+    assert_eq!(state().await, None);
+    for ended in [State::Failed, State::Dead, State::Answered] {
+        assert_eq!(store.take(&request, record(), at(0)).await.unwrap(), Taken::Queued);
+        assert_eq!(state().await, Some(State::Open));
+        let queue = due(&store, 0).await;
+        let [delivery] = queue.as_slice() else {
+            panic!("{queue:?}")
+        };
+        store
+            .end(delivery, ended, Some("why"), Some(record()), at(1))
+            .await
+            .unwrap();
+        assert_eq!(state().await, Some(ended));
+        assert_eq!(due(&store, 9).await, []);
+    }
+    assert_eq!(store.take(&request, record(), at(2)).await.unwrap(), Taken::Known);
+    assert_eq!(due(&store, 9).await, []);
+}
+
+#[tokio::test]
+async fn a_delivery_that_was_not_crossed_off_is_found_again_as_it_was() {
+    let (directory, store) = open().await;
+    store
+        .take(&asked(ExchangeId::new(), "1"), record(), at(0))
+        .await
+        .unwrap();
+    let [first] = due(&store, 0).await.try_into().unwrap();
+    let store = reopened(&directory, store).await;
+    assert_eq!(due(&store, 0).await, std::slice::from_ref(&first));
+
+    store.uses(&first).await.unwrap();
+    store.postpone(&first, at(60), "no answer", None).await.unwrap();
+    let store = reopened(&directory, store).await;
+    assert_eq!(due(&store, 59).await, []);
+    let [again] = due(&store, 60).await.try_into().unwrap();
+    assert_eq!((again.exchange, again.attempts, again.used), (first.exchange, 1, true));
+
+    store
+        .end(&again, State::Dead, Some("gave up"), None, at(61))
+        .await
+        .unwrap();
+    let store = reopened(&directory, store).await;
+    assert_eq!(due(&store, 1_000_000).await, []);
+    assert_eq!(store.depth().await.unwrap(), (0, 1));
+    let page = Page {
+        state: Some(State::Dead),
+        before: None,
+        limit: 10,
+    };
+    let [letter] = store.deliveries(tenant(ELBE), page).await.unwrap().try_into().unwrap();
+    assert_eq!(
+        (letter.state, letter.delivery.attempts, letter.next),
+        (State::Dead, 2, at(61))
+    );
+    assert_eq!(letter.problem.as_deref(), Some("gave up"));
+    assert_eq!(store.deliveries(tenant(ISAR), page).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_change_is_lost_neither_before_nor_after_it_comes_about() {
+    let (directory, store) = open().await;
+    let change = Change {
+        tenant: tenant(ELBE),
+        pcf: "p-1".parse().unwrap(),
+        digest: Digest::of(b"new"),
+        at: at(0),
+    };
+    store.note_change(&change).await.unwrap();
+    // The process is gone before the footprint is stored, or after.
+    let store = reopened(&directory, store).await;
+    assert_eq!(store.changes().await.unwrap(), std::slice::from_ref(&change));
+    assert_eq!(due(&store, 9).await, []);
+    store.spread(&change, &[bpnl(WESER), bpnl(ISAR)], at(1)).await.unwrap();
+    let store = reopened(&directory, store).await;
+    assert_eq!(store.changes().await.unwrap(), []);
+    let queue = due(&store, 1).await;
+    assert_eq!(queue.len(), 2);
+    assert!(
+        queue
+            .iter()
+            .all(|delivery| delivery.errand == Errand::Update(change.pcf.clone(), change.digest))
+    );
+    assert_ne!(queue[0].exchange, queue[1].exchange);
+}
+
+#[tokio::test]
+async fn only_the_partner_that_was_asked_answers_and_once() {
+    let (directory, store) = open().await;
+    let exchange = ExchangeId::new();
+    let wanted = Wanted {
+        parts: parts("1"),
+        model: "9.0.0".into(),
+        message: None,
+    };
+    store
+        .want(tenant(ELBE), bpnl(ISAR), exchange, &wanted, record(), at(0))
+        .await
+        .unwrap();
+    let answerable = |who: &'static str, partner: &'static str, store: PcfStore| async move {
+        (
+            store.answerable(tenant(who), bpnl(partner), exchange).await.unwrap(),
+            store,
+        )
+    };
+    let (found, store) = answerable(ELBE, ISAR, store).await;
+    assert_eq!(found, Answerable::Open);
+    let (found, store) = answerable(ELBE, WESER, store).await;
+    assert_eq!(found, Answerable::Unknown, "a partner that was not asked");
+    let (found, store) = answerable(ISAR, ISAR, store).await;
+    assert_eq!(found, Answerable::Unknown, "another tenant's request");
+    assert_eq!(
+        store
+            .answerable(tenant(ELBE), bpnl(ISAR), ExchangeId::new())
+            .await
+            .unwrap(),
+        Answerable::Unknown
+    );
+    // The request waits to be sent; its answer makes that idle.
+    assert_eq!(due(&store, 0).await[0].errand, Errand::Request(wanted));
+    store
+        .receive(&received(exchange, b"document"), true, at(1))
+        .await
+        .unwrap();
+    assert_eq!(due(&store, 1).await, []);
+    let store = reopened(&directory, store).await;
+    let (found, store) = answerable(ELBE, ISAR, store).await;
+    assert_eq!(found, Answerable::Answered(Digest::of(b"document")));
+    let kept = |partner| store.received(tenant(ELBE), bpnl(partner), "p-1");
+    assert_eq!(kept(ISAR).await.unwrap(), Some(Digest::of(b"document")));
+    assert_eq!(kept(WESER).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn deliveries_are_told_page_by_page_latest_first() {
+    let (_directory, store) = open().await;
+    for number in 0..5 {
+        let request = asked(ExchangeId::new(), &number.to_string());
+        store
+            .take(&request, record(), at(0) + SignedDuration::from_secs(number))
+            .await
+            .unwrap();
+    }
+    let page = |before, limit| Page {
+        state: None,
+        before,
+        limit,
+    };
+    let numbers = |letters: Vec<crate::pcf::exchange::Letter>| {
+        letters.iter().map(|letter| letter.delivery.number).collect::<Vec<_>>()
+    };
+    let first = numbers(store.deliveries(tenant(ELBE), page(None, 3)).await.unwrap());
+    assert_eq!(first, [5, 4, 3]);
+    let rest = numbers(
+        store
+            .deliveries(tenant(ELBE), page(first.last().copied(), 3))
+            .await
+            .unwrap(),
+    );
+    assert_eq!(rest, [2, 1]);
+    let dead = Page {
+        state: Some(State::Dead),
+        ..page(None, 3)
+    };
+    assert_eq!(store.deliveries(tenant(ELBE), dead).await.unwrap(), []);
+}
