@@ -26,6 +26,8 @@
 //! All refusals look alike from outside ([`TokenError`]): one answer, whatever the cause, so that nobody learns from it
 //! whose token they hold. The cause has a stable code for logs and metrics.
 //!
+//! A partner that fetches by itself carries no token of an issuer but one that Tidegate made: [`edr`] is about those.
+//!
 //! # Example
 //!
 //! A tenant's connector fetches a token with its client secret, and calls the tenant's endpoint with it. The same token at
@@ -71,6 +73,7 @@
 //! ```
 
 mod claims;
+pub mod edr;
 mod error;
 mod header;
 pub mod jwks;

@@ -82,6 +82,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("pcf/retry", &[]),
     ("parity", &["parity/corpus.rs"]),
     ("ledger/record", &[]),
+    ("facts/edr", &["facts/edr/keys.rs"]),
 ];
 
 /// What makes a module impure.
