@@ -192,6 +192,10 @@ token_id!(
     AssetId, "an asset id", "1 to 128 of A-Z a-z 0-9 `.` `_` `:` `-`, first a letter or digit, no `..`", 128, b"._:-"
 );
 token_id!(
+    /// The id of a data flow: the connector's id of the transfer process.
+    FlowId, "a data flow's id", "1 to 128 of A-Z a-z 0-9 `.` `_` `:` `-`, first a letter or digit, no `..`", 128, b"._:-"
+);
+token_id!(
     /// The id of a contract offer.
     OfferId, "an offer id", "1 to 128 of A-Z a-z 0-9 `.` `_` `:` `=` `-`, first a letter or digit, no `..`", 128, b"._:=-"
 );

@@ -23,6 +23,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod contract;
+pub mod dataspace;
 pub mod decide;
 pub mod decision;
 pub mod dev;

@@ -56,6 +56,10 @@ const ORDER: &[(&str, &str)] = &[
     ),
     ("facts", "tokens to claims; knows nothing of what they are used for"),
     (
+        "dataspace",
+        "what connectors say and what is kept of it; decides nothing",
+    ),
+    (
         "dev::issuer",
         "makes the tokens that facts verifies; HTTP serves it in dev mode",
     ),
@@ -83,6 +87,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("parity", &["parity/corpus.rs"]),
     ("ledger/record", &[]),
     ("facts/edr", &["facts/edr/keys.rs"]),
+    ("dataspace/signaling", &[]),
 ];
 
 /// What makes a module impure.

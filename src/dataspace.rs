@@ -1,0 +1,14 @@
+//! The data space as the tenant's own connector brings it: data flows, agreements, and what partners handed out in turn.
+//!
+//! A connector has two planes. Its control plane finds partners, negotiates contracts and starts transfers; a data plane moves
+//! the data. Tidegate is a tenant's data plane: the control plane tells it to start, suspend and end data flows
+//! ([`signaling`], the Data Plane Signaling Protocol), Tidegate decides and hands out a token for each
+//! ([`facts::edr`](crate::facts::edr)), and the partner comes with that token to the exchange endpoint. What is going on is
+//! kept in the [`flow::FlowStore`].
+//!
+//! Nothing here decides. A flow that is started says that the control plane wanted it and that policy permitted it *then*;
+//! what it is worth at the next request is decided at the next request.
+
+mod database;
+pub mod flow;
+pub mod signaling;
