@@ -91,13 +91,14 @@ pub fn answer_in_full(policies: &PolicySet, schema: &Schema, question: &Question
     tally.answer()
 }
 
-/// The moment of a contract that `action` is, if it is one.
+/// The moment of a contract at which `action` is judged, if there is one. A contract says of what is handed in what it says of
+/// what is handed out.
 pub fn moment(action: Action) -> Option<Moment> {
     match action {
         Action::Discover => Some(Moment::Discover),
         Action::Negotiate => Some(Moment::Negotiate),
         Action::Transfer => Some(Moment::Transfer),
-        Action::Access => Some(Moment::Access),
+        Action::Access | Action::Submit => Some(Moment::Access),
         _ => None,
     }
 }

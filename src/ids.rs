@@ -228,6 +228,64 @@ impl RequestId {
     }
 }
 
+/// A version as connectors and documents write it: one to four numbers with dots between, `1.2.0`, `10.0.0`, `1.1`.
+///
+/// `1.1` and `1.1.0` are two versions: they are compared as they are written, for nobody says that they mean the same.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    full: Arc<str>,
+    major: u32,
+}
+
+impl Version {
+    /// The version as it is written.
+    pub fn full(&self) -> &str {
+        &self.full
+    }
+
+    /// Its first number.
+    pub fn major(&self) -> u32 {
+        self.major
+    }
+}
+
+impl FromStr for Version {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let expected =
+            "one to four numbers of at most nine digits, without leading zeros, with dots between, such as `1.2.0`";
+        let wrong = || IdError::new("a version", expected, text);
+        let number = |part: &str| {
+            let digits = (1..=9).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+            let sound = digits && (part == "0" || !part.starts_with('0'));
+            sound.then(|| part.parse::<u32>().ok()).flatten()
+        };
+        let numbers: Option<Vec<u32>> = text.split('.').map(number).collect();
+        match numbers.as_deref() {
+            Some([major, rest @ ..]) if rest.len() < 4 => Ok(Self {
+                full: text.into(),
+                major: *major,
+            }),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.full)
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.full)
+    }
+}
+
+text_serde!(Version);
+
 /// The id of one ledger record: a UUID of version 7, so that ids sort by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -338,6 +396,40 @@ mod tests {
         }
         assert!("urn:gtin:4712345060507".parse::<ProductId>().is_ok());
         assert!("3893bb5d-da16-4dc1-9185-11d97476c254".parse::<PcfId>().is_ok());
+    }
+
+    #[test]
+    fn a_version_has_one_spelling_and_a_first_number() {
+        for (good, major) in [
+            ("1.2.0", 1),
+            ("10.0.0", 10),
+            ("1.1", 1),
+            ("0", 0),
+            ("0.10.20.999999999", 0),
+        ] {
+            let version: Version = good.parse().unwrap();
+            assert_eq!((version.full(), version.major()), (good, major));
+        }
+        for bad in [
+            "",
+            ".",
+            "1.",
+            ".1",
+            "01.2",
+            "1.02",
+            "1..2",
+            "1.2.3.4.5",
+            "v1.2",
+            "1.2-rc",
+            "1 .2",
+            "-1",
+            "+1.0",
+            "1000000000",
+            "١.٢",
+        ] {
+            assert!(bad.parse::<Version>().is_err(), "{bad:?}");
+        }
+        assert_ne!("1.1".parse::<Version>().unwrap(), "1.1.0".parse().unwrap());
     }
 
     #[test]

@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::ids::{AssetId, Bpnl, Digest, PcfId, ProductId, TenantId};
+use crate::ids::{AssetId, Bpnl, Digest, PcfId, ProductId, TenantId, Version};
 use crate::registry::{Footprint, FootprintStatus};
 
 /// The largest footprint document taken.
@@ -66,7 +66,7 @@ pub struct Claims {
     /// The product it is about.
     pub product: ProductId,
     /// The version of the aspect model.
-    pub model: &'static str,
+    pub model: Version,
     /// The status it gives itself.
     pub status: FootprintStatus,
 }
@@ -137,7 +137,7 @@ impl Claims {
             tenant,
             owner: self.owner,
             product: self.product.clone(),
-            model: self.model.to_owned(),
+            model: self.model.clone(),
             status: self.status,
             assets,
             digest: Digest::of(document),
@@ -146,7 +146,7 @@ impl Claims {
     }
 }
 
-fn version(value: &Value) -> Result<(&'static str, &'static Places), DocumentError> {
+fn version(value: &Value) -> Result<(Version, &'static Places), DocumentError> {
     let (at, found) = match value.get("specVersion") {
         Some(found) => ("/specVersion", Some(found)),
         None => (
@@ -158,9 +158,11 @@ fn version(value: &Value) -> Result<(&'static str, &'static Places), DocumentErr
     let model = found
         .and_then(Value::as_str)
         .map(|text| text.strip_prefix(SPEC).unwrap_or(text))
-        .and_then(|text| MODELS.into_iter().find(|model| *model == text))
+        .filter(|text| MODELS.contains(text))
+        .and_then(|text| text.parse::<Version>().ok())
         .ok_or(DocumentError::Version { at, found: shown })?;
-    Ok((model, if model == "7.0.0" { &FLAT } else { &NESTED }))
+    let places = if model.major() == 7 { &FLAT } else { &NESTED };
+    Ok((model, places))
 }
 
 /// The one BPNL the document names as its owner.
@@ -222,7 +224,7 @@ mod tests {
             assert_eq!(claims.id.as_str(), "3893bb5d-da16-4dc1-9185-11d97476c254");
             assert_eq!(claims.owner.as_str(), "BPNL000000000DWF");
             assert_eq!(claims.product.as_str(), "urn:mycompany.com:product-id:401765");
-            assert_eq!(claims.model, version);
+            assert_eq!(claims.model.full(), version);
         }
         // The example of 7.0.0 names web addresses as company ids: it does not say whose it is, so it is refused.
         let error = Claims::read(read("7.0.0").as_bytes()).unwrap_err().to_string();

@@ -22,7 +22,8 @@
 //!       "now": {"__extn": {"fn": "datetime", "arg": "2026-11-21T06:00:00.000Z"}},
 //!       "purpose": "cx.pcf.base:1",
 //!       "connector": {"__entity": {"type": "Connector", "id": "BPNL000000000DWF/edc"}},
-//!       "agreement": {"__entity": {"type": "Agreement", "id": "BPNL000000000DWF/retired"}}
+//!       "agreement": {"__entity": {"type": "Agreement", "id": "BPNL000000000DWF/retired"}},
+//!       "versions": {"api": {"full": "1.3.0", "major": 1}, "asset": {"full": "1.0", "major": 1}, "model": {"full": "9.0.0", "major": 9}}
 //!     }
 //!   },
 //!   "expect": {

@@ -11,27 +11,28 @@
 //! `BPNL000000000DWF`; `3893…` and `a-1` are looked up there. An agreement of another supplier with the same id is simply
 //! not there, whatever the header says.
 
+mod agreement;
 mod model;
 mod pool;
 pub mod store;
 pub mod world;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+pub use agreement::{Agreement, AgreementState, Agreements, Signed};
 pub use model::{
-    Agreement, AgreementState, Footprint, FootprintStatus, Identity, Offer, Partner, Tenant, TenantState, TenantWorld,
+    Asset, ConnectorSettings, Footprint, FootprintStatus, Identity, Map, Offer, Partner, Relation, Tenant, TenantState,
+    TenantWorld,
 };
-
-pub use pool::TermsPool;
+pub use pool::{Contract, TermsPool};
 
 use crate::ids::{Bpnl, TenantId};
 
 /// Everything the platform knows at one instant.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
-    tenants: HashMap<TenantId, Arc<TenantWorld>>,
-    partners: HashMap<Bpnl, Arc<Partner>>,
+    tenants: Map<TenantId, Arc<TenantWorld>>,
+    partners: Map<Bpnl, Arc<Partner>>,
 }
 
 impl Registry {
@@ -54,7 +55,7 @@ impl Registry {
     #[must_use]
     pub fn with_tenant(&self, world: TenantWorld) -> Self {
         let mut next = self.clone();
-        next.tenants.insert(world.tenant.id, Arc::new(world));
+        next.tenants.insert_mut(world.tenant.id, Arc::new(world));
         next
     }
 
@@ -62,7 +63,7 @@ impl Registry {
     #[must_use]
     pub fn with_partner(&self, partner: Partner) -> Self {
         let mut next = self.clone();
-        next.partners.insert(partner.bpnl, Arc::new(partner));
+        next.partners.insert_mut(partner.bpnl, Arc::new(partner));
         next
     }
 

@@ -78,11 +78,14 @@ impl Scene {
         let world = registry.tenant(provider).expect("a tenant of the registry");
         let facts = ExchangeFacts {
             now: self.now,
-            tenant: &world.tenant,
+            world,
             connector: &self.connector,
             partner: self.consumer,
             known: registry.partner(self.consumer).map(AsRef::<Partner>::as_ref),
             purpose: PURPOSE,
+            recipient: None,
+            api: None,
+            uses: None,
         };
         let footprint = world.footprints.get(&self.pcf).map(AsRef::as_ref);
         let agreement = world.agreements.get(&self.agreement).map(AsRef::as_ref);
@@ -128,12 +131,12 @@ impl Scene {
                 if number > 0 {
                     own.id = format!("{AGREEMENT}-{number}").parse().expect("an agreement's id");
                 }
-                world.agreements.insert(own.id.clone(), Arc::new(own));
+                world.agreements.insert(Arc::new(own));
             }
             let mut footprint = model.footprints.get(&self.pcf).expect("the footprint").as_ref().clone();
             footprint.tenant = *id;
             footprint.owner = id.to_string().parse().expect("a BPNL");
-            world.footprints.insert(self.pcf.clone(), Arc::new(footprint));
+            world.footprints.insert_mut(self.pcf.clone(), Arc::new(footprint));
             world
         });
         let partner = self.registry.partner(self.consumer).expect("the partner");

@@ -108,7 +108,7 @@ pub struct IamAsk<'a> {
     pub acting: TenantId,
     /// Whose the resource is.
     pub owner: TenantId,
-    /// Values for the template parameters of the session policy: those of the resource.
+    /// Values for the template parameters of the session policy: those of the resource, and `partner` where a partner asks.
     pub parameters: Vec<(&'static str, String)>,
     /// The session policy's document, where one is in force.
     pub session: Option<&'a str>,
@@ -183,7 +183,7 @@ impl Correspondence {
         let Some(owner) = tenant_of(question, &question.resource) else {
             return Mapping::Unanswerable("the question does not say which tenant the resource belongs to".into());
         };
-        let parameters = resource_parameters(question);
+        let parameters = parameters(question);
         let known = self.aws.params().with("bpnl", owner.as_str().to_owned());
         let known = known.with("role", self.aws.role_name(isolation, owner));
         let known = parameters
@@ -250,8 +250,9 @@ fn tenant_of(question: &Question, reference: &EntityRef) -> Option<TenantId> {
     }
 }
 
-fn resource_parameters(question: &Question) -> Vec<(&'static str, String)> {
-    let mut parameters = Vec::with_capacity(2);
+/// What a template may say of the resource and of who asks.
+fn parameters(question: &Question) -> Vec<(&'static str, String)> {
+    let mut parameters = Vec::with_capacity(3);
     let attribute = |name: &str| match question.entity(&question.resource)?.attrs.get(name) {
         Some(Value::String(text)) => Some(text.to_string()),
         _ => None,
@@ -266,6 +267,9 @@ fn resource_parameters(question: &Question) -> Vec<(&'static str, String)> {
             .rsplit_once('/')
             .map_or(&*question.resource.id, |(_, local)| local);
         parameters.push(("pcf", local.to_owned()));
+    }
+    if question.principal.kind == EntityKind::Partner {
+        parameters.push(("partner", question.principal.id.to_string()));
     }
     parameters
 }

@@ -235,6 +235,11 @@ impl Draft {
             Moment::Transfer => "Asset",
             Moment::Access => "Footprint",
         };
+        // What is handed in is judged as what is handed out.
+        let action = match moment {
+            Moment::Access => "action in [Tidegate::Action::\"access\", Tidegate::Action::\"submit\"]".to_owned(),
+            _ => format!("action == Tidegate::Action::\"{moment}\""),
+        };
         let annotations = [
             ("id", &self.id),
             ("path", &self.path),
@@ -251,7 +256,7 @@ impl Draft {
             format!("\nunless {{\n  {}\n}}", alternatives.join(" ||\n  "))
         };
         format!(
-            "{annotations}{effect} (\n  principal is Tidegate::Partner,\n  action == Tidegate::Action::\"{moment}\",\n  \
+            "{annotations}{effect} (\n  principal is Tidegate::Partner,\n  {action},\n  \
              resource is Tidegate::{resource}\n)\nwhen {{\n  {when}\n}}{unless};\n"
         )
     }

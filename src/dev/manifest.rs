@@ -181,7 +181,7 @@ fn tenant_part<'a>(tenant: &'a DevTenant, world: &'a TenantWorld, app: &App) -> 
             .map(|footprint| FootprintPart {
                 pcf_id: footprint.id.as_str(),
                 product_id: footprint.product.as_str(),
-                model: &footprint.model,
+                model: footprint.model.full(),
                 asset: footprint.assets.iter().map(|asset| asset.as_str()).collect(),
                 sha256: hex::encode(footprint.digest.as_bytes()),
             })

@@ -17,7 +17,8 @@ use crate::http::{exchange, ingest as ingest_http};
 use crate::ids::{AgreementId, AssetId, Bpnl, ClientId, CompanyRole, PcfId, SecretName, TenantId, UserName};
 use crate::ingest::Claims;
 use crate::registry::{
-    Agreement, AgreementState, Footprint, Identity, Offer, Partner, Tenant, TenantState, TenantWorld, TermsPool,
+    Agreement, AgreementState, Asset, Footprint, Identity, Offer, Partner, Relation, Signed, Tenant, TenantState,
+    TenantWorld, TermsPool,
 };
 
 /// The world as it is written down.
@@ -42,6 +43,11 @@ pub struct DevTenant {
     pub users: Vec<DevUser>,
     /// Its secrets, by name; values are random.
     pub secrets: Vec<SecretName>,
+    /// The assets of its connector.
+    pub assets: Vec<Asset>,
+    /// What it has on record about partners.
+    #[serde(default)]
+    pub relations: Vec<Relation>,
     /// Its footprints.
     pub footprints: Vec<DevFootprint>,
     /// Its agreements, as provider.
@@ -209,12 +215,15 @@ impl DevTenant {
                 user_clients: BTreeSet::from([self.user_client()?]),
             },
             disabled_users: Default::default(),
+            connector: None,
         });
-        let mut terms = TermsPool::default();
-        for written in &self.agreements {
-            let agreement = written.agreement(self.id, now, &mut terms)?;
-            world.agreements.insert(agreement.id.clone(), Arc::new(agreement));
+        for asset in &self.assets {
+            world.assets.insert_mut(asset.id.clone(), Arc::new(asset.clone()));
         }
+        for relation in &self.relations {
+            world.relations.insert_mut(relation.partner, Arc::new(relation.clone()));
+        }
+        let mut terms = TermsPool::default();
         let mut documents = Vec::new();
         for written in &self.footprints {
             let document = text(DOCUMENTS, &written.file)?;
@@ -223,10 +232,14 @@ impl DevTenant {
             let footprint = claims.footprint(self.id, assets, document.as_bytes());
             world
                 .footprints
-                .insert(footprint.id.clone(), Arc::new(footprint.clone()));
+                .insert_mut(footprint.id.clone(), Arc::new(footprint.clone()));
             documents.push((footprint, document));
             let offer = offer(self.id, &written.asset, &mut terms)?;
-            world.offers.insert(offer.id.clone(), Arc::new(offer));
+            world.offers.insert_mut(offer.id.clone(), Arc::new(offer));
+        }
+        for written in &self.agreements {
+            let agreement = written.agreement(&world, now, &mut terms)?;
+            world.agreements.insert(Arc::new(agreement));
         }
         Ok((world, documents))
     }
@@ -242,21 +255,24 @@ impl DevTenant {
 }
 
 fn offer(provider: TenantId, asset: &AssetId, terms: &mut TermsPool) -> Result<Offer, DevError> {
-    let access = text(CONTRACTS, &format!("{}.json", OFFER.0))?;
-    let usage = text(CONTRACTS, &format!("{}.json", OFFER.1))?;
+    let access = terms.compile(text(CONTRACTS, &format!("{}.json", OFFER.0))?);
+    let access = access.map_err(DevError::from)?;
+    let usage = terms.compile(text(CONTRACTS, &format!("{}.json", OFFER.1))?);
+    let usage = usage.map_err(DevError::from)?;
     Ok(Offer {
         id: id(&format!("offer-{asset}"))?,
         provider,
         asset: asset.clone(),
-        access_terms: terms.compile(access).map_err(DevError::from)?,
-        usage_terms: terms.compile(usage).map_err(DevError::from)?,
-        access_odrl: access.into(),
-        usage_odrl: usage.into(),
+        access_terms: access.terms,
+        usage_terms: usage.terms,
+        access_odrl: access.odrl,
+        usage_odrl: usage.odrl,
     })
 }
 
 impl DevAgreement {
-    fn agreement(&self, provider: TenantId, now: Timestamp, terms: &mut TermsPool) -> Result<Agreement, DevError> {
+    /// The agreement, signed under what `world` has today.
+    fn agreement(&self, world: &TenantWorld, now: Timestamp, terms: &mut TermsPool) -> Result<Agreement, DevError> {
         let days = |days: i64| SignedDuration::from_hours(24 * days);
         let odrl = text(CONTRACTS, &format!("{}.json", self.terms))?;
         let odrl = match self.ends_in_days {
@@ -266,15 +282,23 @@ impl DevAgreement {
                 odrl.replace(END, &format!("{end:.0}"))
             }
         };
+        let contract = terms.compile(&odrl).map_err(DevError::from)?;
+        let signed = world.assets.get(&self.asset).map(|asset| Signed {
+            api: asset.api.clone(),
+            asset: asset.version.clone(),
+            models: world.models(&self.asset),
+        });
         Ok(Agreement {
             id: self.id.clone(),
-            provider,
+            provider: world.tenant.id,
             consumer: self.consumer,
             asset: self.asset.clone(),
             state: self.state,
             signed_at: now.checked_sub(days(self.signed_days_ago)).map_err(DevError::from)?,
-            terms: terms.compile(&odrl).map_err(DevError::from)?,
-            odrl: odrl.into(),
+            signed,
+            claims: None,
+            odrl: contract.odrl,
+            terms: contract.terms,
         })
     }
 }

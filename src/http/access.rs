@@ -95,11 +95,14 @@ pub async fn evaluation(
     let partner: Bpnl = read("subject.id", &asked.subject.id)?;
     let facts = ExchangeFacts {
         now,
-        tenant: &world.tenant,
+        world,
         connector: machine.client(),
         partner,
         known: registry.partner(partner).map(AsRef::as_ref),
         purpose: asked.context.purpose.as_deref().unwrap_or(PURPOSE),
+        recipient: None,
+        api: None,
+        uses: None,
     };
     let question = question(&facts, world, &asked, local)?;
     let recorded = app.decided(id, question, &request).await?;

@@ -31,11 +31,14 @@ impl Caller {
     fn facts<'a>(&'a self, registry: &'a Registry, world: &'a TenantWorld, now: Timestamp) -> ExchangeFacts<'a> {
         ExchangeFacts {
             now,
-            tenant: &world.tenant,
+            world,
             connector: &self.connector,
             partner: self.partner,
             known: registry.partner(self.partner).map(AsRef::as_ref),
             purpose: PURPOSE,
+            recipient: None,
+            api: None,
+            uses: None,
         }
     }
 

@@ -65,7 +65,7 @@ pub async fn footprint(
     let body = Stored {
         pcf_id: footprint.id.as_str(),
         product_id: footprint.product.as_str(),
-        model: &footprint.model,
+        model: footprint.model.full(),
         digest: footprint.digest,
     };
     Ok(recorded_answer(

@@ -12,7 +12,7 @@
 //! | `tidegate-pool`, one role for all with session tags | `pool-role`, `tenant-boundary`, `pool-trust` | |
 //! | `tidegate-service`, what runs | `service-role`, `service-trust` | |
 //! | `tidegate-provisioning`, what onboards | `provisioning-role`, `provisioning-trust` | |
-//! | one session | `session-*` | `bpnl`, and the one thing it is for: `product`, `pcf`, `name` |
+//! | one session | `session-*` | `bpnl`, and the one thing it is for: `product`, `partner`, `pcf`, `name` |
 //! | the bucket | `bucket-policy` | |
 //! | each secret of a tenant | `secret-policy` | `owner` |
 //!
@@ -70,7 +70,7 @@ const ATTACHED: [(&str, DocumentKind, &[&str]); 11] = [
     ("tenant-trust", DocumentKind::Trust, &["owner"]),
 ];
 
-const SESSION: &[&str] = &["bpnl", "name", "pcf", "product"];
+const SESSION: &[&str] = &["bpnl", "name", "partner", "pcf", "product"];
 
 /// The tag that says for whom a session acts: of the tenant's role, or of the session where one role serves all.
 pub const TENANT_TAG: &str = "aws:PrincipalTag/bpnl";
@@ -99,7 +99,7 @@ pub struct Answer {
 pub struct SessionPolicy<'s> {
     /// Its document, such as `session-object-read`.
     pub document: &'s Document,
-    /// `bpnl` and what the session is for: `product` and `pcf`, or `name`.
+    /// `bpnl` and what the session is for: `product` and `pcf`, `partner` and `pcf`, or `name`.
     pub params: Params<'s>,
 }
 

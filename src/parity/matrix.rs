@@ -176,7 +176,7 @@ fn label(actor: &Entity) -> String {
 /// The agreements a request may name: none, and each of the world; only where the action has a place for one.
 fn agreements(world: &World, action: Action) -> Vec<Option<&EntityRef>> {
     let mut list = vec![None];
-    if matches!(action, Action::Transfer | Action::Access) {
+    if matches!(action, Action::Transfer | Action::Access | Action::Submit) {
         list.extend(world.of_kind(EntityKind::Agreement).map(|entity| Some(&entity.uid)));
     }
     list
@@ -186,9 +186,10 @@ fn context(world: &World, action: Action, resource: &Entity, agreement: Option<&
     let mut context = BTreeMap::from([("now".to_owned(), Value::DateTime(world.now()))]);
     if matches!(
         action,
-        Action::Discover | Action::Negotiate | Action::Transfer | Action::Access
+        Action::Discover | Action::Negotiate | Action::Transfer | Action::Access | Action::Submit
     ) {
         context.insert("purpose".to_owned(), Value::from(world.purpose()));
+        context.extend(world.versions(action).map(|versions| ("versions".to_owned(), versions)));
         let tenant = resource.attrs.get("tenant");
         let own = world
             .of_kind(EntityKind::Connector)

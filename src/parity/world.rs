@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use crate::contract::Terms;
-use crate::ids::Digest;
+use crate::ids::{Digest, Version};
 use crate::question::{Action, Entity, EntityKind, EntityRef, Question, Value, read_entities};
 
 /// Companies, people, things and contracts to ask about.
@@ -21,6 +21,7 @@ pub struct World {
     name: String,
     now: Timestamp,
     purpose: String,
+    versions: VersionsFile,
     terms: BTreeMap<String, Arc<Terms>>,
     entities: BTreeMap<EntityRef, Entity>,
 }
@@ -34,8 +35,18 @@ struct WorldFile {
     _why: String,
     now: Timestamp,
     purpose: String,
+    versions: VersionsFile,
     terms: Vec<TermsFile>,
     entities: Vec<Json>,
+}
+
+/// What is in force in the world, of every asset.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VersionsFile {
+    api: Version,
+    asset: Version,
+    model: Version,
 }
 
 #[derive(Deserialize)]
@@ -74,6 +85,7 @@ impl World {
             name: file.name,
             now: file.now,
             purpose: file.purpose,
+            versions: file.versions,
             terms,
             entities: BTreeMap::new(),
         };
@@ -103,6 +115,22 @@ impl World {
     /// The purpose partners ask with where a case names none: a Catena-X usage purpose.
     pub fn purpose(&self) -> &str {
         &self.purpose
+    }
+
+    /// The versions in force for every asset, as the context of `action` has them where a case names none; none where it has no
+    /// place for them.
+    pub fn versions(&self, action: Action) -> Option<Value> {
+        let VersionsFile { api, asset, model } = &self.versions;
+        let model = match action {
+            Action::Access | Action::Submit => Some(model),
+            Action::Transfer => None,
+            _ => return None,
+        };
+        let members = [("api", Some(api)), ("asset", Some(asset)), ("model", model)];
+        let members = members
+            .into_iter()
+            .filter_map(|(name, version)| Some((name.to_owned(), version?.into())));
+        Some(Value::Record(members.collect()))
     }
 
     /// Every entity, by reference.

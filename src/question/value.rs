@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::ids::Version;
+
 /// Declares an enum whose variants are names of the schema.
 macro_rules! schema_names {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
@@ -83,6 +85,8 @@ schema_names! {
         Offer = "Offer",
         /// A finalized contract.
         Agreement = "Agreement",
+        /// All agreements of a tenant.
+        AgreementStore = "AgreementStore",
         /// A version of the policies.
         Bundle = "Bundle",
         /// A decision log.
@@ -131,6 +135,10 @@ schema_names! {
         ListFootprints = "listFootprints",
         /// Hand a footprint in from a supplier system.
         Ingest = "ingest",
+        /// See which agreements the own company has.
+        ListAgreements = "listAgreements",
+        /// End an agreement of the own company.
+        RetireAgreement = "retireAgreement",
         /// See an offer in the catalog.
         Discover = "discover",
         /// Agree on a contract.
@@ -139,6 +147,8 @@ schema_names! {
         Transfer = "transfer",
         /// Receive a footprint under an agreement.
         Access = "access",
+        /// Hand a footprint in to a company, as its partner under an agreement.
+        Submit = "submit",
         /// See which policies are in force.
         ReadBundle = "readBundle",
         /// Put policies in force.
@@ -200,6 +210,17 @@ pub enum Value {
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
         Self::String(text.into())
+    }
+}
+
+impl From<&Version> for Value {
+    /// As the schema has it: the version in full, and its first number.
+    fn from(version: &Version) -> Self {
+        let members = [
+            ("full", Self::from(version.full())),
+            ("major", Self::Long(version.major().into())),
+        ];
+        Self::Record(members.map(|(name, value)| (name.to_owned(), value)).into())
     }
 }
 

@@ -1,13 +1,17 @@
 //! The things a registry holds.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::agreement::Agreements;
 use crate::contract::Terms;
-use crate::ids::{AgreementId, AssetId, Bpnl, ClientId, OfferId, PcfId, ProductId, TenantId, UserName};
+use crate::ids::{AssetId, Bpnl, ClientId, OfferId, PcfId, ProductId, SecretName, TenantId, UserName, Version};
+
+/// A map that shares all but the path to what changed with the map it was made from: a change costs the same however much is in
+/// it, and a clone costs nothing.
+pub type Map<K, V> = rpds::HashTrieMapSync<K, V>;
 
 /// Where a tenant stands in its life on the platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +57,23 @@ pub struct Identity {
     pub user_clients: BTreeSet<ClientId>,
 }
 
+/// The tenant's own connector, as Tidegate speaks to it and as others do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectorSettings {
+    /// The connector's id of the participant; normally the tenant's BPNL.
+    pub participant: String,
+    /// Where other connectors speak to it (Dataspace Protocol 2025-1): a URL.
+    pub dsp: String,
+    /// Its management API: a URL.
+    pub management: String,
+    /// Where it takes signals of its data plane: a URL.
+    pub signaling: String,
+    /// The tenant's secret that holds the key of the management API; none where it asks for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretName>,
+}
+
 /// A company on the platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,6 +89,9 @@ pub struct Tenant {
     /// People who may no longer act, whatever their token says.
     #[serde(default)]
     pub disabled_users: HashSet<UserName>,
+    /// Its connector, where Tidegate is to speak to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connector: Option<ConnectorSettings>,
 }
 
 /// A company that asks from outside, and what its verified credentials prove.
@@ -82,50 +106,41 @@ pub struct Partner {
     pub membership: String,
     /// The framework agreements its verified credentials prove, each as `name:version`.
     pub frameworks: BTreeSet<String>,
+    /// The region of its registered office, such as `cx.region.europe:1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// The companies on record as affiliated with it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub affiliates: BTreeSet<Bpnl>,
+    /// Where its connector takes messages of other connectors (Dataspace Protocol 2025-1): a URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dsp: Option<String>,
 }
 
-/// The state of an agreement on record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AgreementState {
-    /// Finalized and in force.
-    Active,
-    /// Ended by the provider.
-    Retired,
-    /// Found past its end.
-    Expired,
+/// What a tenant has on record about a partner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Relation {
+    /// The partner.
+    pub partner: Bpnl,
+    /// The groups the tenant has put it in.
+    #[serde(default)]
+    pub groups: BTreeSet<String>,
+    /// References of the bilateral contracts the two have.
+    #[serde(default)]
+    pub contracts: BTreeSet<String>,
 }
 
-impl AgreementState {
-    /// The state as the Cedar schema spells it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Retired => "retired",
-            Self::Expired => "expired",
-        }
-    }
-}
-
-/// A finalized contract of a tenant, as provider, with a partner.
-#[derive(Clone, Debug)]
-pub struct Agreement {
-    /// The connectors' id of it.
-    pub id: AgreementId,
-    /// The tenant that provides.
-    pub provider: TenantId,
-    /// The company that consumes.
-    pub consumer: Bpnl,
-    /// What it is about.
-    pub asset: AssetId,
-    /// In force, or why not.
-    pub state: AgreementState,
-    /// When it was finalized.
-    pub signed_at: Timestamp,
-    /// The ODRL as it was agreed, byte for byte.
-    pub odrl: Arc<str>,
-    /// Its normal form, compiled; shared by all agreements with the same terms.
-    pub terms: Arc<Terms>,
+/// An asset of a tenant's connector.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asset {
+    /// Its id.
+    pub id: AssetId,
+    /// The version of the PCF API it is offered under, such as `1.3.0`.
+    pub api: Version,
+    /// Its own version (`cx-common:version`).
+    pub version: Version,
 }
 
 /// An entry of a tenant's catalog.
@@ -180,7 +195,7 @@ pub struct Footprint {
     /// The product it is about, as it stands in the object key.
     pub product: ProductId,
     /// The version of the aspect model, such as `9.0.0`.
-    pub model: String,
+    pub model: Version,
     /// What the document says of itself.
     pub status: FootprintStatus,
     /// The assets it is part of.
@@ -197,11 +212,15 @@ pub struct TenantWorld {
     /// The tenant.
     pub tenant: Tenant,
     /// Its agreements, as provider.
-    pub agreements: HashMap<AgreementId, Arc<Agreement>>,
+    pub agreements: Agreements,
+    /// The assets of its connector.
+    pub assets: Map<AssetId, Arc<Asset>>,
     /// Its catalog.
-    pub offers: HashMap<OfferId, Arc<Offer>>,
+    pub offers: Map<OfferId, Arc<Offer>>,
     /// Its footprints.
-    pub footprints: HashMap<PcfId, Arc<Footprint>>,
+    pub footprints: Map<PcfId, Arc<Footprint>>,
+    /// What it has on record about partners.
+    pub relations: Map<Bpnl, Arc<Relation>>,
 }
 
 impl TenantWorld {
@@ -209,9 +228,20 @@ impl TenantWorld {
     pub fn new(tenant: Tenant) -> Self {
         Self {
             tenant,
-            agreements: HashMap::new(),
-            offers: HashMap::new(),
-            footprints: HashMap::new(),
+            agreements: Agreements::default(),
+            assets: Map::default(),
+            offers: Map::default(),
+            footprints: Map::default(),
+            relations: Map::default(),
         }
+    }
+
+    /// The aspect models of the footprints that are part of `asset`.
+    pub fn models(&self, asset: &AssetId) -> BTreeSet<Version> {
+        let of_asset = self
+            .footprints
+            .values()
+            .filter(|footprint| footprint.assets.contains(asset));
+        of_asset.map(|footprint| footprint.model.clone()).collect()
     }
 }

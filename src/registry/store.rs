@@ -13,7 +13,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use tokio::sync::watch;
 
 use super::Registry;
-use super::model::{Agreement, AgreementState, Footprint, Offer, Partner, Tenant, TenantWorld};
+use super::agreement::{Agreement, AgreementState, Signed};
+use super::model::{Asset, Footprint, Offer, Partner, Relation, Tenant, TenantWorld};
 use super::pool::TermsPool;
 use crate::contract::ContractError;
 use crate::ids::{AssetId, Bpnl, IdError, TenantId};
@@ -60,6 +61,10 @@ struct AgreementRow {
     asset: AssetId,
     state: AgreementState,
     signed_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signed: Option<Signed>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    claims: Option<Arc<str>>,
 }
 
 const TABLES: &str = "
@@ -69,6 +74,10 @@ CREATE TABLE IF NOT EXISTS footprint (tenant TEXT NOT NULL, id TEXT NOT NULL, do
   PRIMARY KEY (tenant, id)) STRICT;
 CREATE TABLE IF NOT EXISTS agreement (provider TEXT NOT NULL, id TEXT NOT NULL, document TEXT NOT NULL,
   odrl TEXT NOT NULL, PRIMARY KEY (provider, id)) STRICT;
+CREATE TABLE IF NOT EXISTS asset (tenant TEXT NOT NULL, id TEXT NOT NULL, document TEXT NOT NULL,
+  PRIMARY KEY (tenant, id)) STRICT;
+CREATE TABLE IF NOT EXISTS relation (tenant TEXT NOT NULL, id TEXT NOT NULL, document TEXT NOT NULL,
+  PRIMARY KEY (tenant, id)) STRICT;
 CREATE TABLE IF NOT EXISTS offer (provider TEXT NOT NULL, id TEXT NOT NULL, asset TEXT NOT NULL,
   access_odrl TEXT NOT NULL, usage_odrl TEXT NOT NULL, PRIMARY KEY (provider, id)) STRICT;
 ";
@@ -144,6 +153,19 @@ impl RegistryStore {
             for footprint in world.footprints.values() {
                 insert_footprint(&mut transaction, footprint).await?;
             }
+            for asset in world.assets.values() {
+                insert(&mut transaction, "asset", tenant, asset.id.as_str(), &**asset).await?;
+            }
+            for relation in world.relations.values() {
+                insert(
+                    &mut transaction,
+                    "relation",
+                    tenant,
+                    relation.partner.as_str(),
+                    &**relation,
+                )
+                .await?;
+            }
             for offer in world.offers.values() {
                 sqlx::query("INSERT OR REPLACE INTO offer (provider, id, asset, access_odrl, usage_odrl) VALUES (?, ?, ?, ?, ?)")
                     .bind(tenant)
@@ -160,6 +182,8 @@ impl RegistryStore {
                     asset: agreement.asset.clone(),
                     state: agreement.state,
                     signed_at: agreement.signed_at,
+                    signed: agreement.signed.clone(),
+                    claims: agreement.claims.clone(),
                 };
                 sqlx::query("INSERT OR REPLACE INTO agreement (provider, id, document, odrl) VALUES (?, ?, ?, ?)")
                     .bind(tenant)
@@ -187,17 +211,30 @@ impl RegistryStore {
         insert_footprint(&mut connection, &footprint).await?;
         // The one connection is held, so no other change can come between reading the registry and replacing it.
         let mut world = TenantWorld::clone(world);
-        world.footprints.insert(footprint.id.clone(), Arc::new(footprint));
+        world.footprints.insert_mut(footprint.id.clone(), Arc::new(footprint));
         self.current.send_replace(Arc::new(current.with_tenant(world)));
         Ok(())
     }
 }
 
 async fn insert_footprint(connection: &mut sqlx::SqliteConnection, footprint: &Footprint) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT OR REPLACE INTO footprint (tenant, id, document) VALUES (?, ?, ?)")
-        .bind(footprint.tenant.as_str())
-        .bind(footprint.id.as_str())
-        .bind(to_json(footprint))
+    let (tenant, id) = (footprint.tenant.as_str(), footprint.id.as_str());
+    insert(connection, "footprint", tenant, id, footprint).await
+}
+
+/// Writes a row of one of the tables that hold a tenant's things as documents.
+async fn insert(
+    connection: &mut sqlx::SqliteConnection,
+    table: &'static str,
+    tenant: &str,
+    id: &str,
+    document: &impl Serialize,
+) -> Result<(), sqlx::Error> {
+    let statement = format!("INSERT OR REPLACE INTO {table} (tenant, id, document) VALUES (?, ?, ?)");
+    sqlx::query(sqlx::AssertSqlSafe(statement))
+        .bind(tenant)
+        .bind(id)
+        .bind(to_json(document))
         .execute(connection)
         .await?;
     Ok(())
@@ -246,8 +283,9 @@ async fn load(pool: &SqlitePool) -> Result<Registry, RegistryError> {
     for (key, document) in rows {
         let footprint: Footprint = from_json("footprint", &key, &document)?;
         let world = world_of(&mut worlds, footprint.tenant)?;
-        world.footprints.insert(footprint.id.clone(), Arc::new(footprint));
+        world.footprints.insert_mut(footprint.id.clone(), Arc::new(footprint));
     }
+    load_assets_and_relations(pool, &mut worlds).await?;
     let mut compiled = TermsPool::default();
     load_agreements(pool, &mut worlds, &mut compiled).await?;
     load_offers(pool, &mut worlds, &mut compiled).await?;
@@ -256,6 +294,29 @@ async fn load(pool: &SqlitePool) -> Result<Registry, RegistryError> {
 
 fn world_of(worlds: &mut HashMap<TenantId, TenantWorld>, tenant: TenantId) -> Result<&mut TenantWorld, RegistryError> {
     worlds.get_mut(&tenant).ok_or(RegistryError::NoSuchTenant(tenant))
+}
+
+async fn load_assets_and_relations(
+    pool: &SqlitePool,
+    worlds: &mut HashMap<TenantId, TenantWorld>,
+) -> Result<(), RegistryError> {
+    let rows: Vec<(String, String, String)> = sqlx::query_as("SELECT tenant, id, document FROM asset")
+        .fetch_all(pool)
+        .await?;
+    for (tenant, key, document) in rows {
+        let asset: Asset = from_json("asset", &key, &document)?;
+        let world = world_of(worlds, id("asset", &tenant)?)?;
+        world.assets.insert_mut(asset.id.clone(), Arc::new(asset));
+    }
+    let rows: Vec<(String, String, String)> = sqlx::query_as("SELECT tenant, id, document FROM relation")
+        .fetch_all(pool)
+        .await?;
+    for (tenant, key, document) in rows {
+        let relation: Relation = from_json("relation", &key, &document)?;
+        let world = world_of(worlds, id("relation", &tenant)?)?;
+        world.relations.insert_mut(relation.partner, Arc::new(relation));
+    }
+    Ok(())
 }
 
 async fn load_agreements(
@@ -270,7 +331,7 @@ async fn load_agreements(
     for (provider, key, document, odrl) in rows {
         let provider: TenantId = id("agreement", &provider)?;
         let read: AgreementRow = from_json("agreement", &key, &document)?;
-        let terms = compiled.compile(&odrl).map_err(|source| RegistryError::Terms {
+        let contract = compiled.compile(&odrl).map_err(|source| RegistryError::Terms {
             what: "agreement",
             id: key.clone(),
             source: Box::new(source),
@@ -282,12 +343,12 @@ async fn load_agreements(
             asset: read.asset,
             state: read.state,
             signed_at: read.signed_at,
-            odrl: odrl.into(),
-            terms,
+            signed: read.signed,
+            claims: read.claims,
+            odrl: contract.odrl,
+            terms: contract.terms,
         };
-        world_of(worlds, provider)?
-            .agreements
-            .insert(agreement.id.clone(), Arc::new(agreement));
+        world_of(worlds, provider)?.agreements.insert(Arc::new(agreement));
     }
     Ok(())
 }
@@ -308,18 +369,20 @@ async fn load_offers(
             id: key.clone(),
             source: Box::new(source),
         };
+        let access = compiled.compile(&access).map_err(failed)?;
+        let usage = compiled.compile(&usage).map_err(failed)?;
         let offer = Offer {
             id: id("offer", &key)?,
             provider,
             asset: id("offer", &asset)?,
-            access_terms: compiled.compile(&access).map_err(failed)?,
-            usage_terms: compiled.compile(&usage).map_err(failed)?,
-            access_odrl: access.into(),
-            usage_odrl: usage.into(),
+            access_terms: access.terms,
+            usage_terms: usage.terms,
+            access_odrl: access.odrl,
+            usage_odrl: usage.odrl,
         };
         world_of(worlds, provider)?
             .offers
-            .insert(offer.id.clone(), Arc::new(offer));
+            .insert_mut(offer.id.clone(), Arc::new(offer));
     }
     Ok(())
 }

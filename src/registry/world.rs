@@ -1,18 +1,19 @@
 //! A registry as a document: what an operator writes down and the service takes in at start.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::model::{Agreement, AgreementState, Offer, Partner, Tenant, TenantWorld};
+use super::agreement::{Agreement, AgreementState, Signed};
+use super::model::{Asset, Offer, Partner, Relation, Tenant, TenantWorld};
 use super::pool::TermsPool;
 use crate::contract::ContractError;
-use crate::ids::{AgreementId, AssetId, Bpnl, OfferId, TenantId};
+use crate::ids::{AgreementId, AssetId, Bpnl, OfferId, TenantId, Version};
 
-/// Tenants, partners, offers and agreements. Contracts stand in it as ODRL and are kept byte for byte.
+/// Tenants, partners, assets, relations, offers and agreements. Contracts stand in it as ODRL and are kept byte for byte.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorldDocument {
@@ -20,12 +21,48 @@ pub struct WorldDocument {
     pub tenants: Vec<Tenant>,
     /// The companies that ask from outside.
     pub partners: Vec<Partner>,
+    /// The assets of the tenants' connectors.
+    #[serde(default)]
+    pub assets: Vec<AssetDocument>,
+    /// What the tenants have on record about partners.
+    #[serde(default)]
+    pub relations: Vec<RelationDocument>,
     /// The tenants' catalogs.
     #[serde(default)]
     pub offers: Vec<OfferDocument>,
     /// The tenants' agreements.
     #[serde(default)]
     pub agreements: Vec<AgreementDocument>,
+}
+
+/// An asset of a tenant's connector.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AssetDocument {
+    /// Its id.
+    pub id: AssetId,
+    /// The tenant whose it is.
+    pub provider: TenantId,
+    /// The version of the PCF API it is offered under.
+    pub api: Version,
+    /// Its own version.
+    pub version: Version,
+}
+
+/// What a tenant has on record about a partner.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RelationDocument {
+    /// The tenant whose record it is.
+    pub provider: TenantId,
+    /// The partner.
+    pub partner: Bpnl,
+    /// The groups the tenant has put it in.
+    #[serde(default)]
+    pub groups: BTreeSet<String>,
+    /// References of the bilateral contracts the two have.
+    #[serde(default)]
+    pub contracts: BTreeSet<String>,
 }
 
 /// An entry of a catalog.
@@ -60,6 +97,12 @@ pub struct AgreementDocument {
     pub state: AgreementState,
     /// When it was finalized.
     pub signed_at: Timestamp,
+    /// What was in force then.
+    #[serde(default)]
+    pub signed: Option<Signed>,
+    /// What the consumer's verified credentials proved then.
+    #[serde(default)]
+    pub claims: Option<Box<RawValue>>,
     /// What was agreed.
     pub odrl: Box<RawValue>,
 }
@@ -119,32 +162,57 @@ impl WorldDocument {
                 source: Box::new(source),
             })
         };
+        for AssetDocument {
+            id,
+            provider,
+            api,
+            version,
+        } in self.assets
+        {
+            let world = world(&mut worlds, "asset", id.as_str(), provider)?;
+            world
+                .assets
+                .insert_mut(id.clone(), Arc::new(Asset { id, api, version }));
+        }
+        for read in self.relations {
+            let world = world(&mut worlds, "relation", read.partner.as_str(), read.provider)?;
+            let relation = Relation {
+                partner: read.partner,
+                groups: read.groups,
+                contracts: read.contracts,
+            };
+            world.relations.insert_mut(relation.partner, Arc::new(relation));
+        }
         for agreement in self.agreements {
             let world = world(&mut worlds, "agreement", agreement.id.as_str(), agreement.provider)?;
-            let agreement = Agreement {
-                terms: terms("agreement", agreement.id.as_str(), &agreement.odrl)?,
+            let contract = terms("agreement", agreement.id.as_str(), &agreement.odrl)?;
+            world.agreements.insert(Arc::new(Agreement {
                 id: agreement.id,
                 provider: agreement.provider,
                 consumer: agreement.consumer,
                 asset: agreement.asset,
                 state: agreement.state,
                 signed_at: agreement.signed_at,
-                odrl: agreement.odrl.get().into(),
-            };
-            world.agreements.insert(agreement.id.clone(), Arc::new(agreement));
+                signed: agreement.signed,
+                claims: agreement.claims.map(|claims| claims.get().into()),
+                odrl: contract.odrl,
+                terms: contract.terms,
+            }));
         }
         for offer in self.offers {
             let world = world(&mut worlds, "offer", offer.id.as_str(), offer.provider)?;
+            let access = terms("offer", offer.id.as_str(), &offer.access)?;
+            let usage = terms("offer", offer.id.as_str(), &offer.usage)?;
             let offer = Offer {
-                access_terms: terms("offer", offer.id.as_str(), &offer.access)?,
-                usage_terms: terms("offer", offer.id.as_str(), &offer.usage)?,
                 id: offer.id,
                 provider: offer.provider,
                 asset: offer.asset,
-                access_odrl: offer.access.get().into(),
-                usage_odrl: offer.usage.get().into(),
+                access_terms: access.terms,
+                usage_terms: usage.terms,
+                access_odrl: access.odrl,
+                usage_odrl: usage.odrl,
             };
-            world.offers.insert(offer.id.clone(), Arc::new(offer));
+            world.offers.insert_mut(offer.id.clone(), Arc::new(offer));
         }
         Ok((worlds.into_values().collect(), self.partners))
     }

@@ -221,11 +221,12 @@ fn what_is_on_record_decides_not_the_token() {
     assert_eq!(sound.send(service.address).status, 200);
 
     change(&service, ELBE, |world| {
-        let agreement = world.agreements.get_mut(&HOLDS.parse().unwrap()).unwrap();
-        *agreement = std::sync::Arc::new(Agreement {
+        let agreement = world.agreements.get(&HOLDS.parse().unwrap()).unwrap();
+        let retired = Agreement {
             state: AgreementState::Retired,
             ..Agreement::clone(agreement)
-        });
+        };
+        world.agreements.insert(std::sync::Arc::new(retired));
     });
     let reasons = check_refused(&service, ELBE, &sound.send(service.address), "retired meanwhile");
     assert_eq!(reasons, ["exchange/agreement-in-force"]);

@@ -82,7 +82,7 @@ fn every_document_is_small_enough_for_its_place() {
             DocumentKind::Trust | DocumentKind::Session => 2_048,
             _ => 20_480,
         };
-        let params = ["bpnl", "owner"]
+        let params = ["bpnl", "owner", "partner"]
             .iter()
             .fold(account.names().params(), |params, name| params.with(name, TENANT));
         let params = ["name", "pcf", "product"]

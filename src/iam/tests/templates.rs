@@ -8,7 +8,7 @@ const OWN: &str = "BPNL000000000DWF";
 const OTHER: &str = "BPNL00000003CRHK";
 
 /// The templates of session policies, each with the parameters it needs beyond those of the role.
-const SESSIONS: [(&str, &str, &[&str]); 7] = [
+const SESSIONS: [(&str, &str, &[&str]); 8] = [
     (
         "session-object-read",
         include_str!("../../../policies/iam/session-object-read.json"),
@@ -23,6 +23,11 @@ const SESSIONS: [(&str, &str, &[&str]); 7] = [
         "session-object-delete",
         include_str!("../../../policies/iam/session-object-delete.json"),
         &["pcf", "product"],
+    ),
+    (
+        "session-received-write",
+        include_str!("../../../policies/iam/session-received-write.json"),
+        &["partner", "pcf"],
     ),
     (
         "session-list",
@@ -84,6 +89,7 @@ fn all_params() -> Params<'static> {
         .with("product", "urn:gtin:4712345060507")
         .with("pcf", "p-1")
         .with("name", "peer-key")
+        .with("partner", "BPNL00000000C3EF")
 }
 
 fn ask(layers: &Layers<'_>, action: &str, resource: &str, prefix: Option<&str>) -> IamDecision {
@@ -222,6 +228,8 @@ fn a_narrowed_session_does_one_thing_to_one_thing() {
     let role = role();
     let key = |file: &str| object(&format!("{OWN}/pcf/urn:gtin:4712345060507/{file}"));
     let (own, other_pcf) = (key("p-1.json"), key("p-2.json"));
+    let received = |partner: &str| object(&format!("{OWN}/pcf/received/{partner}/p-1.json"));
+    let (received, of_another) = (received("BPNL00000000C3EF"), received(OTHER));
     let (own_secret, longer) = (
         secret(&format!("{OWN}/peer-key-AbCdEf")),
         secret(&format!("{OWN}/peer-key-v2-AbCdEf")),
@@ -230,6 +238,7 @@ fn a_narrowed_session_does_one_thing_to_one_thing() {
         ("session-object-read", "s3:GetObject", &own),
         ("session-object-write", "s3:PutObject", &own),
         ("session-object-delete", "s3:DeleteObject", &own),
+        ("session-received-write", "s3:PutObject", &received),
         ("session-secret-read", "secretsmanager:GetSecretValue", &own_secret),
         ("session-secret-write", "secretsmanager:PutSecretValue", &own_secret),
         ("session-secret-rotate", "secretsmanager:PutSecretValue", &own_secret),
@@ -247,7 +256,7 @@ fn a_narrowed_session_does_one_thing_to_one_thing() {
             ..Layers::default()
         };
         for (_, action, _) in grants {
-            for resource in [&own, &other_pcf, &own_secret, &longer] {
+            for resource in [&own, &other_pcf, &own_secret, &longer, &received, &of_another] {
                 let granted = grants
                     .iter()
                     .any(|(n, a, r)| *n == name && *a == action && r == &resource);

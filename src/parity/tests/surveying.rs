@@ -36,13 +36,13 @@ fn what_no_world_shows_is_a_gap_unless_it_is_exempt() {
     let exempt = exemption("User", "readFootprint", "Footprint", Lack::Any);
     assert_eq!(rules(&[], &[]), [Rule::Uncovered]);
     assert_eq!(rules(&[], std::slice::from_ref(&exempt)), []);
-    let things = world_of(&["Tenant", "Asset", "Footprint"]);
+    let things = world_of(&["Tenant", "Asset", "Partner", "Footprint"]);
     assert_eq!(
         rules(std::slice::from_ref(&things), &[]),
         [Rule::Uncovered],
         "things without people"
     );
-    let all = world_of(&["Tenant", "Asset", "Footprint", "User"]);
+    let all = world_of(&["Tenant", "Asset", "Partner", "Footprint", "User"]);
     assert_eq!(rules(&[things, all.clone()], &[]), [], "one world is enough");
     assert_eq!(rules(&[all], &[exempt]), [Rule::StaleExemption]);
 }
@@ -69,7 +69,7 @@ fn an_exemption_excuses_one_gap_and_must_be_of_this_schema() {
 
 #[test]
 fn each_layer_must_be_seen_to_allow_and_to_deny() {
-    let mut matrix = world_of(&["Tenant", "Asset", "Footprint", "User"]);
+    let mut matrix = world_of(&["Tenant", "Asset", "Partner", "Footprint", "User"]);
     matrix.tables.retain(|table| table.environment == READ);
     let [table] = matrix.tables.as_mut_slice() else {
         panic!("one table of this kind")

@@ -31,8 +31,10 @@ const SECOND_LINES: [(&str, &str); 4] = [
 ];
 
 /// Conditions no case can tell from their absence: the comparison of tenants, which a guardrail makes as well.
-const SHADOWED: [&str; 8] = [
+const SHADOWED: [&str; 10] = [
     "administration/own-ledger without condition 2",
+    "agreements/list without condition 1",
+    "agreements/retire without condition 1",
     "credentials/assume-role without condition 0",
     "credentials/change-secret without condition 0",
     "footprints/list without condition 1",

@@ -125,7 +125,8 @@ impl Dice {
             let carried = carried.unwrap_or_else(|| pick(world, EntityKind::Connector, self.connector));
             context.insert("connector".to_owned(), Value::Entity(carried));
             context.insert("purpose".to_owned(), Value::from(self.purpose));
-            if matches!(action, Action::Transfer | Action::Access) && self.rare[3] > 0 {
+            context.extend(world.versions(action).map(|versions| ("versions".to_owned(), versions)));
+            if matches!(action, Action::Transfer | Action::Access | Action::Submit) && self.rare[3] > 0 {
                 // Mostly one of the provider's, asked under by its own consumer; else any.
                 let all: Vec<_> = world.of_kind(EntityKind::Agreement).collect();
                 let own: Vec<_> = all

@@ -8,7 +8,7 @@ use jiff::{Timestamp, ToSpan};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use tidegate::parity::World;
-use tidegate::question::{Entity, EntityKind, EntityRef, Value};
+use tidegate::question::{Action, Entity, EntityKind, EntityRef, Value};
 
 use super::root;
 
@@ -142,7 +142,13 @@ impl Building {
         for (number, state) in &states {
             let tenant = building.put(EntityKind::Tenant, number, [("state", Value::from(*state))]);
             let own = [("tenant", Value::from(tenant.clone()))];
-            for kind in [EntityKind::AwsRole, EntityKind::FootprintStore, EntityKind::Ledger] {
+            let kinds = [
+                EntityKind::AgreementStore,
+                EntityKind::AwsRole,
+                EntityKind::FootprintStore,
+                EntityKind::Ledger,
+            ];
+            for kind in kinds {
                 building.put(kind, number, own.clone());
             }
             building.put(EntityKind::Connector, &format!("{number}/edc"), own);
@@ -264,7 +270,11 @@ impl Building {
             1 => Some(thing.dice[1].get(&self.tenants).clone()),
             _ => Some(tenant.clone()),
         };
+        // One that has no owner among the tenants was mostly handed in by a partner.
+        let author =
+            (owner.is_none() || thing.dice[1].index(4) == 0).then(|| thing.dice[1].get(&self.partners).clone());
         self.set(&footprint, "owner", owner.map(Value::from));
+        self.set(&footprint, "author", author.map(Value::from));
         self.set(&footprint, "product", pick(&PRODUCTS, thing.dice[2]).map(Value::from));
         self.set(&footprint, "status", Some(Value::from("Active")));
         let asset = self.asset_for(&tenant, thing.dice[3]);
@@ -294,9 +304,22 @@ impl Building {
             ("terms", terms(thing.dice[2])),
             ("state", Value::from(pick(&AGREEMENT_STATES, thing.dice[4]))),
             ("signedAt", Value::DateTime(signed)),
+            ("signed", self::signed(thing.dice[0].index(8) > 0)),
         ];
         self.put(EntityKind::Agreement, &id, attrs);
     }
+}
+
+/// What was in force when an agreement was signed: mostly what is in force now.
+fn signed(now: bool) -> Value {
+    let Some(Value::Record(mut members)) = EMPTY.versions(Action::Access) else {
+        panic!("the world says what is in force")
+    };
+    let (full, major) = if now { ("9.0.0", 9) } else { ("7.0.0", 7) };
+    members.remove("model");
+    members.insert("models".into(), Value::Set([Value::from(full)].into()));
+    members.insert("modelMajors".into(), Value::Set([Value::Long(major)].into()));
+    Value::Record(members)
 }
 
 fn terms(dice: Index) -> Value {
