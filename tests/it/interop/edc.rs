@@ -1,0 +1,170 @@
+//! One Eclipse EDC control plane in a process of its own; see `tests/interop/edc/README.md`.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::harness::block_on;
+
+/// Where it listens, before it is started: Tidegate wants to know its connectors first.
+pub struct Ports {
+    default: u16,
+    management: u16,
+    protocol: u16,
+    control: u16,
+}
+
+impl Ports {
+    /// Four ports that are free now.
+    pub fn free() -> Self {
+        // Held together until all are known, so that no two are the same.
+        let held: Vec<_> = (0..4).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let port = |index: usize| held[index].local_addr().unwrap().port();
+        Self {
+            default: port(0),
+            management: port(1),
+            protocol: port(2),
+            control: port(3),
+        }
+    }
+
+    /// The management API. The released artifacts have version 3 of it.
+    pub fn management(&self) -> String {
+        format!("http://127.0.0.1:{}/api/management/v3", self.management)
+    }
+
+    /// Where other connectors send messages of the Dataspace Protocol, version 2025-1.
+    pub fn dsp(&self) -> String {
+        format!("http://127.0.0.1:{}/api/dsp/2025-1", self.protocol)
+    }
+
+    /// Where data planes register and answer.
+    pub fn control(&self) -> String {
+        format!("http://127.0.0.1:{}/api/control", self.control)
+    }
+}
+
+/// The client whose token the connector shows its data plane.
+pub struct Client<'a> {
+    pub token_url: &'a str,
+    pub id: &'a str,
+    pub secret: &'a str,
+}
+
+/// A running control plane; it ends with this value.
+pub struct Edc {
+    process: Child,
+    ports: Ports,
+    key: String,
+    log: PathBuf,
+    _directory: TempDir,
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/edc")
+}
+
+impl Edc {
+    /// Starts the control plane of `role` (`provider` or `consumer`), without waiting for it.
+    pub fn start(role: &str, ports: Ports, client: &Client<'_>) -> Self {
+        let jar = folder().join("target/edc-controlplane.jar");
+        assert!(jar.exists(), "`{}` is not there: run tests/interop/run", jar.display());
+        let directory = tempfile::tempdir().unwrap();
+        let text = std::fs::read_to_string(folder().join(format!("config/{role}.properties"))).unwrap();
+        let text = text
+            .replace("@DEFAULT_PORT@", &ports.default.to_string())
+            .replace("@MANAGEMENT_PORT@", &ports.management.to_string())
+            .replace("@PROTOCOL_PORT@", &ports.protocol.to_string())
+            .replace("@CONTROL_PORT@", &ports.control.to_string())
+            .replace("@TOKEN_URL@", client.token_url)
+            .replace("@CLIENT_ID@", client.id)
+            .replace("@CLIENT_SECRET@", client.secret);
+        let config = directory.path().join("edc.properties");
+        std::fs::write(&config, text).unwrap();
+        let log = directory.path().join("edc.log");
+        let output = std::fs::File::create(&log).unwrap();
+        let process = Command::new("java")
+            .args(["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+            .arg(format!("-Dedc.fs.config={}", config.display()))
+            .arg("-jar")
+            .arg(&jar)
+            .arg("--log-level=WARNING")
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("java starts");
+        Self {
+            process,
+            ports,
+            key: format!("{role}-management-key"),
+            log,
+            _directory: directory,
+        }
+    }
+
+    /// Waits until it answers, at most a minute.
+    pub fn ready(&mut self) {
+        let url = format!("http://127.0.0.1:{}/api/check/readiness", self.ports.default);
+        let started = Instant::now();
+        while !block_on(reqwest::get(&url)).is_ok_and(|answer| answer.status().is_success()) {
+            let ended = self.process.try_wait().unwrap();
+            assert!(
+                ended.is_none() && started.elapsed() < Duration::from_secs(60),
+                "the connector does not come up: {}",
+                self.log_text()
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// What it logged.
+    pub fn log_text(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    pub fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    /// Asks its management API; the body of a success, which may be empty.
+    pub fn manage(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let url = format!("{}{path}", self.ports.management());
+        let request = reqwest::Client::new().request(method.parse().unwrap(), &url);
+        let request = request.header("X-Api-Key", &self.key);
+        let request = match body {
+            Some(body) => request.header("Content-Type", "application/json").body(body.to_string()),
+            None => request,
+        };
+        let (status, text) = block_on(async {
+            let answer = request.send().await.unwrap();
+            (answer.status(), answer.text().await.unwrap())
+        });
+        assert!(status.is_success(), "{method} {path}: {status} {text}\n{}", self.log_text());
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    /// Waits until what `path` names is in one of `states`, at most half a minute.
+    pub fn wait(&self, path: &str, states: &[&str]) -> Value {
+        let started = Instant::now();
+        loop {
+            let found = self.manage("GET", path, None);
+            if found["state"].as_str().is_some_and(|state| states.contains(&state)) {
+                return found;
+            }
+            assert!(started.elapsed() < Duration::from_secs(30), "{path} is not {states:?}: {found}\n{}", self.log_text());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Edc {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
