@@ -1,4 +1,6 @@
+mod accepted;
 mod dates;
+mod defects;
 mod difference;
 mod drafts;
 mod laws;

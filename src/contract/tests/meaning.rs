@@ -9,7 +9,7 @@ use crate::contract::{Moment, Terms, render_table};
 const SIGNED: &str = "2027-01-01T00:00:00Z";
 
 /// A partner that fulfils `dev/pcf-usage-until.json`, an hour after signing.
-fn ask(moment: Moment) -> Ask {
+pub(super) fn ask(moment: Moment) -> Ask {
     let signed = "2027-01-01T00:00:00Z"
         .parse::<jiff::Timestamp>()
         .unwrap()
@@ -37,7 +37,7 @@ fn ask(moment: Moment) -> Ask {
     }
 }
 
-fn verdict(terms: &Terms, ask: &Ask) -> Verdict {
+pub(super) fn verdict(terms: &Terms, ask: &Ask) -> Verdict {
     world::verdict(terms, ask)
 }
 
