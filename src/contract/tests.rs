@@ -8,6 +8,7 @@ mod meaning;
 mod oracle;
 mod refused;
 mod samples;
+mod schema;
 mod spelling;
 mod table;
 mod world;

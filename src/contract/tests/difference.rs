@@ -126,7 +126,7 @@ proptest! {
     fn the_differences_make_one_of_the_other(a in drafts(), b in drafts(), seed: u64) {
         let [a, b] = [a, b].map(|draft| terms(&Coin(seed).spell(&draft)));
         let (mut ours, mut theirs) = (lines(&a), lines(&b));
-        let mut take = |from: &mut Vec<String>, path: &str, text: &str| {
+        let take = |from: &mut Vec<String>, path: &str, text: &str| {
             let sort = path.trim_start_matches("$.").split("s[").next().unwrap();
             let line = format!("{sort} {text}");
             let at = from.iter().position(|known| *known == line);
