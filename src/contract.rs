@@ -305,16 +305,6 @@ impl Terms {
         explain::ends(&self.normal, signed_at)
     }
 
-    /// Whether the terms ask how often data was handed out before, so that the answer depends on a counter.
-    pub fn counts_uses(&self) -> bool {
-        false
-    }
-
-    /// Whether the terms ask for exclusive usage, so that they keep others from the asset.
-    pub fn exclusive(&self) -> bool {
-        false
-    }
-
     /// The purposes under which a permission can hold; `None` if a permission asks for no purpose.
     pub fn purposes(&self) -> Option<BTreeSet<&str>> {
         let per_rule = self.normal.permissions.iter().map(|rule| {
