@@ -64,14 +64,20 @@
 //! profile, whose legal text is not machine readable, the same year is assumed, for the framework is the same.
 
 mod compile;
+mod condition;
+mod constraint;
+mod default;
+mod difference;
 mod error;
 mod explain;
 mod json;
+mod legal;
 mod linked;
 mod normal;
 mod odrl;
 mod operand;
 mod value;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -86,10 +92,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use self::compile::Compiled;
+use self::constraint::Constraint;
+pub use self::difference::Difference;
 pub use self::error::{ContractError, Fault};
-pub use self::explain::{Clause, render_table};
+pub use self::explain::{Clause, Notice, render_table};
 use self::normal::Normal;
-use self::operand::Constraint;
+use self::operand::Operand;
 use crate::ids::Digest;
 
 /// Where a contract is judged. Each is a Cedar action of the same name.
@@ -149,6 +157,15 @@ pub enum Kind {
     Access,
     /// Action `use`: under what conditions the data is provided and used.
     Usage,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Access => "access",
+            Self::Usage => "usage",
+        })
+    }
 }
 
 /// The version of the Catena-X policy profile a text is written in.
@@ -261,26 +278,31 @@ impl Terms {
         explain::clauses(&self.normal)
     }
 
-    /// The first instant at which an agreement on these terms, signed at `signed_at`, grants nothing more by its dates; none if
-    /// its dates never end it. For showing: the decision is Cedar's.
-    pub fn usage_ends(&self, signed_at: Timestamp) -> Option<Timestamp> {
-        let ends = self
-            .normal
-            .permissions
-            .iter()
-            .map(|rule| rule.ends(self.normal.kind, signed_at));
-        // The permission that lasts longest counts, and one without an end lasts for ever.
-        ends.reduce(|a, b| a.zip(b).map(|(a, b)| a.max(b))).flatten()
+    /// What binds the parties and decides nothing: clauses that are only recorded, prohibitions that forbid nothing among
+    /// them. To be shown with each decision under these terms.
+    pub fn notices(&self) -> Vec<Notice> {
+        explain::notices(&self.normal)
     }
 
-    /// Whether the terms ask how often data was handed out before, so that the answer depends on a counter.
+    /// How `other` differs from these terms, constraint by constraint; empty exactly if their digests are the same.
+    pub fn differences(&self, other: &Self) -> Vec<Difference> {
+        difference::differences(&self.normal, &other.normal)
+    }
+
+    /// Whether a decision needs to know how often data was handed out before (`DataFrequency` once).
     pub fn counts_uses(&self) -> bool {
-        false
+        explain::decides(&self.normal, Operand::DataFrequency)
     }
 
-    /// Whether the terms ask for exclusive usage, so that they keep others from the asset.
+    /// Whether an agreement on these terms keeps its asset from other partners (`ExclusiveUsage`).
     pub fn exclusive(&self) -> bool {
-        false
+        explain::decides(&self.normal, Operand::ExclusiveUsage)
+    }
+
+    /// The first instant at which an agreement on these terms, signed at `signed_at`, grants nothing more by its dates, the
+    /// default year and the end of provision among them; none if its dates never end it. For showing: the decision is Cedar's.
+    pub fn usage_ends(&self, signed_at: Timestamp) -> Option<Timestamp> {
+        explain::ends(&self.normal, signed_at)
     }
 
     /// The purposes under which a permission can hold; `None` if a permission asks for no purpose.

@@ -1,20 +1,20 @@
-//! From the normal form to Cedar: one text for each rule and moment, parsed once.
+//! From the normal form to Cedar: one text for each moment, parsed once.
 
-use cedar_policy::{Policy, PolicyId, PolicySet};
-use jiff::Timestamp;
+use std::fmt::Write as _;
 
+use cedar_policy::{PolicyId, PolicySet};
+
+use super::condition::{Says, hands_out, quoted, says};
+use super::default;
 use super::error::ContractError;
 use super::normal::{Normal, Rule};
-use super::operand::Constraint;
-use super::{Kind, Moment};
+use super::operand::{Operand, Sort};
+use super::words::{clause, reason};
+use super::{Class, Kind, Moment};
 use crate::ids::Digest;
-
-/// The default year of a framework agreement, in transfer and access of usage terms.
-const YEAR: &str = r#"context.now < context.agreement.signedAt.offset(duration("365d"))"#;
 
 /// The policies of all moments.
 pub(super) struct Compiled {
-    /// In the order of [`Moment::ALL`].
     discover: PolicySet,
     negotiate: PolicySet,
     transfer: PolicySet,
@@ -37,88 +37,138 @@ impl Compiled {
     }
 }
 
-/// One policy before it is Cedar. `when` is a conjunction; `unless` a disjunction, left out if empty.
+/// One policy before it is Cedar.
 struct Draft {
     moment: Moment,
     id: String,
     path: String,
     why: String,
+    /// Clauses of the rule that decide nothing.
+    recorded: Vec<String>,
     effect: &'static str,
-    when: Vec<String>,
-    unless: Vec<String>,
+    /// A conjunction, after what ties the policy to its terms.
+    when: Vec<Condition>,
+    /// A disjunction; left out if empty.
+    unless: Vec<Condition>,
+}
+
+/// What must hold, and the part of the normal form that says so.
+struct Condition {
+    text: String,
+    path: String,
 }
 
 /// Compiles terms. Fails only if Cedar refuses what is written here.
 pub(super) fn compile(normal: &Normal, digest: Digest) -> Result<Compiled, ContractError> {
     let mut text = format!("// Contract terms {digest}\n");
-    let mut sets = Moment::ALL.map(|_| PolicySet::new());
-    for (moment, set) in Moment::ALL.into_iter().zip(&mut sets) {
-        for draft in drafts(normal, digest, moment) {
-            let cedar = draft.text();
-            let refused = |detail: String| ContractError::NotCedar {
-                id: draft.id.clone(),
-                detail,
-            };
-            let id = PolicyId::new(&draft.id);
-            let policy = Policy::parse(Some(id), &cedar).map_err(|error| refused(error.to_string()))?;
-            set.add(policy).map_err(|error| refused(error.to_string()))?;
-            text.push('\n');
-            text.push_str(&cedar);
-        }
+    for path in without_policy(normal) {
+        let _ = writeln!(text, "// {path} is recorded only: no policy, shown with each decision");
     }
-    let [discover, negotiate, transfer, access] = sets;
+    let mut set = |moment| parse(&drafts(normal, digest, moment), digest, &mut text);
     Ok(Compiled {
-        discover,
-        negotiate,
-        transfer,
-        access,
+        discover: set(Moment::Discover)?,
+        negotiate: set(Moment::Negotiate)?,
+        transfer: set(Moment::Transfer)?,
+        access: set(Moment::Access)?,
         text,
     })
+}
+
+/// The policies of one moment, from one text; the text is added to what is shown.
+fn parse(drafts: &[Draft], digest: Digest, shown: &mut String) -> Result<PolicySet, ContractError> {
+    let refused = |id: &str, detail: String| ContractError::NotCedar {
+        id: id.to_owned(),
+        detail,
+    };
+    let whole = format!("terms/{digest}");
+    let mut cedar = String::new();
+    for draft in drafts {
+        cedar.push('\n');
+        draft.write(&mut cedar);
+    }
+    let parsed: PolicySet = cedar.parse().map_err(|error| refused(&whole, format!("{error}")))?;
+    let mut set = PolicySet::new();
+    for (index, draft) in drafts.iter().enumerate() {
+        // Cedar numbers the policies of a text from 0 in its own order.
+        let policy = parsed.policy(&PolicyId::new(format!("policy{index}")));
+        let policy = policy.ok_or_else(|| refused(&draft.id, "it is not among what was parsed".to_owned()))?;
+        let added = set.add(policy.new_id(PolicyId::new(&draft.id)));
+        added.map_err(|error| refused(&draft.id, error.to_string()))?;
+    }
+    shown.push_str(&cedar);
+    Ok(set)
+}
+
+/// The prohibitions that forbid nothing, for all they say is recorded.
+pub(super) fn without_policy(normal: &Normal) -> Vec<String> {
+    let rules = normal.prohibitions.iter().enumerate();
+    let only_recorded = rules.filter(|(_, rule)| rule.only_recorded());
+    only_recorded.map(|(index, _)| format!("$.prohibitions[{index}]")).collect()
 }
 
 /// The policies these terms have at `moment`.
 fn drafts(normal: &Normal, digest: Digest, moment: Moment) -> Vec<Draft> {
     let mut drafts = Vec::new();
+    let mut add = |sort| {
+        let rules = normal.rules(sort).iter().enumerate();
+        drafts.extend(rules.filter_map(|(index, rule)| draft(normal, digest, moment, (sort, index), rule)));
+    };
     match (normal.kind, moment) {
-        (Kind::Access, Moment::Transfer | Moment::Access) | (Kind::Usage, Moment::Discover) => return drafts,
-        (Kind::Access, Moment::Negotiate) => drafts.extend(gate(normal, digest)),
-        _ => {
-            let rules = normal.permissions.iter().enumerate();
-            drafts.extend(rules.map(|(index, rule)| draft(normal, digest, moment, ("permission", index), rule)));
+        (Kind::Access, Moment::Transfer | Moment::Access) | (Kind::Usage, Moment::Discover) => {}
+        (Kind::Access, Moment::Negotiate) => {
+            add(Sort::Prohibition);
+            drafts.splice(0..0, gate(normal, digest));
         }
+        _ => [Sort::Permission, Sort::Prohibition, Sort::Obligation].into_iter().for_each(add),
     }
-    let rules = normal.prohibitions.iter().enumerate();
-    drafts.extend(rules.map(|(index, rule)| draft(normal, digest, moment, ("prohibition", index), rule)));
     drafts
 }
 
-/// One rule at one moment.
-fn draft(normal: &Normal, digest: Digest, moment: Moment, (sort, index): (&str, usize), rule: &Rule) -> Draft {
-    let prohibition = sort == "prohibition";
-    let mut when = terms_named(normal.kind, moment, digest);
-    when.extend(conditions(normal.kind, moment, rule));
-    Draft {
+/// One rule at one moment; none where it can have no effect.
+fn draft(normal: &Normal, digest: Digest, moment: Moment, (sort, index): (Sort, usize), rule: &Rule) -> Option<Draft> {
+    let path = format!("$.{}s[{index}]", sort.name());
+    let bears = match sort {
+        Sort::Permission => true,
+        Sort::Prohibition => !rule.only_recorded(),
+        Sort::Obligation => hands_out(moment),
+    };
+    let when = conditions(normal, moment, sort, rule, &path).filter(|_| bears)?;
+    let constraints = rule.constraints.iter();
+    let recorded = constraints.filter(|constraint| constraint.class() == Class::Recorded);
+    Some(Draft {
         moment,
-        id: policy_id(digest, moment, &format!("{sort}/{index}")),
-        path: format!("$.{sort}s[{index}]"),
-        why: why(normal.kind, moment, prohibition, rule),
-        effect: if prohibition { "forbid" } else { "permit" },
-        when,
+        id: policy_id(digest, moment, &format!("{}/{index}", sort.name())),
+        why: why(normal, moment, sort, rule),
+        recorded: recorded.map(clause).collect(),
+        effect: if sort == Sort::Permission { "permit" } else { "forbid" },
+        when: tied(normal.kind, moment, digest).into_iter().chain(when).collect(),
         unless: Vec::new(),
-    }
+        path,
+    })
 }
 
 /// What keeps a partner that may not see an offer from negotiating it. Not needed if a permission holds for everyone.
 fn gate(normal: &Normal, digest: Digest) -> Option<Draft> {
     let moment = Moment::Negotiate;
-    let permissions = normal.permissions.iter();
-    let unless: Vec<_> = permissions
-        .map(|rule| conditions(normal.kind, moment, rule))
-        .map(|conditions| conditions.join(" && "))
+    let mut unless = Vec::new();
+    for (index, rule) in normal.permissions.iter().enumerate() {
+        let path = format!("$.permissions[{index}]");
+        let conditions = conditions(normal, moment, Sort::Permission, rule, &path)?;
+        if conditions.is_empty() {
+            return None;
+        }
+        let texts: Vec<_> = conditions.into_iter().map(|condition| condition.text).collect();
+        unless.push(Condition {
+            text: format!("({})", texts.join(" && ")),
+            path,
+        });
+    }
+    let reasons: Vec<_> = normal
+        .permissions
+        .iter()
+        .map(|rule| reasons(normal, moment, Sort::Permission, rule))
         .collect();
-    let reasons: Vec<_> = normal.permissions.iter().map(|rule| reasons(rule, moment)).collect();
-    let all_bound = unless.iter().all(|condition| !condition.is_empty());
-    all_bound.then(|| Draft {
+    Some(Draft {
         moment,
         id: policy_id(digest, moment, "permissions"),
         path: "$.permissions".to_owned(),
@@ -126,8 +176,9 @@ fn gate(normal: &Normal, digest: Digest) -> Option<Draft> {
             "Nobody negotiates what they may not see; seen if {}.",
             reasons.join("; or if ")
         ),
+        recorded: Vec::new(),
         effect: "forbid",
-        when: terms_named(normal.kind, moment, digest),
+        when: tied(normal.kind, moment, digest),
         unless,
     })
 }
@@ -138,81 +189,73 @@ fn policy_id(digest: Digest, moment: Moment, rest: &str) -> String {
 }
 
 /// The conditions that tie a policy to these terms.
-fn terms_named(kind: Kind, moment: Moment, digest: Digest) -> Vec<String> {
-    match (kind, moment) {
+fn tied(kind: Kind, moment: Moment, digest: Digest) -> Vec<Condition> {
+    let texts = match (kind, moment) {
         (Kind::Access, _) => vec![format!("resource.accessTerms == \"{digest}\"")],
         (Kind::Usage, Moment::Discover | Moment::Negotiate) => vec![format!("resource.usageTerms == \"{digest}\"")],
         (Kind::Usage, Moment::Transfer | Moment::Access) => vec![
             "context has agreement".to_owned(),
             format!("context.agreement.terms == \"{digest}\""),
         ],
+    };
+    let tie = |text| Condition {
+        text,
+        path: String::new(),
+    };
+    texts.into_iter().map(tie).collect()
+}
+
+/// The conditions of a rule at a moment, the unwritten ones included; none if they can never hold.
+fn conditions(normal: &Normal, moment: Moment, sort: Sort, rule: &Rule, path: &str) -> Option<Vec<Condition>> {
+    let mut conditions: Vec<Condition> = Vec::new();
+    let mut add = |said: Says, path: String| {
+        let texts = match said {
+            Says::Nothing => Vec::new(),
+            Says::Never => return false,
+            Says::If(texts) => texts,
+        };
+        for text in texts {
+            if conditions.iter().all(|known| known.text != text) {
+                conditions.push(Condition {
+                    text,
+                    path: path.clone(),
+                });
+            }
+        }
+        true
+    };
+    for (index, constraint) in rule.constraints.iter().enumerate() {
+        let said = match says(constraint, sort, moment) {
+            // Left out of a prohibition, what nobody can decide yet would make it forbid more than it says.
+            Says::Nothing if sort == Sort::Prohibition && constraint.class() == Class::Decided => Says::Never,
+            said => said,
+        };
+        if !add(said, format!("{path}.constraints[{index}]")) {
+            return None;
+        }
     }
-}
-
-/// The conditions of a rule at a moment, the defaults included.
-fn conditions(kind: Kind, moment: Moment, rule: &Rule) -> Vec<String> {
-    let own = rule.constraints.iter();
-    let mut conditions: Vec<_> = own.filter_map(|constraint| condition(constraint, moment)).collect();
-    if rule.has_default_year(kind) && hands_out(moment) {
-        conditions.push(YEAR.to_owned());
+    if sort == Sort::Permission {
+        let framework = rule.position(Operand::FrameworkAgreement);
+        let framework = framework.map(|index| format!("{path}.constraints[{index}], unwritten"));
+        let own = format!("{path}, unwritten");
+        for term in default::of_permission(normal, rule) {
+            let path = framework.clone().filter(|_| term.of_framework());
+            add(term.says(moment), path.unwrap_or_else(|| own.clone()));
+        }
     }
-    conditions
-}
-
-/// Whether data is provided and used at this moment, so that the dates count.
-pub(super) fn hands_out(moment: Moment) -> bool {
-    matches!(moment, Moment::Transfer | Moment::Access)
-}
-
-/// One constraint as Cedar; none where it has no say at this moment.
-fn condition(constraint: &Constraint, moment: Moment) -> Option<String> {
-    Some(match constraint {
-        Constraint::Membership => "principal.membership == \"active\"".to_owned(),
-        Constraint::Framework(name) => format!("principal.frameworks.contains({})", quoted(name)),
-        Constraint::Purpose(purposes) => {
-            let list: Vec<_> = purposes.iter().map(|purpose| quoted(purpose)).collect();
-            format!("[{}].contains(context.purpose)", list.join(", "))
-        }
-        Constraint::Partner { listed, partners } => {
-            let list: Vec<_> = partners
-                .iter()
-                .map(|bpnl| format!("Tidegate::Partner::\"{bpnl}\""))
-                .collect();
-            let contains = format!("[{}].contains(principal)", list.join(", "));
-            if *listed { contains } else { format!("!({contains})") }
-        }
-        Constraint::UsageEnd(end) if hands_out(moment) => {
-            let end = datetime(*end);
-            // Up to and including the second named: `now` cut to seconds is not after it.
-            format!("context.now < datetime(\"{end}\").offset(duration(\"1s\"))")
-        }
-        Constraint::UsageEnd(_) => return None,
-    })
-}
-
-/// A text as a Cedar string literal. Cedar reads the escapes Rust writes; the tests try hostile texts.
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.escape_debug())
-}
-
-/// An instant as Cedar's `datetime` takes it: UTC with milliseconds.
-fn datetime(instant: Timestamp) -> String {
-    instant.strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string()
+    Some(conditions)
 }
 
 /// Why a policy is there, in plain words.
-fn why(kind: Kind, moment: Moment, prohibition: bool, rule: &Rule) -> String {
+fn why(normal: &Normal, moment: Moment, sort: Sort, rule: &Rule) -> String {
     let what = match moment {
         Moment::Discover => "see the offer",
         Moment::Negotiate => "negotiate the offer",
         Moment::Transfer => "start a transfer under the agreement",
         Moment::Access => "fetch data under the agreement",
     };
-    let verb = if prohibition { "may not" } else { "may" };
-    let mut reasons = reasons(rule, moment);
-    if rule.has_default_year(kind) && hands_out(moment) {
-        reasons.push_str(", and the year since signing has not passed");
-    }
+    let verb = if sort == Sort::Permission { "may" } else { "may not" };
+    let reasons = reasons(normal, moment, sort, rule);
     if reasons.is_empty() {
         format!("A partner {verb} {what}, whoever it is.")
     } else {
@@ -220,44 +263,77 @@ fn why(kind: Kind, moment: Moment, prohibition: bool, rule: &Rule) -> String {
     }
 }
 
-/// The reasons of the constraints that have a say at `moment`.
-fn reasons(rule: &Rule, moment: Moment) -> String {
+/// The reasons of what has a say at `moment`.
+fn reasons(normal: &Normal, moment: Moment, sort: Sort, rule: &Rule) -> String {
     let own = rule.constraints.iter();
-    let own = own.filter(|constraint| condition(constraint, moment).is_some());
-    own.map(Constraint::reason).collect::<Vec<_>>().join(", and ")
+    let own = own.filter(|constraint| says(constraint, sort, moment) != Says::Nothing);
+    let mut reasons: Vec<_> = own.map(|constraint| reason(constraint, sort)).collect();
+    if sort == Sort::Permission {
+        let unwritten = default::of_permission(normal, rule).into_iter();
+        let unwritten = unwritten.filter(|term| term.says(moment) != Says::Nothing);
+        reasons.extend(unwritten.map(|term| term.reason().to_owned()));
+    }
+    reasons.join(", and ")
+}
+
+impl Rule {
+    /// Whether the rule has constraints and none of them decides.
+    pub(super) fn only_recorded(&self) -> bool {
+        !self.constraints.is_empty() && self.constraints.iter().all(|constraint| constraint.class() == Class::Recorded)
+    }
 }
 
 impl Draft {
-    fn text(&self) -> String {
+    fn write(&self, out: &mut String) {
+        // Writing to a string cannot fail.
+        let mut annotate = |key: &str, value: &str| {
+            let _ = writeln!(out, "@{key}({})", quoted(value));
+        };
+        annotate("id", &self.id);
+        annotate("path", &self.path);
+        annotate("why", &self.why);
+        annotate("control", "contract");
+        if !self.recorded.is_empty() {
+            annotate("recorded", &self.recorded.join("; "));
+        }
         let Self { moment, effect, .. } = self;
-        let resource = match moment {
-            Moment::Discover | Moment::Negotiate => "Offer",
-            Moment::Transfer => "Asset",
-            Moment::Access => "Footprint",
+        let (actions, resource) = match moment {
+            Moment::Discover | Moment::Negotiate => (format!("== Tidegate::Action::\"{moment}\""), "Offer"),
+            Moment::Transfer => (format!("== Tidegate::Action::\"{moment}\""), "Asset"),
+            Moment::Access => {
+                // Handing a footprint in under an agreement is bound to its terms as fetching one is.
+                let both = "in [Tidegate::Action::\"access\", Tidegate::Action::\"submit\"]";
+                (both.to_owned(), "Footprint")
+            }
         };
-        // What is handed in is judged as what is handed out.
-        let action = match moment {
-            Moment::Access => "action in [Tidegate::Action::\"access\", Tidegate::Action::\"submit\"]".to_owned(),
-            _ => format!("action == Tidegate::Action::\"{moment}\""),
-        };
-        let annotations = [
-            ("id", &self.id),
-            ("path", &self.path),
-            ("why", &self.why),
-            ("control", &"contract".to_owned()),
-        ]
-        .map(|(key, value)| format!("@{key}({})\n", quoted(value)))
-        .concat();
-        let when = self.when.join(" &&\n  ");
-        let unless = if self.unless.is_empty() {
-            String::new()
-        } else {
-            let alternatives: Vec<_> = self.unless.iter().map(|condition| format!("({condition})")).collect();
-            format!("\nunless {{\n  {}\n}}", alternatives.join(" ||\n  "))
-        };
-        format!(
-            "{annotations}{effect} (\n  principal is Tidegate::Partner,\n  {action},\n  \
-             resource is Tidegate::{resource}\n)\nwhen {{\n  {when}\n}}{unless};\n"
-        )
+        let _ = write!(
+            out,
+            "{effect} (\n  principal is Tidegate::Partner,\n  action {actions},\n  resource is Tidegate::{resource}\n)\nwhen {{\n"
+        );
+        write_joined(out, &self.when, "&&");
+        out.push('}');
+        if !self.unless.is_empty() {
+            out.push_str("\nunless {\n");
+            write_joined(out, &self.unless, "||");
+            out.push('}');
+        }
+        out.push_str(";\n");
+    }
+}
+
+/// Conditions one a line; where another part of the normal form begins to speak, with its path.
+fn write_joined(out: &mut String, conditions: &[Condition], operator: &str) {
+    let last = conditions.len().saturating_sub(1);
+    let mut spoke = "";
+    for (index, Condition { text, path }) in conditions.iter().enumerate() {
+        let _ = write!(out, "  {text}");
+        if index != last {
+            let _ = write!(out, " {operator}");
+        }
+        if path != spoke {
+            let _ = write!(out, " // {path}");
+            spoke = path;
+        }
+        out.push('\n');
     }
 }

@@ -91,34 +91,37 @@ pub enum Fault {
     MixedActions,
     #[error("`{found}` is not allowed, only `and` is; write each alternative as a permission of its own")]
     Logical { found: String },
-    #[error("unknown left operand `{found}`; this version decides {known}")]
-    Operand { found: String, known: &'static str },
-    #[error("left operand `{found}` of the Catena-X profile cannot be decided yet; take it out, or keep to {known}")]
-    NotYet { found: &'static str, known: &'static str },
-    #[error("left operand `{operand}` has no meaning in {place}; {mend}")]
+    #[error("unknown left operand `{found}`; {mend}")]
+    Operand { found: String, mend: String },
+    #[error("left operand `{operand}` has no meaning in {place}; it belongs into {belongs}")]
     NotHere {
         operand: &'static str,
         place: &'static str,
-        mend: &'static str,
+        belongs: String,
     },
     #[error("left operand `{operand}` does not take the operator `{found}`; use {expected}")]
     Operator {
         operand: &'static str,
         found: String,
-        expected: &'static str,
+        expected: String,
     },
     #[error("`{found}` is no value for `{operand}`; give {expected}")]
     Value {
         operand: &'static str,
         found: String,
-        expected: &'static str,
+        expected: String,
     },
+    #[error("`{found}` and `{other}` say when the same thing ends, and may differ; keep one of them")]
+    AtMostOne { found: &'static str, other: &'static str },
     #[error(
         "`{key}` cannot be enforced here and is never ignored; take it out, or write its condition as a constraint"
     )]
     Duty { key: String },
-    #[error("none of the operands this version decides makes an obligation; take the rule out (an empty list is fine)")]
-    Obligation,
+    #[error(
+        "an obligation without an end can be neither watched nor enforced; give it a `DataProvisioningEndDate` or a \
+         `DataProvisioningEndDurationDays`, or take it out"
+    )]
+    EmptyObligation,
     #[error("there is no permission, so nothing could ever be granted; add a rule under `permission`")]
     NoPermission,
     #[error("a usage permission must name `{operand}` (CX-0152); add such a constraint")]

@@ -11,12 +11,13 @@ use super::error::{ContractError, Fault, Path, shown};
 pub(super) const MAX_TEXT: usize = 64 * 1024;
 const MAX_DEPTH: usize = 32;
 
-/// One JSON value. Numbers keep no value, for no operand takes one yet.
+/// One JSON value.
 #[derive(Debug)]
 pub(super) enum Json {
     Null,
     Bool,
-    Number,
+    /// The number, if it is whole and has no more than 64 bits; no term of a contract is a fraction.
+    Number(Option<i64>),
     Text(String),
     List(Vec<Json>),
     Object(Vec<(String, Json)>),
@@ -43,7 +44,7 @@ impl Json {
                 .ok_or_else(|| path.refuse(Fault::TooDeep { limit: MAX_DEPTH }))
         };
         match self {
-            Self::Null | Self::Bool | Self::Number | Self::Text(_) => Ok(()),
+            Self::Null | Self::Bool | Self::Number(_) | Self::Text(_) => Ok(()),
             Self::List(items) => {
                 let depth = deeper()?;
                 let mut items = items.iter().enumerate();
@@ -68,7 +69,8 @@ impl Json {
         match self {
             Self::Null => "null",
             Self::Bool => "a boolean",
-            Self::Number => "a number",
+            Self::Number(Some(_)) => "a number",
+            Self::Number(None) => "a number that is not whole or too great",
             Self::Text(_) => "a text",
             Self::List(_) => "an array",
             Self::Object(_) => "an object",
@@ -99,16 +101,16 @@ impl<'de> Visitor<'de> for JsonVisitor {
         Ok(Json::Bool)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
-        Ok(Json::Number)
+    fn visit_i64<E>(self, number: i64) -> Result<Json, E> {
+        Ok(Json::Number(Some(number)))
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Json, E> {
-        Ok(Json::Number)
+    fn visit_u64<E>(self, number: u64) -> Result<Json, E> {
+        Ok(Json::Number(i64::try_from(number).ok()))
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
-        Ok(Json::Number)
+        Ok(Json::Number(None))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Json, E> {

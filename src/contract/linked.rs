@@ -8,10 +8,14 @@ use std::collections::BTreeSet;
 use super::Profile;
 use super::error::{ContractError, Fault, Path, shown};
 use super::json::Json;
+use super::operand::{Space, Spelled};
 
 const ODRL: &str = "http://www.w3.org/ns/odrl/2/";
 const EDC: &str = "https://w3id.org/edc/v0.0.1/ns/";
 const XSD: &str = "http://www.w3.org/2001/XMLSchema#";
+const TRACTUS: &str = "https://w3id.org/tractusx/v0.0.1/ns/";
+/// What the Eclipse Dataspace Connector makes of a list on its way into an agreement begins with this.
+const LIST_IN_A_TEXT: &str = r#"[{"@"#;
 /// The Dataspace Protocol's namespaces; of them only an agreement's `timestamp` is met in a policy.
 const DSPACE: [&str; 2] = ["https://w3id.org/dspace/2025/1/", "https://w3id.org/dspace/v0.8/"];
 
@@ -105,9 +109,49 @@ pub(super) fn reference<'a>(value: &'a Json, path: &Path) -> Result<&'a str, Con
     node(value, &path, true)
 }
 
-/// One literal text: a text or `{"@value": …}`; `@id` would make it the name of a thing.
-pub(super) fn literal<'a>(value: &'a Json, path: &Path) -> Result<&'a str, ContractError> {
-    node(value, path, false)
+/// The literals of a right operand, in any spelling of a list; with `numbers`, whole numbers are taken too and given in digits.
+///
+/// The Eclipse Dataspace Connector writes a list of more than one value into an agreement as one text that holds JSON,
+/// `"[{\"@value\":\"a\"},{\"@value\":\"b\"}]"`. Such a text is that list; no value of the profile begins so.
+pub(super) fn literals(value: &Json, path: &Path, numbers: bool) -> Result<Vec<String>, ContractError> {
+    if let Json::Text(text) = value
+        && is_list_in_a_text(text)
+    {
+        let list = Json::read(text).map_err(|_| shape(value, path, "the whole JSON of a list"))?;
+        return literals_of(&list, path, numbers);
+    }
+    literals_of(value, path, numbers)
+}
+
+fn literals_of(value: &Json, path: &Path, numbers: bool) -> Result<Vec<String>, ContractError> {
+    let items = items(value, path).into_iter();
+    items.map(|(path, value)| literal(value, &path, numbers)).collect()
+}
+
+/// Whether a text is no literal but a list written into one.
+pub(super) fn is_list_in_a_text(text: &str) -> bool {
+    text.starts_with(LIST_IN_A_TEXT)
+}
+
+/// One literal: a text, a number or `{"@value": …}`; `@id` would make it the name of a thing.
+fn literal(value: &Json, path: &Path, numbers: bool) -> Result<String, ContractError> {
+    match value {
+        Json::Number(Some(number)) if numbers => Ok(number.to_string()),
+        Json::Object(members) if numbers => {
+            let value_of = |wanted: &str| members.iter().find(|(key, _)| key == wanted).map(|(_, value)| value);
+            let typed = value_of("@type").is_none_or(|of| matches!(of, Json::Text(of) if xsd(of) == Some("integer")));
+            match value_of("@value") {
+                Some(Json::Number(Some(number))) if typed && members.len() <= 2 => Ok(number.to_string()),
+                _ => node(value, path, false).map(str::to_owned),
+            }
+        }
+        _ => node(value, path, false).map(str::to_owned),
+    }
+}
+
+/// The name of a type of XML Schema.
+fn xsd(text: &str) -> Option<&str> {
+    text.strip_prefix(XSD).or_else(|| text.strip_prefix("xsd:"))
 }
 
 /// The only element at `path`.
@@ -132,8 +176,7 @@ fn node<'a>(value: &'a Json, path: &Path, ids: bool) -> Result<&'a str, Contract
             [(a, Json::Text(text)), (b, Json::Text(of))] | [(b, Json::Text(of)), (a, Json::Text(text))]
                 if a == "@value" && b == "@type" =>
             {
-                let local = of.strip_prefix(XSD).or_else(|| of.strip_prefix("xsd:"));
-                if matches!(local, Some("string" | "dateTime")) {
+                if matches!(xsd(of), Some("string" | "dateTime")) {
                     Ok(text)
                 } else {
                     let expected = "`xsd:string` or `xsd:dateTime`";
@@ -200,6 +243,26 @@ impl Claims {
         Ok(is_name(name).then_some(name))
     }
 
+    /// The left operand that `text` spells, and in which vocabulary.
+    pub(super) fn left_operand(&mut self, text: &str, path: &Path) -> Result<Spelled, ContractError> {
+        let of = |space, name: &str| Spelled {
+            space,
+            name: name.to_owned(),
+        };
+        for (namespace, prefix, space) in [(TRACTUS, "tx:", Space::Tractus), (EDC, "edc:", Space::Edc)] {
+            let name = text.strip_prefix(namespace).or_else(|| text.strip_prefix(prefix));
+            if let Some(name) = name.filter(|name| is_name(name)) {
+                return Ok(of(space, name));
+            }
+        }
+        let name = self.catena_name(text, path)?;
+        Ok(match name {
+            Some(name) if name.len() == text.len() => of(Space::Bare, name),
+            Some(name) => of(Space::Catena, name),
+            None => of(Space::Bare, text),
+        })
+    }
+
     /// Reads the policy's `profile`.
     pub(super) fn read_profile(&mut self, value: &Json, path: &Path) -> Result<(), ContractError> {
         let text = reference(value, path)?;
@@ -250,8 +313,10 @@ impl Claims {
         };
         let known = match (prefix, namespace.as_str()) {
             ("odrl" | "@vocab", ODRL) | ("edc" | "@vocab", EDC) | ("xsd", XSD) => true,
-            ("tx", "https://w3id.org/tractusx/v0.0.1/ns/") | ("tx-auth", "https://w3id.org/tractusx/auth/") => true,
+            ("tx", TRACTUS) | ("tx-auth", "https://w3id.org/tractusx/auth/") => true,
             ("dct", "http://purl.org/dc/terms/") | ("dcat", "http://www.w3.org/ns/dcat#") => true,
+            ("cx-taxo", "https://w3id.org/catenax/taxonomy#") => true,
+            ("cx-common", "https://w3id.org/catenax/ontology/common#") => true,
             ("dspace", namespace) => DSPACE.contains(&namespace),
             _ => false,
         };

@@ -6,13 +6,15 @@
 //! ```
 //!
 //! It is stored in decision records and read back for replay, so a change of it is a new `form`, never an edit of this one.
+//! `obligations` stands in it only where there are any: terms of before they were understood have none, and keep their bytes.
 
 use serde::{Deserialize, Serialize};
 
+use super::constraint::{Constraint, Part};
 use super::error::{ContractError, Fault, Path};
 use super::json::Json;
 use super::odrl::{Document, RawConstraint, RawRule};
-use super::operand::{Constraint, Operand, Part, Place};
+use super::operand::{Group, Operand, Place, Sort, Spelled};
 use super::{Kind, Profile};
 
 /// Greatest length of a stored normal form: more than any text of the greatest length can become.
@@ -31,6 +33,8 @@ pub(super) struct Normal {
     pub(super) permissions: Vec<Rule>,
     /// Any of them refuses.
     pub(super) prohibitions: Vec<Rule>,
+    /// Each bounds how long data is provided.
+    pub(super) obligations: Vec<Rule>,
 }
 
 /// A rule: it applies if all its constraints hold, always if it has none.
@@ -44,6 +48,8 @@ pub(super) struct Rule {
 struct NormalJson {
     form: String,
     kind: Kind,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    obligations: Vec<RuleJson>,
     permissions: Vec<RuleJson>,
     profile: Profile,
     prohibitions: Vec<RuleJson>,
@@ -66,10 +72,10 @@ struct ConstraintJson {
 impl Normal {
     /// Gives the rules of a text their meaning.
     pub(super) fn of(document: &Document) -> Result<Self, ContractError> {
-        let rules = |raw: &[RawRule], prohibition| {
+        let rules = |raw: &[RawRule], sort| {
             let place = Place {
                 kind: document.kind,
-                prohibition,
+                sort,
             };
             if let Some(extra) = raw.get(MAX_RULES) {
                 let (what, limit) = ("rules of one sort", MAX_RULES);
@@ -84,9 +90,19 @@ impl Normal {
         Ok(Self {
             kind: document.kind,
             profile: document.profile,
-            permissions: rules(&document.permissions, false)?,
-            prohibitions: rules(&document.prohibitions, true)?,
+            permissions: rules(&document.permissions, Sort::Permission)?,
+            prohibitions: rules(&document.prohibitions, Sort::Prohibition)?,
+            obligations: check_one_end(&document.obligations, rules(&document.obligations, Sort::Obligation)?)?,
         })
+    }
+
+    /// The rules of one sort.
+    pub(super) fn rules(&self, sort: Sort) -> &[Rule] {
+        match sort {
+            Sort::Permission => &self.permissions,
+            Sort::Prohibition => &self.prohibitions,
+            Sort::Obligation => &self.obligations,
+        }
     }
 
     /// Reads canonical JSON back. Everything is checked as in a contract text; any other spelling of the same is refused.
@@ -112,6 +128,7 @@ impl Normal {
             profile: json.profile,
             permissions: raw_rules(json.permissions, "permissions"),
             prohibitions: raw_rules(json.prohibitions, "prohibitions"),
+            obligations: raw_rules(json.obligations, "obligations"),
         };
         let normal = Self::of(&document)?;
         if normal.canonical()? == bytes {
@@ -126,6 +143,7 @@ impl Normal {
         let json = NormalJson {
             form: FORM.to_owned(),
             kind: self.kind,
+            obligations: self.obligations.iter().map(Rule::json).collect(),
             permissions: self.permissions.iter().map(Rule::json).collect(),
             profile: self.profile,
             prohibitions: self.prohibitions.iter().map(Rule::json).collect(),
@@ -141,18 +159,15 @@ impl Rule {
             return Err(extra.operand.0.refuse(Fault::TooMany { what, limit }));
         }
         let mut constraints = Vec::new();
-        for RawConstraint {
-            operand,
-            operator,
-            values,
-        } in &raw.constraints
-        {
-            let read = Constraint::read(profile, place, &operand.1, &operator.1, &values.1);
-            constraints.push(read.map_err(|(part, fault)| match part {
-                Part::Operand => operand.0.refuse(fault),
-                Part::Operator => operator.0.refuse(fault),
-                Part::Value => values.0.refuse(fault),
-            })?);
+        for raw in &raw.constraints {
+            let constraint = read(raw, profile, place)?;
+            if let Some(other) = constraints.iter().find(|other| excludes(&constraint, other)) {
+                return Err(raw.operand.0.refuse(at_most_one(&constraint, other)));
+            }
+            constraints.push(constraint);
+        }
+        if constraints.is_empty() && place.sort == Sort::Obligation {
+            return Err(raw.path.refuse(Fault::EmptyObligation));
         }
         constraints.sort_by_cached_key(json_of);
         constraints.dedup();
@@ -164,7 +179,7 @@ impl Rule {
     /// CX-0152 demands a framework agreement and a purpose of every usage permission; without them it would grant far more
     /// than its author can have meant.
     fn check_mandatory(&self, path: &Path, profile: Profile, place: Place) -> Result<(), ContractError> {
-        if place.prohibition || place.kind == Kind::Access || profile == Profile::Cx2405 {
+        if place.sort != Sort::Permission || place.kind == Kind::Access || profile == Profile::Cx2405 {
             return Ok(());
         }
         let missing = [Operand::FrameworkAgreement, Operand::UsagePurpose]
@@ -178,11 +193,21 @@ impl Rule {
         }
     }
 
+    /// Whether a constraint of the rule answers the question of `group`.
+    pub(super) fn answers(&self, group: Group) -> bool {
+        let mut constraints = self.constraints.iter();
+        constraints.any(|constraint| constraint.operand().entry().group == Some(group))
+    }
+
     /// Whether a constraint of the rule is on `operand`.
     pub(super) fn names(&self, operand: Operand) -> bool {
-        self.constraints
-            .iter()
-            .any(|constraint| constraint.operand() == operand)
+        self.position(operand).is_some()
+    }
+
+    /// Which constraint of the rule is the first on `operand`.
+    pub(super) fn position(&self, operand: Operand) -> Option<usize> {
+        let mut constraints = self.constraints.iter();
+        constraints.position(|constraint| constraint.operand() == operand)
     }
 
     fn json(&self) -> RuleJson {
@@ -190,6 +215,43 @@ impl Rule {
             constraints: self.constraints.iter().map(json_of).collect(),
         }
     }
+}
+
+fn read(raw: &RawConstraint, profile: Profile, place: Place) -> Result<Constraint, ContractError> {
+    let RawConstraint {
+        operand,
+        operator,
+        values,
+    } = raw;
+    let read = Constraint::read(profile, place, &operand.1, &operator.1, &values.1);
+    read.map_err(|(part, fault)| match part {
+        Part::Operand => operand.0.refuse(fault),
+        Part::Operator => operator.0.refuse(fault),
+        Part::Value => values.0.refuse(fault),
+    })
+}
+
+/// Whether two constraints answer one question differently.
+fn excludes(one: &Constraint, other: &Constraint) -> bool {
+    let group = one.operand().entry().group;
+    group.is_some() && group == other.operand().entry().group && one != other
+}
+
+fn at_most_one(one: &Constraint, other: &Constraint) -> Fault {
+    Fault::AtMostOne {
+        found: one.operand().name(),
+        other: other.operand().name(),
+    }
+}
+
+/// All obligations of a text are about one thing, the end of provision, so they may give one answer only.
+fn check_one_end(raw: &[RawRule], rules: Vec<Rule>) -> Result<Vec<Rule>, ContractError> {
+    let mut ends = rules.iter().flat_map(|rule| &rule.constraints);
+    if let (Some(one), Some(other), Some(at)) = (ends.next(), ends.next(), raw.last()) {
+        return Err(at.path.refuse(at_most_one(other, one)));
+    }
+    drop(ends);
+    Ok(rules)
 }
 
 fn json_of(constraint: &Constraint) -> ConstraintJson {
@@ -210,7 +272,7 @@ fn raw_rules(rules: Vec<RuleJson>, key: &str) -> Vec<RawRule> {
             let constraints = constraints.map(|(index, constraint)| {
                 let path = path.key("constraints").at(index);
                 RawConstraint {
-                    operand: (path.key("operand"), constraint.operand),
+                    operand: (path.key("operand"), Spelled::bare(constraint.operand)),
                     operator: (path.key("operator"), constraint.operator),
                     values: (path.key("value"), constraint.value),
                 }

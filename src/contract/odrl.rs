@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::error::{ContractError, Fault, Path, shown};
 use super::json::Json;
-use super::linked::{Claims, Member, items, literal, members, odrl_name, only, reference, shape};
-use super::operand::Operand;
+use super::linked::{Claims, Member, items, literals, members, odrl_name, only, reference, shape};
+use super::operand::{Operand, Sort, Spelled, Takes};
 use super::{Kind, Profile};
 
 /// The rules of a text, its operands, operators and values still as written.
@@ -14,6 +14,7 @@ pub(super) struct Document {
     pub(super) profile: Profile,
     pub(super) permissions: Vec<RawRule>,
     pub(super) prohibitions: Vec<RawRule>,
+    pub(super) obligations: Vec<RawRule>,
 }
 
 /// One rule: all its constraints must hold.
@@ -24,7 +25,7 @@ pub(super) struct RawRule {
 
 /// One constraint, each part with its place in the text.
 pub(super) struct RawConstraint {
-    pub(super) operand: (Path, String),
+    pub(super) operand: (Path, Spelled),
     pub(super) operator: (Path, String),
     pub(super) values: (Path, Vec<String>),
 }
@@ -51,7 +52,7 @@ impl<'a> Reader<'a> {
         if let Some(context) = members.iter().find(|member| member.name == "@context") {
             self.claims.read_context(context.value, &context.path)?;
         }
-        let (mut permissions, mut prohibitions) = (Vec::new(), Vec::new());
+        let (mut permissions, mut prohibitions, mut obligations) = (Vec::new(), Vec::new(), Vec::new());
         for member in &members {
             let Member { name, path, value } = member;
             match *name {
@@ -65,13 +66,9 @@ impl<'a> Reader<'a> {
                 "profile" => self.claims.read_profile(value, path)?,
                 "@id" | "uid" | "timestamp" => drop(reference(value, path)?),
                 "target" | "assigner" | "assignee" => self.party(member)?,
-                "permission" => permissions = self.rules(value, path, "Permission")?,
-                "prohibition" => prohibitions = self.rules(value, path, "Prohibition")?,
-                "obligation" => {
-                    if let Some((path, _)) = items(value, path).first() {
-                        return Err(path.refuse(Fault::Obligation));
-                    }
-                }
+                "permission" => permissions = self.rules(value, path, Sort::Permission)?,
+                "prohibition" => prohibitions = self.rules(value, path, Sort::Prohibition)?,
+                "obligation" => obligations = self.rules(value, path, Sort::Obligation)?,
                 key => {
                     let known = "`permission`, `prohibition`, `obligation`, `profile`, `target`, `assigner`, `assignee`, \
                                  `timestamp`, `uid`, `@context`, `@id` and `@type`";
@@ -87,18 +84,19 @@ impl<'a> Reader<'a> {
             profile: self.claims.profile(),
             permissions,
             prohibitions,
+            obligations,
         })
     }
 
-    fn rules(&mut self, value: &'a Json, path: &Path, rule_type: &'static str) -> Result<Vec<RawRule>, ContractError> {
+    fn rules(&mut self, value: &'a Json, path: &Path, sort: Sort) -> Result<Vec<RawRule>, ContractError> {
         let mut rules = Vec::new();
         for (path, rule) in items(value, path) {
-            rules.push(self.rule(rule, path, rule_type)?);
+            rules.push(self.rule(rule, path, sort)?);
         }
         Ok(rules)
     }
 
-    fn rule(&mut self, rule: &'a Json, path: Path, rule_type: &'static str) -> Result<RawRule, ContractError> {
+    fn rule(&mut self, rule: &'a Json, path: Path, sort: Sort) -> Result<RawRule, ContractError> {
         let mut constraints = Vec::new();
         let mut action = false;
         for member in members(rule, &path)? {
@@ -109,7 +107,7 @@ impl<'a> Reader<'a> {
                     action = true;
                 }
                 "constraint" => self.constraints(value, path, &mut constraints)?,
-                "@type" => of_type(value, path, &[rule_type], "the name of the rule's own list")?,
+                "@type" => of_type(value, path, types(sort), "the name of the rule's own list")?,
                 "@id" | "uid" => drop(reference(value, path)?),
                 "target" | "assigner" | "assignee" => self.party(&member)?,
                 "duty" | "remedy" | "consequence" => return Err(path.refuse(Fault::Duty { key: shown(name) })),
@@ -126,7 +124,7 @@ impl<'a> Reader<'a> {
     }
 
     fn action(&mut self, value: &Json, path: &Path) -> Result<(), ContractError> {
-        let text = reference(value, path)?;
+        let text = action_name(value, path)?;
         let kind = if odrl_name(text) == Some("use") {
             Kind::Usage
         } else if !text.starts_with("odrl:") && self.claims.catena_name(text, path)? == Some("access") {
@@ -170,23 +168,15 @@ impl<'a> Reader<'a> {
             match name {
                 "and" => and = Some((path, value)),
                 "leftOperand" => {
-                    let text = reference(value, &path)?;
-                    let name = self
-                        .claims
-                        .catena_name(text, &path)?
-                        .map_or_else(|| text.to_owned(), str::to_owned);
-                    operand = Some((path, name));
+                    let spelled = self.claims.left_operand(reference(value, &path)?, &path)?;
+                    operand = Some((path, spelled));
                 }
                 "operator" => {
                     let text = reference(value, &path)?;
                     let name = odrl_name(text).unwrap_or(text).to_owned();
                     operator = Some((path, name));
                 }
-                "rightOperand" => {
-                    let texts = items(value, &path).into_iter();
-                    let texts = texts.map(|(path, value)| literal(value, &path).map(str::to_owned));
-                    values = Some((path, texts.collect::<Result<Vec<_>, _>>()));
-                }
+                "rightOperand" => values = Some((path, value)),
                 "@type" => {
                     let types = ["Constraint", "AtomicConstraint", "LogicalConstraint"];
                     of_type(value, &path, &types, "`Constraint` or `LogicalConstraint`")?;
@@ -206,16 +196,12 @@ impl<'a> Reader<'a> {
                 }
                 self.constraints(value, &path, into)
             }
-            (None, Some(operand), Some(operator), Some((path, values))) => {
-                if values.is_err() {
-                    // That the operand is not understood says more than that its value has an unknown shape.
-                    Operand::named(&operand.1, Profile::Cx2509).map_err(|fault| operand.0.refuse(fault))?;
-                }
-                let values = (path, values?);
+            (None, Some(operand), Some(operator), Some((path, value))) => {
+                let values = right_operand(&operand, value, &path)?;
                 into.push(RawConstraint {
                     operand,
                     operator,
-                    values,
+                    values: (path, values),
                 });
                 Ok(())
             }
@@ -225,6 +211,37 @@ impl<'a> Reader<'a> {
             (Some(_), ..) => Err(shape(item, path, "either `and` or one constraint, not both in one")),
         }
     }
+}
+
+/// The values a constraint compares with. Of an unknown operand, that it is unknown is said first: it says more than that
+/// its value has an unknown shape.
+fn right_operand((at, spelled): &(Path, Spelled), value: &Json, path: &Path) -> Result<Vec<String>, ContractError> {
+    let operand = Operand::named(spelled, Profile::Cx2509);
+    let numbers = operand.as_ref().is_ok_and(|operand| matches!(operand.entry().takes, Takes::Count));
+    literals(value, path, numbers).map_err(|error| match operand {
+        Ok(_) => error,
+        Err(fault) => at.refuse(fault),
+    })
+}
+
+/// What a rule's `@type` may say.
+fn types(sort: Sort) -> &'static [&'static str] {
+    match sort {
+        Sort::Permission => &["Permission"],
+        Sort::Prohibition => &["Prohibition"],
+        Sort::Obligation => &["Duty", "Obligation"],
+    }
+}
+
+/// The name of an action. Older connectors wrote it as an object, `{"odrl:type": "use"}`.
+fn action_name<'a>(value: &'a Json, path: &Path) -> Result<&'a str, ContractError> {
+    if let Json::Object(members) = value
+        && let [(key, inner)] = members.as_slice()
+        && odrl_name(key) == Some("type")
+    {
+        return reference(inner, &path.key(key));
+    }
+    reference(value, path)
 }
 
 /// Checks `@type` against the ODRL classes that may stand here.

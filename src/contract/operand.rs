@@ -1,63 +1,107 @@
-//! The left operands: where each may stand, what it takes, what it means. Everything about one operand is in this file, but
-//! for its Cedar, which stands in `compile`.
+//! The left operands: what each is called, where it may stand, what it takes. All of that is data, in [`table`]; what a
+//! constraint means once it is read is in [`super::constraint`].
 //!
-//! To add an operand: a variant of [`Operand`] and its lines below, a variant of [`Constraint`], its Cedar or the decision
-//! that it is only recorded, and a line in the independent evaluator of the tests.
+//! To add an operand: a variant of [`Operand`], its entry in the table, what becomes of it in `constraint`, its legal text in
+//! `legal`, its Cedar in `condition` or the decision that it is only recorded, and a line in the independent evaluator of the
+//! tests. The compiler names every place but the last.
 
-use std::collections::BTreeSet;
+mod table;
 
-use jiff::Timestamp;
+use std::fmt;
 
 use super::error::{Fault, shown};
-use super::value::{end_date, framework};
-use super::{Class, Kind, Profile};
-use crate::ids::Bpnl;
+use super::{Kind, Profile};
 
-/// Values in one list; the longest purposes in use have 40 bytes, the longest lists are of partners.
-const MAX_VALUES: usize = 256;
-const MAX_PURPOSE: usize = 256;
-
-/// For messages: the operands of [`Operand::ALL`].
-const KNOWN: &str =
-    "`Membership`, `FrameworkAgreement`, `UsagePurpose`, `BusinessPartnerNumber` and `DataUsageEndDate`";
-
-/// Operands of the Catena-X profile 25.09 (and 26.09) whose class is [`Class::Refused`] for now.
-pub(super) const NOT_YET: [&str; 25] = [
-    "AffiliatesBpnl",
-    "AffiliatesRegion",
-    "BusinessPartnerGroup",
-    "ConfidentialInformationMeasures",
-    "ConfidentialInformationSharing",
-    "ContractReference",
-    "ContractTermination",
-    "DataFrequency",
-    "DataProvisioningEndDate",
-    "DataProvisioningEndDurationDays",
-    "DataUsageEndDefinition",
-    "DataUsageEndDurationDays",
-    "ExclusiveUsage",
-    "JurisdictionLocation",
-    "JurisdictionLocationReference",
-    "Liability",
-    "ManagedLegalEntityBpnl",
-    "ManagedLegalEntityRegion",
-    "Precedence",
-    "UsageRestriction",
-    "VersionChanges",
-    "Warranty",
-    "WarrantyDefinition",
-    "WarrantyDuration",
-    "WarrantyDurationMonths",
-];
-
-/// A left operand that is understood.
+/// A left operand that is understood. All but the last are of the Catena-X profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operand {
-    Membership,
-    FrameworkAgreement,
-    UsagePurpose,
+    AffiliatesBpnl,
+    AffiliatesRegion,
+    BusinessPartnerGroup,
     BusinessPartnerNumber,
+    ConfidentialInformationMeasures,
+    ConfidentialInformationSharing,
+    ContractReference,
+    ContractTermination,
+    DataFrequency,
+    DataProvisioningEndDate,
+    DataProvisioningEndDurationDays,
     DataUsageEndDate,
+    DataUsageEndDefinition,
+    DataUsageEndDurationDays,
+    ExclusiveUsage,
+    FrameworkAgreement,
+    JurisdictionLocation,
+    JurisdictionLocationReference,
+    Liability,
+    ManagedLegalEntityBpnl,
+    ManagedLegalEntityRegion,
+    Membership,
+    Precedence,
+    UsagePurpose,
+    UsageRestriction,
+    VersionChanges,
+    Warranty,
+    WarrantyDefinition,
+    WarrantyDurationMonths,
+    /// Of the Eclipse Dataspace Connector.
+    InForceDate,
+}
+
+/// What the table says of one operand.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) name: &'static str,
+    /// The releases whose profile has it; none for what is no operand of Catena-X.
+    pub(super) releases: &'static [Release],
+    /// Where the profile of 25.09 lets it stand.
+    pub(super) places: &'static [Place],
+    /// Where it is taken besides, for its meaning is plain there and is enforced at each moment.
+    pub(super) beyond: &'static [Place],
+    /// The operators it takes in the profile of 25.09.
+    pub(super) operators: &'static [Operator],
+    /// The operators it takes in the profile of 2405; none if that profile does not have it. One that stands for another
+    /// comes after it: the normal form has the first that takes a list.
+    pub(super) old: &'static [Operator],
+    pub(super) takes: Takes,
+    /// Which question it answers where only one answer may be given.
+    pub(super) group: Option<Group>,
+}
+
+/// A release of the profile that adds or drops operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Release {
+    R2509,
+    R2609,
+}
+
+/// A question that one text answers once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Group {
+    /// How long the provider warrants.
+    Warranty,
+    /// When the right to use ends.
+    UsageEnd,
+    /// When the data is no longer provided.
+    ProvisioningEnd,
+}
+
+/// What an operand takes as right operand.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Takes {
+    /// Values of a list that is written down.
+    Listed(&'static [&'static str]),
+    /// Texts of the parties' own, each up to 256 bytes.
+    Texts,
+    /// `name:version`.
+    Framework,
+    Partners,
+    /// A date-time with a zone, to the second.
+    Date,
+    /// A number of days or months.
+    Count,
+    /// A date-time, or a time from the signing on.
+    Bound,
 }
 
 /// The operators the understood operands take.
@@ -65,22 +109,64 @@ pub(super) enum Operand {
 pub(super) enum Operator {
     Eq,
     IsAnyOf,
+    IsAllOf,
     IsNoneOf,
+    Gt,
+    Gteq,
+    Lt,
+    Lteq,
 }
 
 impl Operator {
+    const ALL: [Self; 8] = [
+        Self::Eq,
+        Self::IsAnyOf,
+        Self::IsAllOf,
+        Self::IsNoneOf,
+        Self::Gt,
+        Self::Gteq,
+        Self::Lt,
+        Self::Lteq,
+    ];
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Eq => "eq",
             Self::IsAnyOf => "isAnyOf",
+            Self::IsAllOf => "isAllOf",
             Self::IsNoneOf => "isNoneOf",
+            Self::Gt => "gt",
+            Self::Gteq => "gteq",
+            Self::Lt => "lt",
+            Self::Lteq => "lteq",
         }
     }
 
-    fn named(name: &str) -> Option<Self> {
-        [Self::Eq, Self::IsAnyOf, Self::IsNoneOf]
-            .into_iter()
-            .find(|operator| operator.name() == name)
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|operator| operator.name() == name)
+    }
+
+    /// Whether it compares with a list; the others compare with one value.
+    pub(super) fn takes_list(self) -> bool {
+        matches!(self, Self::IsAnyOf | Self::IsAllOf | Self::IsNoneOf)
+    }
+}
+
+/// Which list of a policy a rule stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sort {
+    Permission,
+    Prohibition,
+    Obligation,
+}
+
+impl Sort {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Permission => "permission",
+            Self::Prohibition => "prohibition",
+            Self::Obligation => "obligation",
+        }
     }
 }
 
@@ -88,242 +174,146 @@ impl Operator {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) kind: Kind,
-    pub(super) prohibition: bool,
+    pub(super) sort: Sort,
 }
 
 impl Place {
-    fn name(self) -> &'static str {
-        match (self.kind, self.prohibition) {
-            (Kind::Access, false) => "a permission of an access policy",
-            (Kind::Access, true) => "a prohibition of an access policy",
-            (Kind::Usage, false) => "a permission of a usage policy",
-            (Kind::Usage, true) => "a prohibition of a usage policy",
+    pub(super) fn name(self) -> &'static str {
+        match (self.kind, self.sort) {
+            (Kind::Access, Sort::Permission) => "a permission of an access policy",
+            (Kind::Access, Sort::Prohibition) => "a prohibition of an access policy",
+            (Kind::Access, Sort::Obligation) => "an obligation of an access policy",
+            (Kind::Usage, Sort::Permission) => "a permission of a usage policy",
+            (Kind::Usage, Sort::Prohibition) => "a prohibition of a usage policy",
+            (Kind::Usage, Sort::Obligation) => "an obligation of a usage policy",
         }
     }
 }
 
-/// Which of the three parts of a constraint is at fault.
+/// The vocabulary a name was spelled in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    Operand,
-    Operator,
-    Value,
+pub(super) enum Space {
+    /// None.
+    Bare,
+    /// The Catena-X policy profile.
+    Catena,
+    /// The Eclipse Dataspace Connector's, into which it also puts every name that came to it bare.
+    Edc,
+    /// That of the older Tractus-X connectors.
+    Tractus,
+}
+
+/// A left operand as a text names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Spelled {
+    pub(super) space: Space,
+    pub(super) name: String,
+}
+
+impl Spelled {
+    pub(super) fn bare(name: String) -> Self {
+        Self {
+            space: Space::Bare,
+            name,
+        }
+    }
+
+    /// Whether it is one of the two operands that older connectors had in a vocabulary of their own.
+    pub(super) fn is_legacy(&self) -> bool {
+        self.space == Space::Tractus
+    }
 }
 
 impl Operand {
-    pub(super) const ALL: [Self; 5] = [
-        Self::Membership,
-        Self::FrameworkAgreement,
-        Self::UsagePurpose,
-        Self::BusinessPartnerNumber,
-        Self::DataUsageEndDate,
-    ];
-
     pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Membership => "Membership",
-            Self::FrameworkAgreement => "FrameworkAgreement",
-            Self::UsagePurpose => "UsagePurpose",
-            Self::BusinessPartnerNumber => "BusinessPartnerNumber",
-            Self::DataUsageEndDate => "DataUsageEndDate",
+        self.entry().name
+    }
+
+    /// The operand that `spelled` names, if a text in `profile` may use it.
+    pub(super) fn named(spelled: &Spelled, profile: Profile) -> Result<Self, Fault> {
+        let found = Self::ALL.into_iter().find(|operand| operand.name() == spelled.name);
+        let found = found.filter(|operand| operand.is_in(spelled.space) && operand.is_of(profile));
+        found.ok_or_else(|| Fault::Operand {
+            found: shown(&spelled.name),
+            mend: mend(&spelled.name, profile),
+        })
+    }
+
+    fn is_in(self, space: Space) -> bool {
+        match space {
+            Space::Bare | Space::Edc => true,
+            Space::Catena => self != Self::InForceDate,
+            Space::Tractus => matches!(self, Self::BusinessPartnerNumber | Self::BusinessPartnerGroup),
         }
     }
 
-    /// What becomes of a constraint on this operand.
-    pub(super) fn class(self) -> Class {
-        Class::Decided
+    fn is_of(self, profile: Profile) -> bool {
+        !self.operators(profile).is_empty()
     }
 
-    /// The operand of that name, if a text in `profile` may use it.
-    pub(super) fn named(name: &str, profile: Profile) -> Result<Self, Fault> {
-        let found = Self::ALL.into_iter().find(|operand| operand.name() == name);
-        let old = [Self::Membership, Self::FrameworkAgreement, Self::UsagePurpose];
-        match found {
-            Some(operand) if profile == Profile::Cx2509 || old.contains(&operand) => Ok(operand),
-            _ => Err(match NOT_YET.into_iter().find(|known| *known == name) {
-                Some(found) => Fault::NotYet { found, known: KNOWN },
-                None => Fault::Operand {
-                    found: shown(name),
-                    known: if profile == Profile::Cx2509 {
-                        KNOWN
-                    } else {
-                        "`Membership`, `FrameworkAgreement` and `UsagePurpose` of the profile of 2405"
-                    },
-                },
-            }),
+    /// Whether it may stand at `place`.
+    pub(super) fn stands(self, place: Place, legacy: bool) -> Result<(), Fault> {
+        let Entry { places, beyond, .. } = self.entry();
+        let beyond = if legacy { &[] } else { beyond };
+        if places.contains(&place) || beyond.contains(&place) {
+            return Ok(());
         }
-    }
-
-    /// Whether the operand has a meaning at `place`, and if not, what to do instead.
-    ///
-    /// The profile lists none of them for prohibitions and `BusinessPartnerNumber` for access policies only. Where the meaning
-    /// is plain and is enforced here at each moment, Tidegate takes them there as well.
-    fn stands(self, place: Place) -> Result<(), Fault> {
-        let mend = match (self, place.kind, place.prohibition) {
-            (Self::UsagePurpose, Kind::Access, _) => "move it to the usage policy",
-            (Self::DataUsageEndDate, Kind::Access, _) => {
-                "nothing is used under an access policy; move it to the usage policy"
-            }
-            (Self::DataUsageEndDate, Kind::Usage, true) => "put the date into each permission",
-            (Self::FrameworkAgreement, _, true) => "put it into each permission",
-            _ => return Ok(()),
-        };
+        let places: Vec<_> = places.iter().map(|place| place.name()).collect();
         Err(Fault::NotHere {
             operand: self.name(),
             place: place.name(),
-            mend,
+            belongs: places.join(" or "),
         })
     }
 
-    /// Which operators it takes, and the same for a message.
-    fn operators(self, profile: Profile) -> (&'static [Operator], &'static str) {
-        match self {
-            Self::Membership | Self::FrameworkAgreement | Self::DataUsageEndDate => (&[Operator::Eq], "`eq`"),
-            Self::UsagePurpose if profile == Profile::Cx2405 => {
-                (&[Operator::Eq, Operator::IsAnyOf], "`eq` or `isAnyOf`")
-            }
-            Self::UsagePurpose => (&[Operator::IsAnyOf], "`isAnyOf`"),
-            Self::BusinessPartnerNumber => (&[Operator::IsAnyOf, Operator::IsNoneOf], "`isAnyOf` or `isNoneOf`"),
-        }
-    }
-
-    /// What it takes as right operand, for a message.
-    fn expected(self) -> &'static str {
-        match self {
-            Self::Membership => "`active`",
-            Self::FrameworkAgreement => "one `name:version` such as `DataExchangeGovernance:1.0`",
-            Self::UsagePurpose => {
-                "1 to 256 different purposes of at most 256 bytes, such as `cx.pcf.base:1` (exactly one with `eq`)"
-            }
-            Self::BusinessPartnerNumber => "1 to 256 BPNLs, each `BPNL` and twelve of 0-9 A-Z",
-            Self::DataUsageEndDate => "one date-time with zone from 1970 to 9998, such as `2027-06-30T23:59:59Z`",
+    /// Which operators it takes.
+    pub(super) fn operators(self, profile: Profile) -> &'static [Operator] {
+        let Entry { operators, old, .. } = self.entry();
+        match profile {
+            Profile::Cx2509 => operators,
+            Profile::Cx2405 => old,
         }
     }
 }
 
-/// One constraint, normalised. Its meaning is that of its words; it cannot hold a value its operand does not take.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Constraint {
-    /// The partner's membership credential says `active`.
-    Membership,
-    /// The partner proves this framework agreement, as `name:version`.
-    Framework(String),
-    /// The purpose of the request is one of these.
-    Purpose(BTreeSet<String>),
-    /// The partner is (`listed`) or is not one of these.
-    Partner { listed: bool, partners: BTreeSet<Bpnl> },
-    /// The second of the request is this whole second or an earlier one.
-    UsageEnd(Timestamp),
+impl fmt::Display for Takes {
+    /// What to give, for a message.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listed(values) => write!(formatter, "{}", listed(values)),
+            Self::Texts => formatter.write_str("texts of 1 to 256 bytes, such as `cx.pcf.base:1`"),
+            Self::Framework => formatter.write_str("one `name:version` such as `DataExchangeGovernance:1.0`"),
+            Self::Partners => formatter.write_str("BPNLs, each `BPNL` and twelve of 0-9 A-Z"),
+            Self::Date => formatter.write_str("one date-time with zone from 1970 to 9998, such as `2027-06-30T23:59:59Z`"),
+            Self::Count => formatter.write_str("one whole number from 1 to 999999999, such as `365`"),
+            Self::Bound => formatter.write_str(
+                "one date-time with zone from 1970 to 9998, such as `2027-06-30T23:59:59Z`, or a time from signing on, such as \
+                 `contractAgreement+30d` (`s`, `m`, `h` or `d`)",
+            ),
+        }
+    }
 }
 
-impl Constraint {
-    /// Reads one constraint of a text in `profile` at `place`.
-    pub(super) fn read(
-        profile: Profile,
-        place: Place,
-        operand: &str,
-        operator: &str,
-        values: &[String],
-    ) -> Result<Self, (Part, Fault)> {
-        let operand = Operand::named(operand, profile).map_err(|fault| (Part::Operand, fault))?;
-        operand.stands(place).map_err(|fault| (Part::Operand, fault))?;
-        let (allowed, expected) = operand.operators(profile);
-        let operator = Operator::named(operator)
-            .filter(|operator| allowed.contains(operator))
-            .ok_or_else(|| {
-                let found = shown(operator);
-                let operand = operand.name();
-                (
-                    Part::Operator,
-                    Fault::Operator {
-                        operand,
-                        found,
-                        expected,
-                    },
-                )
-            })?;
-        Self::with(operand, operator, values).ok_or_else(|| {
-            let fault = Fault::Value {
-                operand: operand.name(),
-                found: shown(&values.join(", ")),
-                expected: operand.expected(),
-            };
-            (Part::Value, fault)
-        })
-    }
+/// Names in backticks, with `or` between them.
+pub(super) fn listed(names: &[&str]) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(" or ")
+}
 
-    /// The constraint, if the operand takes these values.
-    fn with(operand: Operand, operator: Operator, values: &[String]) -> Option<Self> {
-        let single = match values {
-            [value] => Some(value.as_str()),
-            _ => None,
-        };
-        if !(1..=MAX_VALUES).contains(&values.len()) || (operator == Operator::Eq && single.is_none()) {
-            return None;
-        }
-        Some(match operand {
-            Operand::Membership => single.filter(|value| *value == "active").map(|_| Self::Membership)?,
-            Operand::FrameworkAgreement => Self::Framework(framework(single?)?),
-            Operand::UsagePurpose => {
-                let sound = values.iter().all(|purpose| (1..=MAX_PURPOSE).contains(&purpose.len()));
-                sound.then(|| Self::Purpose(values.iter().cloned().collect()))?
-            }
-            Operand::BusinessPartnerNumber => Self::Partner {
-                listed: operator == Operator::IsAnyOf,
-                partners: values.iter().map(|value| value.parse().ok()).collect::<Option<_>>()?,
-            },
-            Operand::DataUsageEndDate => Self::UsageEnd(end_date(single?)?),
-        })
-    }
-
-    pub(super) fn operand(&self) -> Operand {
-        match self {
-            Self::Membership => Operand::Membership,
-            Self::Framework(_) => Operand::FrameworkAgreement,
-            Self::Purpose(_) => Operand::UsagePurpose,
-            Self::Partner { .. } => Operand::BusinessPartnerNumber,
-            Self::UsageEnd(_) => Operand::DataUsageEndDate,
-        }
-    }
-
-    pub(super) fn operator(&self) -> Operator {
-        match self {
-            Self::Membership | Self::Framework(_) | Self::UsageEnd(_) => Operator::Eq,
-            Self::Purpose(_) | Self::Partner { listed: true, .. } => Operator::IsAnyOf,
-            Self::Partner { listed: false, .. } => Operator::IsNoneOf,
-        }
-    }
-
-    /// The right operand: one value for `eq`, otherwise sorted and each once.
-    pub(super) fn values(&self) -> Vec<String> {
-        match self {
-            Self::Membership => vec!["active".to_owned()],
-            Self::Framework(name) => vec![name.clone()],
-            Self::Purpose(purposes) => purposes.iter().cloned().collect(),
-            Self::Partner { partners, .. } => partners.iter().map(Bpnl::to_string).collect(),
-            Self::UsageEnd(end) => vec![end.to_string()],
-        }
-    }
-
-    /// What it demands, in plain words that complete "granted if …", control characters escaped.
-    pub(super) fn reason(&self) -> String {
-        let list = || {
-            let values = self.values();
-            let quoted: Vec<_> = values
-                .iter()
-                .map(|value| format!("`{}`", value.escape_debug()))
-                .collect();
-            quoted.join(", ")
-        };
-        match self {
-            Self::Membership => "the partner proves an active Catena-X membership".to_owned(),
-            Self::Framework(name) => format!("the partner proves that it accepted the framework agreement `{name}`"),
-            Self::Purpose(_) => format!("the purpose of the request is one of {}", list()),
-            Self::Partner { listed: true, .. } => format!("the partner is one of {}", list()),
-            Self::Partner { listed: false, .. } => format!("the partner is none of {}", list()),
-            Self::UsageEnd(end) => {
-                format!("it is not later than {end}, the last second of the right to use")
-            }
+/// What to do about a name that is no operand of `profile`.
+fn mend(name: &str, profile: Profile) -> String {
+    let known: Vec<_> = Operand::ALL.into_iter().filter(|operand| operand.is_of(profile)).collect();
+    let lower = name.to_ascii_lowercase();
+    let close = |operand: &&Operand| {
+        let known = operand.name().to_ascii_lowercase();
+        lower.len() > 4 && (known.starts_with(&lower) || lower.ends_with(&known))
+    };
+    match (known.iter().find(close), profile) {
+        (Some(operand), _) => format!("did you mean `{}`?", operand.name()),
+        (None, Profile::Cx2509) => "`docs/policies.md` lists those of the Catena-X profile of 25.09 and 26.09".to_owned(),
+        (None, Profile::Cx2405) => {
+            let names: Vec<_> = known.iter().map(|operand| operand.name()).collect();
+            format!("the profile of 2405 has {}", listed(&names))
         }
     }
 }

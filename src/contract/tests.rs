@@ -1,9 +1,16 @@
+mod accepted;
+mod dates;
+mod defects;
+mod difference;
+mod drafts;
 mod laws;
 mod meaning;
 mod oracle;
 mod refused;
 mod samples;
+mod schema;
 mod spelling;
+mod table;
 mod world;
 
 use std::path::PathBuf;
@@ -62,10 +69,10 @@ fn assert_valid(terms: &Terms) {
             "{moment}: {errors:?}\n{}",
             terms.cedar_text()
         );
-        let level = validator.validate_with_level(terms.policies(moment), ValidationMode::Strict, 1);
+        let level = validator.validate_with_level(terms.policies(moment), ValidationMode::Strict, 2);
         assert!(
             level.validation_passed(),
-            "{moment}: needs entities further than one step away"
+            "{moment}: needs entities further than two steps away"
         );
     }
 }

@@ -1,49 +1,13 @@
 //! What holds for all contract texts.
 
 use proptest::prelude::*;
-use proptest::sample::select;
 use serde_json::Value;
 
+use super::drafts::{asks, drafts};
 use super::oracle::{self, Agreement, Ask};
-use super::spelling::{Coin, ENDS, FRAMEWORKS, PARTNERS, PURPOSES, drafts};
+use super::spelling::Coin;
 use super::{assert_valid, odrl, terms, world};
 use crate::contract::{ContractError, Moment, Terms};
-
-const YEAR: i64 = 365 * 24 * 3600 * 1000;
-
-/// Requests that lie close to every border the texts of [`drafts`] have.
-fn asks() -> impl Strategy<Value = Ask> {
-    let end = select(ENDS.to_vec()).prop_map(|end| end.parse::<jiff::Timestamp>().unwrap().as_millisecond());
-    let near = select(vec![-86_400_000, -1000, -1, 0, 1, 999, 1000, 1001]);
-    let who = (
-        select(PARTNERS.to_vec()),
-        prop::bool::weighted(0.8),
-        prop::collection::vec(prop::bool::weighted(0.8), 2),
-        select(PURPOSES.to_vec()),
-    );
-    let when = (end, near.clone(), near, any::<bool>(), 0..8);
-    (select(Moment::ALL.to_vec()), who, when).prop_map(
-        |(moment, (partner, active, has, purpose), (end, offset, off_year, year, agreement))| {
-            let now = end + offset;
-            // Signed about a year ago, or long enough after that the end date decides.
-            let signed = if year { now - YEAR + off_year } else { now - YEAR / 2 };
-            let frameworks = FRAMEWORKS.iter().zip(has).filter(|(_, has)| *has);
-            Ask {
-                moment,
-                partner: partner.to_owned(),
-                membership: if active { "active" } else { "Active" }.to_owned(),
-                frameworks: frameworks.map(|(name, _)| (*name).to_owned()).collect(),
-                purpose: purpose.to_owned(),
-                now,
-                agreement: match agreement {
-                    0 => Agreement::None,
-                    1 => Agreement::Others(signed),
-                    _ => Agreement::These(signed),
-                },
-            }
-        },
-    )
-}
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]

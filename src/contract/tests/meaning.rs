@@ -2,14 +2,14 @@
 
 use proptest::prelude::*;
 
-use super::oracle::{Agreement, Ask, Verdict};
+use super::oracle::{Agreement, Ask, Verdict, Versions};
 use super::{access, assert_valid, constraint, odrl, terms, usage, world};
 use crate::contract::{Moment, Terms, render_table};
 
 const SIGNED: &str = "2027-01-01T00:00:00Z";
 
 /// A partner that fulfils `dev/pcf-usage-until.json`, an hour after signing.
-fn ask(moment: Moment) -> Ask {
+pub(super) fn ask(moment: Moment) -> Ask {
     let signed = "2027-01-01T00:00:00Z"
         .parse::<jiff::Timestamp>()
         .unwrap()
@@ -20,12 +20,24 @@ fn ask(moment: Moment) -> Ask {
         membership: "active".to_owned(),
         frameworks: vec!["DataExchangeGovernance:1.0".to_owned()],
         purpose: "cx.pcf.base:1".to_owned(),
+        groups: Some(vec![]),
+        contracts: Some(vec![]),
+        affiliates: Some(vec![]),
         now: signed + 3_600_000,
         agreement: Agreement::These(signed),
+        recipient: None,
+        uses: None,
+        versions: Some(Versions {
+            api: "1.2.0",
+            asset: "1.2.0",
+            model: Some("9.0.0"),
+        }),
+        signed: Some(("1.2.0", "1.2.0", vec!["7.0.0", "9.0.0"])),
+        exclusive: None,
     }
 }
 
-fn verdict(terms: &Terms, ask: &Ask) -> Verdict {
+pub(super) fn verdict(terms: &Terms, ask: &Ask) -> Verdict {
     world::verdict(terms, ask)
 }
 

@@ -89,6 +89,13 @@ fn values_an_operand_does_not_take() {
 fn values_of_another_shape() {
     for (value, at, expected) in [
         ("1", "", "a number where a text belongs"),
+        ("1.5", "", "a number that is not whole or too great where a text belongs"),
+        (
+            r#""[{\"@value\":""#,
+            "",
+            "a text where the whole JSON of a list belongs",
+        ),
+        (r#""[{\"@id\":\"active\"}]""#, "[0]", "an object where a text belongs"),
         ("null", "", "null where a text belongs"),
         ("[true]", "[0]", "a boolean where a text belongs"),
         (r#"[["active"]]"#, "[0]", "an array where a text belongs"),
@@ -121,24 +128,29 @@ fn operands_and_operators_that_are_not_decided() {
         ("Surprise", "unknown left operand `Surprise`"),
         ("membership", "unknown left operand `membership`"),
         ("odrl:dateTime", "unknown left operand `odrl:dateTime`"),
+        ("membership", "did you mean `Membership`?"),
+        ("WarrantyDuration", "did you mean `WarrantyDurationMonths`?"),
+        ("Surprise", "`docs/policies.md` lists those"),
+        (
+            "https://w3id.org/tractusx/v0.0.1/ns/Membership",
+            "unknown left operand `Membership`",
+        ),
         (
             "https://w3id.org/tractusx/v0.0.1/ns/BusinessPartnerNumber",
-            "unknown left operand",
+            "no meaning in a permission of a usage policy; it belongs into a permission of an access policy",
         ),
-        ("https://w3id.org/edc/v0.0.1/ns/inForceDate", "unknown left operand"),
-        ("Warranty", "`Warranty` of the Catena-X profile cannot be decided yet"),
-        (
-            "cx-policy:DataUsageEndDefinition",
-            "`DataUsageEndDefinition` of the Catena-X profile cannot be decided yet",
-        ),
-        (
-            "ManagedLegalEntityBpnl",
-            "`ManagedLegalEntityBpnl` of the Catena-X profile cannot be decided yet",
-        ),
+        ("cx-policy:inForceDate", "unknown left operand `inForceDate`"),
+        ("UsageRestriction", "it belongs into a prohibition of a usage policy"),
+        ("DataProvisioningEndDate", "it belongs into an obligation of a usage policy"),
+        ("BusinessPartnerGroup", "it belongs into a permission of an access policy"),
     ] {
         check_constraint(&constraint(operand, "eq", "\"x\""), ".leftOperand", expected);
     }
     for (operand, operator, expected) in [
+        ("inForceDate", "neq", "use `gt` or `gteq` or `lt` or `lteq` or `eq`"),
+        ("ContractReference", "eq", "use `isAllOf`"),
+        ("DataFrequency", "isAnyOf", "use `eq`"),
+        ("AffiliatesBpnl", "isNoneOf", "use `isAnyOf`"),
         ("Membership", "neq", "use `eq`"),
         ("Membership", "isAnyOf", "use `eq`"),
         ("UsagePurpose", "eq", "use `isAnyOf`"),
@@ -262,10 +274,15 @@ fn rules_and_policies_that_are_not_understood() {
         "unknown key",
     );
     check(r#"{"@type":"Ticket"}"#, "$['@type']", "unknown type `Ticket`");
+    for obligation in [r#"{"action":"use"}"#, r#"{"action":"use","constraint":[]}"#] {
+        let text = usage("").replacen('{', &format!(r#"{{"obligation":[{obligation}],"#), 1);
+        check(&text, "$.obligation[0]", "an obligation without an end");
+    }
     check(
-        r#"{"obligation":[{"action":"use"}]}"#,
-        "$.obligation[0]",
-        "take the rule out",
+        r#"{"permission":[{"action":"access"}],"obligation":{"action":"access","constraint":
+           {"leftOperand":"DataProvisioningEndDurationDays","operator":"eq","rightOperand":2}}}"#,
+        "$.obligation.constraint.leftOperand",
+        "no meaning in an obligation of an access policy",
     );
     let bare = r#"{"permission":[{"action":"use","constraint":[]}]}"#;
     check(bare, "$.permission[0]", "must name `FrameworkAgreement`");
@@ -325,7 +342,7 @@ fn two_versions_of_the_profile_in_one_text() {
     check(
         old_has_none,
         "$.permission[0].constraint.leftOperand",
-        "of the profile of 2405",
+        "the profile of 2405 has `ContractReference` or `FrameworkAgreement` or `Membership` or `UsagePurpose` or `inForceDate`",
     );
     check(
         r#"{"profile":"https://test.com/profile"}"#,

@@ -1,123 +1,9 @@
-//! Random contract texts, and random spellings of one text.
+//! Random spellings of one text, among them what the Eclipse Dataspace Connector makes of it.
 
-use std::collections::BTreeSet;
-
-use jiff::Timestamp;
 use jiff::tz::Offset;
-use proptest::prelude::*;
-use proptest::sample::{select, subsequence};
+use jiff::Timestamp;
 
-pub(super) const PARTNERS: [&str; 3] = ["BPNL00000000C3EF", "BPNL00000003CRHK", "BPNLZZZZZZZZZZZZ"];
-pub(super) const FRAMEWORKS: [&str; 2] = ["DataExchangeGovernance:1.0", "Pcf:1.0"];
-pub(super) const PURPOSES: [&str; 4] = [
-    "cx.pcf.base:1",
-    "cx.quality.base:1",
-    "say \"hi\"\\\n",
-    "Zweck ✓ \u{202e}\u{0}",
-];
-pub(super) const ENDS: [&str; 3] = ["2026-12-31T23:59:59Z", "2027-06-30T23:59:59Z", "2027-03-01T00:00:00Z"];
-
-/// A constraint, before it is spelled.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Atom {
-    pub(super) operand: &'static str,
-    pub(super) operator: &'static str,
-    pub(super) values: BTreeSet<&'static str>,
-}
-
-type Rules = Vec<Vec<Atom>>;
-
-/// A policy, before it is spelled.
-#[derive(Clone, Debug)]
-pub(super) struct Draft {
-    access: bool,
-    old: bool,
-    permissions: Rules,
-    prohibitions: Rules,
-}
-
-impl Draft {
-    /// What it means: sets of rules of constraints.
-    pub(super) fn meaning(&self) -> impl PartialEq + use<> {
-        let set = |rules: &Rules| -> BTreeSet<BTreeSet<(&str, bool, BTreeSet<&str>)>> {
-            let rule = |rule: &Vec<Atom>| {
-                rule.iter()
-                    .map(|atom| (atom.operand, atom.operator == "isNoneOf", atom.values.clone()))
-                    .collect()
-            };
-            rules.iter().map(rule).collect()
-        };
-        (self.access, self.old, set(&self.permissions), set(&self.prohibitions))
-    }
-}
-
-fn one(operand: &'static str, operator: &'static str, values: &'static [&'static str]) -> BoxedStrategy<Atom> {
-    select(values)
-        .prop_map(move |value| Atom {
-            operand,
-            operator,
-            values: [value].into(),
-        })
-        .boxed()
-}
-
-fn many(operand: &'static str, operator: &'static str, values: &'static [&'static str]) -> BoxedStrategy<Atom> {
-    subsequence(values, 1..=2)
-        .prop_map(move |values| Atom {
-            operand,
-            operator,
-            values: values.into_iter().collect(),
-        })
-        .boxed()
-}
-
-fn atoms(access: bool, old: bool, prohibition: bool) -> BoxedStrategy<Atom> {
-    let mut choices = vec![one("Membership", "eq", &["active"])];
-    if !prohibition {
-        choices.push(one("FrameworkAgreement", "eq", &FRAMEWORKS));
-    }
-    if !access && old {
-        choices.push(one("UsagePurpose", "eq", &PURPOSES));
-    } else if !access {
-        choices.push(many("UsagePurpose", "isAnyOf", &PURPOSES));
-    }
-    if !old {
-        choices.push(many("BusinessPartnerNumber", "isAnyOf", &PARTNERS));
-        choices.push(many("BusinessPartnerNumber", "isNoneOf", &PARTNERS));
-    }
-    if !old && !access && !prohibition {
-        choices.push(one("DataUsageEndDate", "eq", &ENDS));
-    }
-    proptest::strategy::Union::new(choices).boxed()
-}
-
-/// Any policy the compiler takes.
-pub(super) fn drafts() -> impl Strategy<Value = Draft> {
-    select(vec![(true, false), (false, false), (false, true)]).prop_flat_map(|(access, old)| {
-        let needed = (
-            one("FrameworkAgreement", "eq", &FRAMEWORKS),
-            many("UsagePurpose", "isAnyOf", &PURPOSES),
-        );
-        let permission = (needed, prop::collection::vec(atoms(access, old, false), 0..4));
-        let permission = permission.prop_map(move |((framework, purpose), mut rule)| {
-            if !access && !old {
-                rule.extend([framework, purpose]);
-            }
-            rule
-        });
-        let prohibition = prop::collection::vec(atoms(access, old, true), 0..3);
-        (
-            prop::collection::vec(permission, 1..3),
-            prop::collection::vec(prohibition, 0..2),
-        )
-            .prop_map(move |(permissions, prohibitions)| Draft {
-                access,
-                old,
-                permissions,
-                prohibitions,
-            })
-    })
-}
+use super::drafts::{Atom, Draft, Rules};
 
 /// A source of choices. The same seed spells the same text.
 pub(super) struct Coin(pub(super) u64);
@@ -170,6 +56,22 @@ impl Coin {
         }
     }
 
+    /// A left operand; connectors put what comes to them bare into their own vocabulary.
+    fn left_operand(&mut self, name: &str, old: bool, legacy: bool) -> String {
+        if legacy {
+            return match self.below(2) {
+                0 => format!("tx:{name}"),
+                _ => format!("https://w3id.org/tractusx/v0.0.1/ns/{name}"),
+            };
+        }
+        match self.below(4) {
+            0 => format!("edc:{name}"),
+            1 => format!("https://w3id.org/edc/v0.0.1/ns/{name}"),
+            _ if name == "inForceDate" => name.to_owned(),
+            _ => self.catena(name, old),
+        }
+    }
+
     fn reference(&mut self, iri: &str) -> String {
         let iri = quoted(iri);
         match self.below(4) {
@@ -187,6 +89,27 @@ impl Coin {
         }
     }
 
+    fn number(&mut self, digits: &str) -> String {
+        match self.below(4) {
+            0 => digits.to_owned(),
+            1 => format!("{{\"@value\":{digits},\"@type\":\"xsd:integer\"}}"),
+            _ => self.literal(digits),
+        }
+    }
+
+    /// The values of a list, in one of its spellings or in the connector's: one text that holds JSON.
+    fn values(&mut self, values: &[String]) -> String {
+        if self.below(4) == 0 {
+            let values: Vec<_> = values
+                .iter()
+                .map(|value| format!("{{\"@value\":{}}}", quoted(value)))
+                .collect();
+            return quoted(&format!("[{}]", values.join(",")));
+        }
+        let values: Vec<_> = values.iter().map(|value| self.literal(value)).collect();
+        self.list(&values)
+    }
+
     fn list(&mut self, items: &[String]) -> String {
         let list = format!("[{}]", items.join(","));
         match self.below(4) {
@@ -197,30 +120,68 @@ impl Coin {
         }
     }
 
-    fn atom(&mut self, atom: &Atom, old: bool) -> String {
+    fn atom(&mut self, atom: &Atom, draft: &Draft, legacy: bool) -> String {
         let mut values: Vec<_> = atom.values.iter().map(|value| (*value).to_owned()).collect();
-        if atom.operand == "DataUsageEndDate" {
-            let instant: Timestamp = values[0].parse().unwrap();
-            let quarters = i32::try_from(self.below(112)).unwrap() - 56;
-            let offset = Offset::from_seconds(quarters * 900).unwrap();
-            let zone = if quarters < 0 { '-' } else { '+' };
-            let minutes = quarters.abs() * 15;
-            let local = offset.to_datetime(instant);
-            values[0] = format!("{local}{zone}{:02}:{:02}", minutes / 60, minutes % 60);
-        } else if atom.operator != "eq" && self.flip() {
-            values.push(values[0].clone());
-        }
-        let values: Vec<_> = self.shuffled(values).iter().map(|value| self.literal(value)).collect();
-        let (left, operator) = (self.catena(atom.operand, old), self.odrl(atom.operator));
+        let takes_list = ["isAnyOf", "isAllOf", "isNoneOf"].contains(&atom.operator);
+        let legacy = legacy && atom.operand.starts_with("BusinessPartner") && self.flip();
+        let old_word = draft.old || legacy;
+        let operator = match atom.operator {
+            "isAnyOf" | "isAllOf" if old_word && values.len() == 1 && self.flip() => "eq".to_owned(),
+            "isAnyOf" if legacy && self.flip() => ["in", "isPartOf"][self.below(2)].to_owned(),
+            operator => operator.to_owned(),
+        };
+        let right = match atom.operand {
+            "DataUsageEndDate" | "DataProvisioningEndDate" => {
+                let text = self.zoned(&values[0]);
+                self.literal(&text)
+            }
+            "inForceDate" => {
+                let text = self.in_force(&values[0]);
+                self.literal(&text)
+            }
+            operand if operand.contains("Duration") => self.number(&values[0]),
+            _ if !takes_list || operator == "eq" => self.literal(&values[0]),
+            _ => {
+                if self.flip() {
+                    values.push(values[0].clone());
+                }
+                let values = self.shuffled(values);
+                self.values(&values)
+            }
+        };
+        let (left, operator) = (self.left_operand(atom.operand, draft.old, legacy), self.odrl(&operator));
         let mut members = vec![
             (self.odrl("leftOperand"), self.reference(&left)),
             (self.odrl("operator"), self.reference(&operator)),
-            (self.odrl("rightOperand"), self.list(&values)),
+            (self.odrl("rightOperand"), right),
         ];
         if self.flip() {
             members.push(("@id".to_owned(), format!("\"_:{}\"", self.below(1000))));
         }
         self.object(members)
+    }
+
+    /// The same second in some time zone.
+    fn zoned(&mut self, instant: &str) -> String {
+        let instant: Timestamp = instant.parse().unwrap();
+        let quarters = i32::try_from(self.below(112)).unwrap() - 56;
+        let offset = Offset::from_seconds(quarters * 900).unwrap();
+        let sign = if quarters < 0 { '-' } else { '+' };
+        let minutes = quarters.abs() * 15;
+        let local = offset.to_datetime(instant).strftime("%Y-%m-%dT%H:%M:%S%.f").to_string();
+        format!("{local}{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+    }
+
+    /// The same bound in another unit, or in some time zone.
+    fn in_force(&mut self, bound: &str) -> String {
+        let Some(seconds) = bound.strip_prefix("contractAgreement+") else {
+            return self.zoned(bound);
+        };
+        let seconds: i64 = seconds.trim_end_matches('s').parse().unwrap();
+        let (divisor, unit) = [(1, 's'), (60, 'm'), (3600, 'h'), (86_400, 'd')][self.below(4)];
+        let word = ["contractAgreement", "contractagreement"][self.below(2)];
+        assert!(seconds % divisor == 0, "bounds are whole days");
+        format!("{word}+{}{unit}", seconds / divisor)
     }
 
     /// Constraints as a list, under one `and`, or split into nested ones.
@@ -241,19 +202,23 @@ impl Coin {
         }
     }
 
-    fn rules(&mut self, rules: &Rules, draft: &Draft) -> String {
+    fn rules(&mut self, rules: &Rules, draft: &Draft, legacy: bool) -> String {
         let mut spelled = Vec::new();
         for rule in rules {
             for _ in 0..=self.below(2) {
-                let mut atoms: Vec<_> = rule.iter().map(|atom| self.atom(atom, draft.old)).collect();
+                let mut atoms: Vec<_> = rule.iter().map(|atom| self.atom(atom, draft, legacy)).collect();
                 if let (Some(first), true) = (rule.first(), self.flip()) {
-                    atoms.push(self.atom(first, draft.old));
+                    atoms.push(self.atom(first, draft, legacy));
                 }
                 let action = match draft.access {
                     true => self.catena("access", false),
                     false => self.odrl("use"),
                 };
-                let mut members = vec![(self.odrl("action"), self.reference(&action))];
+                let action = match self.below(4) {
+                    0 => format!("{{\"odrl:type\":{}}}", quoted(&action)),
+                    _ => self.reference(&action),
+                };
+                let mut members = vec![(self.odrl("action"), action)];
                 if !atoms.is_empty() || self.flip() {
                     members.push((self.odrl("constraint"), self.constraints(atoms)));
                 }
@@ -275,7 +240,10 @@ impl Coin {
         let mut members = vec![
             ("@type".to_owned(), self.reference(&kind)),
             ("@id".to_owned(), format!("\"urn:{}\"", self.below(1000))),
-            (self.odrl("permission"), self.rules(&draft.permissions, draft)),
+            (
+                self.odrl("permission"),
+                self.rules(&draft.permissions, draft, draft.access),
+            ),
         ];
         // An old text has to say so; another may.
         if draft.old || self.flip() {
@@ -287,7 +255,16 @@ impl Coin {
             members.push(("dspace:timestamp".to_owned(), "\"2026-01-01T00:00:00Z\"".to_owned()));
         }
         if !draft.prohibitions.is_empty() || self.flip() {
-            members.push((self.odrl("prohibition"), self.rules(&draft.prohibitions, draft)));
+            members.push((
+                self.odrl("prohibition"),
+                self.rules(&draft.prohibitions, draft, false),
+            ));
+        }
+        if !draft.obligations.is_empty() || self.flip() {
+            members.push((
+                self.odrl("obligation"),
+                self.rules(&draft.obligations, draft, false),
+            ));
         }
         let policy = self.object(members);
         if self.flip() { format!("[{policy}]") } else { policy }

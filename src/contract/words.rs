@@ -1,0 +1,101 @@
+//! Constraints in plain words: what each demands, and what becomes of it.
+
+use super::constraint::Constraint;
+use super::operand::{Group, Operand, Operator, Release, Sort};
+use super::value::{Bound, End};
+
+/// A constraint on one line, control characters escaped.
+pub(super) fn clause(constraint: &Constraint) -> String {
+    let values = constraint.values().join(", ");
+    format!(
+        "{} {} {}",
+        constraint.operand().name(),
+        constraint.operator().name(),
+        values.escape_debug()
+    )
+}
+
+/// What a constraint demands, in words that complete "granted if …", or "refused if …" where it forbids; of one that is only
+/// recorded, why it decides nothing.
+pub(super) fn reason(constraint: &Constraint, sort: Sort) -> String {
+    let list = || listed(&constraint.values());
+    match constraint {
+        Constraint::Membership => "the partner proves an active Catena-X membership".to_owned(),
+        Constraint::Framework(name) => format!("the partner proves that it accepted the framework agreement `{name}`"),
+        Constraint::Purpose(_) => format!("the purpose of the request is one of {}", list()),
+        Constraint::Partner { listed: true, .. } => format!("the partner is one of {}", list()),
+        Constraint::Partner { listed: false, .. } => format!("the partner is none of {}", list()),
+        Constraint::Group { listed: true, .. } => format!("the provider has put the partner into one of the groups {}", list()),
+        Constraint::Group { listed: false, .. } => {
+            format!("the provider has put the partner into none of the groups {}", list())
+        }
+        Constraint::Contracts(_) => format!("the provider has each of the contracts {} on record with the partner", list()),
+        Constraint::Affiliates(_) if sort == Sort::Prohibition => {
+            format!("the data is for one of {}, or for a partner that is one of them", list())
+        }
+        Constraint::Affiliates(_) => format!("the data is for the partner itself or for one of {}", list()),
+        Constraint::Regions(_) if sort == Sort::Prohibition => format!(
+            "the data is for another company than the partner, and that is not known to be outside {}",
+            list()
+        ),
+        Constraint::Regions(_) => format!("the data is for the partner itself or for an affiliate of it in {}", list()),
+        Constraint::Once => "no data was handed out under the agreement before".to_owned(),
+        Constraint::MinorChanges => "API, asset and aspect model have the major versions they had at signing".to_owned(),
+        Constraint::Exclusive => "nobody else has the asset for itself".to_owned(),
+        Constraint::UsageEnd(End::Date(end)) => format!("it is not later than {end}, the last second of the right to use"),
+        Constraint::UsageEnd(End::Days(days)) => format!("the right to use lasts {} from signing, and they have not passed", number(*days)),
+        Constraint::ProvisioningEnd(End::Date(end)) => format!("it is later than {end}, the last second of provision"),
+        Constraint::ProvisioningEnd(End::Days(days)) => format!("data is provided for {} from signing, and they have passed", number(*days)),
+        Constraint::InForce { operator, bound } => format!("it is {} {}", compared(*operator), when(*bound)),
+        Constraint::Recorded { operand, .. } => {
+            let dropped = !operand.entry().releases.contains(&Release::R2609);
+            let dropped = if dropped { "; the profile of 26.09 no longer has it" } else { "" };
+            format!("{}{dropped}", recorded(*operand))
+        }
+    }
+}
+
+/// Why a clause decides nothing, and what it changes all the same.
+fn recorded(operand: Operand) -> String {
+    let lifts = match operand {
+        Operand::DataUsageEndDefinition => "it sets no end to use, in place of the default year",
+        Operand::VersionChanges => "every version may change, in place of the default of the same versions",
+        Operand::DataFrequency => "data may be handed out any number of times",
+        _ => match operand.entry().group {
+            Some(Group::Warranty) => "for how long the provider answers for defects, courts decide",
+            _ => "it binds the parties, and no machine can tell whether they keep to it",
+        },
+    };
+    lifts.to_owned()
+}
+
+fn number(days: u32) -> String {
+    match days {
+        1 => "1 time 24 hours".to_owned(),
+        days => format!("{days} times 24 hours"),
+    }
+}
+
+fn compared(operator: Operator) -> &'static str {
+    match operator {
+        Operator::Gt => "after",
+        Operator::Gteq => "not before",
+        Operator::Lt => "before",
+        Operator::Lteq => "not after",
+        Operator::Eq | Operator::IsAnyOf | Operator::IsAllOf | Operator::IsNoneOf => "exactly",
+    }
+}
+
+fn when(bound: Bound) -> String {
+    match bound {
+        Bound::At(instant) => instant.to_string(),
+        Bound::Since(seconds) if seconds < 0 => format!("{} seconds before signing", seconds.unsigned_abs()),
+        Bound::Since(seconds) => format!("{seconds} seconds after signing"),
+    }
+}
+
+/// Values in backticks, control characters escaped.
+fn listed(values: &[String]) -> String {
+    let quoted: Vec<_> = values.iter().map(|value| format!("`{}`", value.escape_debug())).collect();
+    quoted.join(", ")
+}
