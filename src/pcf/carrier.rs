@@ -205,7 +205,7 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-fn with<'v, const N: usize>(mut url: Url, parameters: [(&str, Option<&'v str>); N]) -> Url {
+fn with<const N: usize>(mut url: Url, parameters: [(&str, Option<&str>); N]) -> Url {
     for (name, value) in parameters {
         if let Some(value) = value {
             url.query_pairs_mut().append_pair(name, value);

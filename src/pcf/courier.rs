@@ -323,7 +323,7 @@ impl Courier<'_> {
             let policies = &refusal.decision().cedar.policies;
             let why = match policies.is_empty() {
                 true => "nothing permits it".to_owned(),
-                false => policies.iter().cloned().collect::<Vec<_>>().join(", "),
+                false => policies.join(", "),
             };
             Attempt::failed(format!("policy does not permit it: {why}"), Some(refusal.record()))
         })
