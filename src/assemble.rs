@@ -16,6 +16,7 @@ use crate::http::caller::TenantGate;
 use crate::http::{App, Limits};
 use crate::ids::TenantId;
 use crate::ledger::{Ledger, LedgerKeys, Options};
+use crate::pcf::{Carrier, Models, Nowhere, PcfStore};
 use crate::registry::store::RegistryStore;
 use crate::registry::{Registry, Tenant};
 use crate::vault::{EmbeddedVault, VaultKey};
@@ -106,7 +107,17 @@ pub async fn assemble(
     let live = Live::new(bundle, parts.bundle.directory(), now);
     let gate = Gate::open(live, ledger).await.map_err(StartError::of("the ledger"))?;
     let verifiers = verifiers(&registry.current(), &parts.issuers)?;
+    let pcf = PcfStore::open(&parts.data)
+        .await
+        .map_err(StartError::of("the exchanges"))?;
+    let models = Models::built_in().map_err(StartError::of("the aspect model"))?;
+    // In dev mode partners are on this machine.
+    let carrier = Carrier::new(!parts.issuers.is_empty()).map_err(StartError::of("speaking to partners"))?;
     Ok(App {
+        pcf,
+        models,
+        road: Arc::new(Nowhere),
+        carrier,
         gate,
         registry,
         verifiers,

@@ -11,6 +11,7 @@ pub mod access;
 pub mod caller;
 pub mod credentials;
 mod decided;
+pub mod deliveries;
 pub mod dev_issuer;
 pub mod exchange;
 pub mod ingest;
@@ -33,6 +34,7 @@ use crate::clock::Clock;
 use crate::decide::Gate;
 use crate::dev::issuer::Issuer;
 use crate::ids::TenantId;
+use crate::pcf::{Carrier, Models, PcfStore, Road};
 use crate::registry::store::RegistryStore;
 use crate::vault::EmbeddedVault;
 
@@ -71,6 +73,14 @@ pub struct App {
     pub verifiers: HashMap<TenantId, caller::TenantGate>,
     /// Secrets and objects.
     pub vault: EmbeddedVault,
+    /// Requests, received footprints, and what is to be delivered.
+    pub pcf: PcfStore,
+    /// The schemas footprints are held against.
+    pub models: Models,
+    /// Finds the way to partners.
+    pub road: Arc<dyn Road>,
+    /// Sends to partners.
+    pub carrier: Carrier,
     /// The time.
     pub clock: Clock,
     /// The domain below which each tenant has its own host, where there is one.

@@ -220,6 +220,14 @@ token_id!(
     RequestId, "a request id", "1 to 64 of A-Z a-z 0-9 `.` `_` `-`, first a letter or digit, no `..`", 64, b"._-"
 );
 
+impl PcfId {
+    /// What stands for a footprint that is not there and has no id, told apart from others by what it was asked for.
+    pub fn unknown(asked: Digest) -> Self {
+        let digits: String = asked.to_string().chars().skip("sha256:".len()).take(32).collect();
+        Self(format!("unknown-{digits}").into())
+    }
+}
+
 impl RequestId {
     /// An id for a request that came without one: a UUID of version 7.
     #[expect(clippy::new_without_default, reason = "every call gives another id")]
@@ -430,6 +438,14 @@ mod tests {
             assert!(bad.parse::<Version>().is_err(), "{bad:?}");
         }
         assert_ne!("1.1".parse::<Version>().unwrap(), "1.1.0".parse().unwrap());
+    }
+
+    #[test]
+    fn a_footprint_that_is_not_there_has_an_id_all_the_same() {
+        let unknown = PcfId::unknown(Digest::of(b""));
+        assert_eq!(unknown.as_str(), "unknown-e3b0c44298fc1c149afbf4c8996fb924");
+        assert_eq!(unknown.as_str().parse::<PcfId>().unwrap(), unknown);
+        assert_ne!(unknown, PcfId::unknown(Digest::of(b"a")));
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! | owner | `companyIds` | `companyAndProductInformation[].companyInformation[].companyIds` |
 //! | product | `productIds` | `companyAndProductInformation[].productInformation[].productIds` |
 //! | status | `extWBCSD_pfStatus` | `…idAndVersion[].status` |
+//! | created | `created` | `…pcfAssessmentInformation[].time[].created` |
 //! | version | `specVersion` | `scopeOfPcfForm[].specVersion` |
 //!
 //! Owners are spelled `urn:bpn:id:BPNL…`, `urn:BPNL…` or `urn:cofinity-x.com:bpn:BPNL…`; a document must name exactly one
@@ -18,6 +19,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::ids::{AssetId, Bpnl, Digest, PcfId, ProductId, TenantId, Version};
@@ -25,6 +27,10 @@ use crate::registry::{Footprint, FootprintStatus};
 
 /// The largest footprint document taken.
 pub const DOCUMENT_LIMIT: usize = 1 << 20;
+
+/// The most product ids of one document that are indexed, and the most bytes of one.
+pub const MOST_PRODUCTS: usize = 64;
+const PRODUCT_BYTES: usize = 512;
 
 /// The versions of the aspect model that are taken.
 pub const MODELS: [&str; 3] = ["7.0.0", "9.0.0", "10.0.0"];
@@ -69,6 +75,10 @@ pub struct Claims {
     pub model: Version,
     /// The status it gives itself.
     pub status: FootprintStatus,
+    /// Every id it has for its product, [`MOST_PRODUCTS`] of them at most: what a request may name the product by.
+    pub products: BTreeSet<String>,
+    /// When it says it was declared, where it says so.
+    pub created: Option<Timestamp>,
 }
 
 /// Where each member stands in one version of the model.
@@ -77,6 +87,7 @@ struct Places {
     owner: &'static str,
     product: &'static str,
     status: &'static str,
+    created: &'static str,
 }
 
 const FLAT: Places = Places {
@@ -84,6 +95,7 @@ const FLAT: Places = Places {
     owner: "/companyIds/*",
     product: "/productIds/*",
     status: "/extWBCSD_pfStatus",
+    created: "/created",
 };
 
 const NESTED: Places = Places {
@@ -91,6 +103,7 @@ const NESTED: Places = Places {
     owner: "/companyAndProductInformation/*/companyInformation/*/companyIds/*",
     product: "/companyAndProductInformation/*/productInformation/*/productIds/*",
     status: "/pcfAssessmentAndMethodology/*/pcfAssessmentInformation/*/idAndVersion/*/status",
+    created: "/pcfAssessmentAndMethodology/*/pcfAssessmentInformation/*/time/*/created",
 };
 
 const SPEC: &str = "urn:io.catenax.pcf:datamodel:version:";
@@ -121,7 +134,12 @@ impl Claims {
             let expected = "expected at least one product id of A-Z a-z 0-9 `.` `_` `:` `-`, such as a URN";
             member(places.product, expected.into())
         };
+        let indexed = products.iter().filter(|text| text.len() <= PRODUCT_BYTES);
+        let created = texts(&value, places.created);
         Ok(Self {
+            products: indexed.take(MOST_PRODUCTS).map(|text| (*text).to_owned()).collect(),
+            // The latest, where a document has several; one that is no instant orders nothing and is passed over.
+            created: created.iter().filter_map(|text| text.parse().ok()).max(),
             id: id.parse().map_err(|error| member(places.id, format!("{error}")))?,
             owner: owner(&value, places.owner)?,
             product: product.ok_or_else(no_product)?,
@@ -139,6 +157,8 @@ impl Claims {
             product: self.product.clone(),
             model: self.model.clone(),
             status: self.status,
+            products: self.products.clone(),
+            created: self.created,
             assets,
             digest: Digest::of(document),
             length: document.len() as u64,
@@ -225,6 +245,8 @@ mod tests {
             assert_eq!(claims.owner.as_str(), "BPNL000000000DWF");
             assert_eq!(claims.product.as_str(), "urn:mycompany.com:product-id:401765");
             assert_eq!(claims.model.full(), version);
+            assert_eq!(claims.products, BTreeSet::from([claims.product.to_string()]));
+            assert_eq!(claims.created, Some("2022-05-22T21:47:32Z".parse().unwrap()));
         }
         // The example of 7.0.0 names web addresses as company ids: it does not say whose it is, so it is refused.
         let error = Claims::read(read("7.0.0").as_bytes()).unwrap_err().to_string();

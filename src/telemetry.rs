@@ -37,6 +37,12 @@ pub const BUNDLE_REFUSED: &str = "tidegate_bundle_refused";
 /// Bundles put in force since the start.
 pub const BUNDLE_ACTIVATIONS: &str = "tidegate_bundle_activations_total";
 
+/// Attempts to deliver to a partner, by `kind` (`answer`, `update`, `request`) and `outcome` (`delivered`, `postponed`, `failed`,
+/// `dead`).
+pub const DELIVERIES: &str = "tidegate_deliveries_total";
+/// Deliveries that are not done, by `state`: `open` are still tried, `dead` were given up.
+pub const DELIVERIES_WAITING: &str = "tidegate_deliveries_waiting";
+
 /// Bounds of the latency histograms, in seconds: from a decision in memory to a request that times out.
 const SECONDS: [f64; 16] = [
     0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5,
@@ -111,6 +117,8 @@ fn describe() {
     describe_histogram!(REQUEST_SECONDS, "seconds from a request to its answer");
     describe_gauge!(BUNDLE_REFUSED, "1 while the newest bundle on disk was refused");
     describe_counter!(BUNDLE_ACTIVATIONS, "bundles put in force since the start");
+    describe_counter!(DELIVERIES, "attempts to deliver to a partner, by kind and outcome");
+    describe_gauge!(DELIVERIES_WAITING, "deliveries that are not done, by state");
     // Alerts are written against these; they exist from the start, at zero.
     metrics::counter!(POLICY_ERRORS).absolute(0);
     metrics::counter!(UNRECORDED).absolute(0);

@@ -12,6 +12,7 @@
 //! {dir}/lock                                    held by the one process that uses the vault
 //! {dir}/objects/{bpnl}/pcf/{product}/{pcf}.json the bytes of a footprint, as they were put
 //! {dir}/objects/{bpnl}/pcf/{product}/{pcf}.seal binds those bytes to this tenant, product and footprint
+//! {dir}/objects/{bpnl}/pcf/received/{partner}/  the same, of footprints that a partner handed in
 //! {dir}/secrets/{bpnl}/{name}.json              versions of a secret, each encrypted
 //! ```
 //!

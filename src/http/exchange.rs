@@ -5,12 +5,18 @@
 //! verifier; the **purpose** is fixed, for the endpoint has just one: exchange of footprints.
 
 mod caller;
+mod query;
+mod request;
+mod submit;
 mod value;
 
 use axum::http::HeaderName;
 use jiff::Timestamp;
 
 pub use caller::{Caller, EDC_AGREEMENT, EDC_BPN, RECIPIENT};
+pub(super) use query::Query;
+pub(super) use request::{request, request_by_product};
+pub(super) use submit::{submit, submit_by_product};
 pub(super) use value::footprint;
 
 use super::decided::reasons;
@@ -36,7 +42,9 @@ impl Caller {
             partner: self.partner,
             known: registry.partner(self.partner).map(AsRef::as_ref),
             purpose: PURPOSE,
-            recipient: None,
+            recipient: self
+                .recipient
+                .map(|company| (company, registry.partner(company).map(AsRef::as_ref))),
             api: None,
             uses: None,
         }

@@ -1,4 +1,9 @@
-//! Supplier systems handing in footprints.
+//! Supplier systems handing in footprints, and asking partners for theirs.
+//!
+//! A footprint that is valid in its own version of the model and that differs from what was there is delivered to every partner
+//! with an agreement in force on one of its assets. That it changes is noted before it does ([`crate::pcf::PcfStore::note_change`]),
+//! so that a crash on the way costs nobody the update. One that is not valid is taken all the same, as it always was, and the answer
+//! says what is wrong with it; the PCF API serves and delivers it to nobody.
 
 use std::collections::BTreeSet;
 
@@ -8,16 +13,18 @@ use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::caller::{one_header, tenant};
 use super::decided::{recorded_answer, upstream};
 use super::problem::{Kind, Problem};
 use super::{App, Shared};
 use crate::facts::ClientKind;
-use crate::ids::{AssetId, Digest};
+use crate::ids::{AssetId, Bpnl, Digest};
 use crate::ingest::{Claims, DOCUMENT_LIMIT};
 use crate::ledger::record::Request;
+use crate::pcf::{Change, ExchangeId, Flaw, MESSAGE, Model, ModelError, Models, PartId, Parts, Wanted};
 use crate::question::ask;
 use crate::registry::{Footprint, TenantWorld};
 
@@ -30,6 +37,26 @@ struct Stored<'a> {
     product_id: &'a str,
     model: &'a str,
     digest: Digest,
+    /// What the schema of its model does not allow; nothing where it is valid.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    flaws: Vec<Flaw>,
+}
+
+/// A request to a partner, as the tenant's system puts it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Wish {
+    partner: Bpnl,
+    manufacturer_part_id: Option<PartId>,
+    customer_part_id: Option<PartId>,
+    data_model_version: Option<String>,
+    message: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Asked {
+    request_id: String,
 }
 
 /// `POST /ingest/{bpnl}/footprints[?asset={id}]`
@@ -58,11 +85,22 @@ pub async fn footprint(
         .vault
         .session_for(&permit)
         .map_err(|error| upstream(error, &permit))?;
+    let flaws = flaws(&app.models, &footprint, &document);
+    let before = world.footprints.get(&footprint.id).map(|before| before.digest);
+    let changed = flaws.is_empty() && before != Some(footprint.digest);
+    if changed {
+        let noted = note(&app, &footprint, now).await;
+        noted.map_err(|problem| problem.after(permit.record()))?;
+    }
     let stored = session.put_object(&footprint.product, &footprint.id, document).await;
     stored.map_err(|error| upstream(error, &permit))?;
     let indexed = index(&app, footprint.clone()).await;
     indexed.map_err(|problem| problem.after(permit.record()))?;
+    if changed {
+        app.pcf.changed();
+    }
     let body = Stored {
+        flaws,
         pcf_id: footprint.id.as_str(),
         product_id: footprint.product.as_str(),
         model: footprint.model.full(),
@@ -73,6 +111,78 @@ pub async fn footprint(
         id,
         &permit,
     ))
+}
+
+/// What is wrong with a document that can be taken, as far as its own model says.
+fn flaws(models: &Models, footprint: &Footprint, document: &[u8]) -> Vec<Flaw> {
+    let model = Model::of(&footprint.model);
+    match (model, crate::json::parse(document)) {
+        (Some(model), Ok(value)) => models.flaws(model, &value),
+        // A document was read before it came here, so this is one that was.
+        _ => Vec::new(),
+    }
+}
+
+async fn note(app: &App, footprint: &Footprint, now: Timestamp) -> Result<(), Problem> {
+    let change = Change {
+        tenant: footprint.tenant,
+        pcf: footprint.id.clone(),
+        digest: footprint.digest,
+        at: now,
+    };
+    app.pcf.note_change(&change).await.map_err(|error| {
+        tracing::error!(error = %error, "a change could not be noted, so the footprint was not taken");
+        Problem::new(Kind::Upstream)
+    })
+}
+
+/// `POST /ingest/{bpnl}/requests`: a request to a partner, which its answer then finds open.
+pub async fn request(
+    State(app): State<Shared>,
+    Path(bpnl): Path<String>,
+    Extension(request): Extension<Request>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let now = app.clock.now();
+    let registry = app.registry.current();
+    let world = tenant(&registry, &bpnl)?;
+    let id = world.tenant.id;
+    let machine = app.machine(&headers, id, ClientKind::Integration, SCOPE, now).await?;
+    let question = ask::ingest(&world.tenant, machine.client(), now);
+    let permit = app.permitted(id, question, &request).await?;
+    let read = read_wish(&headers, body).await;
+    let (partner, wanted) = read.map_err(|problem| problem.after(permit.record()))?;
+    let exchange = ExchangeId::new();
+    let kept = app.pcf.want(id, partner, exchange, &wanted, permit.record(), now).await;
+    kept.map_err(|error| {
+        tracing::error!(record = %permit.record(), error = %error, "a request could not be kept");
+        Problem::new(Kind::Upstream).after(permit.record())
+    })?;
+    let asked = Asked {
+        request_id: exchange.to_string(),
+    };
+    let answer = (StatusCode::CREATED, Json(asked)).into_response();
+    Ok(recorded_answer(answer, id, &permit))
+}
+
+async fn read_wish(headers: &HeaderMap, body: Body) -> Result<(Bpnl, Wanted), Problem> {
+    let wrong = |problem: String| Problem::with(Kind::Document, problem);
+    let text = read_document(headers, body).await?;
+    let wish: Wish = crate::json::read(&text).map_err(|error| wrong(format!("not a request: {error}")))?;
+    let parts = Parts::new(wish.manufacturer_part_id, wish.customer_part_id);
+    let no_part = || wrong("one of `manufacturerPartId` and `customerPartId` must stand at least".into());
+    let model = wish.data_model_version.as_deref().map_or(Ok(Model::V9), str::parse);
+    let model: Model = model.map_err(|error: ModelError| wrong(format!("`dataModelVersion` is {error}")))?;
+    if wish.message.as_ref().is_some_and(|text| text.chars().count() > MESSAGE) {
+        return Err(wrong(format!("`message` has more than {MESSAGE} characters")));
+    }
+    let wanted = Wanted {
+        parts: parts.ok_or_else(no_part)?,
+        model: model.version().parse().map_err(|error| wrong(format!("{error}")))?,
+        message: wish.message,
+    };
+    Ok((wish.partner, wanted))
 }
 
 async fn index(app: &App, footprint: Footprint) -> Result<(), Problem> {
@@ -95,7 +205,7 @@ async fn read_footprint(
     Ok((footprint, document))
 }
 
-async fn read_document(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {
+pub(super) async fn read_document(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {
     let media = one_header(headers, &CONTENT_TYPE)?;
     if media.split(';').next().map(str::trim) != Some("application/json") {
         return Err(Problem::with(Kind::MediaType, "expected `application/json`"));

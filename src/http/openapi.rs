@@ -3,10 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    ComponentsBuilder, ContentBuilder, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, PathsBuilder, Ref, RefOr,
-    Required, ResponseBuilder, ResponsesBuilder, Schema, Type,
+    ArrayBuilder, ComponentsBuilder, ContentBuilder, Deprecated, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder,
+    PathsBuilder, Ref, RefOr, Required, ResponseBuilder, ResponsesBuilder, Schema, Type,
 };
 
 use super::Shared;
@@ -48,6 +49,7 @@ fn item(route: &Route) -> PathItem {
     let method = match route.method {
         Method::Get => HttpMethod::Get,
         Method::Post => HttpMethod::Post,
+        Method::Put => HttpMethod::Put,
     };
     let mut operation = OperationBuilder::new()
         .operation_id(Some(route.name))
@@ -67,20 +69,49 @@ fn item(route: &Route) -> PathItem {
             .schema(Some(text_schema()));
         operation = operation.parameter(parameter);
     }
-    if route.name == "exchange.footprint" {
-        for name in ["Edc-Bpn", "Edc-Contract-Agreement-Id"] {
+    for parameter in route.query {
+        let parameter = ParameterBuilder::new()
+            .name(parameter.name)
+            .parameter_in(ParameterIn::Query)
+            .required(needed(parameter.required))
+            .description(Some(parameter.about))
+            .schema(Some(text_schema()));
+        operation = operation.parameter(parameter);
+    }
+    if route.name.starts_with("exchange.") {
+        for (name, required) in [
+            ("Edc-Bpn", true),
+            ("Edc-Contract-Agreement-Id", true),
+            ("Tidegate-Recipient", false),
+        ] {
             let header = ParameterBuilder::new()
                 .name(name)
                 .parameter_in(ParameterIn::Header)
-                .required(Required::True)
+                .required(needed(required))
                 .schema(Some(text_schema()));
             operation = operation.parameter(header);
         }
+    }
+    if route.takes_document {
+        let body = RequestBodyBuilder::new()
+            .content("application/json", ContentBuilder::new().build())
+            .required(Some(Required::True));
+        operation = operation.request_body(Some(body.build()));
+    }
+    if route.deprecated {
+        operation = operation.deprecated(Some(Deprecated::True));
     }
     if route.caller != Caller::Anyone {
         operation = operation.security(SecurityRequirement::new::<_, [&str; 0], &str>("bearer", []));
     }
     PathItem::new(method, operation.responses(responses(route)).build())
+}
+
+fn needed(required: bool) -> Required {
+    match required {
+        true => Required::True,
+        false => Required::False,
+    }
 }
 
 fn text_schema() -> RefOr<Schema> {
@@ -102,8 +133,14 @@ fn responses(route: &Route) -> utoipa::openapi::Responses {
             Kind::Unrecorded,
         ],
     };
-    for kind in kinds {
+    let mut told: Vec<u16> = Vec::new();
+    for kind in kinds.iter().chain(route.refuses) {
         let (name, status, title) = kind.parts();
+        // Of two kinds with one status the first is described; the others are in the list of all kinds.
+        if told.contains(&status.as_u16()) {
+            continue;
+        }
+        told.push(status.as_u16());
         let schema = RefOr::Ref(Ref::from_schema_name("Problem"));
         let content = ContentBuilder::new().schema(Some(schema)).build();
         let response = ResponseBuilder::new()
@@ -125,6 +162,26 @@ fn problem_schema() -> Schema {
         .property(
             "instance",
             text().description(Some("the ledger record of the decision, as `urn:uuid:…`")),
+        )
+        .property(
+            "parameter",
+            text().description(Some("the name of the parameter that is wrong")),
+        )
+        .property(
+            "errors",
+            ArrayBuilder::new()
+                .items(
+                    ObjectBuilder::new()
+                        .property("detail", text())
+                        .property("pointer", text()),
+                )
+                .description(Some("what in a document is wrong, by JSON pointer")),
+        )
+        .property(
+            "versions",
+            ArrayBuilder::new()
+                .items(text())
+                .description(Some("the versions of the aspect model that there are")),
         )
         .required("type")
         .required("title")

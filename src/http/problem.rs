@@ -6,6 +6,8 @@
 //! - **403**: the caller is known and policy says no. Also for things that are not there, so a refusal tells nothing about
 //!   what is.
 //! - **404**: no such route or tenant; or policy says yes and there is nothing there.
+//! - **409**: policy says yes, but the same id stands for something else already.
+//! - **422**: the document is not one that can be taken; or policy says yes, and there is no footprint of the version asked for.
 //! - **503**: the decision could not be recorded, so there is no answer.
 //!
 //! `type` is stable and made for programs; `detail` is made for people and may change.
@@ -18,6 +20,7 @@ use serde::Serialize;
 use super::exchange::RECORD;
 use super::observe::Outcome;
 use crate::ids::RecordId;
+use crate::pcf::Flaw;
 
 /// What is wrong, by a stable name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +29,8 @@ pub enum Kind {
     Path,
     /// A header that is missing, repeated or does not parse.
     Header,
+    /// A query parameter that is missing, unknown, repeated or does not parse.
+    Query,
     /// A body that does not parse.
     Body,
     /// A body larger than is taken.
@@ -42,6 +47,10 @@ pub enum Kind {
     Forbidden,
     /// A document that is not what it should be.
     Document,
+    /// There is a footprint, but none that is valid in the version of the model asked for.
+    Model,
+    /// What is asked contradicts what was asked under the same id before.
+    Conflict,
     /// The request took too long.
     Timeout,
     /// The decision could not be recorded.
@@ -54,9 +63,10 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for the API description.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Path,
         Self::Header,
+        Self::Query,
         Self::Body,
         Self::TooLarge,
         Self::MediaType,
@@ -65,6 +75,8 @@ impl Kind {
         Self::Unauthenticated,
         Self::Forbidden,
         Self::Document,
+        Self::Model,
+        Self::Conflict,
         Self::Timeout,
         Self::Unrecorded,
         Self::Upstream,
@@ -79,6 +91,11 @@ impl Kind {
                 "header",
                 StatusCode::BAD_REQUEST,
                 "A header is missing, repeated or malformed",
+            ),
+            Self::Query => (
+                "query",
+                StatusCode::BAD_REQUEST,
+                "A query parameter is missing, unknown, repeated or malformed",
             ),
             Self::Body => ("body", StatusCode::BAD_REQUEST, "The body does not parse"),
             Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
@@ -99,6 +116,16 @@ impl Kind {
                 "document",
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "The document cannot be taken",
+            ),
+            Self::Model => (
+                "model",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "There is no footprint that is valid in the version of the model asked for",
+            ),
+            Self::Conflict => (
+                "conflict",
+                StatusCode::CONFLICT,
+                "The same id stands for something else already",
             ),
             Self::Timeout => ("timeout", StatusCode::SERVICE_UNAVAILABLE, "The request took too long"),
             Self::Unrecorded => (
@@ -121,6 +148,27 @@ pub struct Reason {
     pub why: String,
 }
 
+/// What a problem tells besides, for programs.
+#[derive(Clone, Debug, Default, Serialize)]
+struct More {
+    /// The parameter that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<&'static str>,
+    /// What in a document is wrong, by pointer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Pointed>,
+    /// The versions of the model that there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    versions: Option<Vec<String>>,
+}
+
+/// One error of a document, spelled as RFC 9457 spells it in its example.
+#[derive(Clone, Debug, Serialize)]
+struct Pointed {
+    detail: String,
+    pointer: String,
+}
+
 /// A problem document.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -128,6 +176,7 @@ pub struct Problem {
     detail: Option<String>,
     record: Option<RecordId>,
     reasons: Vec<Reason>,
+    more: Option<Box<More>>,
     /// Whether the 401 answers a request that carried no credentials at all (RFC 6750, section 3).
     bare: bool,
     /// For the log line of the request only: the caller never sees it.
@@ -151,6 +200,8 @@ struct Body<'a> {
     instance: Option<String>,
     #[serde(skip_serializing_if = "<[Reason]>::is_empty")]
     reasons: &'a [Reason],
+    #[serde(flatten)]
+    more: Option<&'a More>,
 }
 
 impl Problem {
@@ -161,6 +212,7 @@ impl Problem {
             detail: None,
             record: None,
             reasons: Vec::new(),
+            more: None,
             bare: false,
             cause: None,
             outcome: None,
@@ -213,6 +265,31 @@ impl Problem {
         self
     }
 
+    /// The same problem, with the name of the parameter that is wrong.
+    #[must_use]
+    pub fn parameter(mut self, name: &'static str) -> Self {
+        self.more.get_or_insert_default().parameter = Some(name);
+        self
+    }
+
+    /// The same problem, with what is wrong with a document.
+    #[must_use]
+    pub fn flaws(mut self, flaws: Vec<Flaw>) -> Self {
+        let pointed = flaws.into_iter().map(|flaw| Pointed {
+            detail: flaw.problem,
+            pointer: format!("#{}", flaw.at),
+        });
+        self.more.get_or_insert_default().errors = pointed.collect();
+        self
+    }
+
+    /// The same problem, with the versions of the model that there are.
+    #[must_use]
+    pub fn versions(mut self, versions: impl IntoIterator<Item = String>) -> Self {
+        self.more.get_or_insert_default().versions = Some(versions.into_iter().collect());
+        self
+    }
+
     /// What is wrong, by its stable name.
     pub fn kind(&self) -> Kind {
         self.kind
@@ -229,6 +306,7 @@ impl IntoResponse for Problem {
             detail: self.detail.as_deref(),
             instance: self.record.map(|record| format!("urn:uuid:{record}")),
             reasons: &self.reasons,
+            more: self.more.as_deref(),
         };
         // Strings and numbers always serialise.
         let bytes = serde_json::to_vec(&body).unwrap_or_default();

@@ -2,10 +2,10 @@
 //! somebody are all made from it, so a route cannot be served without being described and tried.
 
 use axum::Router;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, post, put};
 
 use super::problem::{Kind, Problem};
-use super::{Shared, access, credentials, dev_issuer, exchange, ingest, openapi, operations};
+use super::{Shared, access, credentials, deliveries, dev_issuer, exchange, ingest, openapi, operations};
 
 /// Who may call a route with success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,30 @@ pub enum Method {
     Get,
     /// `POST`
     Post,
+    /// `PUT`
+    Put,
+}
+
+impl Method {
+    /// The method as it stands in a request.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+        }
+    }
+}
+
+/// A query parameter.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it must stand.
+    pub required: bool,
+    /// What it is.
+    pub about: &'static str,
 }
 
 /// One route.
@@ -46,6 +70,14 @@ pub struct Route {
     pub success: u16,
     /// The media type of success.
     pub answers: &'static str,
+    /// The query parameters it knows.
+    pub query: &'static [Parameter],
+    /// Whether it takes a JSON document.
+    pub takes_document: bool,
+    /// What it refuses with besides what every route of its callers does.
+    pub refuses: &'static [Kind],
+    /// Whether it is there for older clients only.
+    pub deprecated: bool,
     /// Whether it exists in dev mode only.
     pub dev_only: bool,
     mount: fn() -> MethodRouter<Shared>,
@@ -69,10 +101,33 @@ const fn route(
         summary,
         success: 200,
         answers: JSON,
+        query: &[],
+        takes_document: false,
+        refuses: &[],
+        deprecated: false,
         dev_only: false,
         mount,
     }
 }
+
+const fn optional(name: &'static str, about: &'static str) -> Parameter {
+    Parameter {
+        name,
+        required: false,
+        about,
+    }
+}
+
+const fn required(name: &'static str, about: &'static str) -> Parameter {
+    Parameter {
+        name,
+        required: true,
+        about,
+    }
+}
+
+/// What handing in a footprint is refused with.
+const PUT_REFUSES: &[Kind] = &[Kind::Conflict, Kind::TooLarge, Kind::MediaType, Kind::Document];
 
 /// Every route of the service.
 pub const ROUTES: &[Route] = &[
@@ -84,6 +139,104 @@ pub const ROUTES: &[Route] = &[
         "A footprint, byte for byte, for the partner and under the agreement the connector names.",
         || get(exchange::footprint),
     ),
+    Route {
+        success: 202,
+        query: &[
+            optional("manufacturerPartId", "The part, by its manufacturer's number."),
+            optional(
+                "customerPartId",
+                "The part, by its customer's number. One of the two must stand; if both do, both must fit.",
+            ),
+            optional("message", "Words for a person, at most 250 characters."),
+            optional(
+                "dataModelVersion",
+                "The version of the aspect model, `urn:samm:io.catenax.pcf:9.0.0` where it does not stand.",
+            ),
+        ],
+        refuses: &[Kind::Conflict, Kind::Model],
+        ..route(
+            "exchange.request",
+            Method::Get,
+            "/exchange/{bpnl}/footprintExchange/{request_id}",
+            Caller::Connector,
+            "Ask for a footprint that is delivered later (PCF API 1.2.0 and 1.3.0).",
+            || get(exchange::request),
+        )
+    },
+    Route {
+        query: &[
+            optional("message", "Words for a person, at most 250 characters."),
+            optional(
+                "update",
+                "`true`: an update nobody asked for; `false`, or where it does not stand: the answer to a request.",
+            ),
+        ],
+        takes_document: true,
+        refuses: PUT_REFUSES,
+        ..route(
+            "exchange.submit",
+            Method::Put,
+            "/exchange/{bpnl}/footprintExchange/{request_id}",
+            Caller::Connector,
+            "Hand in a footprint: the answer to a request, or an update (PCF API 1.2.0 and 1.3.0).",
+            || put(exchange::submit),
+        )
+    },
+    Route {
+        success: 202,
+        query: &[
+            required("requestId", "The id of the request, a UUID."),
+            optional("message", "Words for a person, at most 250 characters."),
+            optional(
+                "dataModelVersion",
+                "The version of the aspect model, `urn:samm:io.catenax.pcf:9.0.0` where it does not stand.",
+            ),
+        ],
+        refuses: &[Kind::Conflict, Kind::Model],
+        deprecated: true,
+        ..route(
+            "exchange.requestByProduct",
+            Method::Get,
+            "/exchange/{bpnl}/productIds/{product_id}",
+            Caller::Connector,
+            "Ask for the footprint of a manufacturer's part, as older clients do.",
+            || get(exchange::request_by_product),
+        )
+    },
+    Route {
+        query: &[
+            optional(
+                "requestId",
+                "The request that is answered, a UUID; where it does not stand, the document is an update.",
+            ),
+            optional("message", "Words for a person, at most 250 characters."),
+        ],
+        takes_document: true,
+        refuses: PUT_REFUSES,
+        deprecated: true,
+        ..route(
+            "exchange.submitByProduct",
+            Method::Put,
+            "/exchange/{bpnl}/productIds/{product_id}",
+            Caller::Connector,
+            "Hand in a footprint, as older clients do.",
+            || put(exchange::submit_by_product),
+        )
+    },
+    Route {
+        query: &[
+            optional("state", "Only those that are `open`, `answered`, `failed` or `dead`."),
+            optional("before", "Only those with a lower number."),
+        ],
+        ..route(
+            "agreements.deliveries",
+            Method::Get,
+            "/agreements/{bpnl}/deliveries",
+            Caller::Person,
+            "What the own company delivers to partners: what waits, what was delivered, what was given up.",
+            || get(deliveries::list),
+        )
+    },
     route(
         "access.evaluation",
         Method::Post,
@@ -110,6 +263,25 @@ pub const ROUTES: &[Route] = &[
     ),
     Route {
         success: 201,
+        takes_document: true,
+        refuses: &[Kind::TooLarge, Kind::MediaType, Kind::Document],
+        ..route(
+            "ingest.request",
+            Method::Post,
+            "/ingest/{bpnl}/requests",
+            Caller::Integration,
+            "Ask a partner for a footprint, in the own company's name.",
+            || post(ingest::request),
+        )
+    },
+    Route {
+        success: 201,
+        query: &[optional(
+            "asset",
+            "An asset the footprint becomes part of; may stand several times.",
+        )],
+        takes_document: true,
+        refuses: &[Kind::TooLarge, Kind::MediaType, Kind::Document],
         ..route(
             "ingest.footprint",
             Method::Post,

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::template::Params;
-use crate::ids::{PcfId, ProductId, SecretName, TenantId};
+use crate::ids::{Bpnl, PcfId, ProductId, SecretName, TenantId};
 
 /// Where the platform lives in AWS. Every part is checked once, so that an ARN made from it can hold no wildcard.
 #[derive(Clone, PartialEq, Eq)]
@@ -204,6 +204,14 @@ impl AwsNames {
         )
     }
 
+    /// The object of one footprint that a partner handed in.
+    pub fn received_arn(&self, tenant: TenantId, partner: &Bpnl, pcf: &PcfId) -> String {
+        format!(
+            "arn:{}:s3:::{}/{tenant}/pcf/received/{partner}/{pcf}.json",
+            self.partition, self.bucket
+        )
+    }
+
     /// One secret, with the six characters Secrets Manager appended to its name.
     pub fn secret_arn(&self, tenant: TenantId, name: &SecretName, suffix: &str) -> String {
         let Self {
@@ -270,6 +278,10 @@ mod tests {
         assert_eq!(
             names.object_arn(tenant, &"urn:gtin:1".parse().unwrap(), &"p-1".parse().unwrap()),
             "arn:aws:s3:::tidegate-pcf/BPNL000000000DWF/pcf/urn:gtin:1/p-1.json"
+        );
+        assert_eq!(
+            names.received_arn(tenant, &"BPNL00000000C3EF".parse().unwrap(), &"p-1".parse().unwrap()),
+            "arn:aws:s3:::tidegate-pcf/BPNL000000000DWF/pcf/received/BPNL00000000C3EF/p-1.json"
         );
         assert_eq!(
             names.secret_arn(tenant, &"peer-key".parse().unwrap(), "AbCdEf"),

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::model::Model;
 use super::part::Parts;
-use crate::ids::{AgreementId, Bpnl, ClientId, Digest, PcfId, ProductId, RecordId, TenantId};
+use crate::ids::{AgreementId, Bpnl, ClientId, Digest, PcfId, ProductId, RecordId, TenantId, Version};
 
 /// The most characters of a message that goes with a request or an answer (CX-0136).
 pub const MESSAGE: usize = 250;
@@ -94,11 +94,17 @@ impl State {
     }
 }
 
-impl FromStr for State {
-    type Err = ();
+/// A text that is no state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a state; expected `open`, `answered`, `failed` or `dead`")]
+pub struct StateError;
 
-    fn from_str(text: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(())
+impl FromStr for State {
+    type Err = StateError;
+
+    fn from_str(text: &str) -> Result<Self, StateError> {
+        let found = Self::ALL.into_iter().find(|state| state.as_str() == text);
+        found.ok_or(StateError)
     }
 }
 
@@ -109,7 +115,7 @@ pub struct Asked {
     /// The part.
     pub parts: Parts,
     /// The version of the model the answer is to have, such as `9.0.0`.
-    pub model: String,
+    pub model: Version,
     /// Words for a person.
     pub message: Option<String>,
     /// The form it came in.
@@ -142,7 +148,7 @@ pub struct Wanted {
     /// The part.
     pub parts: Parts,
     /// The version of the model the answer is to have, such as `9.0.0`.
-    pub model: String,
+    pub model: Version,
     /// Words for a person.
     pub message: Option<String>,
 }

@@ -21,6 +21,8 @@ use jsonschema::{Draft, PatternOptions, Validator};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::ids::Version;
+
 /// The most flaws told of one document.
 pub const MOST_FLAWS: usize = 20;
 
@@ -51,9 +53,9 @@ impl Model {
         }
     }
 
-    /// The version of that name, where it is one that is served.
-    pub fn of_version(version: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|model| model.version() == version)
+    /// The model of that version, where it is one that is served.
+    pub fn of(version: &Version) -> Option<Self> {
+        Self::ALL.into_iter().find(|model| model.version() == version.full())
     }
 
     fn schema(self) -> &'static str {
@@ -79,7 +81,7 @@ pub enum ModelError {
     Urn,
     /// A version of the model that is not served here.
     #[error("the version `{0}` of the model is not served here; 7.0.0, 9.0.0 and 10.0.0 are")]
-    Unserved(String),
+    Unserved(Version),
 }
 
 impl FromStr for Model {
@@ -88,12 +90,11 @@ impl FromStr for Model {
     fn from_str(text: &str) -> Result<Self, ModelError> {
         let version = text.strip_prefix(URN).ok_or(ModelError::Urn)?;
         let version = version.strip_suffix("#Pcf").unwrap_or(version);
-        let parts: Vec<_> = version.split('.').collect();
-        let number = |part: &&str| (1..=4).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
-        if parts.len() != 3 || !parts.iter().all(number) {
+        let version: Version = version.parse().map_err(|_| ModelError::Urn)?;
+        if version.full().split('.').count() != 3 {
             return Err(ModelError::Urn);
         }
-        Self::of_version(version).ok_or_else(|| ModelError::Unserved(version.to_owned()))
+        Self::of(&version).ok_or(ModelError::Unserved(version))
     }
 }
 
@@ -274,10 +275,10 @@ mod tests {
         for model in Model::ALL {
             assert_eq!(model.to_string().parse(), Ok(model));
             assert_eq!(format!("{model}#Pcf").parse(), Ok(model));
-            assert_eq!(Model::of_version(model.version()), Some(model));
+            assert_eq!(Model::of(&model.version().parse().unwrap()), Some(model));
         }
-        for version in ["8.0.0", "11.0.0", "9.0.1", "09.0.0"] {
-            let unserved = Err(ModelError::Unserved(version.into()));
+        for version in ["8.0.0", "11.0.0", "9.0.1"] {
+            let unserved = Err(ModelError::Unserved(version.parse().unwrap()));
             assert_eq!(format!("{URN}{version}").parse::<Model>(), unserved);
         }
         for none in [
@@ -285,6 +286,7 @@ mod tests {
             "9.0.0",
             "urn:samm:io.catenax.pcf:",
             "urn:samm:io.catenax.pcf:9",
+            "urn:samm:io.catenax.pcf:09.0.0",
             "urn:samm:io.catenax.pcf:9.0.0#pcf",
             "urn:samm:io.catenax.pcf:9.0.0 ",
             "urn:samm:io.catenax.pcf:+9.0.0",

@@ -8,6 +8,7 @@
 mod deliveries;
 mod requests;
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::str::FromStr;
@@ -16,7 +17,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, MutexGuard, Notify};
+
+use crate::ids::{Bpnl, TenantId};
 
 pub use deliveries::{Change, Page};
 pub use requests::Taken;
@@ -66,7 +69,11 @@ pub struct PcfStore {
     pool: SqlitePool,
     /// Woken when there is something to deliver.
     woken: Notify,
+    turns: [Mutex<()>; TURNS],
 }
+
+/// Into how many queues those fall who hand footprints in at once.
+const TURNS: usize = 64;
 
 impl PcfStore {
     /// Opens the file in `directory`, making an empty one where there is none.
@@ -95,12 +102,22 @@ impl PcfStore {
         Ok(Self {
             pool,
             woken: Notify::new(),
+            turns: std::array::from_fn(|_| Mutex::new(())),
         })
     }
 
     /// Waits until something was put into the queue.
     pub async fn woken(&self) {
         self.woken.notified().await;
+    }
+
+    /// Waits for the turn of `partner` at `tenant`, and has it until what is returned is dropped.
+    pub async fn turn(&self, tenant: TenantId, partner: Bpnl) -> Option<MutexGuard<'_, ()>> {
+        let mut hasher = DefaultHasher::new();
+        (tenant, partner).hash(&mut hasher);
+        let place = hasher.finish() % TURNS as u64;
+        let turn = usize::try_from(place).ok().and_then(|place| self.turns.get(place))?;
+        Some(turn.lock().await)
     }
 
     fn wake(&self) {

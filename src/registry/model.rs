@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::agreement::Agreements;
@@ -198,6 +199,12 @@ pub struct Footprint {
     pub model: Version,
     /// What the document says of itself.
     pub status: FootprintStatus,
+    /// Every id the document has for its product: what a request may name it by.
+    #[serde(default)]
+    pub products: BTreeSet<String>,
+    /// When the document says it was declared.
+    #[serde(default)]
+    pub created: Option<Timestamp>,
     /// The assets it is part of.
     pub assets: BTreeSet<AssetId>,
     /// SHA-256 of its bytes.

@@ -8,7 +8,7 @@ use aws_lc_rs::hmac;
 use super::error::VaultError;
 use super::files::Root;
 use super::key::VaultKey;
-use crate::ids::{Digest, PcfId, ProductId, TenantId};
+use crate::ids::{Bpnl, Digest, PcfId, ProductId, TenantId};
 
 /// The longest object kept, in bytes.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -32,19 +32,35 @@ impl std::fmt::Debug for Object {
 #[derive(Clone, Debug)]
 pub(super) struct ObjectKey {
     pub(super) tenant: TenantId,
-    pub(super) product: ProductId,
+    pub(super) place: Place,
     pub(super) pcf: PcfId,
+}
+
+/// Whose footprint an object is.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// The tenant's own, of this product.
+    Own(ProductId),
+    /// One that this partner handed in.
+    Received(Bpnl),
 }
 
 impl ObjectKey {
     fn name(&self) -> String {
-        format!("the object `{}/pcf/{}/{}.json`", self.tenant, self.product, self.pcf)
+        let Self { tenant, place, pcf } = self;
+        match place {
+            Place::Own(product) => format!("the object `{tenant}/pcf/{product}/{pcf}.json`"),
+            Place::Received(partner) => format!("the object `{tenant}/pcf/received/{partner}/{pcf}.json`"),
+        }
     }
 
     /// The path of the object or of its seal.
     fn with_path<T>(&self, extension: &str, then: impl FnOnce(&[&str]) -> T) -> T {
-        let file = format!("{}.{extension}", self.pcf);
-        then(&["objects", self.tenant.as_str(), "pcf", self.product.as_str(), &file])
+        let (tenant, file) = (self.tenant.as_str(), format!("{}.{extension}", self.pcf));
+        match &self.place {
+            Place::Own(product) => then(&["objects", tenant, "pcf", product.as_str(), &file]),
+            Place::Received(partner) => then(&["objects", tenant, "pcf", "received", partner.as_str(), &file]),
+        }
     }
 }
 
@@ -63,7 +79,11 @@ impl Objects {
     /// The line in a seal that stands for these bytes at this place.
     fn seal(&self, at: &ObjectKey, digest: &Digest) -> String {
         // No identifier holds a slash, so the names cannot run into each other.
-        let text = format!("object v1/{}/{}/{}/{digest}", at.tenant, at.product, at.pcf);
+        let ObjectKey { tenant, place, pcf } = at;
+        let text = match place {
+            Place::Own(product) => format!("object v1/{tenant}/{product}/{pcf}/{digest}"),
+            Place::Received(partner) => format!("received v1/{tenant}/{partner}/{pcf}/{digest}"),
+        };
         hex::encode(hmac::sign(&self.key, text.as_bytes()))
     }
 

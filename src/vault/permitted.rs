@@ -80,6 +80,12 @@ fn scope(question: &Question) -> Result<(TenantId, SessionScope), ScopeError> {
             let (product, pcf) = object()?;
             SessionScope::ObjectWrite { product, pcf }
         }
+        Action::Submit => {
+            let (_, pcf) = object()?;
+            // The principal of the question is the partner; where it lies follows from that and from nothing in the document.
+            let partner = question.principal.id.parse().map_err(|_| unknown())?;
+            SessionScope::ReceivedWrite { partner, pcf }
+        }
         Action::DeleteFootprint => {
             let (product, pcf) = object()?;
             SessionScope::ObjectDelete { product, pcf }

@@ -7,11 +7,11 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::embedded::Store;
 use super::error::{Denied, VaultError};
-use super::object::{Object, ObjectKey};
+use super::object::{Object, ObjectKey, Place};
 use super::secret::{SecretKey, Stage};
 use crate::decision::{IamAnswer, IamDecision};
 use crate::iam::{Answer, Context, Layer, Params, Principal, Request, SessionPolicy, TENANT_TAG};
-use crate::ids::{Digest, PcfId, ProductId, SecretName, TenantId};
+use crate::ids::{Bpnl, Digest, PcfId, ProductId, SecretName, TenantId};
 
 /// What a session is for: one operation on one thing, or the whole role.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,13 @@ pub enum SessionScope {
     ObjectWrite {
         /// Its product.
         product: ProductId,
+        /// Its id.
+        pcf: PcfId,
+    },
+    /// Write one footprint that a partner handed in, apart from the tenant's own.
+    ReceivedWrite {
+        /// The partner.
+        partner: Bpnl,
         /// Its id.
         pcf: PcfId,
     },
@@ -60,6 +67,8 @@ pub enum Operation<'o> {
     GetObject(&'o ProductId, &'o PcfId),
     /// `s3:PutObject`.
     PutObject(&'o ProductId, &'o PcfId),
+    /// `s3:PutObject`, of what a partner handed in.
+    PutReceived(&'o Bpnl, &'o PcfId),
     /// `s3:DeleteObject`.
     DeleteObject(&'o ProductId, &'o PcfId),
     /// `s3:ListBucket` with `s3:prefix` = `{bpnl}/pcf/`.
@@ -75,7 +84,7 @@ impl Operation<'_> {
     pub fn action(self) -> &'static str {
         match self {
             Self::GetObject(..) => "s3:GetObject",
-            Self::PutObject(..) => "s3:PutObject",
+            Self::PutObject(..) | Self::PutReceived(..) => "s3:PutObject",
             Self::DeleteObject(..) => "s3:DeleteObject",
             Self::ListObjects => "s3:ListBucket",
             Self::GetSecret(_) => "secretsmanager:GetSecretValue",
@@ -153,6 +162,20 @@ impl Session {
     pub async fn put_object(&self, product: &ProductId, pcf: &PcfId, bytes: Vec<u8>) -> Result<Digest, VaultError> {
         self.authorize(Operation::PutObject(product, pcf), UNKNOWN_SUFFIX)?;
         let key = self.object_key(product, pcf);
+        self.store.writing(move |store| store.objects.put(&key, &bytes)).await
+    }
+
+    /// Stores a footprint that `partner` handed in, replacing an older one of that partner's whole; durable on return.
+    ///
+    /// # Errors
+    /// As for [`Session::put_object`].
+    pub async fn put_received(&self, partner: &Bpnl, pcf: &PcfId, bytes: Vec<u8>) -> Result<Digest, VaultError> {
+        self.authorize(Operation::PutReceived(partner, pcf), UNKNOWN_SUFFIX)?;
+        let key = ObjectKey {
+            tenant: self.tenant,
+            place: Place::Received(*partner),
+            pcf: pcf.clone(),
+        };
         self.store.writing(move |store| store.objects.put(&key, &bytes)).await
     }
 
@@ -262,6 +285,7 @@ impl Session {
             Operation::GetObject(product, pcf)
             | Operation::PutObject(product, pcf)
             | Operation::DeleteObject(product, pcf) => names.object_arn(self.tenant, product, pcf),
+            Operation::PutReceived(partner, pcf) => names.received_arn(self.tenant, partner, pcf),
             Operation::ListObjects => names.bucket_arn(),
             Operation::GetSecret(name) | Operation::PutSecret(name) => names.secret_arn(self.tenant, name, suffix),
         }
@@ -304,6 +328,7 @@ impl Session {
         match self.scope {
             SessionScope::ObjectRead { .. } => Some("session-object-read"),
             SessionScope::ObjectWrite { .. } => Some("session-object-write"),
+            SessionScope::ReceivedWrite { .. } => Some("session-received-write"),
             SessionScope::ObjectDelete { .. } => Some("session-object-delete"),
             SessionScope::List => Some("session-list"),
             SessionScope::SecretRead { .. } => Some("session-secret-read"),
@@ -321,6 +346,9 @@ impl Session {
             | SessionScope::ObjectDelete { product, pcf } => {
                 params.with("product", product.as_str()).with("pcf", pcf.as_str())
             }
+            SessionScope::ReceivedWrite { partner, pcf } => {
+                params.with("partner", partner.as_str()).with("pcf", pcf.as_str())
+            }
             SessionScope::SecretRead { name } | SessionScope::SecretWrite { name } => {
                 params.with("name", name.as_str())
             }
@@ -331,7 +359,7 @@ impl Session {
     fn object_key(&self, product: &ProductId, pcf: &PcfId) -> ObjectKey {
         ObjectKey {
             tenant: self.tenant,
-            product: product.clone(),
+            place: Place::Own(product.clone()),
             pcf: pcf.clone(),
         }
     }

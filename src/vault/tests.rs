@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::{EmbeddedVault, Session, SessionScope, VaultKey};
 use crate::bundle::{Bundle, Source};
 use crate::iam::{Account, AwsNames, Document, Isolation};
-use crate::ids::{PcfId, ProductId, SecretName, TenantId};
+use crate::ids::{Bpnl, PcfId, ProductId, SecretName, TenantId};
 
 const OWN: &str = "BPNL000000000DWF";
 const OTHER: &str = "BPNL00000003CRHK";
@@ -26,6 +26,10 @@ fn own() -> TenantId {
 
 fn other() -> TenantId {
     id(OTHER)
+}
+
+fn partner() -> Bpnl {
+    id("BPNL00000000C3EF")
 }
 
 fn product() -> ProductId {

@@ -18,7 +18,7 @@ use tidegate::assemble::BundleSource;
 use tidegate::clock::Clock;
 use tidegate::dev::issuer::{Issuer, SigningKey, sign};
 use tidegate::dev::start::{DevOptions, start};
-use tidegate::http::{Shared, reload, server};
+use tidegate::http::{App, Shared, reload, server};
 use tidegate::ledger::LogId;
 use tidegate::ledger::read::{Cursor, Reader, Stored};
 use tokio::sync::oneshot;
@@ -126,10 +126,20 @@ impl Service {
     }
 
     pub fn with(clock: Clock, bundle: BundleSource) -> Result<Self, String> {
+        Self::on(tempfile::tempdir().unwrap(), clock, bundle, |_| {})
+    }
+
+    /// A service on a data directory, new or left by another, with something of it changed before it serves.
+    pub fn on(
+        data: TempDir,
+        clock: Clock,
+        bundle: BundleSource,
+        change: impl FnOnce(&mut App),
+    ) -> Result<Self, String> {
         LazyLock::force(&LOG);
-        let data = tempfile::tempdir().unwrap();
         take_issuers(data.path());
-        let started = block_on(begin(data.path(), clock, bundle)).map_err(|error| error.to_string())?;
+        let mut started = block_on(begin(data.path(), clock, bundle)).map_err(|error| error.to_string())?;
+        change(&mut started.app);
         let app = Arc::new(started.app);
         let address = started.listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -291,6 +301,31 @@ pub fn contains(haystack: &[u8], needle: &str) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle.as_bytes())
 }
 
+/// A footprint document that is valid in its version of the model, of this owner and with this id; its product is 401765.
+pub fn footprint(model: &str, owner: &str, id: &str) -> String {
+    let path = format!("{}/fixtures/pcf/official/{model}.json", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let urls = |name: &str| {
+        let start = text.find(&format!("\"{name}\"")).unwrap();
+        let end = start + text[start..].find(']').unwrap() + 1;
+        text[start..end].to_owned()
+    };
+    let text = match model {
+        "7.0.0" => text
+            .replace(
+                &urls("companyIds"),
+                &format!("\"companyIds\" : [ \"urn:bpn:id:{ELBE}\" ]"),
+            )
+            .replace(
+                &urls("productIds"),
+                "\"productIds\" : [ \"urn:mycompany.com:product-id:401765\" ]",
+            ),
+        _ => text,
+    };
+    text.replace(ELBE, owner)
+        .replace("3893bb5d-da16-4dc1-9185-11d97476c254", id)
+}
+
 /// Waits until `holds`, at most ten seconds.
 pub fn wait_for(what: &str, holds: impl Fn() -> bool) {
     let started = Instant::now();
@@ -329,6 +364,10 @@ pub fn get(path: &str) -> Ask {
 
 pub fn post(path: &str) -> Ask {
     ask("POST", path)
+}
+
+pub fn put(path: &str) -> Ask {
+    ask("PUT", path)
 }
 
 impl Ask {
@@ -370,7 +409,7 @@ impl Ask {
             bytes.extend_from_slice(b"\r\n");
         }
         let mut rest = String::new();
-        if !self.body.is_empty() || self.method == "POST" {
+        if !self.body.is_empty() || ["POST", "PUT"].contains(&self.method.as_str()) {
             write!(rest, "Content-Length: {}\r\n", self.body.len()).unwrap();
         }
         rest.push_str("Connection: close\r\n\r\n");

@@ -22,6 +22,7 @@ mod ledger;
 mod matrix;
 mod openapi;
 mod oracle;
+mod pcf;
 mod reload;
 mod routes;
 mod simulate;

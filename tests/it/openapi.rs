@@ -1,7 +1,7 @@
 //! The description of the API: read and accepted as a snapshot, and whole.
 
 use tidegate::http::openapi::describe;
-use tidegate::http::routes::{Caller, Method, ROUTES, table};
+use tidegate::http::routes::{Caller, ROUTES, table};
 
 use crate::harness::{Service, get};
 
@@ -19,11 +19,7 @@ fn every_route_is_described_and_nothing_else() {
         let operations: usize = paths.values().map(|item| item.as_object().unwrap().len()).sum();
         assert_eq!(operations, table(dev).count());
         for route in table(dev) {
-            let method = match route.method {
-                Method::Get => "get",
-                Method::Post => "post",
-            };
-            let operation = &paths[route.path][method];
+            let operation = &paths[route.path][route.method.as_str().to_ascii_lowercase()];
             assert_eq!(operation["operationId"], route.name);
             let statuses = operation["responses"].as_object().unwrap();
             assert!(statuses.contains_key(&route.success.to_string()), "{}", route.name);
@@ -35,6 +31,20 @@ fn every_route_is_described_and_nothing_else() {
                 all.iter().filter(|parameter| parameter["in"] == "path").count()
             });
             assert_eq!(variables, described, "{}", route.name);
+            let queried = operation["parameters"].as_array().map_or(0, |all| {
+                all.iter().filter(|parameter| parameter["in"] == "query").count()
+            });
+            assert_eq!(route.query.len(), queried, "{}", route.name);
+            assert_eq!(
+                route.takes_document,
+                operation.get("requestBody").is_some(),
+                "{}",
+                route.name
+            );
+            for kind in route.refuses {
+                let status = kind.parts().1.as_u16().to_string();
+                assert!(statuses.contains_key(&status), "{} {status}", route.name);
+            }
         }
     }
     assert_eq!(ROUTES.len(), table(true).count());

@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 use tidegate::dev::issuer::{SigningKey, sign};
-use tidegate::http::routes::{Caller, Method, ROUTES};
+use tidegate::http::routes::{Caller, ROUTES};
 
-use crate::harness::{Ask, ELBE, HOLDS, ISAR, Service, WESER, ask, claims};
+use crate::harness::{Ask, ELBE, HOLDS, ISAR, Service, WESER, ask, claims, footprint};
 
 /// How a route is called with success, but for the token.
 struct Tried {
@@ -27,6 +27,46 @@ fn tried(service: &Service, route: &str) -> Tried {
                 .header("Edc-Bpn", WESER)
                 .header("Edc-Contract-Agreement-Id", HOLDS);
             (ask, 200, integration(), connector())
+        }
+        "exchange.request" | "exchange.requestByProduct" => {
+            let path = match route {
+                "exchange.request" => {
+                    "footprintExchange/2daa49aa-ee16-4df3-bca3-000000000001?manufacturerPartId=401765&dataModelVersion=urn:samm:io.catenax.pcf:10.0.0"
+                }
+                _ => {
+                    "productIds/401765?requestId=2daa49aa-ee16-4df3-bca3-000000000002&dataModelVersion=urn:samm:io.catenax.pcf:10.0.0"
+                }
+            };
+            let ask = ask("GET", &format!("/exchange/{ELBE}/{path}"))
+                .header("Edc-Bpn", WESER)
+                .header("Edc-Contract-Agreement-Id", HOLDS);
+            (ask, 202, integration(), connector())
+        }
+        "exchange.submit" | "exchange.submitByProduct" => {
+            let path = match route {
+                "exchange.submit" => "footprintExchange/2daa49aa-ee16-4df3-bca3-000000000003?update=true",
+                _ => "productIds/401765",
+            };
+            let ask = ask("PUT", &format!("/exchange/{ELBE}/{path}"))
+                .header("Edc-Bpn", WESER)
+                .header("Edc-Contract-Agreement-Id", HOLDS)
+                .json(footprint("10.0.0", WESER, "5f0c1d2a-0000-4000-8000-000000000001"));
+            (ask, 200, integration(), connector())
+        }
+        "agreements.deliveries" => (
+            ask("GET", &format!("/agreements/{ELBE}/deliveries")),
+            200,
+            service.connector(ELBE),
+            Some(anna()),
+        ),
+        "ingest.request" => {
+            let body = json!({ "partner": WESER, "manufacturerPartId": "W-1" });
+            (
+                ask("POST", &format!("/ingest/{ELBE}/requests")).json(body.to_string()),
+                201,
+                service.connector(ELBE),
+                Some(integration()),
+            )
         }
         "access.evaluation" => {
             let body = json!({
@@ -197,13 +237,7 @@ fn nobody_gets_anything_and_somebody_what_the_route_is_for() {
     for route in ROUTES {
         let tried = tried(service, route.name);
         assert_eq!(tried.success, route.success, "{}", route.name);
-        assert_eq!(
-            tried.ask.method,
-            match route.method {
-                Method::Get => "GET",
-                Method::Post => "POST",
-            }
-        );
+        assert_eq!(tried.ask.method, route.method.as_str());
         let nobody = tried.ask.send(service.address);
         let Some(somebody) = tried.somebody else {
             assert_eq!(route.caller, Caller::Anyone, "{}", route.name);

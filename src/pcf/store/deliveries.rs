@@ -110,14 +110,19 @@ impl PcfStore {
     ///
     /// # Errors
     /// The database; the change stays then.
-    pub async fn spread(&self, change: &Change, partners: &[Bpnl], now: Timestamp) -> Result<(), PcfStoreError> {
+    pub async fn spread(
+        &self,
+        change: &Change,
+        partners: impl IntoIterator<Item = Bpnl>,
+        now: Timestamp,
+    ) -> Result<(), PcfStoreError> {
         let mut transaction = self.pool.begin().await?;
         let errand = Errand::Update(change.pcf.clone(), change.digest);
         for partner in partners {
             put(
                 &mut transaction,
                 change.tenant,
-                *partner,
+                partner,
                 ExchangeId::new(),
                 &errand,
                 now,
@@ -140,17 +145,17 @@ impl PcfStore {
         self.wake();
     }
 
-    /// Open deliveries whose time has come, those that waited longest first.
+    /// Of each partner of each tenant the open delivery that waits longest, where its time has come.
     ///
     /// # Errors
     /// The database, or a row that does not read.
-    pub async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Delivery>, PcfStoreError> {
+    pub async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Delivery>, PcfStoreError> {
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT number, tenant, partner, exchange, errand, attempts, used, state, at, next, problem, record
-             FROM delivery WHERE state = 'open' AND next <= ? ORDER BY next LIMIT ?",
+            "SELECT number, tenant, partner, exchange, errand, attempts, used, state, at, min(next), problem, record
+             FROM delivery WHERE state = 'open' AND next <= ? GROUP BY tenant, partner ORDER BY min(next) LIMIT ?",
         )
         .bind(now.as_millisecond())
-        .bind(limit)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(&self.pool)
         .await?;
         rows.into_iter()
@@ -279,7 +284,7 @@ fn letter(read: Row) -> Result<Letter, PcfStoreError> {
             attempts: u32::try_from(attempts).map_err(|error| row(WHAT, error))?,
             used,
         },
-        state: state.parse().map_err(|()| row(WHAT, "an unknown state"))?,
+        state: parsed(WHAT, &state)?,
         at: instant(WHAT, at)?,
         next: instant(WHAT, next)?,
         problem,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::{Sqlite, Transaction};
 
-use super::{PcfStore, PcfStoreError, from_json, parsed, row, to_json};
+use super::{PcfStore, PcfStoreError, from_json, parsed, to_json};
 use crate::ids::{Bpnl, Digest, RecordId, TenantId};
 use crate::pcf::exchange::{Answerable, Asked, Errand, ExchangeId, Incoming, Received, State, Wanted};
 
@@ -86,8 +86,7 @@ impl PcfStore {
                 .bind(exchange.to_string())
                 .fetch_optional(&self.pool)
                 .await?;
-        let read = |(state,): (String,)| state.parse().map_err(|()| row("request", "an unknown state"));
-        found.map(read).transpose()
+        found.map(|(state,)| parsed("request", &state)).transpose()
     }
 
     /// Takes in a request of the tenant's own and puts it into the queue.

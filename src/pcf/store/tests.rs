@@ -38,7 +38,7 @@ fn asked(exchange: ExchangeId, part: &str) -> Incoming {
         exchange,
         asked: Asked {
             parts: parts(part),
-            model: "9.0.0".into(),
+            model: "9.0.0".parse().unwrap(),
             message: Some("please".into()),
             form: Form::FootprintExchange,
             agreement: "a-1".parse().unwrap(),
@@ -186,7 +186,7 @@ async fn a_change_is_lost_neither_before_nor_after_it_comes_about() {
     let store = reopened(&directory, store).await;
     assert_eq!(store.changes().await.unwrap(), std::slice::from_ref(&change));
     assert_eq!(due(&store, 9).await, []);
-    store.spread(&change, &[bpnl(WESER), bpnl(ISAR)], at(1)).await.unwrap();
+    store.spread(&change, [bpnl(WESER), bpnl(ISAR)], at(1)).await.unwrap();
     let store = reopened(&directory, store).await;
     assert_eq!(store.changes().await.unwrap(), []);
     let queue = due(&store, 1).await;
@@ -205,7 +205,7 @@ async fn only_the_partner_that_was_asked_answers_and_once() {
     let exchange = ExchangeId::new();
     let wanted = Wanted {
         parts: parts("1"),
-        model: "9.0.0".into(),
+        model: "9.0.0".parse().unwrap(),
         message: None,
     };
     store

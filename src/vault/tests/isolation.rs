@@ -34,11 +34,16 @@ async fn a_session_does_its_one_operation_on_its_one_thing() {
         SessionScope::List,
         SessionScope::SecretRead { name: name.clone() },
         SessionScope::SecretWrite { name: name.clone() },
+        SessionScope::ReceivedWrite {
+            partner: partner(),
+            pcf: pcf.clone(),
+        },
         SessionScope::Whole,
     ];
     let products: [ProductId; 2] = [product, id("urn:gtin:4712345060508")];
     let pcfs: [PcfId; 2] = [pcf, id("pcf-10")];
     let secrets: [SecretName; 3] = [name, id("peer-key-2"), id("peer")];
+    let partners: [Bpnl; 2] = [partner(), other().0];
     for (index, scope) in scopes.into_iter().enumerate() {
         let session = vault.session(own(), scope.clone());
         let everything = scope == SessionScope::Whole;
@@ -55,6 +60,13 @@ async fn a_session_does_its_one_operation_on_its_one_thing() {
                 check(allowed(&session.get_object(product, pcf).await), 0);
                 check(allowed(&session.put_object(product, pcf, b"{}".to_vec()).await), 1);
                 check(allowed(&session.delete_object(product, pcf).await), 2);
+            }
+        }
+        for from in &partners {
+            for pcf in &pcfs {
+                let mine = *from == partners[0] && *pcf == pcfs[0];
+                let reached = allowed(&session.put_received(from, pcf, b"{}".to_vec()).await);
+                assert_eq!(reached, everything || (index == 6 && mine), "{scope:?} {from} {pcf}");
             }
         }
         assert_eq!(
@@ -81,11 +93,13 @@ fn no_session_of_one_tenant_is_allowed_another_tenants_arn() {
     let session = whole(&vault, own());
     for (tenant, expected) in [(own(), true), (other(), false)] {
         let object = names.object_arn(tenant, &product, &pcf);
+        let received = names.received_arn(tenant, &partner(), &pcf);
         let secret = names.secret_arn(tenant, &name, "AbCdEf");
         for (operation, resource) in [
             (Operation::GetObject(&product, &pcf), &object),
             (Operation::PutObject(&product, &pcf), &object),
             (Operation::DeleteObject(&product, &pcf), &object),
+            (Operation::PutReceived(&partner(), &pcf), &received),
             (Operation::GetSecret(&name), &secret),
             (Operation::PutSecret(&name), &secret),
         ] {
@@ -174,4 +188,46 @@ async fn each_tenant_sees_its_own_under_the_same_names() {
         let secret = session.get_secret(&name()).await.unwrap();
         assert_eq!(secrecy::ExposeSecret::expose_secret(&secret), tenant.as_str());
     }
+}
+
+#[tokio::test]
+async fn what_a_partner_hands_in_lies_apart_from_what_is_the_tenants_own() {
+    let (dir, vault) = vault();
+    let session = whole(&vault, own());
+    // A product of the tenant's may have any name; even one that is the name of the place apart reaches nothing in it.
+    let received: ProductId = id("received");
+    session
+        .put_object(&received, &id(partner().as_str()), b"own".to_vec())
+        .await
+        .unwrap();
+    for (from, bytes) in [(partner(), b"theirs"), (other().0, b"others")] {
+        session.put_received(&from, &pcf(), bytes.to_vec()).await.unwrap();
+        let path = dir
+            .path()
+            .join(format!("objects/{OWN}/pcf/received/{from}/{}.json", pcf()));
+        assert_eq!(std::fs::read(path).unwrap(), bytes);
+    }
+    assert_eq!(
+        session.list_objects().await.unwrap(),
+        [(received.clone(), id(partner().as_str()))]
+    );
+    let own = session.get_object(&received, &id(partner().as_str())).await.unwrap();
+    assert_eq!(own.bytes, b"own");
+    assert!(matches!(
+        session.get_object(&received, &pcf()).await,
+        Err(VaultError::NotFound(_))
+    ));
+    // The seal of one place is no seal of the other.
+    let kept = dir.path().join(format!("objects/{OWN}/pcf/received/{}", partner()));
+    for end in ["json", "seal"] {
+        std::fs::copy(
+            kept.join(format!("{}.{end}", pcf())),
+            kept.with_file_name(format!("{}.{end}", pcf())),
+        )
+        .unwrap();
+    }
+    assert!(matches!(
+        session.get_object(&received, &pcf()).await,
+        Err(VaultError::Tampered { .. })
+    ));
 }

@@ -1,0 +1,215 @@
+//! A partner hands a footprint in: the answer to a request of the tenant's, or an update nobody asked for.
+//!
+//! The document is read and held against its schema first: what is none is nothing to decide about. Then `submit` is decided; a
+//! partner hands in only what names it as owner, under an agreement on the tenant's own asset. Whether there is a request to answer
+//! is looked at after that, so that a company with no right to hand anything in learns of no request. What is taken lies apart from
+//! the tenant's own footprints, byte for byte, below the partner's number; it is in the vault before it is in the index, and both
+//! before the 200 leaves.
+//!
+//! # Worked example
+//!
+//! Elbe asked Isar for a footprint under `2daa49aa-…`. Isar's connector negotiates Elbe's asset and puts the document to
+//! `/exchange/BPNL000000000DWF/footprintExchange/2daa49aa-…`. It is a valid 9.0.0, it names Isar as owner, Elbe asked Isar: 200. The
+//! same bytes again: 200, for Isar may not have got the first. Other bytes: 409. From Weser, whom Elbe did not ask: 404.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Extension, Path, RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::Caller;
+use super::query::Query;
+use super::request::{exchange_id, product_id};
+use crate::decide::{Permit, Recorded};
+use crate::http::caller::tenant;
+use crate::http::decided::{recorded_answer, upstream};
+use crate::http::ingest::read_document;
+use crate::http::problem::{Kind, Problem};
+use crate::http::{App, Shared};
+use crate::ids::{Digest, PcfId, TenantId};
+use crate::ingest::Claims;
+use crate::ledger::record::Request;
+use crate::pcf::{Answerable, ExchangeId, Model, PcfStoreError, Received};
+use crate::question::ask;
+use crate::registry::Footprint;
+
+/// What comes with a document.
+struct Cover {
+    /// The exchange it is part of.
+    exchange: Option<ExchangeId>,
+    /// Whether it answers a request.
+    answers: bool,
+    message: Option<String>,
+}
+
+/// What is told of a document that was taken.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Kept {
+    pcf_id: PcfId,
+    digest: Digest,
+}
+
+/// A document as it was sent, and what it says of itself.
+struct Sent {
+    entry: Footprint,
+    model: Model,
+    document: Vec<u8>,
+}
+
+/// `PUT /exchange/{bpnl}/footprintExchange/{requestId}?message&update=false|true`
+pub(in crate::http) async fn submit(
+    State(app): State<Shared>,
+    Path((bpnl, exchange)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    Extension(request): Extension<Request>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let cover = || {
+        let query = Query::read(query.as_deref(), &["message", "update"])?;
+        Ok(Cover {
+            exchange: Some(exchange_id(&exchange)?),
+            answers: !query.flag("update")?,
+            message: query.message()?,
+        })
+    };
+    take(&app, &bpnl, &request, (&headers, body), cover).await
+}
+
+/// `PUT /exchange/{bpnl}/productIds/{productId}[?requestId]`, deprecated: with `requestId` an answer, without it an update.
+pub(in crate::http) async fn submit_by_product(
+    State(app): State<Shared>,
+    Path((bpnl, product)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    Extension(request): Extension<Request>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let cover = || {
+        // Whether the document is about it is the document's to say; a name that is none is refused all the same.
+        product_id(&product)?;
+        let query = Query::read(query.as_deref(), &["requestId", "message"])?;
+        let exchange = query.parsed("requestId")?;
+        Ok(Cover {
+            exchange,
+            answers: exchange.is_some(),
+            message: query.message()?,
+        })
+    };
+    take(&app, &bpnl, &request, (&headers, body), cover).await
+}
+
+async fn take(
+    app: &App,
+    bpnl: &str,
+    request: &Request,
+    (headers, body): (&HeaderMap, Body),
+    cover: impl FnOnce() -> Result<Cover, Problem>,
+) -> Result<Response, Problem> {
+    let now = app.clock.now();
+    let registry = app.registry.current();
+    let world = tenant(&registry, bpnl)?;
+    let id = world.tenant.id;
+    let caller = app.exchange_caller(headers, world, now).await?;
+    let cover = cover()?;
+    let sent = app.sent(id, headers, body).await?;
+    let agreement = caller.agreement(world);
+    let question = ask::submit(&caller.facts(&registry, world, now), &sent.entry, agreement);
+    let told = |recorded: &Recorded| caller.told(recorded, agreement);
+    let permit = app.permitted_telling(id, question, request, told).await?;
+    let kept = app.keep(&permit, id, (&caller, cover), sent).await;
+    let kept = kept.map_err(|problem| problem.after(permit.record()))?;
+    Ok(recorded_answer(Json(kept).into_response(), id, &permit))
+}
+
+impl App {
+    /// The document in the body.
+    async fn sent(&self, tenant: TenantId, headers: &HeaderMap, body: Body) -> Result<Sent, Problem> {
+        let document = read_document(headers, body).await?;
+        let claims = Claims::read(&document).map_err(|error| Problem::with(Kind::Document, error.to_string()))?;
+        let unreadable = || {
+            Problem::with(
+                Kind::Document,
+                "the document is of no version of the model that is taken",
+            )
+        };
+        let model = Model::of(&claims.model).ok_or_else(unreadable)?;
+        let value = crate::json::parse(&document).map_err(|error| Problem::with(Kind::Document, error.to_string()))?;
+        let flaws = self.models.flaws(model, &value);
+        if let Some(first) = flaws.first() {
+            let detail = format!(
+                "the document is not valid in the version {} of the model: {first}",
+                model.version()
+            );
+            return Err(Problem::with(Kind::Document, detail).flaws(flaws));
+        }
+        Ok(Sent {
+            entry: claims.footprint(tenant, Default::default(), &document),
+            model,
+            document,
+        })
+    }
+
+    /// Puts the document where it belongs, if there is a request to answer or none is needed.
+    async fn keep(
+        &self,
+        permit: &Permit,
+        tenant: TenantId,
+        (caller, cover): (&Caller, Cover),
+        sent: Sent,
+    ) -> Result<Kept, Problem> {
+        let failed = |error: PcfStoreError| {
+            tracing::error!(record = %permit.record(), error = %error, "a footprint that was permitted could not be indexed");
+            Problem::new(Kind::Upstream)
+        };
+        // One at a time for each partner: of two different answers at once, the second must find the first.
+        let _turn = self.pcf.turn(tenant, caller.partner).await;
+        if let (true, Some(exchange)) = (cover.answers, cover.exchange) {
+            match self
+                .pcf
+                .answerable(tenant, caller.partner, exchange)
+                .await
+                .map_err(failed)?
+            {
+                Answerable::Open => {}
+                Answerable::Answered(digest) if digest == sent.entry.digest => {}
+                Answerable::Answered(_) => {
+                    let detail = "this request was answered before, with another document; send that one as an update";
+                    return Err(Problem::with(Kind::Conflict, detail).parameter("requestId"));
+                }
+                Answerable::Unknown => {
+                    let detail = "no request by this id waits for an answer of yours";
+                    return Err(Problem::with(Kind::NotFound, detail).parameter("requestId"));
+                }
+            }
+        }
+        let session = self
+            .vault
+            .session_for(permit)
+            .map_err(|error| upstream(error, permit))?;
+        let stored = session
+            .put_received(&caller.partner, &sent.entry.id, sent.document)
+            .await;
+        stored.map_err(|error| upstream(error, permit))?;
+        let received = Received {
+            tenant,
+            partner: caller.partner,
+            pcf: sent.entry.id,
+            product: sent.entry.product,
+            model: sent.model,
+            digest: sent.entry.digest,
+            exchange: cover.exchange,
+            message: cover.message,
+            record: permit.record(),
+        };
+        let now = self.clock.now();
+        self.pcf.receive(&received, cover.answers, now).await.map_err(failed)?;
+        Ok(Kept {
+            pcf_id: received.pcf,
+            digest: received.digest,
+        })
+    }
+}

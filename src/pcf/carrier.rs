@@ -1,0 +1,340 @@
+//! Requests to a partner's PCF API.
+//!
+//! The address is a partner's word. So nothing is sent but over https (in dev mode: to loopback), no redirect is followed, no
+//! address of a private network is entered, whether by its number or by a name that resolves to it, of an answer only the status is
+//! used, and all of it has an end in time.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, Url};
+use secrecy::ExposeSecret;
+
+use super::exchange::{Asked, ExchangeId, Form, Wanted};
+use super::model::Model;
+use super::part::PartId;
+use super::road::Endpoint;
+
+/// How long a connection may take, and a request in all.
+const CONNECT: Duration = Duration::from_secs(5);
+const REQUEST: Duration = Duration::from_secs(30);
+
+/// Sends requests to partners; made once, and holds nothing of a tenant.
+#[derive(Clone, Debug)]
+pub struct Carrier {
+    client: Client,
+    /// Dev mode: loopback is a network too.
+    loopback: bool,
+}
+
+/// What a partner's endpoint answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// It took what was sent.
+    Taken,
+    /// It does not know the token, or not any more.
+    Refused(u16),
+    /// It will not take this, however often it is sent.
+    Never(u16),
+    /// It cannot take it now, or could not be reached.
+    Later(String),
+}
+
+impl Carrier {
+    /// A client that follows no redirect and gives up in time; `loopback` lets it enter this machine.
+    ///
+    /// # Errors
+    /// TLS cannot be set up.
+    pub fn new(loopback: bool) -> Result<Self, reqwest::Error> {
+        let builder = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .https_only(!loopback)
+            .dns_resolver(Arc::new(Outside { loopback }))
+            .no_proxy();
+        let client = builder.connect_timeout(CONNECT).timeout(REQUEST).build()?;
+        Ok(Self { client, loopback })
+    }
+
+    /// `PUT footprintExchange/{exchange}?update=true`.
+    pub async fn update(&self, to: &Endpoint, exchange: ExchangeId, document: Vec<u8>) -> Reply {
+        let url = self.url(to, &["footprintExchange", &exchange.to_string()]);
+        self.put(to, url.map(|url| with(url, [("update", Some("true"))])), document)
+            .await
+    }
+
+    /// The answer to a request, in the form it came in.
+    pub async fn answer(&self, to: &Endpoint, exchange: ExchangeId, asked: &Asked, document: Vec<u8>) -> Reply {
+        let exchange = exchange.to_string();
+        let url = match (asked.form, asked.parts.first()) {
+            (Form::ProductIds, Some(part)) => self
+                .url(to, &["productIds", part.as_str()])
+                .map(|url| with(url, [("requestId", Some(exchange.as_str()))])),
+            _ => self
+                .url(to, &["footprintExchange", &exchange])
+                .map(|url| with(url, [("update", Some("false"))])),
+        };
+        self.put(to, url, document).await
+    }
+
+    /// `GET footprintExchange/{exchange}`: a request.
+    pub async fn request(&self, to: &Endpoint, exchange: ExchangeId, wanted: &Wanted) -> Reply {
+        let model = Model::of(&wanted.model).map(|model| model.to_string());
+        let url = self.url(to, &["footprintExchange", &exchange.to_string()]).map(|url| {
+            let parameters = [
+                ("manufacturerPartId", wanted.parts.manufacturer().map(PartId::as_str)),
+                ("customerPartId", wanted.parts.customer().map(PartId::as_str)),
+                ("message", wanted.message.as_deref()),
+                ("dataModelVersion", model.as_deref()),
+            ];
+            with(url, parameters)
+        });
+        match url {
+            Ok(url) => self.send(to, self.client.get(url)).await,
+            Err(problem) => Reply::Later(problem),
+        }
+    }
+
+    async fn put(&self, to: &Endpoint, url: Result<Url, String>, document: Vec<u8>) -> Reply {
+        let url = match url {
+            Ok(url) => url,
+            Err(problem) => return Reply::Later(problem),
+        };
+        let json = HeaderValue::from_static("application/json");
+        let request = self.client.put(url).header(CONTENT_TYPE, json).body(document);
+        self.send(to, request).await
+    }
+
+    async fn send(&self, to: &Endpoint, request: reqwest::RequestBuilder) -> Reply {
+        let Ok(mut authorization) = HeaderValue::from_str(to.authorization.expose_secret()) else {
+            return Reply::Later("the partner's connector gave a token that no header can hold".into());
+        };
+        authorization.set_sensitive(true);
+        match request.header(AUTHORIZATION, authorization).send().await {
+            Ok(response) => reply(response.status().as_u16()),
+            // The URL holds part ids and words of people: it is told to nobody.
+            Err(error) => Reply::Later(unreachable(&error.without_url())),
+        }
+    }
+
+    /// The address of `segments` below the endpoint's.
+    fn url(&self, to: &Endpoint, segments: &[&str]) -> Result<Url, String> {
+        let mut url = self.allowed(&to.url)?;
+        match url.path_segments_mut() {
+            Ok(mut path) => drop(path.pop_if_empty().extend(segments)),
+            Err(()) => return Err("the partner's connector gave an address that has no path".into()),
+        }
+        Ok(url)
+    }
+
+    fn allowed(&self, text: &str) -> Result<Url, String> {
+        let url: Url = text
+            .parse()
+            .map_err(|_| "the partner's connector gave an address that is none".to_owned())?;
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let number: Option<IpAddr> = host.parse().ok();
+        let sound = match (url.scheme(), number) {
+            ("https", number) => number.is_none_or(|number| is_outside(number, self.loopback)),
+            ("http", number) if self.loopback => number.is_none_or(|number| number.is_loopback()),
+            _ => false,
+        };
+        let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+        if sound && bare {
+            Ok(url)
+        } else {
+            Err("the partner's connector gave an address that is not entered: expected https, no user name, and no number of a private network".into())
+        }
+    }
+}
+
+/// Resolves names to addresses outside of here, and to no others.
+#[derive(Debug)]
+struct Outside {
+    loopback: bool,
+}
+
+impl Resolve for Outside {
+    fn resolve(&self, name: Name) -> Resolving {
+        let loopback = self.loopback;
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let outside: Vec<_> = found.filter(|address| is_outside(address.ip(), loopback)).collect();
+            if outside.is_empty() {
+                return Err("the name leads to no address that is entered".into());
+            }
+            Ok(Box::new(outside.into_iter()) as Addrs)
+        })
+    }
+}
+
+fn is_outside(address: IpAddr, loopback: bool) -> bool {
+    if loopback {
+        address.is_loopback()
+    } else {
+        is_public(address)
+    }
+}
+
+/// Whether an address is one of the internet's, as far as its number tells.
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [first, second, ..] = v4.octets();
+            !(v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_unspecified()
+                || v4.is_broadcast()
+                || v4.is_multicast()
+                || v4.is_documentation()
+                || first == 0
+                || (first == 100 && (64..128).contains(&second)))
+        }
+        IpAddr::V6(v6) => match v6.to_ipv4() {
+            Some(v4) => is_public(v4.into()),
+            None => {
+                !(v6.is_loopback()
+                    || v6.is_unspecified()
+                    || v6.is_multicast()
+                    || v6.is_unique_local()
+                    || v6.is_unicast_link_local())
+            }
+        },
+    }
+}
+
+fn with<const N: usize>(mut url: Url, parameters: [(&str, Option<&str>); N]) -> Url {
+    for (name, value) in parameters {
+        if let Some(value) = value {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+    }
+    url
+}
+
+fn reply(status: u16) -> Reply {
+    match status {
+        200..=299 => Reply::Taken,
+        401 | 403 => Reply::Refused(status),
+        // Too early, too many, too slow, or a fault of theirs; a redirect is not followed, but may be gone tomorrow.
+        300..=399 | 408 | 421 | 425 | 429 | 500..=599 => {
+            Reply::Later(format!("the partner's endpoint answered {status}"))
+        }
+        _ => Reply::Never(status),
+    }
+}
+
+fn unreachable(error: &reqwest::Error) -> String {
+    let what = match error {
+        error if error.is_timeout() => "did not answer in time",
+        error if error.is_connect() => "could not be reached",
+        _ => "broke off",
+    };
+    format!("the partner's endpoint {what}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(url: &str) -> Endpoint {
+        Endpoint {
+            url: url.into(),
+            authorization: "token".to_owned().into(),
+        }
+    }
+
+    #[test]
+    fn only_addresses_of_the_internet_are_entered() {
+        let carrier = Carrier::new(false).unwrap();
+        for good in [
+            "https://partner.example/api/public",
+            "https://partner.example:8443/",
+            "https://1.1.1.1/x",
+            "https://[2606:4700::1111]/",
+        ] {
+            assert!(carrier.allowed(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://partner.example/",
+            "https://127.0.0.1/",
+            "https://2130706433/",
+            "https://0x7f.1/",
+            "https://10.0.0.1/",
+            "https://172.16.9.9/",
+            "https://192.168.1.1/",
+            "https://169.254.169.254/latest/meta-data",
+            "https://100.64.0.1/",
+            "https://0.0.0.0/",
+            "https://[::1]/",
+            "https://[::ffff:127.0.0.1]/",
+            "https://[fd00:ec2::254]/",
+            "https://[fe80::1]/",
+            "https://user@partner.example/",
+            "https://partner.example/#x",
+            "ftp://partner.example/",
+            "file:///etc/passwd",
+            "partner.example",
+            "",
+        ] {
+            assert!(carrier.allowed(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn in_dev_mode_only_this_machine_is_entered_without_tls() {
+        let carrier = Carrier::new(true).unwrap();
+        for good in [
+            "http://127.0.0.1:8080/x",
+            "http://localhost/",
+            "http://a.localhost:1/",
+            "http://[::1]/",
+        ] {
+            assert!(carrier.allowed(good).is_ok(), "{good}");
+        }
+        for bad in ["http://10.0.0.1/", "http://1.1.1.1/", "https://169.254.169.254/"] {
+            assert!(carrier.allowed(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_inside_is_not_entered() {
+        let resolve = |loopback| Outside { loopback }.resolve("localhost".parse().unwrap());
+        assert!(resolve(false).await.is_err());
+        assert!(resolve(true).await.unwrap().count() > 0);
+    }
+
+    #[test]
+    fn a_part_cannot_climb_out_of_its_place_in_the_path() {
+        let carrier = Carrier::new(true).unwrap();
+        let url = carrier
+            .url(&endpoint("http://localhost/api/"), &["productIds", "../a/b?c#d e"])
+            .unwrap();
+        assert_eq!(url.as_str(), "http://localhost/api/productIds/..%2Fa%2Fb%3Fc%23d%20e");
+        let url = carrier
+            .url(&endpoint("http://localhost/api?x=1"), &["footprintExchange", "1"])
+            .unwrap();
+        assert_eq!(
+            with(url, [("update", Some("true"))]).as_str(),
+            "http://localhost/api/footprintExchange/1?x=1&update=true"
+        );
+    }
+
+    #[test]
+    fn a_status_says_whether_trying_again_can_help() {
+        for status in [200, 202, 204] {
+            assert_eq!(reply(status), Reply::Taken);
+        }
+        for status in [400, 404, 405, 409, 413, 415, 422] {
+            assert_eq!(reply(status), Reply::Never(status));
+        }
+        for status in [301, 408, 429, 500, 502, 503, 504] {
+            assert!(matches!(reply(status), Reply::Later(_)), "{status}");
+        }
+        for status in [401, 403] {
+            assert_eq!(reply(status), Reply::Refused(status));
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! One attempt at one delivery.
+//!
+//! ```text
+//! way to the partner -> access decided and recorded -> document read -> held against its schema -> sent
+//! ```
+//!
+//! The way comes first, for finding it can take as long as a negotiation: the decision is to be about the instant at which the
+//! footprint leaves. It is asked anew in every attempt, whatever was decided when the partner asked; without a permit nothing is
+//! read and nothing is sent. Before it is sent, the use is counted and noted with the delivery, so that a second attempt at the
+//! same delivery is not a second use.
+//!
+//! # Worked example
+//!
+//! Weser asked for a footprint on Monday and got 202. On Tuesday its agreement was retired. The attempt on Wednesday finds the way
+//! to Weser, asks `access` and is refused by `exchange/agreement-in-force`: the refusal is in the ledger, the delivery ends as
+//! failed with that reason, and no document was opened.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::carrier::{Carrier, Reply};
+use super::choose::{choose, nameless};
+use super::exchange::{Asked, Delivery, Errand, State, Wanted};
+use super::model::{Model, Models};
+use super::retry;
+use super::road::{Endpoint, Road};
+use super::store::{PcfStore, PcfStoreError};
+use crate::clock::Clock;
+use crate::decide::{Gate, Permit};
+use crate::ids::{Bpnl, ClientId, Digest, PcfId, RecordId, RequestId};
+use crate::ledger::record::Request;
+use crate::question::ask::{self, ExchangeFacts};
+use crate::registry::store::RegistryStore;
+use crate::registry::{Agreement, AgreementState, Footprint, Registry, TenantWorld};
+use crate::vault::EmbeddedVault;
+
+/// All that an attempt needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Courier<'a> {
+    /// Decides and records.
+    pub gate: &'a Gate,
+    /// What the platform knows.
+    pub registry: &'a RegistryStore,
+    /// Where documents lie.
+    pub vault: &'a EmbeddedVault,
+    /// The queue.
+    pub store: &'a PcfStore,
+    /// What documents are held against.
+    pub models: &'a Models,
+    /// Finds partners.
+    pub road: &'a dyn Road,
+    /// Sends.
+    pub carrier: &'a Carrier,
+    /// The time.
+    pub clock: &'a Clock,
+    /// What the exchange is for, as contracts spell it.
+    pub purpose: &'static str,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The state of the delivery after it.
+    pub state: State,
+    /// What was wrong, where something was.
+    pub problem: Option<String>,
+    /// The record of its decision, where it came to one.
+    pub record: Option<RecordId>,
+}
+
+impl Attempt {
+    fn done(record: Option<RecordId>) -> Self {
+        Self {
+            state: State::Answered,
+            problem: None,
+            record,
+        }
+    }
+
+    fn failed(problem: impl Into<String>, record: Option<RecordId>) -> Self {
+        Self {
+            state: State::Failed,
+            problem: Some(problem.into()),
+            record,
+        }
+    }
+
+    fn later(problem: impl Into<String>, record: Option<RecordId>) -> Self {
+        Self {
+            state: State::Open,
+            problem: Some(problem.into()),
+            record,
+        }
+    }
+
+    fn of(reply: Reply, record: Option<RecordId>) -> Self {
+        match reply {
+            Reply::Taken => Self::done(record),
+            Reply::Later(problem) => Self::later(problem, record),
+            Reply::Refused(status) => Self::later(
+                format!("the partner's endpoint answered {status} to the token of its own connector"),
+                record,
+            ),
+            Reply::Never(status) => Self::failed(
+                format!("the partner's endpoint will not take it: it answered {status}"),
+                record,
+            ),
+        }
+    }
+}
+
+/// A document that may be handed out now.
+struct Permitted {
+    document: Vec<u8>,
+    record: RecordId,
+}
+
+/// How long a change that was noted may take to come about: far longer than a request may.
+const COMES_ABOUT: SignedDuration = SignedDuration::from_secs(60);
+
+impl Courier<'_> {
+    /// Makes changes that have come about into deliveries, one for each partner with an agreement in force on the footprint. A
+    /// change that has not come about for a while never will: the footprint was not stored.
+    ///
+    /// # Errors
+    /// The queue could not be read or written.
+    pub async fn spread(&self) -> Result<(), PcfStoreError> {
+        for change in self.store.changes().await? {
+            let (registry, now) = (self.registry.current(), self.clock.now());
+            let world = registry.tenant(change.tenant);
+            let footprint = world.and_then(|world| world.footprints.get(&change.pcf));
+            match (world, footprint.filter(|footprint| footprint.digest == change.digest)) {
+                (Some(world), Some(footprint)) => {
+                    let partners = live(world, footprint, None)
+                        .into_iter()
+                        .map(|agreement| agreement.consumer);
+                    let partners: BTreeSet<Bpnl> = partners.collect();
+                    self.store.spread(&change, partners, now).await?;
+                }
+                _ if now.duration_since(change.at) > COMES_ABOUT => self.store.spread(&change, [], now).await?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes one attempt and notes how it ended.
+    ///
+    /// # Errors
+    /// The end could not be noted: the delivery is made again.
+    pub async fn deliver(&self, delivery: &Delivery, dice: u32) -> Result<Attempt, PcfStoreError> {
+        let mut attempt = self.attempt(delivery).await;
+        let now = self.clock.now();
+        let next = retry::wait(delivery.attempts.saturating_add(1), dice).and_then(|wait| now.checked_add(wait).ok());
+        match (attempt.state, next) {
+            (State::Open, Some(next)) => {
+                let problem = attempt.problem.as_deref().unwrap_or_default();
+                self.store.postpone(delivery, next, problem, attempt.record).await?;
+            }
+            (State::Open, None) => {
+                attempt.state = State::Dead;
+                self.end(delivery, &attempt, now).await?;
+            }
+            _ => self.end(delivery, &attempt, now).await?,
+        }
+        Ok(attempt)
+    }
+
+    async fn end(&self, delivery: &Delivery, attempt: &Attempt, now: Timestamp) -> Result<(), PcfStoreError> {
+        let problem = attempt.problem.as_deref();
+        self.store
+            .end(delivery, attempt.state, problem, attempt.record, now)
+            .await
+    }
+
+    async fn attempt(&self, delivery: &Delivery) -> Attempt {
+        let registry = self.registry.current();
+        let Some(world) = registry.tenant(delivery.tenant) else {
+            return Attempt::failed("the company is not on this platform any more", None);
+        };
+        let Some(partner) = registry.partner(delivery.partner) else {
+            return Attempt::later(
+                "nothing is on record about the partner, nor where its connector is",
+                None,
+            );
+        };
+        let to = match self.road.find(&world.tenant, partner).await {
+            Ok(to) => to,
+            Err(error) => return Attempt::later(error.to_string(), None),
+        };
+        let (reply, record) = match &delivery.errand {
+            Errand::Request(wanted) => (self.ask(&to, delivery, wanted).await, None),
+            errand => match self.permitted(delivery, errand).await {
+                Ok(permitted) => (
+                    self.hand_out(&to, delivery, permitted.document).await,
+                    Some(permitted.record),
+                ),
+                Err(attempt) => return attempt,
+            },
+        };
+        if let Reply::Refused(_) = reply {
+            self.road.lost(&world.tenant, partner);
+        }
+        Attempt::of(reply, record)
+    }
+
+    async fn ask(&self, to: &Endpoint, delivery: &Delivery, wanted: &Wanted) -> Reply {
+        self.carrier.request(to, delivery.exchange, wanted).await
+    }
+
+    async fn hand_out(&self, to: &Endpoint, delivery: &Delivery, document: Vec<u8>) -> Reply {
+        match &delivery.errand {
+            Errand::Answer(asked) => self.carrier.answer(to, delivery.exchange, asked, document).await,
+            _ => self.carrier.update(to, delivery.exchange, document).await,
+        }
+    }
+
+    /// The document of the errand, if it may be handed out at this instant.
+    async fn permitted(&self, delivery: &Delivery, errand: &Errand) -> Result<Permitted, Attempt> {
+        // Looked up anew: finding the way may have taken a while.
+        let registry = self.registry.current();
+        let gone = || Attempt::failed("the company is not on this platform any more", None);
+        let world = registry.tenant(delivery.tenant).ok_or_else(gone)?;
+        match errand {
+            Errand::Answer(asked) => self.answer(&registry, world, delivery, asked).await,
+            Errand::Update(pcf, digest) => self.update(&registry, world, delivery, (pcf, *digest)).await,
+            Errand::Request(_) => Err(Attempt::failed("a request hands nothing out", None)),
+        }
+    }
+
+    async fn answer(
+        &self,
+        registry: &Registry,
+        world: &TenantWorld,
+        delivery: &Delivery,
+        asked: &Asked,
+    ) -> Result<Permitted, Attempt> {
+        let agreement = world.agreements.get(&asked.agreement).map(AsRef::as_ref);
+        let found = agreement.map(|agreement| choose(world, &agreement.asset, &asked.parts, &asked.model));
+        let found = found.unwrap_or_default();
+        let mut facts = self.facts(registry, world, delivery.partner, &asked.connector);
+        facts.recipient = asked
+            .recipient
+            .map(|company| (company, registry.partner(company).map(AsRef::as_ref)));
+        let nameless = || nameless(&asked.parts);
+        let id = found
+            .footprint()
+            .map_or_else(nameless, |footprint| footprint.id.clone());
+        let permit = self.decide(&facts, &id, found.footprint(), agreement).await?;
+        let Some(footprint) = found.answer else {
+            let problem = format!("there is no footprint of the version {} any more", asked.model);
+            return Err(Attempt::failed(problem, Some(permit.record())));
+        };
+        self.read(permit, footprint).await
+    }
+
+    async fn update(
+        &self,
+        registry: &Registry,
+        world: &TenantWorld,
+        delivery: &Delivery,
+        (pcf, digest): (&PcfId, Digest),
+    ) -> Result<Permitted, Attempt> {
+        let current = world.footprints.get(pcf).filter(|footprint| footprint.digest == digest);
+        let Some(footprint) = current else {
+            return Err(Attempt::failed(
+                "a newer version took its place, and is delivered by itself",
+                None,
+            ));
+        };
+        let no_connector = || Attempt::later("the company has no connector on record", None);
+        let connector = world.tenant.identity.connectors.first().ok_or_else(no_connector)?;
+        let mut refused = None;
+        for agreement in live(world, footprint, Some(delivery.partner)) {
+            let facts = self.facts(registry, world, delivery.partner, connector);
+            match self.decide(&facts, pcf, Some(footprint), Some(agreement)).await {
+                Ok(permit) => return self.read(permit, footprint).await,
+                Err(attempt) => refused = Some(attempt),
+            }
+        }
+        let none = || Attempt::failed("the partner has no agreement in force on it any more", None);
+        Err(refused.unwrap_or_else(none))
+    }
+
+    /// Who the question is about, at this instant.
+    fn facts<'f>(
+        &self,
+        registry: &'f Registry,
+        world: &'f TenantWorld,
+        partner: Bpnl,
+        connector: &'f ClientId,
+    ) -> ExchangeFacts<'f> {
+        ExchangeFacts {
+            now: self.clock.now(),
+            world,
+            connector,
+            partner,
+            known: registry.partner(partner).map(AsRef::as_ref),
+            purpose: self.purpose,
+            recipient: None,
+            api: None,
+            uses: None,
+        }
+    }
+
+    /// Asks `access` and records the decision.
+    async fn decide(
+        &self,
+        facts: &ExchangeFacts<'_>,
+        pcf: &PcfId,
+        footprint: Option<&Footprint>,
+        agreement: Option<&Agreement>,
+    ) -> Result<Permit, Attempt> {
+        let question = ask::access(facts, pcf, footprint, agreement);
+        let request = Request {
+            id: RequestId::new(),
+            traceparent: None,
+        };
+        let recorded = self.gate.decide(question, Some(facts.world.tenant.id), &request).await;
+        let recorded = recorded.map_err(|_| Attempt::later("the decision could not be recorded", None))?;
+        recorded.permit().map_err(|refusal| {
+            let policies = &refusal.decision().cedar.policies;
+            let why = match policies.is_empty() {
+                true => "nothing permits it".to_owned(),
+                false => policies.join(", "),
+            };
+            Attempt::failed(format!("policy does not permit it: {why}"), Some(refusal.record()))
+        })
+    }
+
+    /// Reads the document the permit is for, and holds it against its schema.
+    async fn read(&self, permit: Permit, footprint: &Footprint) -> Result<Permitted, Attempt> {
+        let record = permit.record();
+        let failed = |error: String| {
+            tracing::error!(record = %record, error = %error, "the vault failed after an allow");
+            Attempt::later("the footprint could not be read", Some(record))
+        };
+        let session = self
+            .vault
+            .session_for(&permit)
+            .map_err(|error| failed(error.to_string()))?;
+        let object = session.get_object(&footprint.product, &footprint.id).await;
+        let document = object.map_err(|error| failed(error.to_string()))?.bytes;
+        if !is_valid(self.models, footprint, &document) {
+            let problem = format!(
+                "the footprint is not valid in its own version of the model, {}",
+                footprint.model
+            );
+            return Err(Attempt::failed(problem, Some(record)));
+        }
+        Ok(Permitted { document, record })
+    }
+}
+
+/// Whether a stored document is valid in the version of the model it names.
+pub fn is_valid(models: &Models, footprint: &Footprint, document: &[u8]) -> bool {
+    let model = Model::of(&footprint.model);
+    let value = crate::json::parse(document).ok();
+    matches!((model, value), (Some(model), Some(value)) if models.flaws(model, &value).is_empty())
+}
+
+/// The agreements on an asset of the footprint, of all partners or of this one, that are in force by their state; the latest first.
+fn live<'w>(world: &'w TenantWorld, footprint: &Footprint, of: Option<Bpnl>) -> Vec<&'w Agreement> {
+    let mut live: Vec<&Agreement> = world
+        .agreements
+        .values()
+        .map(AsRef::as_ref)
+        .filter(|agreement| {
+            of.is_none_or(|partner| agreement.consumer == partner)
+                && agreement.state == AgreementState::Active
+                && footprint.assets.contains(&agreement.asset)
+        })
+        .collect();
+    live.sort_by_key(|agreement| std::cmp::Reverse((agreement.signed_at, agreement.id.clone())));
+    live
+}

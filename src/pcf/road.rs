@@ -1,0 +1,56 @@
+//! The way to a partner: where its PCF API is, and with what to enter.
+//!
+//! It is found with the roles reversed: the tenant's own connector asks the partner's for its offer of the PCF exchange, agrees to
+//! its terms, starts a transfer, and so gets the address of the partner's endpoint and a token for it.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use secrecy::SecretString;
+
+use crate::registry::{Partner, Tenant};
+
+/// A partner's PCF API, as this tenant may enter it now.
+#[derive(Clone)]
+pub struct Endpoint {
+    /// Its address, below which are `footprintExchange` and `productIds`.
+    pub url: String,
+    /// What goes verbatim into `Authorization`.
+    pub authorization: SecretString,
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Endpoint({})", self.url)
+    }
+}
+
+/// Why there is no way to a partner, told to the tenant's people: what failed, with the words of the connectors, without tokens.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct RoadError(pub String);
+
+/// What a way is found by: boxed, so that it can be looked for behind a pointer.
+pub type Way<'a> = Pin<Box<dyn Future<Output = Result<Endpoint, RoadError>> + Send + 'a>>;
+
+/// Finds the way to partners.
+pub trait Road: fmt::Debug + Send + Sync {
+    /// The way from `tenant` to `partner`. May take as long as a negotiation does, and may be one found before.
+    fn find<'a>(&'a self, tenant: &'a Tenant, partner: &'a Partner) -> Way<'a>;
+
+    /// The partner refused the token of the way found before: the next must be a new one.
+    fn lost(&self, tenant: &Tenant, partner: &Partner);
+}
+
+/// No way to anyone: what a service has that speaks to no connector.
+#[derive(Clone, Copy, Debug)]
+pub struct Nowhere;
+
+impl Road for Nowhere {
+    fn find<'a>(&'a self, _: &'a Tenant, _: &'a Partner) -> Way<'a> {
+        Box::pin(async { Err(RoadError("no connector of the company is on record".into())) })
+    }
+
+    fn lost(&self, _: &Tenant, _: &Partner) {}
+}
