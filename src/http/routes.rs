@@ -2,10 +2,10 @@
 //! somebody are all made from it, so a route cannot be served without being described and tried.
 
 use axum::Router;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, post, put};
 
 use super::problem::{Kind, Problem};
-use super::{Shared, access, credentials, dev_issuer, exchange, ingest, openapi, operations};
+use super::{Shared, access, credentials, dev_connector, dev_issuer, exchange, ingest, openapi, operations};
 
 /// Who may call a route with success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub enum Method {
     Get,
     /// `POST`
     Post,
+    /// `PUT`
+    Put,
 }
 
 /// One route.
@@ -71,6 +73,21 @@ const fn route(
         answers: JSON,
         dev_only: false,
         mount,
+    }
+}
+
+/// The one path a dev connector is mounted at: what lies below it is settled by the standards it speaks.
+const fn connector_route(name: &'static str, method: Method, mount: fn() -> MethodRouter<Shared>) -> Route {
+    Route {
+        dev_only: true,
+        ..route(
+            name,
+            method,
+            "/dev/connectors/{bpnl}/{face}/{*path}",
+            Caller::Anyone,
+            "The dev connector of a company: Dataspace Protocol (`dsp`), operator (`management`), data plane (`signaling`).",
+            mount,
+        )
     }
 }
 
@@ -176,6 +193,9 @@ pub const ROUTES: &[Route] = &[
             || post(dev_issuer::token),
         )
     },
+    connector_route("dev.connector.get", Method::Get, || get(dev_connector::answer)),
+    connector_route("dev.connector.post", Method::Post, || post(dev_connector::answer)),
+    connector_route("dev.connector.put", Method::Put, || put(dev_connector::answer)),
 ];
 
 /// The routes this service has: those of dev mode only where `dev` says so.
