@@ -9,12 +9,13 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use crate::bundle::{Bundle, Live, Source};
 use crate::clock::Clock;
 use crate::decide::Gate;
+use crate::dev::connector::Connector;
 use crate::dev::issuer::Issuer;
 use crate::facts::jwks_source::JwksClient;
 use crate::facts::{ClientKind, JwksSource, KeySet, MachineClient, TenantFacts, TenantVerifier};
 use crate::http::caller::TenantGate;
 use crate::http::{App, Limits};
-use crate::ids::TenantId;
+use crate::ids::{Bpnl, TenantId};
 use crate::ledger::{Ledger, LedgerKeys, Options};
 use crate::pcf::{Carrier, Models, Nowhere, PcfStore};
 use crate::registry::store::RegistryStore;
@@ -60,6 +61,8 @@ pub struct Parts {
     pub metrics: PrometheusHandle,
     /// The embedded issuers; empty outside dev mode.
     pub issuers: HashMap<TenantId, Issuer>,
+    /// The dev connectors; empty outside dev mode.
+    pub connectors: HashMap<Bpnl, Connector>,
 }
 
 impl BundleSource {
@@ -128,6 +131,7 @@ pub async fn assemble(
         limits: Limits::default(),
         metrics: parts.metrics,
         issuers: parts.issuers,
+        connectors: parts.connectors,
     })
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Nothing here is used, or can be reached, by a service that is not in dev mode.
 
+pub mod companies;
+pub mod connector;
 pub mod issuer;
 mod manifest;
 pub mod start;

@@ -12,6 +12,7 @@ pub mod caller;
 pub mod credentials;
 mod decided;
 pub mod deliveries;
+pub mod dev_connector;
 pub mod dev_issuer;
 pub mod exchange;
 pub mod ingest;
@@ -32,8 +33,9 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::clock::Clock;
 use crate::decide::Gate;
+use crate::dev::connector::Connector;
 use crate::dev::issuer::Issuer;
-use crate::ids::TenantId;
+use crate::ids::{Bpnl, TenantId};
 use crate::pcf::{Carrier, Models, PcfStore, Road};
 use crate::registry::store::RegistryStore;
 use crate::vault::EmbeddedVault;
@@ -93,6 +95,8 @@ pub struct App {
     pub metrics: PrometheusHandle,
     /// The embedded issuers of dev mode; empty otherwise.
     pub issuers: HashMap<TenantId, Issuer>,
+    /// The dev connectors of dev mode, by the company each speaks for; empty otherwise.
+    pub connectors: HashMap<Bpnl, Connector>,
 }
 
 /// What handlers share.

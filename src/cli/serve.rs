@@ -112,6 +112,7 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
         clock: Clock::system(),
         metrics: telemetry::collect_metrics(),
         issuers: Default::default(),
+        connectors: Default::default(),
     };
     let app = assemble(parts, loaded, registry, vault).await.map_err(start_failure)?;
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(Failure::failed)?;

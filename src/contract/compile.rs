@@ -103,7 +103,9 @@ fn parse(drafts: &[Draft], digest: Digest, shown: &mut String) -> Result<PolicyS
 pub(super) fn without_policy(normal: &Normal) -> Vec<String> {
     let rules = normal.prohibitions.iter().enumerate();
     let only_recorded = rules.filter(|(_, rule)| rule.only_recorded());
-    only_recorded.map(|(index, _)| format!("$.prohibitions[{index}]")).collect()
+    only_recorded
+        .map(|(index, _)| format!("$.prohibitions[{index}]"))
+        .collect()
 }
 
 /// The policies these terms have at `moment`.
@@ -119,7 +121,9 @@ fn drafts(normal: &Normal, digest: Digest, moment: Moment) -> Vec<Draft> {
             add(Sort::Prohibition);
             drafts.splice(0..0, gate(normal, digest));
         }
-        _ => [Sort::Permission, Sort::Prohibition, Sort::Obligation].into_iter().for_each(add),
+        _ => [Sort::Permission, Sort::Prohibition, Sort::Obligation]
+            .into_iter()
+            .for_each(add),
     }
     drafts
 }
@@ -279,7 +283,11 @@ fn reasons(normal: &Normal, moment: Moment, sort: Sort, rule: &Rule) -> String {
 impl Rule {
     /// Whether the rule has constraints and none of them decides.
     pub(super) fn only_recorded(&self) -> bool {
-        !self.constraints.is_empty() && self.constraints.iter().all(|constraint| constraint.class() == Class::Recorded)
+        !self.constraints.is_empty()
+            && self
+                .constraints
+                .iter()
+                .all(|constraint| constraint.class() == Class::Recorded)
     }
 }
 

@@ -31,7 +31,9 @@ pub(super) fn says(constraint: &Constraint, sort: Sort, moment: Moment) -> Says 
     match constraint {
         Constraint::Membership => always("principal.membership == \"active\"".to_owned()),
         Constraint::Framework(name) => always(format!("principal.frameworks.contains({})", quoted(name))),
-        Constraint::Partner { listed, partners } => always(is(*listed, &format!("{}.contains(principal)", companies(partners)))),
+        Constraint::Partner { listed, partners } => {
+            always(is(*listed, &format!("{}.contains(principal)", companies(partners))))
+        }
         Constraint::Group { listed, groups } => {
             let any = format!("principal.groups.containsAny({})", texts(groups));
             given("principal has groups", is(*listed, &any))
@@ -68,7 +70,10 @@ pub(super) fn hands_out(moment: Moment) -> bool {
 /// That the versions in force are those in force at signing, as far as `part` of a version goes; and that the model of the
 /// footprint is one of those in force then.
 pub(super) fn versions(moment: Moment, part: &str, models: &str) -> Says {
-    let mut all = vec!["context has versions".to_owned(), "context.agreement has signed".to_owned()];
+    let mut all = vec![
+        "context has versions".to_owned(),
+        "context.agreement has signed".to_owned(),
+    ];
     for of in ["api", "asset"] {
         all.push(format!(
             "context.versions.{of}.{part} == context.agreement.signed.{of}.{part}"
@@ -121,7 +126,10 @@ fn in_regions(regions: &BTreeSet<String>, sort: Sort, moment: Moment) -> Says {
     match (sort, hands_out(moment)) {
         (Sort::Prohibition, false) => Says::Never,
         (Sort::Prohibition, true) => {
-            let mut conditions = vec!["context has recipient".to_owned(), "context.recipient != principal".to_owned()];
+            let mut conditions = vec![
+                "context has recipient".to_owned(),
+                "context.recipient != principal".to_owned(),
+            ];
             if !all {
                 conditions.push(format!(
                     "!(context.recipient has region && !({}.contains(context.recipient.region)))",
@@ -182,7 +190,11 @@ fn sign(operator: Operator) -> &'static str {
 }
 
 fn is(so: bool, condition: &str) -> String {
-    if so { condition.to_owned() } else { format!("!({condition})") }
+    if so {
+        condition.to_owned()
+    } else {
+        format!("!({condition})")
+    }
 }
 
 fn companies(partners: &BTreeSet<Bpnl>) -> String {

@@ -194,7 +194,9 @@ impl Constraint {
         match self {
             Self::Membership => vec!["active".to_owned()],
             Self::Framework(name) => vec![name.clone()],
-            Self::Partner { partners, .. } | Self::Affiliates(partners) => partners.iter().map(Bpnl::to_string).collect(),
+            Self::Partner { partners, .. } | Self::Affiliates(partners) => {
+                partners.iter().map(Bpnl::to_string).collect()
+            }
             Self::Group { groups: names, .. }
             | Self::Contracts(names)
             | Self::Purpose(names)
@@ -210,7 +212,12 @@ impl Constraint {
 }
 
 /// The operator, and whether it takes one value only.
-fn read_operator(operand: Operand, text: &str, profile: Profile, legacy: bool) -> Result<(Operator, bool), (Part, Fault)> {
+fn read_operator(
+    operand: Operand,
+    text: &str,
+    profile: Profile,
+    legacy: bool,
+) -> Result<(Operator, bool), (Part, Fault)> {
     let allowed = operand.operators(profile);
     let found = match text {
         // Older connectors wrote these of a partner or a group.

@@ -25,7 +25,11 @@ impl Unwritten {
     /// The operand that would replace it, and what it would say, as far as the profile has words for it.
     pub(super) fn as_if_written(self) -> (Operand, Operator, Option<String>) {
         match self {
-            Self::ProvisionYear => (Operand::DataProvisioningEndDurationDays, Operator::Eq, Some(YEAR.to_string())),
+            Self::ProvisionYear => (
+                Operand::DataProvisioningEndDurationDays,
+                Operator::Eq,
+                Some(YEAR.to_string()),
+            ),
             Self::UsageYear => (Operand::DataUsageEndDurationDays, Operator::Eq, Some(YEAR.to_string())),
             Self::SameVersions => (Operand::VersionChanges, Operator::Eq, None),
             Self::OwnUse => (Operand::AffiliatesBpnl, Operator::IsAnyOf, None),

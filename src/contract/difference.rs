@@ -135,7 +135,10 @@ fn closest(ours: &[Placed<'_>], theirs: &[Placed<'_>]) -> Option<(usize, usize)>
 }
 
 fn likeness(a: &Rule, b: &Rule) -> (usize, usize) {
-    let equal = a.constraints.iter().filter(|constraint| b.constraints.contains(constraint));
+    let equal = a
+        .constraints
+        .iter()
+        .filter(|constraint| b.constraints.contains(constraint));
     let operand = a.constraints.iter().filter(|constraint| b.names(constraint.operand()));
     (operand.count(), equal.count())
 }
@@ -166,10 +169,8 @@ fn of_rules(a: &Placed<'_>, b: &Placed<'_>, found: &mut Vec<Difference>) {
 }
 
 fn changed(path: String, path_in_b: String, from: &Constraint, to: &Constraint) -> Difference {
-    let (ours, theirs): (BTreeSet<_>, BTreeSet<_>) = (
-        from.values().into_iter().collect(),
-        to.values().into_iter().collect(),
-    );
+    let (ours, theirs): (BTreeSet<_>, BTreeSet<_>) =
+        (from.values().into_iter().collect(), to.values().into_iter().collect());
     let only = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect();
     Difference::Changed {
         path,
@@ -199,8 +200,12 @@ impl fmt::Display for Difference {
             Self::Added { path, constraint } => write!(formatter, "{path} of the second\n  + {constraint}"),
             Self::Removed { path, constraint } => write!(formatter, "{path} of the first\n  - {constraint}"),
             Self::Changed { path, from, to, .. } => write!(formatter, "{path}\n  - {from}\n  + {to}"),
-            Self::RuleAdded { path, constraints } => rule(formatter, '+', &format!("{path} of the second"), constraints),
-            Self::RuleRemoved { path, constraints } => rule(formatter, '-', &format!("{path} of the first"), constraints),
+            Self::RuleAdded { path, constraints } => {
+                rule(formatter, '+', &format!("{path} of the second"), constraints)
+            }
+            Self::RuleRemoved { path, constraints } => {
+                rule(formatter, '-', &format!("{path} of the first"), constraints)
+            }
         }
     }
 }

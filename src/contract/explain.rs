@@ -233,7 +233,10 @@ fn render(table: &mut String, clause: &Clause) {
         reason,
         ..
     } = clause;
-    let _ = writeln!(table, "\n{path}\n  {operand} {operator} {value}\n  {class}{origin}{moments}\n  {reason}");
+    let _ = writeln!(
+        table,
+        "\n{path}\n  {operand} {operator} {value}\n  {class}{origin}{moments}\n  {reason}"
+    );
     for text in &clause.legal {
         let _ = writeln!(table, "  legal: {text}");
     }
@@ -244,4 +247,3 @@ pub(super) fn decides(normal: &Normal, operand: Operand) -> bool {
     let mut constraints = normal.permissions.iter().flat_map(|rule| &rule.constraints);
     constraints.any(|constraint| constraint.operand() == operand && constraint.class() == Class::Decided)
 }
-

@@ -62,7 +62,9 @@ fn of_operand(operand: Operand, sort: Sort) -> Option<&'static str> {
         Operand::WarrantyDurationMonths => {
             "The provider answers for defects of quality and of title for this number of months."
         }
-        Operand::WarrantyDefinition => "The provider answers for defects of quality and of title until the agreement ends.",
+        Operand::WarrantyDefinition => {
+            "The provider answers for defects of quality and of title until the agreement ends."
+        }
         Operand::JurisdictionLocation => "Disputes go to the competent court of the place named here, and no other.",
         Operand::ConfidentialInformationMeasures => {
             "The consumer protects confidential information by all technical and organisational measures that are appropriate, and \
@@ -87,7 +89,9 @@ fn of_value(operand: Operand, value: &str) -> Option<&'static str> {
             "The agreement covers an exchange that takes place once. (The profile's text also speaks of exchanges in sequence; \
              Tidegate takes the value at its word.)"
         }
-        (Operand::DataFrequency, _) => "The agreement covers similar data exchanged many times, within the agreed use case.",
+        (Operand::DataFrequency, _) => {
+            "The agreement covers similar data exchanged many times, within the agreed use case."
+        }
         (Operand::VersionChanges, "cx.versionChanges.minor:1") => {
             "The agreement covers the major versions of API, asset and aspect model of the time of signing; a change of one of these \
              needs a new agreement, a change of a minor version does not."
@@ -127,7 +131,9 @@ fn of_value(operand: Operand, value: &str) -> Option<&'static str> {
         (Operand::JurisdictionLocationReference, "cx.location.dataConsumer:1") => {
             "Disputes go to the competent court of the consumer's registered office, and no other."
         }
-        (Operand::JurisdictionLocationReference, _) => "Disputes go to the court the referenced contract names, and no other.",
+        (Operand::JurisdictionLocationReference, _) => {
+            "Disputes go to the court the referenced contract names, and no other."
+        }
         (Operand::Precedence, "cx.precedence.contractReference:1") => {
             "Where this agreement and the referenced contract differ, the contract holds."
         }

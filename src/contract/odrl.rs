@@ -217,7 +217,9 @@ impl<'a> Reader<'a> {
 /// its value has an unknown shape.
 fn right_operand((at, spelled): &(Path, Spelled), value: &Json, path: &Path) -> Result<Vec<String>, ContractError> {
     let operand = Operand::named(spelled, Profile::Cx2509);
-    let numbers = operand.as_ref().is_ok_and(|operand| matches!(operand.entry().takes, Takes::Count));
+    let numbers = operand
+        .as_ref()
+        .is_ok_and(|operand| matches!(operand.entry().takes, Takes::Count));
     literals(value, path, numbers).map_err(|error| match operand {
         Ok(_) => error,
         Err(fault) => at.refuse(fault),

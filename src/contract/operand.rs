@@ -302,7 +302,10 @@ pub(super) fn listed(names: &[&str]) -> String {
 
 /// What to do about a name that is no operand of `profile`.
 fn mend(name: &str, profile: Profile) -> String {
-    let known: Vec<_> = Operand::ALL.into_iter().filter(|operand| operand.is_of(profile)).collect();
+    let known: Vec<_> = Operand::ALL
+        .into_iter()
+        .filter(|operand| operand.is_of(profile))
+        .collect();
     let lower = name.to_ascii_lowercase();
     let close = |operand: &&Operand| {
         let known = operand.name().to_ascii_lowercase();
@@ -310,7 +313,9 @@ fn mend(name: &str, profile: Profile) -> String {
     };
     match (known.iter().find(close), profile) {
         (Some(operand), _) => format!("did you mean `{}`?", operand.name()),
-        (None, Profile::Cx2509) => "`docs/policies.md` lists those of the Catena-X profile of 25.09 and 26.09".to_owned(),
+        (None, Profile::Cx2509) => {
+            "`docs/policies.md` lists those of the Catena-X profile of 25.09 and 26.09".to_owned()
+        }
         (None, Profile::Cx2405) => {
             let names: Vec<_> = known.iter().map(|operand| operand.name()).collect();
             format!("the profile of 2405 has {}", listed(&names))

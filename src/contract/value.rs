@@ -23,7 +23,9 @@ impl End {
     pub(super) fn after(self, signed_at: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Date(last) => last.checked_add(SignedDuration::from_secs(1)).ok(),
-            Self::Days(days) => signed_at.checked_add(SignedDuration::from_hours(i64::from(days) * 24)).ok(),
+            Self::Days(days) => signed_at
+                .checked_add(SignedDuration::from_hours(i64::from(days) * 24))
+                .ok(),
         }
     }
 

@@ -25,31 +25,56 @@ pub(super) fn reason(constraint: &Constraint, sort: Sort) -> String {
         Constraint::Purpose(_) => format!("the purpose of the request is one of {}", list()),
         Constraint::Partner { listed: true, .. } => format!("the partner is one of {}", list()),
         Constraint::Partner { listed: false, .. } => format!("the partner is none of {}", list()),
-        Constraint::Group { listed: true, .. } => format!("the provider has put the partner into one of the groups {}", list()),
+        Constraint::Group { listed: true, .. } => {
+            format!("the provider has put the partner into one of the groups {}", list())
+        }
         Constraint::Group { listed: false, .. } => {
             format!("the provider has put the partner into none of the groups {}", list())
         }
-        Constraint::Contracts(_) => format!("the provider has each of the contracts {} on record with the partner", list()),
+        Constraint::Contracts(_) => format!(
+            "the provider has each of the contracts {} on record with the partner",
+            list()
+        ),
         Constraint::Affiliates(_) if sort == Sort::Prohibition => {
-            format!("the data is for one of {}, or for a partner that is one of them", list())
+            format!(
+                "the data is for one of {}, or for a partner that is one of them",
+                list()
+            )
         }
         Constraint::Affiliates(_) => format!("the data is for the partner itself or for one of {}", list()),
         Constraint::Regions(_) if sort == Sort::Prohibition => format!(
             "the data is for another company than the partner, and that is not known to be outside {}",
             list()
         ),
-        Constraint::Regions(_) => format!("the data is for the partner itself or for an affiliate of it in {}", list()),
+        Constraint::Regions(_) => format!(
+            "the data is for the partner itself or for an affiliate of it in {}",
+            list()
+        ),
         Constraint::Once => "no data was handed out under the agreement before".to_owned(),
-        Constraint::MinorChanges => "API, asset and aspect model have the major versions they had at signing".to_owned(),
+        Constraint::MinorChanges => {
+            "API, asset and aspect model have the major versions they had at signing".to_owned()
+        }
         Constraint::Exclusive => "nobody else has the asset for itself".to_owned(),
-        Constraint::UsageEnd(End::Date(end)) => format!("it is not later than {end}, the last second of the right to use"),
-        Constraint::UsageEnd(End::Days(days)) => format!("the right to use lasts {} from signing, and they have not passed", number(*days)),
+        Constraint::UsageEnd(End::Date(end)) => {
+            format!("it is not later than {end}, the last second of the right to use")
+        }
+        Constraint::UsageEnd(End::Days(days)) => format!(
+            "the right to use lasts {} from signing, and they have not passed",
+            number(*days)
+        ),
         Constraint::ProvisioningEnd(End::Date(end)) => format!("it is later than {end}, the last second of provision"),
-        Constraint::ProvisioningEnd(End::Days(days)) => format!("data is provided for {} from signing, and they have passed", number(*days)),
+        Constraint::ProvisioningEnd(End::Days(days)) => format!(
+            "data is provided for {} from signing, and they have passed",
+            number(*days)
+        ),
         Constraint::InForce { operator, bound } => format!("it is {} {}", compared(*operator), when(*bound)),
         Constraint::Recorded { operand, .. } => {
             let dropped = !operand.entry().releases.contains(&Release::R2609);
-            let dropped = if dropped { "; the profile of 26.09 no longer has it" } else { "" };
+            let dropped = if dropped {
+                "; the profile of 26.09 no longer has it"
+            } else {
+                ""
+            };
             format!("{}{dropped}", recorded(*operand))
         }
     }
@@ -96,6 +121,9 @@ fn when(bound: Bound) -> String {
 
 /// Values in backticks, control characters escaped.
 fn listed(values: &[String]) -> String {
-    let quoted: Vec<_> = values.iter().map(|value| format!("`{}`", value.escape_debug())).collect();
+    let quoted: Vec<_> = values
+        .iter()
+        .map(|value| format!("`{}`", value.escape_debug()))
+        .collect();
     quoted.join(", ")
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
+use super::connector::Connector;
 use super::world::{DevError, DevTenant, DevWorld};
 use crate::http::{App, exchange, ingest};
 use crate::ids::TenantId;
@@ -18,6 +19,7 @@ struct Manifest<'a> {
     base_url: &'a str,
     base_host: Option<&'a str>,
     tenants: Vec<TenantPart<'a>>,
+    connectors: Vec<ConnectorPart<'a>>,
     agreements: Vec<AgreementPart<'a>>,
     ledger: Vec<LedgerPart>,
 }
@@ -36,6 +38,15 @@ struct TenantPart<'a> {
     users: Vec<UserPart<'a>>,
     secrets: Vec<&'a str>,
     footprints: Vec<FootprintPart<'a>>,
+}
+
+#[derive(Serialize)]
+struct ConnectorPart<'a> {
+    bpnl: String,
+    name: &'a str,
+    dsp: String,
+    management: String,
+    api_key: String,
 }
 
 #[derive(Serialize)]
@@ -130,10 +141,28 @@ pub(super) fn write(
         tenants: pairs()
             .map(|(tenant, world)| tenant_part(tenant, world, app))
             .collect::<Result<_, _>>()?,
+        connectors: connectors(app),
         agreements,
         ledger,
     };
     serde_json::to_string_pretty(&manifest).map_err(DevError::from)
+}
+
+/// The dev connectors, by BPNL.
+fn connectors(app: &App) -> Vec<ConnectorPart<'_>> {
+    let mut connectors: Vec<_> = app.connectors.values().collect();
+    connectors.sort_by_key(|connector| connector.participant());
+    connectors.into_iter().map(connector_part).collect()
+}
+
+fn connector_part(connector: &Connector) -> ConnectorPart<'_> {
+    ConnectorPart {
+        bpnl: connector.participant().to_string(),
+        name: connector.name(),
+        dsp: connector.dsp(),
+        management: connector.management_url(),
+        api_key: connector.api_key().expose_secret().to_owned(),
+    }
 }
 
 fn tenant_part<'a>(tenant: &'a DevTenant, world: &'a TenantWorld, app: &App) -> Result<TenantPart<'a>, DevError> {

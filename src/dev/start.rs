@@ -1,6 +1,6 @@
 //! Starting a service in dev mode: everything on loopback, nothing installed, nothing configured.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,14 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
+use super::companies::{Around, KEY_NAME, connectors};
 use super::issuer::Issuer;
 use super::manifest;
 use super::world::{DevTenant, DevWorld};
 use crate::assemble::{BundleSource, Parts, StartError, assemble, open_vault};
 use crate::clock::Clock;
 use crate::http::App;
-use crate::ids::TenantId;
+use crate::ids::{SecretName, TenantId};
 use crate::registry::TenantWorld;
 use crate::registry::store::RegistryStore;
 use crate::vault::{EmbeddedVault, SessionScope, VaultError, VaultKey};
@@ -83,6 +84,15 @@ pub async fn start(options: DevOptions, clock: Clock, metrics: PrometheusHandle)
         .map_err(StartError::of("the registry"))?;
     let worlds = fill(&world, &base_url, &clock, &vault, &registry).await?;
 
+    let around = Around {
+        base_url: &base_url,
+        issuers: &issuers,
+        keys: connector_keys(&world, &vault).await?,
+        registry: &registry.current(),
+        clock: &clock,
+    };
+    let connectors = connectors(&world, &around).map_err(StartError::of("the dev connectors"))?;
+
     let parts = Parts {
         data: options.data.clone(),
         bundle: options.bundle,
@@ -92,6 +102,7 @@ pub async fn start(options: DevOptions, clock: Clock, metrics: PrometheusHandle)
         clock: clock.clone(),
         metrics,
         issuers,
+        connectors,
     };
     let app = assemble(parts, bundle, registry, vault).await?;
     let manifest = options.data.join(MANIFEST);
@@ -172,8 +183,23 @@ async fn fill(
     Ok(worlds)
 }
 
+/// The API key of each tenant's connector, which is one of the tenant's secrets.
+async fn connector_keys(
+    world: &DevWorld,
+    vault: &EmbeddedVault,
+) -> Result<BTreeMap<TenantId, SecretString>, StartError> {
+    let failed = StartError::of("the connectors' API keys");
+    let name: SecretName = KEY_NAME.parse().map_err(StartError::of("the connectors' API keys"))?;
+    let mut keys = BTreeMap::new();
+    for tenant in &world.tenants {
+        let session = vault.session(tenant.id, SessionScope::SecretRead { name: name.clone() });
+        keys.insert(tenant.id, session.get_secret(&name).await.map_err(&failed)?);
+    }
+    Ok(keys)
+}
+
 /// A secret's value: 24 random bytes in hexadecimal.
-fn random_value() -> Result<String, StartError> {
+pub(super) fn random_value() -> Result<String, StartError> {
     let mut bytes = [0; 24];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| StartError("the system's random generator failed".into()))?;
     Ok(hex::encode(bytes))

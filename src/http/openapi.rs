@@ -21,7 +21,9 @@ pub async fn serve(State(app): State<Shared>) -> Json<OpenApi> {
 
 /// The description of the service, with the routes of dev mode where `dev` says so.
 pub fn describe(dev: bool) -> OpenApi {
-    let paths = table(dev).fold(PathsBuilder::new(), |paths, route| paths.path(route.path, item(route)));
+    let paths = table(dev).fold(PathsBuilder::new(), |paths, route| {
+        paths.path(route.path.replace("{*", "{"), item(route))
+    });
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
@@ -60,7 +62,7 @@ fn item(route: &Route) -> PathItem {
         .split('{')
         .skip(1)
         .filter_map(|part| part.split_once('}'))
-        .map(|(name, _)| name)
+        .map(|(name, _)| name.trim_start_matches('*'))
     {
         let parameter = ParameterBuilder::new()
             .name(name)

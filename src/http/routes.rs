@@ -5,7 +5,9 @@ use axum::Router;
 use axum::routing::{MethodRouter, get, post, put};
 
 use super::problem::{Kind, Problem};
-use super::{Shared, access, credentials, deliveries, dev_issuer, exchange, ingest, openapi, operations};
+use super::{
+    Shared, access, credentials, deliveries, dev_connector, dev_issuer, exchange, ingest, openapi, operations,
+};
 
 /// Who may call a route with success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +130,21 @@ const fn required(name: &'static str, about: &'static str) -> Parameter {
 
 /// What handing in a footprint is refused with.
 const PUT_REFUSES: &[Kind] = &[Kind::Conflict, Kind::TooLarge, Kind::MediaType, Kind::Document];
+
+/// The one path a dev connector is mounted at: what lies below it is settled by the standards it speaks.
+const fn connector_route(name: &'static str, method: Method, mount: fn() -> MethodRouter<Shared>) -> Route {
+    Route {
+        dev_only: true,
+        ..route(
+            name,
+            method,
+            "/dev/connectors/{bpnl}/{face}/{*path}",
+            Caller::Anyone,
+            "The dev connector of a company: Dataspace Protocol (`dsp`), operator (`management`), data plane (`signaling`).",
+            mount,
+        )
+    }
+}
 
 /// Every route of the service.
 pub const ROUTES: &[Route] = &[
@@ -348,6 +365,9 @@ pub const ROUTES: &[Route] = &[
             || post(dev_issuer::token),
         )
     },
+    connector_route("dev.connector.get", Method::Get, || get(dev_connector::answer)),
+    connector_route("dev.connector.post", Method::Post, || post(dev_connector::answer)),
+    connector_route("dev.connector.put", Method::Put, || put(dev_connector::answer)),
 ];
 
 /// The routes this service has: those of dev mode only where `dev` says so.

@@ -13,6 +13,7 @@
 mod bad_input;
 mod binary;
 mod cli;
+mod connector;
 mod corpus;
 mod credentials;
 mod exchange;

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use tidegate::dev::issuer::{SigningKey, sign};
 use tidegate::http::routes::{Caller, ROUTES};
 
-use crate::harness::{Ask, ELBE, HOLDS, ISAR, Service, WESER, ask, claims, footprint};
+use crate::connector::managed;
+use crate::harness::{Ask, ELBE, HOLDS, ISAR, ODER, Service, WESER, ask, claims, footprint};
 
 /// How a route is called with success, but for the token.
 struct Tried {
@@ -123,6 +124,21 @@ fn tried(service: &Service, route: &str) -> Tried {
                 .collect();
             let path = format!("/dev/issuers/{ELBE}/oauth2/token");
             (ask("POST", &path).body(form.join("&")), 200, "none".into(), None)
+        }
+        "dev.connector.get" => {
+            let path = format!("/dev/connectors/{ELBE}/dsp/.well-known/dspace-version");
+            (ask("GET", &path), 200, anna(), None)
+        }
+        // These two ask for the connector's own key, which is no token of ours.
+        "dev.connector.post" => {
+            let ask = managed(service, ELBE, "POST", "contractnegotiations/request").json("{}");
+            (ask, 200, anna(), None)
+        }
+        "dev.connector.put" => {
+            let plane =
+                json!({ "dataplaneId": "tried", "endpoint": "http://127.0.0.1:9", "transferTypes": ["HttpData-PULL"] });
+            let ask = managed(service, ODER, "PUT", "dataplanes").json(plane.to_string());
+            (ask, 200, anna(), None)
         }
         new => panic!("the route `{new}` is not tried: say here how it is called and by whom"),
     };

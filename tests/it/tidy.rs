@@ -60,6 +60,10 @@ const ORDER: &[(&str, &str)] = &[
         "what connectors say and what is kept of it; decides nothing",
     ),
     (
+        "dev::connector",
+        "a peer that speaks standards only; HTTP mounts it in dev mode",
+    ),
+    (
         "dev::issuer",
         "makes the tokens that facts verifies; HTTP serves it in dev mode",
     ),
@@ -145,8 +149,10 @@ fn shipped() -> Vec<Shipped> {
 
 /// The module a path such as `crate::dev::issuer::sign` leads into.
 fn module(path: &str) -> &str {
-    if path.starts_with("dev::issuer") {
-        return "dev::issuer";
+    for part in ["dev::connector", "dev::issuer"] {
+        if path.starts_with(part) {
+            return part;
+        }
     }
     let end = path.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
     &path[..end.unwrap_or(path.len())]

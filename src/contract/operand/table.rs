@@ -176,7 +176,10 @@ impl Operand {
             Self::DataUsageEndDurationDays => only(UsageEnd, usage("DataUsageEndDurationDays", Takes::Count)),
             Self::DataUsageEndDefinition => only(
                 UsageEnd,
-                usage("DataUsageEndDefinition", Takes::Listed(&["cx.dataUsageEnd.unlimited:1"])),
+                usage(
+                    "DataUsageEndDefinition",
+                    Takes::Listed(&["cx.dataUsageEnd.unlimited:1"]),
+                ),
             ),
             Self::DataProvisioningEndDate => only(
                 ProvisioningEnd,

@@ -41,7 +41,11 @@ pub(super) fn policy(place: &str, constraint: &str) -> String {
         "access" => super::access(""),
         _ => super::usage(""),
     };
-    format!(r#"{},"{sort}":[{}]}}"#, permission.strip_suffix('}').unwrap(), rule(constraint))
+    format!(
+        r#"{},"{sort}":[{}]}}"#,
+        permission.strip_suffix('}').unwrap(),
+        rule(constraint)
+    )
 }
 
 fn operands() -> Vec<Value> {
@@ -50,7 +54,11 @@ fn operands() -> Vec<Value> {
 }
 
 fn texts(list: &Value) -> Vec<&str> {
-    list.as_array().into_iter().flatten().map(|text| text.as_str().unwrap()).collect()
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .map(|text| text.as_str().unwrap())
+        .collect()
 }
 
 /// Right operands the profile gives an operand: each of its known values, or one of its open shape.
@@ -69,7 +77,11 @@ fn values(operand: &Value) -> Vec<String> {
 
 fn spelled(operand: &Value, value: &str) -> String {
     let text = Value::from(value).to_string();
-    if operand["rightOperand"]["cardinality"] == "array" { format!("[{text}]") } else { text }
+    if operand["rightOperand"]["cardinality"] == "array" {
+        format!("[{text}]")
+    } else {
+        text
+    }
 }
 
 #[test]
@@ -116,7 +128,10 @@ fn each_operand_is_refused_in_every_other_place() {
                 assert!(read.is_ok(), "{place} {name}");
             } else {
                 let error = read.unwrap_err().to_string();
-                assert!(error.contains(&format!("left operand `{name}` has no meaning in ")), "{place}: {error}");
+                assert!(
+                    error.contains(&format!("left operand `{name}` has no meaning in ")),
+                    "{place}: {error}"
+                );
                 rows += 1;
             }
         }
@@ -130,14 +145,20 @@ fn each_operand_is_refused_with_every_other_operator() {
         let name = operand["leftOperand"].as_str().unwrap();
         let value = spelled(&operand, &values(&operand)[0]);
         let place = texts(&operand["rules"])[0];
-        let all = ["eq", "neq", "gt", "gteq", "lt", "lteq", "isAnyOf", "isAllOf", "isNoneOf", "isPartOf", "hasPart", "isA", "in"];
+        let all = [
+            "eq", "neq", "gt", "gteq", "lt", "lteq", "isAnyOf", "isAllOf", "isNoneOf", "isPartOf", "hasPart", "isA",
+            "in",
+        ];
         for operator in all {
             if texts(&operand["operators"]).contains(&operator) {
                 continue;
             }
             let read = Terms::from_odrl(&policy(place, &constraint(name, operator, &value)));
             let error = read.unwrap_err().to_string();
-            assert!(error.contains(&format!("does not take the operator `{operator}`")), "{name}: {error}");
+            assert!(
+                error.contains(&format!("does not take the operator `{operator}`")),
+                "{name}: {error}"
+            );
         }
     }
 }
@@ -150,14 +171,25 @@ fn each_operand_is_refused_with_a_value_it_does_not_take() {
         let place = texts(&operand["rules"])[0];
         let value = values(&operand).remove(0);
         let text = |text: &str| Value::from(text).to_string();
-        let mut wrong = vec![text(""), "[]".to_owned(), "null".to_owned(), "true".to_owned(), "1.5".to_owned(), "{}".to_owned()];
+        let mut wrong = vec![
+            text(""),
+            "[]".to_owned(),
+            "null".to_owned(),
+            "true".to_owned(),
+            "1.5".to_owned(),
+            "{}".to_owned(),
+        ];
         if operand["rightOperand"]["open"]["type"] == "string" && operand["rightOperand"]["open"]["pattern"].is_null() {
             wrong.push(text(&"x".repeat(257)));
         } else {
             wrong.extend([text("surprise"), text(&format!("{value} "))]);
             // Which framework agreements there are is open; one in other letters is another one.
             if name != "FrameworkAgreement" {
-                wrong.extend([value.to_lowercase(), value.to_uppercase()].iter().map(|value| text(value)));
+                wrong.extend(
+                    [value.to_lowercase(), value.to_uppercase()]
+                        .iter()
+                        .map(|value| text(value)),
+                );
             }
             wrong.retain(|wrong| *wrong != text(&value));
         }
@@ -165,17 +197,30 @@ fn each_operand_is_refused_with_a_value_it_does_not_take() {
             wrong.push(format!("[{0},{0}]", text(&value)));
         }
         if operand["rightOperand"]["open_25_09"]["type"] == "integer" {
-            wrong.extend(["0", "-1", "012", "1e3", "1000000000", "9223372036854775808", r#"{"@value":1.0}"#].map(str::to_owned));
+            wrong.extend(
+                [
+                    "0",
+                    "-1",
+                    "012",
+                    "1e3",
+                    "1000000000",
+                    "9223372036854775808",
+                    r#"{"@value":1.0}"#,
+                ]
+                .map(str::to_owned),
+            );
             wrong.extend(["0", "-1", "007", "+7", " 7", "7d", "1.0", "1000000000", "٣"].map(text));
         } else {
             wrong.push("7".to_owned());
         }
         for wrong in wrong {
             let read = Terms::from_odrl(&policy(place, &constraint(name, operator, &wrong)));
-            let error = read.map(|terms| panic!("{name} {wrong}\n{}", terms.cedar_text())).map_err(|error: crate::contract::ContractError| error.to_string());
+            let error = read
+                .map(|terms| panic!("{name} {wrong}\n{}", terms.cedar_text()))
+                .map_err(|error: crate::contract::ContractError| error.to_string());
             let error = error.unwrap_err();
             let not_json = wrong == "012" && error.contains("is not JSON");
-            assert!(not_json || error.contains(".rightOperand") , "{name} {wrong}: {error}");
+            assert!(not_json || error.contains(".rightOperand"), "{name} {wrong}: {error}");
         }
     }
 }
@@ -184,14 +229,21 @@ fn each_operand_is_refused_with_a_value_it_does_not_take() {
 #[test]
 fn a_number_is_the_same_in_each_spelling() {
     let policy = |value: &str| policy("usage.permission", &constraint("DataUsageEndDurationDays", "eq", value));
-    let digests = ["42", r#""42""#, "[42]", r#"{"@value":42}"#, r#"{"@value":"42"}"#, r#"{"@list":["42"]}"#]
-        .into_iter()
-        .chain([
-            r#"{"@value":42,"@type":"xsd:integer"}"#,
-            r#"{"@type":"http://www.w3.org/2001/XMLSchema#integer","@value":42}"#,
-            r#""[{\"@value\":42}]""#,
-        ])
-        .map(|value| super::terms(&policy(value)).digest());
+    let digests = [
+        "42",
+        r#""42""#,
+        "[42]",
+        r#"{"@value":42}"#,
+        r#"{"@value":"42"}"#,
+        r#"{"@list":["42"]}"#,
+    ]
+    .into_iter()
+    .chain([
+        r#"{"@value":42,"@type":"xsd:integer"}"#,
+        r#"{"@type":"http://www.w3.org/2001/XMLSchema#integer","@value":42}"#,
+        r#""[{\"@value\":42}]""#,
+    ])
+    .map(|value| super::terms(&policy(value)).digest());
     let digests: std::collections::BTreeSet<_> = digests.collect();
     assert_eq!(digests.len(), 1);
 }
@@ -214,7 +266,10 @@ fn one_question_is_answered_once() {
     ] {
         for (a, b) in [(a, b), (b, a)] {
             let error = two("usage.permission", a, b).unwrap_err().to_string();
-            assert!(error.contains("$.permission[0].constraint[0].and[3].leftOperand: `"), "{error}");
+            assert!(
+                error.contains("$.permission[0].constraint[0].and[3].leftOperand: `"),
+                "{error}"
+            );
             assert!(error.contains("keep one of them"), "{error}");
         }
     }
@@ -228,7 +283,11 @@ fn one_question_is_answered_once() {
     assert!(two("usage.obligation", &provided, &until).is_err());
     let rules = [&provided, &until].map(|end| format!(r#"{{"action":"use","constraint":{end}}}"#));
     let text = super::usage("");
-    let text = format!(r#"{},"obligation":[{}]}}"#, text.strip_suffix('}').unwrap(), rules.join(","));
+    let text = format!(
+        r#"{},"obligation":[{}]}}"#,
+        text.strip_suffix('}').unwrap(),
+        rules.join(",")
+    );
     let error = Terms::from_odrl(&text).unwrap_err().to_string();
     assert!(error.starts_with("$.obligation[1]: `DataProvisioningEnd"), "{error}");
 }

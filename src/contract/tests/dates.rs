@@ -17,7 +17,10 @@ fn with(permission: &str, obligation: &str) -> Terms {
     } else {
         format!(r#"{{"action":"use","constraint":{obligation}}}"#)
     };
-    terms(&format!(r#"{},"obligation":[{obligation}]}}"#, text.strip_suffix('}').unwrap()))
+    terms(&format!(
+        r#"{},"obligation":[{obligation}]}}"#,
+        text.strip_suffix('}').unwrap()
+    ))
 }
 
 #[test]
@@ -102,8 +105,14 @@ fn what_goes_without_saying_is_shown_as_such_and_what_is_replaced_is_not() {
     };
     let (provided, used) = ("DataProvisioningEndDurationDays", "DataUsageEndDurationDays");
     let (versions, itself) = ("VersionChanges", "AffiliatesBpnl");
-    assert_eq!(defaults(&terms(&odrl("dev/pcf-usage.json"))), [provided, used, versions, itself]);
-    assert_eq!(defaults(&terms(&odrl("dev/pcf-usage-until.json"))), [provided, versions, itself]);
+    assert_eq!(
+        defaults(&terms(&odrl("dev/pcf-usage.json"))),
+        [provided, used, versions, itself]
+    );
+    assert_eq!(
+        defaults(&terms(&odrl("dev/pcf-usage-until.json"))),
+        [provided, versions, itself]
+    );
     assert_eq!(defaults(&terms(&odrl("dev/pcf-access.json"))), [""; 0]);
     let one = |operand: &str, operator: &str, value: &str| with(&constraint(operand, operator, value), "");
     let major = one("VersionChanges", "eq", r#""cx.versionChanges.major:1""#);

@@ -20,7 +20,11 @@ fn placeholder_prohibitions_fail_everyone() {
     ] {
         let terms = terms(&policy("usage.prohibition", &prohibition));
         for moment in PLACES_OF_USE {
-            assert_eq!(verdict(&terms, &ask(moment)), Verdict::Permit, "{prohibition} at {moment}");
+            assert_eq!(
+                verdict(&terms, &ask(moment)),
+                Verdict::Permit,
+                "{prohibition} at {moment}"
+            );
         }
     }
 }
@@ -51,7 +55,10 @@ fn unlimited_use_ends_the_transfer() {
 /// JSON-LD values of the other, and one text that holds JSON of both.
 #[test]
 fn none_of_fails_open_in_an_unexpected_shape() {
-    for (operand, value) in [("BusinessPartnerNumber", "BPNL00000000C3EF"), ("BusinessPartnerGroup", "gold")] {
+    for (operand, value) in [
+        ("BusinessPartnerNumber", "BPNL00000000C3EF"),
+        ("BusinessPartnerGroup", "gold"),
+    ] {
         for list in [
             format!(r#"["{value}"]"#),
             format!(r#""{value}""#),
@@ -76,7 +83,11 @@ fn none_of_fails_open_in_an_unexpected_shape() {
             assert_eq!(verdict(&terms, &other), Verdict::Permit, "{operand} {list}");
             // Nor does not knowing the groups put a partner into none of them.
             let unknown = Ask { groups: None, ..other };
-            let expected = if operand == "BusinessPartnerGroup" { Verdict::Silent } else { Verdict::Permit };
+            let expected = if operand == "BusinessPartnerGroup" {
+                Verdict::Silent
+            } else {
+                Verdict::Permit
+            };
             assert_eq!(verdict(&terms, &unknown), expected, "{operand} {list}");
         }
     }
@@ -91,7 +102,10 @@ fn a_usage_policy_as_access_policy_hides_the_offer_in_silence() {
         constraint("ContractReference", "isAllOf", r#""AGB9832""#),
     ] {
         let error = Terms::from_odrl(&access(&operand)).unwrap_err().to_string();
-        assert!(error.contains("has no meaning in a permission of an access policy"), "{error}");
+        assert!(
+            error.contains("has no meaning in a permission of an access policy"),
+            "{error}"
+        );
     }
     // And terms of use say nothing about who sees an offer, so they cannot stand in for terms of access unnoticed.
     assert_eq!(terms(&usage("")).policies(Moment::Discover).policies().count(), 0);

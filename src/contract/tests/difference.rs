@@ -9,7 +9,11 @@ use crate::contract::{Difference, Terms};
 
 /// The differences of two texts, as people read them.
 fn diff(a: &str, b: &str) -> String {
-    let told: Vec<_> = terms(a).differences(&terms(b)).iter().map(ToString::to_string).collect();
+    let told: Vec<_> = terms(a)
+        .differences(&terms(b))
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     told.join("\n")
 }
 
@@ -19,8 +23,16 @@ fn purpose(text: &str) -> String {
 
 #[test]
 fn a_value_that_differs_is_named_with_what_came_and_went() {
-    let a = usage(&constraint("AffiliatesRegion", "isAnyOf", r#"["cx.region.europe:1","cx.region.asia:1"]"#));
-    let b = usage(&constraint("AffiliatesRegion", "isAnyOf", r#"["cx.region.asia:1","cx.region.africa:1"]"#));
+    let a = usage(&constraint(
+        "AffiliatesRegion",
+        "isAnyOf",
+        r#"["cx.region.europe:1","cx.region.asia:1"]"#,
+    ));
+    let b = usage(&constraint(
+        "AffiliatesRegion",
+        "isAnyOf",
+        r#"["cx.region.asia:1","cx.region.africa:1"]"#,
+    ));
     let [
         Difference::Changed {
             path,
@@ -33,8 +45,17 @@ fn a_value_that_differs_is_named_with_what_came_and_went() {
     else {
         panic!("{}", diff(&a, &b));
     };
-    assert_eq!((path.as_str(), path_in_b.as_str()), ("$.permissions[0].constraints[0]", "$.permissions[0].constraints[0]"));
-    assert_eq!((added.as_slice(), removed.as_slice()), (["cx.region.africa:1".to_owned()].as_slice(), ["cx.region.europe:1".to_owned()].as_slice()));
+    assert_eq!(
+        (path.as_str(), path_in_b.as_str()),
+        ("$.permissions[0].constraints[0]", "$.permissions[0].constraints[0]")
+    );
+    assert_eq!(
+        (added.as_slice(), removed.as_slice()),
+        (
+            ["cx.region.africa:1".to_owned()].as_slice(),
+            ["cx.region.europe:1".to_owned()].as_slice()
+        )
+    );
 }
 
 #[test]
@@ -58,9 +79,15 @@ fn the_kind_the_profile_and_the_list_of_a_rule_are_told_apart() {
     assert!(kinds.starts_with("kind of policy\n  - access\n  + usage"), "{kinds}");
     let old = r#"{"@context":{"cx-policy":"https://w3id.org/catenax/policy/"},"permission":{"action":"use"}}"#;
     let profiles = diff(&usage(""), old);
-    assert!(profiles.starts_with("profile\n  - https://w3id.org/catenax/2025/9/policy/\n  + "), "{profiles}");
+    assert!(
+        profiles.starts_with("profile\n  - https://w3id.org/catenax/2025/9/policy/\n  + "),
+        "{profiles}"
+    );
     let open = usage("");
-    let forbids = format!(r#"{},"prohibition":[{{"action":"use"}}]}}"#, open.strip_suffix('}').unwrap());
+    let forbids = format!(
+        r#"{},"prohibition":[{{"action":"use"}}]}}"#,
+        open.strip_suffix('}').unwrap()
+    );
     assert_eq!(
         diff(&open, &forbids),
         "rule at $.prohibitions[0] of the second\n  + no constraint: it applies to every partner"
@@ -71,7 +98,13 @@ fn the_kind_the_profile_and_the_list_of_a_rule_are_told_apart() {
 #[test]
 fn the_same_constraints_in_other_rules_are_other_terms() {
     let (pcf, quality) = (purpose("cx.pcf.base:1"), purpose("cx.quality.base:1"));
-    let rule = |text: &str| text.strip_prefix(r#"{"permission":["#).unwrap().strip_suffix("]}").unwrap().to_owned();
+    let rule = |text: &str| {
+        text.strip_prefix(r#"{"permission":["#)
+            .unwrap()
+            .strip_suffix("]}")
+            .unwrap()
+            .to_owned()
+    };
     let two = format!(r#"{{"permission":[{},{}]}}"#, rule(&pcf), rule(&quality));
     assert_eq!(
         diff(&pcf, &two),
@@ -80,7 +113,10 @@ fn the_same_constraints_in_other_rules_are_other_terms() {
     );
     let one = pcf.replace(r#""cx.pcf.base:1""#, r#""cx.pcf.base:1","cx.quality.base:1""#);
     let told = diff(&one, &two);
-    assert!(told.contains("- UsagePurpose isAnyOf cx.pcf.base:1, cx.quality.base:1"), "{told}");
+    assert!(
+        told.contains("- UsagePurpose isAnyOf cx.pcf.base:1, cx.quality.base:1"),
+        "{told}"
+    );
     assert!(told.contains("rule at $.permissions[1] of the second"), "{told}");
 }
 
@@ -88,13 +124,22 @@ fn the_same_constraints_in_other_rules_are_other_terms() {
 #[test]
 fn rules_are_paired_by_what_they_share() {
     let until = constraint("DataUsageEndDate", "eq", r#""2027-06-30T23:59:59Z""#);
-    let rule = |text: String| text.strip_prefix(r#"{"permission":["#).unwrap().strip_suffix("]}").unwrap().to_owned();
+    let rule = |text: String| {
+        text.strip_prefix(r#"{"permission":["#)
+            .unwrap()
+            .strip_suffix("]}")
+            .unwrap()
+            .to_owned()
+    };
     let policy = |a: String, b: String| format!(r#"{{"permission":[{},{}]}}"#, rule(a), rule(b));
     let a = policy(purpose("a"), usage(&until).replace("cx.pcf.base:1", "b"));
     let b = policy(purpose("c"), usage(&until).replace("cx.pcf.base:1", "d"));
     let told = diff(&a, &b);
     assert_eq!(told.matches("UsagePurpose").count(), 4, "{told}");
-    assert!(told.contains("- UsagePurpose isAnyOf a\n  + UsagePurpose isAnyOf c"), "{told}");
+    assert!(
+        told.contains("- UsagePurpose isAnyOf a\n  + UsagePurpose isAnyOf c"),
+        "{told}"
+    );
     assert!(!told.contains("DataUsageEndDate"), "{told}");
 }
 
@@ -104,7 +149,13 @@ fn lines(terms: &Terms) -> Vec<String> {
     let mut lines: Vec<_> = written
         .map(|clause| {
             let value = clause.value.join(", ");
-            format!("{} {} {} {}", clause.rule, clause.operand, clause.operator, value.escape_debug())
+            format!(
+                "{} {} {} {}",
+                clause.rule,
+                clause.operand,
+                clause.operator,
+                value.escape_debug()
+            )
         })
         .collect();
     lines.sort();

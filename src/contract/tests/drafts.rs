@@ -37,13 +37,21 @@ const VERSIONS: [&str; 4] = ["1.2.0", "1.3.0", "2.0.0", "10.0.0"];
 
 /// Everything that is only recorded, and the values it takes.
 const RECORDED: [(&str, &str, &[&str]); 13] = [
-    ("ConfidentialInformationMeasures", "eq", &["cx.confidentiality.measures:1"]),
+    (
+        "ConfidentialInformationMeasures",
+        "eq",
+        &["cx.confidentiality.measures:1"],
+    ),
     (
         "ConfidentialInformationSharing",
         "isAnyOf",
         &["cx.sharing.affiliates:1", "cx.sharing.managedLegalEntity:1"],
     ),
-    ("ContractTermination", "eq", &["cx.data.deletion:1", "cx.data.keeping:1"]),
+    (
+        "ContractTermination",
+        "eq",
+        &["cx.data.deletion:1", "cx.data.keeping:1"],
+    ),
     ("JurisdictionLocation", "eq", &["Munich", "\"]); permit("]),
     (
         "JurisdictionLocationReference",
@@ -53,8 +61,16 @@ const RECORDED: [(&str, &str, &[&str]); 13] = [
     ("Liability", "eq", &["cx.grossNegligence:1", "cx.slightNegligence:1"]),
     ("ManagedLegalEntityBpnl", "isAnyOf", &PARTNERS),
     ("ManagedLegalEntityRegion", "isAnyOf", &REGIONS),
-    ("Precedence", "eq", &["cx.precedence.contractReference:1", "cx.precedence.rcAgreement:1"]),
-    ("Warranty", "eq", &["cx.warranty.none:1", "cx.warranty.dataQualityIssues:1"]),
+    (
+        "Precedence",
+        "eq",
+        &["cx.precedence.contractReference:1", "cx.precedence.rcAgreement:1"],
+    ),
+    (
+        "Warranty",
+        "eq",
+        &["cx.warranty.none:1", "cx.warranty.dataQualityIssues:1"],
+    ),
     ("WarrantyDefinition", "eq", &["cx.warranty.contractEndDate:1"]),
     ("WarrantyDurationMonths", "eq", &["6", "12"]),
     ("DataUsageEndDefinition", "eq", &["cx.dataUsageEnd.unlimited:1"]),
@@ -250,7 +266,11 @@ pub(super) fn asks() -> impl Strategy<Value = Ask> {
         prop::collection::vec(prop::bool::weighted(0.9), 2),
         select(PURPOSES.to_vec()),
     );
-    let region = some(select(vec!["cx.region.europe:1", "cx.region.asia:1", "cx.region.africa:1"]));
+    let region = some(select(vec![
+        "cx.region.europe:1",
+        "cx.region.asia:1",
+        "cx.region.africa:1",
+    ]));
     let recipient = proptest::option::weighted(0.5, (partner(), region.prop_map(|region| region.map(str::to_owned))));
     let known = (list(&GROUPS), list(&CONTRACTS), list(&PARTNERS), recipient);
     let signed = some((

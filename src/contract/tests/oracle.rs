@@ -112,7 +112,11 @@ impl<'a> Rule<'a> {
         let constraint = |constraint: &'a Value| {
             let text = |key: &str| constraint[key].as_str().unwrap();
             let values = constraint["value"].as_array().unwrap().iter();
-            (text("operand"), text("operator"), values.map(|value| value.as_str().unwrap()).collect())
+            (
+                text("operand"),
+                text("operator"),
+                values.map(|value| value.as_str().unwrap()).collect(),
+            )
         };
         Self(rule["constraints"].as_array().unwrap().iter().map(constraint).collect())
     }
@@ -189,7 +193,10 @@ impl Judge<'_> {
             }),
             ("AffiliatesBpnl", "isAnyOf") => time_of_use(
                 self.is_for_itself()
-                    || ask.recipient.as_ref().is_some_and(|(recipient, _)| values.contains(&recipient.as_str())),
+                    || ask
+                        .recipient
+                        .as_ref()
+                        .is_some_and(|(recipient, _)| values.contains(&recipient.as_str())),
             ),
             ("AffiliatesRegion", "isAnyOf") => time_of_use(self.is_for_itself() || self.is_for_affiliate_in(values)),
             ("DataFrequency", "eq") if first == "cx.dataFrequency.once:1" => time_of_use(ask.uses == Some(0)),
@@ -222,7 +229,11 @@ impl Judge<'_> {
 
     /// A prohibition holds if all of it that can be decided does; one of which nothing can be decided never does.
     fn refuses(&self, rule: &Rule<'_>) -> bool {
-        let decided: Vec<_> = rule.0.iter().filter(|constraint| !RECORDED.contains(&constraint.0)).collect();
+        let decided: Vec<_> = rule
+            .0
+            .iter()
+            .filter(|constraint| !RECORDED.contains(&constraint.0))
+            .collect();
         let only_recorded = decided.is_empty() && !rule.0.is_empty();
         let holds = |(operand, operator, values): &&(&str, &str, Vec<&str>)| match *operand {
             "AffiliatesBpnl" => {
@@ -246,9 +257,7 @@ impl Judge<'_> {
     fn is_over(&self, rule: &Rule<'_>) -> bool {
         rule.0.iter().all(|(operand, _, values)| match *operand {
             "DataProvisioningEndDate" => self.ask.now.div_euclid(1000) > second(values[0]),
-            "DataProvisioningEndDurationDays" => {
-                self.ask.now >= self.signed + values[0].parse::<i64>().unwrap() * DAY
-            }
+            "DataProvisioningEndDurationDays" => self.ask.now >= self.signed + values[0].parse::<i64>().unwrap() * DAY,
             other => panic!("{other}"),
         })
     }

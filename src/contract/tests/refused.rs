@@ -89,7 +89,11 @@ fn values_an_operand_does_not_take() {
 fn values_of_another_shape() {
     for (value, at, expected) in [
         ("1", "", "a number where a text belongs"),
-        ("1.5", "", "a number that is not whole or too great where a text belongs"),
+        (
+            "1.5",
+            "",
+            "a number that is not whole or too great where a text belongs",
+        ),
         (
             r#""[{\"@value\":""#,
             "",
@@ -141,8 +145,14 @@ fn operands_and_operators_that_are_not_decided() {
         ),
         ("cx-policy:inForceDate", "unknown left operand `inForceDate`"),
         ("UsageRestriction", "it belongs into a prohibition of a usage policy"),
-        ("DataProvisioningEndDate", "it belongs into an obligation of a usage policy"),
-        ("BusinessPartnerGroup", "it belongs into a permission of an access policy"),
+        (
+            "DataProvisioningEndDate",
+            "it belongs into an obligation of a usage policy",
+        ),
+        (
+            "BusinessPartnerGroup",
+            "it belongs into a permission of an access policy",
+        ),
     ] {
         check_constraint(&constraint(operand, "eq", "\"x\""), ".leftOperand", expected);
     }

@@ -16,9 +16,8 @@ fn refusal(name: &str, text: &str) -> String {
 /// A policy with `constraint` in a rule of that sort, and whatever else such a policy must have.
 fn around(place: &str, constraint: &str) -> String {
     let rule = |action: &str| format!(r#"{{"action":"{action}","constraint":[{constraint}]}}"#);
-    let usage = |more: &str, rules: &str| {
-        super::usage(more).strip_suffix('}').unwrap().to_owned() + &format!(",{rules}}}")
-    };
+    let usage =
+        |more: &str, rules: &str| super::usage(more).strip_suffix('}').unwrap().to_owned() + &format!(",{rules}}}");
     match place {
         "access.permission" => super::access(constraint),
         "usage.permission" => super::usage(constraint),
@@ -87,7 +86,11 @@ fn each_constraint_sample_is_decided_recorded_or_refused_where_the_profile_says(
             let text = around(place, &sample);
             if !places.contains(letter) {
                 let error = refusal(name, &text);
-                let expected = if letter == "u" && places.is_empty() { "is no value" } else { ".leftOperand: left operand" };
+                let expected = if letter == "u" && places.is_empty() {
+                    "is no value"
+                } else {
+                    ".leftOperand: left operand"
+                };
                 assert!(error.contains(expected), "{name} in {place}: {error}");
                 continue;
             }
@@ -130,13 +133,20 @@ fn the_policy_samples_are_accepted_or_refused_for_the_value_that_is_no_value() {
 /// The official text with its two defects mended: the values of `UsageRestriction` are the names of definitions in the schema.
 pub(super) fn comprehensive() -> String {
     odrl("cx-25.09/usage-policy-comprehensive-sample.json")
-        .replace("ExtraordinaryAnalyticsForbiddenRightOperand", "cx.extraordinaryAnalytics.forbidden:1")
-        .replace("DataProviderRemovalForbiddenRightOperand", "cx.dataProviderRemoval.forbidden:1")
+        .replace(
+            "ExtraordinaryAnalyticsForbiddenRightOperand",
+            "cx.extraordinaryAnalytics.forbidden:1",
+        )
+        .replace(
+            "DataProviderRemovalForbiddenRightOperand",
+            "cx.dataProviderRemoval.forbidden:1",
+        )
 }
 
 #[test]
 fn the_whole_usage_policies_compile_to_what_was_reviewed() {
-    let unlimited = odrl("cx-25.09/usage-policy-sample.json").replace("dataUsageEnd.unlimited", "dataUsageEnd.unlimited:1");
+    let unlimited =
+        odrl("cx-25.09/usage-policy-sample.json").replace("dataUsageEnd.unlimited", "dataUsageEnd.unlimited:1");
     for (name, text) in [
         ("usage-policy-sample", unlimited),
         (
@@ -179,7 +189,10 @@ fn the_rule_of_cx_0136_is_accepted_and_is_that_of_dev_mode() {
 #[test]
 fn the_digests_of_the_dev_texts_are_those_of_the_first_version() {
     for (name, digest) in [
-        ("pcf-access", "sha256:89e8f0e84bd9c5ced04d183299fbea8ce7057e39d2feab3c7a6ccfbb73657810"),
+        (
+            "pcf-access",
+            "sha256:89e8f0e84bd9c5ced04d183299fbea8ce7057e39d2feab3c7a6ccfbb73657810",
+        ),
         ("pcf-usage", "sha256:9c9c3df73a0317a7"),
         (
             "pcf-usage-until",

@@ -32,7 +32,9 @@ static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
     }
     let registry = registry.prepare().unwrap();
     let policy = schemas.iter().find(|schema| schema["title"] == "CatenaXPolicySchema");
-    let options = jsonschema::options().with_draft(Draft::Draft201909).with_registry(&registry);
+    let options = jsonschema::options()
+        .with_draft(Draft::Draft201909)
+        .with_registry(&registry);
     options.build(policy.unwrap()).unwrap()
 });
 
@@ -83,7 +85,9 @@ fn compare(text: &Value) -> Result<Vec<&'static str>, String> {
             let (repaired, used) = repair::repair(text.clone(), |text| SCHEMA.is_valid(text));
             let problem = SCHEMA.iter_errors(&repaired).next().map(|error| error.to_string());
             match problem {
-                Some(problem) => Err(format!("no class explains why the schema refuses it: {problem}\n{text}\n{repaired}")),
+                Some(problem) => Err(format!(
+                    "no class explains why the schema refuses it: {problem}\n{text}\n{repaired}"
+                )),
                 None => Ok(used),
             }
         }
@@ -107,7 +111,12 @@ fn seeds() -> Vec<Value> {
         if !file.ends_with("-constraint-sample.json") {
             continue;
         }
-        for place in ["access.permission", "usage.permission", "usage.prohibition", "usage.obligation"] {
+        for place in [
+            "access.permission",
+            "usage.permission",
+            "usage.prohibition",
+            "usage.obligation",
+        ] {
             let text = super::accepted::policy(place, &odrl(&format!("cx-25.09/{file}")));
             if place != "usage.permission" && of_text(&text).is_err() {
                 continue;
@@ -125,12 +134,19 @@ fn seeds() -> Vec<Value> {
     let days = constraint("DataUsageEndDurationDays", "eq", "\"30\"");
     let unlimited = constraint("DataUsageEndDefinition", "eq", "\"cx.dataUsageEnd.unlimited:1\"");
     seeds.push(policy(&format!(r#"{days},{{"and":[{unlimited}]}}"#)));
-    seeds.push(parse(&policy("").to_string().replace("DataExchangeGovernance:1.0", "Quality:1.0")));
+    seeds.push(parse(
+        &policy("")
+            .to_string()
+            .replace("DataExchangeGovernance:1.0", "Quality:1.0"),
+    ));
     let mut mixed = policy("");
     mixed["@context"] = json!(["https://w3id.org/catenax/2025/9/policy/context.jsonld"]);
     mixed["profile"] = json!("cx-policy:profile2405");
     seeds.push(mixed);
-    let (membership, group) = (constraint("Membership", "eq", "\"active\""), constraint("BusinessPartnerGroup", "isAnyOf", "[\"gold\"]"));
+    let (membership, group) = (
+        constraint("Membership", "eq", "\"active\""),
+        constraint("BusinessPartnerGroup", "isAnyOf", "[\"gold\"]"),
+    );
     seeds.push(parse(&super::access(&format!("{membership},{group}"))));
     seeds
 }
@@ -140,7 +156,9 @@ fn pointers(text: &Value) -> Vec<String> {
     fn walk(value: &Value, pointer: &str, into: &mut Vec<String>) {
         into.push(pointer.to_owned());
         match value {
-            Value::Object(members) => members.iter().for_each(|(key, value)| walk(value, &format!("{pointer}/{key}"), into)),
+            Value::Object(members) => members
+                .iter()
+                .for_each(|(key, value)| walk(value, &format!("{pointer}/{key}"), into)),
             Value::Array(items) => {
                 let items = items.iter().enumerate();
                 items.for_each(|(index, value)| walk(value, &format!("{pointer}/{index}"), into));
@@ -155,11 +173,26 @@ fn pointers(text: &Value) -> Vec<String> {
 
 /// Changes of one value: what a writer may get wrong, or spell otherwise.
 fn changes(value: &Value) -> Vec<Value> {
-    let mut changed = vec![json!("surprise"), json!(7), json!([]), json!({}), json!(""), Value::Null];
+    let mut changed = vec![
+        json!("surprise"),
+        json!(7),
+        json!([]),
+        json!({}),
+        json!(""),
+        Value::Null,
+    ];
     match value {
         Value::String(text) => {
-            changed.extend([json!([text]), json!([text, text]), json!({"@value": text}), json!({"@id": text})]);
-            changed.extend([json!(format!("{text} ")), json!(format!("https://w3id.org/catenax/2025/9/policy/{text}"))]);
+            changed.extend([
+                json!([text]),
+                json!([text, text]),
+                json!({"@value": text}),
+                json!({"@id": text}),
+            ]);
+            changed.extend([
+                json!(format!("{text} ")),
+                json!(format!("https://w3id.org/catenax/2025/9/policy/{text}")),
+            ]);
             changed.extend([json!(text.replace("-10-04T", "-13-04T")), json!("9".repeat(12))]);
             changed.extend(["eq", "isAnyOf", "isAllOf", "isNoneOf", "access", "use"].map(|word| json!(word)));
         }
@@ -216,7 +249,12 @@ fn every_difference_from_the_official_schema_has_a_reason_on_file_and_every_reas
         }
     }
     let few: Vec<_> = unexplained.iter().take(10).map(String::as_str).collect();
-    assert!(few.is_empty(), "{} texts, among them\n{}", unexplained.len(), few.join("\n"));
+    assert!(
+        few.is_empty(),
+        "{} texts, among them\n{}",
+        unexplained.len(),
+        few.join("\n")
+    );
     assert!(texts > 20_000, "{texts}");
     let listed = listed();
     let listed: BTreeSet<_> = listed.keys().map(String::as_str).collect();

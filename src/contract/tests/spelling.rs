@@ -1,7 +1,7 @@
 //! Random spellings of one text, among them what the Eclipse Dataspace Connector makes of it.
 
-use jiff::tz::Offset;
 use jiff::Timestamp;
+use jiff::tz::Offset;
 
 use super::drafts::{Atom, Draft, Rules};
 
@@ -255,16 +255,10 @@ impl Coin {
             members.push(("dspace:timestamp".to_owned(), "\"2026-01-01T00:00:00Z\"".to_owned()));
         }
         if !draft.prohibitions.is_empty() || self.flip() {
-            members.push((
-                self.odrl("prohibition"),
-                self.rules(&draft.prohibitions, draft, false),
-            ));
+            members.push((self.odrl("prohibition"), self.rules(&draft.prohibitions, draft, false)));
         }
         if !draft.obligations.is_empty() || self.flip() {
-            members.push((
-                self.odrl("obligation"),
-                self.rules(&draft.obligations, draft, false),
-            ));
+            members.push((self.odrl("obligation"), self.rules(&draft.obligations, draft, false)));
         }
         let policy = self.object(members);
         if self.flip() { format!("[{policy}]") } else { policy }

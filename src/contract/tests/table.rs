@@ -120,6 +120,12 @@ fn what_excludes_what_and_what_must_be_there_is_as_in_the_profile() {
 fn the_older_profile_has_its_own() {
     let has = |operand: &Operand| !operand.entry().old.is_empty();
     let old: Vec<_> = Operand::ALL.into_iter().filter(has).map(Operand::name).collect();
-    let expected = ["ContractReference", "FrameworkAgreement", "Membership", "UsagePurpose", "inForceDate"];
+    let expected = [
+        "ContractReference",
+        "FrameworkAgreement",
+        "Membership",
+        "UsagePurpose",
+        "inForceDate",
+    ];
     assert_eq!(old, expected);
 }

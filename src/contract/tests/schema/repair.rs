@@ -49,8 +49,12 @@ const REPAIRS: [(&str, Repair); 16] = [
     }),
     ("scalar-or-list", |text| {
         each_constraint(text, &|constraint| {
-            let takes_list = ["isAnyOf", "isAllOf", "isNoneOf"].iter().any(|name| constraint.get("operator") == Some(&json!(name)));
-            let Some(right) = constraint.get_mut("rightOperand") else { return };
+            let takes_list = ["isAnyOf", "isAllOf", "isNoneOf"]
+                .iter()
+                .any(|name| constraint.get("operator") == Some(&json!(name)));
+            let Some(right) = constraint.get_mut("rightOperand") else {
+                return;
+            };
             match right {
                 Value::String(_) if takes_list => *right = json!([right]),
                 Value::Array(items) if !takes_list && items.len() == 1 => *right = items.remove(0),
@@ -75,12 +79,19 @@ const REPAIRS: [(&str, Repair); 16] = [
     }),
     ("operand-beyond-its-places", |text| {
         each_rule(text, &["prohibition"], &|constraint| {
-            !matches!(left(constraint), "Membership" | "BusinessPartnerNumber" | "UsagePurpose")
+            !matches!(
+                left(constraint),
+                "Membership" | "BusinessPartnerNumber" | "UsagePurpose"
+            )
         });
-        each_rule(text, &["permission"], &|constraint| left(constraint) != "BusinessPartnerNumber");
+        each_rule(text, &["permission"], &|constraint| {
+            left(constraint) != "BusinessPartnerNumber"
+        });
     }),
     ("dropped-by-26-09", |text| {
-        each_rule(text, &["permission"], &|constraint| !left(constraint).starts_with("ManagedLegalEntity"));
+        each_rule(text, &["permission"], &|constraint| {
+            !left(constraint).starts_with("ManagedLegalEntity")
+        });
     }),
     ("another-framework-agreement", |text| {
         each_constraint(text, &|constraint| {
@@ -196,11 +207,17 @@ fn each_rule(text: &mut Value, sorts: &[&str], keep: &dyn Fn(&Value) -> bool) {
                     prune(and, keep);
                 }
             }
-            items.retain(|item| item.get("and").and_then(Value::as_array).is_none_or(|and| !and.is_empty()));
+            items.retain(|item| {
+                item.get("and")
+                    .and_then(Value::as_array)
+                    .is_none_or(|and| !and.is_empty())
+            });
         }
     }
     for sort in sorts {
-        let Some(Value::Array(rules)) = text.get_mut(*sort) else { continue };
+        let Some(Value::Array(rules)) = text.get_mut(*sort) else {
+            continue;
+        };
         for rule in rules.iter_mut() {
             if let Some(constraint) = rule.get_mut("constraint") {
                 prune(constraint, keep);
@@ -219,7 +236,9 @@ fn each_rule(text: &mut Value, sorts: &[&str], keep: &dyn Fn(&Value) -> bool) {
 fn compact(value: &mut Value) {
     match value {
         Value::Object(members) => {
-            let single = ["@value", "@id"].iter().find_map(|key| (members.len() == 1).then(|| members.get(*key)).flatten());
+            let single = ["@value", "@id"]
+                .iter()
+                .find_map(|key| (members.len() == 1).then(|| members.get(*key)).flatten());
             if let Some(inner) = single {
                 *value = inner.clone();
                 return compact(value);
@@ -240,7 +259,10 @@ fn compact(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(compact),
         Value::String(text) => {
             for prefix in ["https://w3id.org/catenax/2025/9/policy/", "cx-policy:", "odrl:"] {
-                if let Some(name) = text.strip_prefix(prefix).filter(|name| !name.is_empty() && !name.contains('.')) {
+                if let Some(name) = text
+                    .strip_prefix(prefix)
+                    .filter(|name| !name.is_empty() && !name.contains('.'))
+                {
                     *text = name.to_owned();
                     return;
                 }

@@ -1,0 +1,137 @@
+//! Gives every company of the development world its dev connector, set up as its operator would.
+//!
+//! A tenant's connector has Tidegate for gate and data plane and offers what stands in the tenant's catalog. A company that is
+//! no tenant has a connector too, so that it can ask, but nothing behind it. Contracts on record are known to both sides.
+
+use std::collections::{BTreeMap, HashMap};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
+
+use super::connector::gate::GateSettings;
+use super::connector::plane::Plane;
+use super::connector::{Client, Connector, Made, Offered, Settings};
+use super::issuer::Issuer;
+use super::world::{DevError, DevTenant, DevWorld};
+use crate::clock::Clock;
+use crate::dev::connector::catalog::FORMAT;
+use crate::ids::{Bpnl, TenantId};
+use crate::registry::{Registry, TenantWorld};
+
+/// The secret of a tenant that holds its connector's API key.
+pub const KEY_NAME: &str = "connector-api-key";
+
+/// What connectors are made of, beside the world.
+pub(super) struct Around<'a> {
+    /// Where the service is.
+    pub(super) base_url: &'a str,
+    /// The tenants' issuers.
+    pub(super) issuers: &'a HashMap<TenantId, Issuer>,
+    /// The API keys of tenants' connectors.
+    pub(super) keys: BTreeMap<TenantId, SecretString>,
+    /// What is on record.
+    pub(super) registry: &'a Registry,
+    /// The time.
+    pub(super) clock: &'a Clock,
+}
+
+/// A connector for each company.
+///
+/// # Errors
+/// The world names something that is not there, or a contract on record does not read.
+pub(super) fn connectors(world: &DevWorld, around: &Around<'_>) -> Result<HashMap<Bpnl, Connector>, DevError> {
+    let mut connectors = HashMap::new();
+    for tenant in &world.tenants {
+        let settings = of_tenant(tenant, around)?;
+        let connector = Connector::new(settings, around.clock.clone()).map_err(DevError::from)?;
+        connectors.insert(tenant.id.0, connector);
+    }
+    for partner in &world.partners {
+        if connectors.contains_key(&partner.bpnl) {
+            continue;
+        }
+        let settings = Settings {
+            participant: partner.bpnl,
+            name: partner.name.clone(),
+            root: root(around.base_url, partner.bpnl),
+            api_key: SecretString::from(super::start::random_value().map_err(DevError::from)?),
+            gate: None,
+            plane: None,
+        };
+        let connector = Connector::new(settings, around.clock.clone()).map_err(DevError::from)?;
+        connectors.insert(partner.bpnl, connector);
+    }
+    for world in around.registry.tenants() {
+        publish(world, &connectors)?;
+    }
+    Ok(connectors)
+}
+
+fn root(base_url: &str, company: Bpnl) -> String {
+    format!("{base_url}/dev/connectors/{company}")
+}
+
+fn of_tenant(tenant: &DevTenant, around: &Around<'_>) -> Result<Settings, DevError> {
+    let missing = |what: &str| DevError(format!("{} lacks {what}", tenant.id));
+    let issuer = around.issuers.get(&tenant.id).ok_or_else(|| missing("an issuer"))?;
+    let id = tenant.connector()?;
+    let secret = issuer
+        .client_secret(&id)
+        .ok_or_else(|| missing("its connector's secret"))?;
+    let client = Client {
+        token_url: format!("{}/oauth2/token", issuer.settings().issuer),
+        id: id.to_string(),
+        secret: secret.clone(),
+    };
+    let key = around.keys.get(&tenant.id).ok_or_else(|| missing(KEY_NAME))?;
+    Ok(Settings {
+        participant: tenant.id.0,
+        name: tenant.name.clone(),
+        root: root(around.base_url, tenant.id.0),
+        api_key: SecretString::from(key.expose_secret().to_owned()),
+        gate: Some(GateSettings {
+            evaluation: format!("{}/access/v1/evaluation", around.base_url),
+            client: client.clone(),
+        }),
+        plane: Some(Plane::new(
+            format!("{}/dataflows/{}", around.base_url, tenant.id),
+            vec![FORMAT.to_owned()],
+            Some(client),
+        )),
+    })
+}
+
+/// Puts a tenant's offers into its connector, and its contracts into both sides'.
+fn publish(world: &TenantWorld, connectors: &HashMap<Bpnl, Connector>) -> Result<(), DevError> {
+    let Some(provider) = connectors.get(&world.tenant.id.0) else {
+        return Ok(());
+    };
+    for offer in world.offers.values() {
+        let properties = json!({ "dct:type": { "@id": "cx-taxo:PcfExchange" }, "cx-common:version": "1.2.0" });
+        let offered = Offered {
+            id: offer.id.as_str(),
+            asset: offer.asset.as_str(),
+            properties: properties.as_object().cloned().unwrap_or_default(),
+            access: &offer.access_odrl,
+            usage: &offer.usage_odrl,
+        };
+        provider.offer(offered).map_err(DevError::from)?;
+    }
+    for agreement in world.agreements.values() {
+        let made = Made {
+            id: agreement.id.as_str(),
+            asset: agreement.asset.as_str(),
+            provider: agreement.provider.0,
+            consumer: agreement.consumer,
+            signed: agreement.signed_at,
+            odrl: &agreement.odrl,
+        };
+        for side in [Some(provider), connectors.get(&agreement.consumer)]
+            .into_iter()
+            .flatten()
+        {
+            side.know(made).map_err(DevError::from)?;
+        }
+    }
+    Ok(())
+}
