@@ -10,13 +10,13 @@ use serde_json::json;
 
 use super::connector::gate::GateSettings;
 use super::connector::plane::Plane;
-use super::connector::{Client, Connector, Made, Offered, Settings};
+use super::connector::{Client, Connector, DSP, MANAGEMENT, Made, Offered, SIGNALING, Settings};
 use super::issuer::Issuer;
 use super::world::{DevError, DevTenant, DevWorld};
 use crate::clock::Clock;
 use crate::dev::connector::catalog::FORMAT;
 use crate::ids::{Bpnl, TenantId};
-use crate::registry::{Registry, TenantWorld};
+use crate::registry::{ConnectorSettings, Partner, Registry, TenantWorld};
 
 /// The secret of a tenant that holds its connector's API key.
 pub const KEY_NAME: &str = "connector-api-key";
@@ -67,6 +67,27 @@ pub(super) fn connectors(world: &DevWorld, around: &Around<'_>) -> Result<HashMa
     Ok(connectors)
 }
 
+/// How Tidegate reaches the dev connector of a tenant.
+pub(super) fn settings(base_url: &str, tenant: TenantId) -> Result<ConnectorSettings, DevError> {
+    let root = root(base_url, tenant.0);
+    Ok(ConnectorSettings {
+        participant: tenant.to_string(),
+        dsp: format!("{root}{DSP}"),
+        management: format!("{root}{MANAGEMENT}"),
+        signaling: format!("{root}{SIGNALING}"),
+        secret: Some(KEY_NAME.parse().map_err(DevError::from)?),
+    })
+}
+
+/// Partners with the addresses of their dev connectors.
+pub(super) fn reachable(partners: &[Partner], base_url: &str) -> Vec<Partner> {
+    let with_address = |partner: &Partner| Partner {
+        dsp: Some(format!("{}{DSP}", root(base_url, partner.bpnl))),
+        ..partner.clone()
+    };
+    partners.iter().map(with_address).collect()
+}
+
 fn root(base_url: &str, company: Bpnl) -> String {
     format!("{base_url}/dev/connectors/{company}")
 }
@@ -107,7 +128,11 @@ fn publish(world: &TenantWorld, connectors: &HashMap<Bpnl, Connector>) -> Result
         return Ok(());
     };
     for offer in world.offers.values() {
-        let properties = json!({ "dct:type": { "@id": "cx-taxo:PcfExchange" }, "cx-common:version": "1.2.0" });
+        let version = world
+            .assets
+            .get(&offer.asset)
+            .map(|asset| asset.version.full().to_owned());
+        let properties = json!({ "dct:type": { "@id": "cx-taxo:PcfExchange" }, "cx-common:version": version });
         let offered = Offered {
             id: offer.id.as_str(),
             asset: offer.asset.as_str(),

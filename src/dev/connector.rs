@@ -67,6 +67,13 @@ use crate::clock::Clock;
 use crate::contract::ContractError;
 use crate::ids::Bpnl;
 
+/// Where its three sides are, below the URL it is mounted at: for other connectors, for its operator, for its data plane.
+pub const DSP: &str = "/dsp/2025-1";
+/// As [`DSP`].
+pub const MANAGEMENT: &str = "/management/v4";
+/// As [`DSP`].
+pub const SIGNALING: &str = "/signaling";
+
 /// How long another connector or Tidegate may take to answer.
 const PATIENCE: Duration = Duration::from_secs(8);
 
@@ -230,17 +237,17 @@ impl Connector {
 
     /// Its address for other connectors.
     pub fn dsp(&self) -> String {
-        format!("{}/dsp/2025-1", self.0.settings.root)
+        format!("{}{DSP}", self.0.settings.root)
     }
 
     /// Its address for its operator: the management API, version 4.
     pub fn management_url(&self) -> String {
-        format!("{}/management/v4", self.0.settings.root)
+        format!("{}{MANAGEMENT}", self.0.settings.root)
     }
 
     /// Its address for its data plane.
     pub fn signaling_url(&self) -> String {
-        format!("{}/signaling", self.0.settings.root)
+        format!("{}{SIGNALING}", self.0.settings.root)
     }
 
     /// The key of its management and signaling interfaces.

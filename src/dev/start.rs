@@ -9,7 +9,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
-use super::companies::{Around, KEY_NAME, connectors};
+use super::companies::{self, Around, KEY_NAME, connectors};
 use super::issuer::Issuer;
 use super::manifest;
 use super::world::{DevTenant, DevWorld};
@@ -176,8 +176,9 @@ async fn fill(
         }
         worlds.push(made);
     }
+    let partners = companies::reachable(&world.partners, base_url);
     registry
-        .seed(&worlds, &world.partners)
+        .seed(&worlds, &partners)
         .await
         .map_err(StartError::of("the registry"))?;
     Ok(worlds)

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
+use super::companies;
 use super::issuer::{Issuer, IssuerSettings, MachineSettings};
 use crate::facts::ClientKind;
 use crate::http::{exchange, ingest as ingest_http};
@@ -215,7 +216,7 @@ impl DevTenant {
                 user_clients: BTreeSet::from([self.user_client()?]),
             },
             disabled_users: Default::default(),
-            connector: None,
+            connector: Some(companies::settings(base_url, self.id)?),
         });
         for asset in &self.assets {
             world.assets.insert_mut(asset.id.clone(), Arc::new(asset.clone()));
