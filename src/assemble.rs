@@ -8,9 +8,13 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::bundle::{Bundle, Live, Source};
 use crate::clock::Clock;
+use crate::dataspace::flow::FlowStore;
+use crate::dataspace::management::Transport;
+use crate::dataspace::{Connectors, Dataspace};
 use crate::decide::Gate;
 use crate::dev::connector::Connector;
 use crate::dev::issuer::Issuer;
+use crate::facts::edr::EdrKeys;
 use crate::facts::jwks_source::JwksClient;
 use crate::facts::{ClientKind, JwksSource, KeySet, MachineClient, TenantFacts, TenantVerifier};
 use crate::http::caller::TenantGate;
@@ -21,6 +25,10 @@ use crate::pcf::{Carrier, Models, Nowhere, PcfStore};
 use crate::registry::store::RegistryStore;
 use crate::registry::{Registry, Tenant};
 use crate::vault::{EmbeddedVault, VaultKey};
+
+/// The generation of the root keys that EDR tokens are made with. Counting it up makes new ones; tokens of the one before stay
+/// good until they expire.
+const EDR_GENERATION: u32 = 1;
 
 /// Why a service does not start: a sentence for the operator, with its causes.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +124,7 @@ pub async fn assemble(
     let models = Models::built_in().map_err(StartError::of("the aspect model"))?;
     // In dev mode partners are on this machine.
     let carrier = Carrier::new(!parts.issuers.is_empty()).map_err(StartError::of("speaking to partners"))?;
+    let dataspace = dataspace(&parts, &registry.current()).await?;
     Ok(App {
         pcf,
         models,
@@ -125,6 +134,7 @@ pub async fn assemble(
         registry,
         verifiers,
         vault,
+        dataspace,
         clock: parts.clock,
         base_host: parts.base_host,
         base_url: parts.base_url,
@@ -141,6 +151,30 @@ pub async fn assemble(
 /// The directory cannot be used.
 pub fn open_vault(data: &Path, key: VaultKey, bundle: &Bundle) -> Result<EmbeddedVault, StartError> {
     EmbeddedVault::open(&data.join("vault"), key, Arc::clone(&bundle.account)).map_err(StartError::of("the vault"))
+}
+
+async fn dataspace(parts: &Parts, registry: &Registry) -> Result<Dataspace, StartError> {
+    let keys = EdrKeys::open(&parts.data, EDR_GENERATION).map_err(StartError::of("the keys of EDR tokens"))?;
+    let verifier = |tenant: TenantId| {
+        let endpoint = format!("{}/exchange/{tenant}", parts.base_url);
+        let made = keys
+            .verifier(tenant, &endpoint)
+            .map_err(StartError::of("the keys of EDR tokens"))?;
+        Ok((tenant, made))
+    };
+    let verifiers = registry
+        .tenants()
+        .map(|world| verifier(world.tenant.id))
+        .collect::<Result<_, _>>()?;
+    Ok(Dataspace {
+        verifiers,
+        keys,
+        flows: FlowStore::open(&parts.data)
+            .await
+            .map_err(StartError::of("the data flows"))?,
+        transport: Transport::new().map_err(StartError::of("speaking to connectors"))?,
+        connectors: Connectors::default(),
+    })
 }
 
 fn verifiers(

@@ -11,4 +11,28 @@
 
 mod database;
 pub mod flow;
+pub mod management;
 pub mod signaling;
+mod state;
+
+use std::collections::HashMap;
+
+pub use state::{ConnectorState, Connectors};
+
+use crate::facts::edr::{EdrKeys, EdrVerifier};
+use crate::ids::TenantId;
+
+/// What a service holds of the data space.
+#[derive(Debug)]
+pub struct Dataspace {
+    /// Makes tokens.
+    pub keys: EdrKeys,
+    /// Each tenant's own verifier of them.
+    pub verifiers: HashMap<TenantId, EdrVerifier>,
+    /// What is going on.
+    pub flows: flow::FlowStore,
+    /// Reaches connectors.
+    pub transport: management::Transport,
+    /// How they stand.
+    pub connectors: Connectors,
+}

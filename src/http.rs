@@ -10,6 +10,7 @@
 pub mod access;
 pub mod caller;
 pub mod credentials;
+pub mod dataflows;
 mod decided;
 pub mod deliveries;
 pub mod dev_connector;
@@ -32,6 +33,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::clock::Clock;
+use crate::dataspace::Dataspace;
 use crate::decide::Gate;
 use crate::dev::connector::Connector;
 use crate::dev::issuer::Issuer;
@@ -83,6 +85,8 @@ pub struct App {
     pub road: Arc<dyn Road>,
     /// Sends to partners.
     pub carrier: Carrier,
+    /// Data flows, their tokens, and the tenants' connectors.
+    pub dataspace: Dataspace,
     /// The time.
     pub clock: Clock,
     /// The domain below which each tenant has its own host, where there is one.

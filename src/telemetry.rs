@@ -28,6 +28,12 @@ pub const LEDGER_COMMITS: &str = "tidegate_ledger_commits_total";
 pub const UNRECORDED: &str = "tidegate_unrecorded_total";
 /// Tokens that did not verify, by `code`.
 pub const TOKEN_REFUSALS: &str = "tidegate_token_refusals_total";
+/// EDR tokens that could not be checked in time: the machine stalled.
+pub const EDR_TIMEOUTS: &str = "tidegate_edr_timeouts_total";
+/// Signals to connectors that a data flow was ended, by `outcome`: `told`, `failed` (sent again) or `given-up`.
+pub const SIGNALS: &str = "tidegate_connector_signals_total";
+/// 1 while a tenant's connector is as it should be, 0 while it is not, by `tenant`.
+pub const CONNECTOR_UP: &str = "tidegate_connector_up";
 /// Requests answered, by `route`, `method`, `status`.
 pub const REQUESTS: &str = "tidegate_http_requests_total";
 /// Seconds from the first byte of a request to the first byte of its answer, by `route`.
@@ -113,6 +119,9 @@ fn describe() {
         "requests without an answer because their decision could not be recorded"
     );
     describe_counter!(TOKEN_REFUSALS, "tokens that did not verify, by code");
+    describe_counter!(EDR_TIMEOUTS, "EDR tokens that could not be checked in time");
+    describe_counter!(SIGNALS, "signals to connectors that a data flow was ended, by outcome");
+    describe_gauge!(CONNECTOR_UP, "1 while a tenant's connector is as it should be");
     describe_counter!(REQUESTS, "requests answered");
     describe_histogram!(REQUEST_SECONDS, "seconds from a request to its answer");
     describe_gauge!(BUNDLE_REFUSED, "1 while the newest bundle on disk was refused");
@@ -122,6 +131,8 @@ fn describe() {
     // Alerts are written against these; they exist from the start, at zero.
     metrics::counter!(POLICY_ERRORS).absolute(0);
     metrics::counter!(UNRECORDED).absolute(0);
+    metrics::counter!(EDR_TIMEOUTS).absolute(0);
+    metrics::counter!(SIGNALS, "outcome" => "given-up").absolute(0);
     metrics::gauge!(BUNDLE_REFUSED).set(0.0);
     metrics::gauge!(LEDGER_LAG).set(0.0);
 }

@@ -15,7 +15,7 @@ use crate::config::{Config, KeySource};
 use crate::dev::start::{DevOptions, start};
 use crate::http::reload::reload;
 use crate::http::server::serve;
-use crate::http::{App, Shared};
+use crate::http::{App, Shared, dataflows};
 use crate::registry::store::RegistryStore;
 use crate::registry::world::WorldDocument;
 use crate::telemetry::{self, LogFormat};
@@ -141,6 +141,8 @@ fn fresh_directory() -> Result<PathBuf, Failure> {
 async fn run_until_stopped(app: App, listener: tokio::net::TcpListener) -> Outcome {
     let app: Shared = Arc::new(app);
     let reloading = tokio::spawn(reload(Arc::clone(&app)));
+    let watching = tokio::spawn(dataflows::watch(Arc::clone(&app)));
+    let following = tokio::spawn(dataflows::follow(Arc::clone(&app)));
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
     let stop = async move {
         tokio::select! {
@@ -149,6 +151,8 @@ async fn run_until_stopped(app: App, listener: tokio::net::TcpListener) -> Outco
         }
     };
     serve(app, listener, stop).await;
-    reloading.abort();
+    for task in [reloading, watching, following] {
+        task.abort();
+    }
     Ok(Exit::Holds)
 }

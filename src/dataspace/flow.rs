@@ -18,12 +18,13 @@
 
 mod store;
 
-pub use store::{FlowError, FlowStore};
+pub use store::{FlowError, FlowStore, Signal};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AgreementId, AssetId, Bpnl, ClientId, Digest, FlowId, TenantId};
+use crate::registry::Partner;
 
 /// Where a flow stands, as the protocol spells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -194,6 +195,9 @@ pub struct Flow {
     pub begun_by: Digest,
     /// When.
     pub begun_at: Timestamp,
+    /// The other company as its control plane's claims showed it when the flow began; what the registry has where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<Partner>,
     /// The tokens that are good.
     #[serde(default)]
     tokens: Vec<Issued>,
@@ -262,6 +266,7 @@ impl Flow {
             dialect,
             begun_by,
             begun_at,
+            known: None,
             tokens: Vec::new(),
             renewal: Renewal::default(),
         }

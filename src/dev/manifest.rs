@@ -34,6 +34,7 @@ struct TenantPart<'a> {
     client_secret: String,
     scope: String,
     exchange_url: String,
+    dataflows_url: String,
     integration: ClientPart,
     users: Vec<UserPart<'a>>,
     secrets: Vec<&'a str>,
@@ -198,6 +199,7 @@ fn tenant_part<'a>(tenant: &'a DevTenant, world: &'a TenantWorld, app: &App) -> 
         client_id: connector.to_string(),
         scope: format!("{}/{}", tenant.id, exchange::SCOPE),
         exchange_url: format!("{}/exchange/{}", app.base_url, tenant.id),
+        dataflows_url: format!("{}/dataflows/{}", app.base_url, tenant.id),
         integration: ClientPart {
             client_secret: secret(&integration)?,
             client_id: integration.to_string(),

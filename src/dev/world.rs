@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::companies;
 use super::issuer::{Issuer, IssuerSettings, MachineSettings};
 use crate::facts::ClientKind;
-use crate::http::{exchange, ingest as ingest_http};
+use crate::http::{dataflows, exchange, ingest as ingest_http};
 use crate::ids::{AgreementId, AssetId, Bpnl, ClientId, CompanyRole, PcfId, SecretName, TenantId, UserName};
 use crate::ingest::Claims;
 use crate::registry::{
@@ -172,19 +172,22 @@ impl DevTenant {
     /// # Errors
     /// The directory cannot be used.
     pub fn issuer(&self, directory: &Path, base_url: &str) -> Result<Issuer, DevError> {
-        let machine = |kind, scope: &str| MachineSettings {
+        let machine = |kind, scopes: &[&str]| MachineSettings {
             kind,
-            scopes: BTreeSet::from([scope.to_owned()]),
+            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         };
         let settings = IssuerSettings {
             tenant: self.id,
             issuer: format!("{base_url}/dev/issuers/{}", self.id),
             resource_server: self.id.to_string(),
             machines: BTreeMap::from([
-                (self.connector()?, machine(ClientKind::Connector, exchange::SCOPE)),
+                (
+                    self.connector()?,
+                    machine(ClientKind::Connector, &[exchange::SCOPE, dataflows::SCOPE]),
+                ),
                 (
                     self.integration()?,
-                    machine(ClientKind::Integration, ingest_http::SCOPE),
+                    machine(ClientKind::Integration, &[ingest_http::SCOPE]),
                 ),
             ]),
             user_clients: BTreeSet::from([self.user_client()?]),

@@ -117,7 +117,11 @@ pub fn optional_id_header<T: std::str::FromStr<Err = IdError>>(
         .transpose()
 }
 
-fn token(headers: &HeaderMap) -> Result<&str, Problem> {
+/// The bearer token of a request.
+///
+/// # Errors
+/// 401: there is none, or the header does not read.
+pub(super) fn token(headers: &HeaderMap) -> Result<&str, Problem> {
     // A repeated or unreadable Authorization header is a token that does not verify, no more and no less.
     match optional_header(headers, &AUTHORIZATION) {
         Ok(Some(value)) => bearer(value).map_err(refused),

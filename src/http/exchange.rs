@@ -8,19 +8,21 @@ mod caller;
 mod query;
 mod request;
 mod submit;
+mod token;
 mod value;
 
 use axum::http::HeaderName;
 use jiff::Timestamp;
 
-pub use caller::{Caller, EDC_AGREEMENT, EDC_BPN, RECIPIENT};
+pub use caller::{Caller, EDC_AGREEMENT, EDC_BPN, Errand, RECIPIENT};
 pub(super) use query::Query;
 pub(super) use request::{request, request_by_product};
 pub(super) use submit::{submit, submit_by_product};
+pub(super) use token::token;
 pub(super) use value::footprint;
 
 use super::decided::reasons;
-use super::problem::Reason;
+use super::problem::{Problem, Reason};
 use crate::decide::Recorded;
 use crate::question::ask::ExchangeFacts;
 use crate::registry::{Agreement, Registry, TenantWorld};
@@ -33,21 +35,34 @@ pub const PURPOSE: &str = "cx.pcf.base:1";
 pub const SCOPE: &str = "pcf.read";
 
 impl Caller {
-    /// What a question is made of, as far as it is about who asks.
-    fn facts<'a>(&'a self, registry: &'a Registry, world: &'a TenantWorld, now: Timestamp) -> ExchangeFacts<'a> {
-        ExchangeFacts {
+    /// What a question is made of, as far as it is about who asks. No question can be made that the caller's token does not cover.
+    ///
+    /// # Errors
+    /// As [`Caller::covers`].
+    fn facts<'a>(
+        &'a self,
+        registry: &'a Registry,
+        world: &'a TenantWorld,
+        asked: &Errand<'_>,
+        now: Timestamp,
+    ) -> Result<ExchangeFacts<'a>, Problem> {
+        self.covers(asked, now)?;
+        Ok(ExchangeFacts {
             now,
             world,
             connector: &self.connector,
             partner: self.partner,
-            known: registry.partner(self.partner).map(AsRef::as_ref),
+            known: self
+                .known
+                .as_ref()
+                .or_else(|| registry.partner(self.partner).map(AsRef::as_ref)),
             purpose: PURPOSE,
             recipient: self
                 .recipient
                 .map(|company| (company, registry.partner(company).map(AsRef::as_ref))),
             api: None,
             uses: None,
-        }
+        })
     }
 
     /// The agreement the caller names, where it is on record with this tenant.

@@ -103,7 +103,7 @@ fn item(route: &Route) -> PathItem {
     if route.deprecated {
         operation = operation.deprecated(Some(Deprecated::True));
     }
-    if route.caller != Caller::Anyone {
+    if ![Caller::Anyone, Caller::Partner].contains(&route.caller) {
         operation = operation.security(SecurityRequirement::new::<_, [&str; 0], &str>("bearer", []));
     }
     PathItem::new(method, operation.responses(responses(route)).build())
@@ -127,6 +127,8 @@ fn responses(route: &Route) -> utoipa::openapi::Responses {
     let mut responses = ResponsesBuilder::new().response(route.success.to_string(), success);
     let kinds: &[Kind] = match route.caller {
         Caller::Anyone => &[],
+        // What is wrong with a refresh token is told as RFC 6749 has it.
+        Caller::Partner => &[Kind::Forbidden, Kind::NotFound, Kind::Unrecorded],
         _ => &[
             Kind::Path,
             Kind::Unauthenticated,

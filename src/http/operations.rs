@@ -9,7 +9,7 @@ use metrics::{counter, gauge};
 use serde::Serialize;
 
 use super::Shared;
-use crate::ids::Digest;
+use crate::ids::{Digest, TenantId};
 use crate::question::spell_time;
 use crate::telemetry;
 
@@ -23,6 +23,15 @@ struct Ready {
     ready: bool,
     bundle: Bundle,
     ledger: LedgerState,
+    /// Connectors that are not as they should be. They make the service no less ready.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    connectors: Vec<ConnectorProblem>,
+}
+
+#[derive(Serialize)]
+struct ConnectorProblem {
+    tenant: TenantId,
+    problem: String,
 }
 
 #[derive(Serialize)]
@@ -52,7 +61,13 @@ pub async fn ready(State(app): State<Shared>) -> Response {
     let status = app.gate.live().status();
     let stats = app.gate.ledger().stats();
     let writable = app.gate.ledger().is_writable();
+    let standing = app.dataspace.connectors.all().into_iter();
+    let connectors = standing.filter_map(|(tenant, state)| {
+        let problem = state.problem?;
+        Some(ConnectorProblem { tenant, problem })
+    });
     let body = Ready {
+        connectors: connectors.collect(),
         ready: writable,
         bundle: Bundle {
             digest: status.digest,

@@ -74,19 +74,22 @@ pub fn tenant_of_host(host: &str, base: &str) -> Option<TenantId> {
     label.parse().ok()
 }
 
-/// The path below a tenant's own host as the path of the shared one: `/pcf/…` becomes `/exchange/{bpnl}/pcf/…`. A path that
+/// The path below a tenant's own host as the path of the shared one: `/pcf/…` becomes `/exchange/{bpnl}/pcf/…`, and
+/// `/dataflows/…` becomes `/dataflows/{bpnl}/…`. A path that
 /// names another tenant on a tenant's own host is nobody's.
 pub fn below_host(tenant: TenantId, path: &str) -> Option<String> {
     let own = format!("/exchange/{tenant}/");
-    if path.starts_with(&own) {
+    let flows = format!("/dataflows/{tenant}/");
+    if path.starts_with(&own) || path.starts_with(&flows) {
         return Some(path.to_owned());
     }
     let inner = path.strip_prefix('/')?;
+    if let Some(rest) = inner.strip_prefix("dataflows/") {
+        return Some(format!("{flows}{rest}"));
+    }
     let known = ["pcf/", "footprintExchange/", "productIds/"];
-    known
-        .iter()
-        .any(|prefix| inner.starts_with(prefix))
-        .then(|| format!("{own}{inner}"))
+    let is_known = inner == "token" || known.iter().any(|prefix| inner.starts_with(prefix));
+    is_known.then(|| format!("{own}{inner}"))
 }
 
 #[cfg(test)]
@@ -158,5 +161,22 @@ mod tests {
             None
         );
         assert_eq!(below_host(tenant, "/healthz"), None);
+        assert_eq!(
+            below_host(tenant, "/token").as_deref(),
+            Some("/exchange/BPNL000000000DWF/token")
+        );
+        assert_eq!(below_host(tenant, "/tokens"), None);
+        // Whatever stands where a tenant may stand on the shared host is a flow's id here, and the tenant is the host's.
+        for (path, own) in [
+            ("/dataflows/start", "/dataflows/BPNL000000000DWF/start"),
+            ("/dataflows/f-1/suspend", "/dataflows/BPNL000000000DWF/f-1/suspend"),
+            ("/dataflows/BPNL000000000DWF/start", "/dataflows/BPNL000000000DWF/start"),
+            (
+                "/dataflows/BPNL00000000B2CD/start",
+                "/dataflows/BPNL000000000DWF/BPNL00000000B2CD/start",
+            ),
+        ] {
+            assert_eq!(below_host(tenant, path).as_deref(), Some(own));
+        }
     }
 }

@@ -51,6 +51,8 @@ pub enum Kind {
     Model,
     /// What is asked contradicts what was asked under the same id before.
     Conflict,
+    /// A message that does not fit where its data flow stands.
+    Flow,
     /// The request took too long.
     Timeout,
     /// The decision could not be recorded.
@@ -63,7 +65,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for the API description.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Path,
         Self::Header,
         Self::Query,
@@ -77,6 +79,7 @@ impl Kind {
         Self::Document,
         Self::Model,
         Self::Conflict,
+        Self::Flow,
         Self::Timeout,
         Self::Unrecorded,
         Self::Upstream,
@@ -126,6 +129,11 @@ impl Kind {
                 "conflict",
                 StatusCode::CONFLICT,
                 "The same id stands for something else already",
+            ),
+            Self::Flow => (
+                "flow",
+                StatusCode::BAD_REQUEST,
+                "The message does not fit where the data flow stands",
             ),
             Self::Timeout => ("timeout", StatusCode::SERVICE_UNAVAILABLE, "The request took too long"),
             Self::Unrecorded => (
@@ -287,6 +295,13 @@ impl Problem {
     #[must_use]
     pub fn versions(mut self, versions: impl IntoIterator<Item = String>) -> Self {
         self.more.get_or_insert_default().versions = Some(versions.into_iter().collect());
+        self
+    }
+
+    /// The same problem, with a sentence for people.
+    #[must_use]
+    pub fn saying(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
         self
     }
 

@@ -6,7 +6,8 @@ use axum::routing::{MethodRouter, get, post, put};
 
 use super::problem::{Kind, Problem};
 use super::{
-    Shared, access, credentials, deliveries, dev_connector, dev_issuer, exchange, ingest, openapi, operations,
+    Shared, access, credentials, dataflows, deliveries, dev_connector, dev_issuer, exchange, ingest, openapi,
+    operations,
 };
 
 /// Who may call a route with success.
@@ -20,6 +21,8 @@ pub enum Caller {
     Integration,
     /// A person of the tenant, with a user token.
     Person,
+    /// A partner, with the refresh token it was handed out.
+    Partner,
 }
 
 /// The methods routes have.
@@ -254,6 +257,86 @@ pub const ROUTES: &[Route] = &[
             || get(deliveries::list),
         )
     },
+    route(
+        "exchange.token",
+        Method::Post,
+        "/exchange/{bpnl}/token",
+        Caller::Partner,
+        "The next token of a data flow, for the refresh token handed out with the last (RFC 6749).",
+        || post(exchange::token),
+    ),
+    route(
+        "dataflows.prepare",
+        Method::Post,
+        "/dataflows/{bpnl}/prepare",
+        Caller::Connector,
+        "A data flow in which the tenant consumes begins (Data Plane Signaling).",
+        || post(dataflows::prepare),
+    ),
+    route(
+        "dataflows.prepareShared",
+        Method::Post,
+        "/dataflows/prepare",
+        Caller::Connector,
+        "As `dataflows.prepare`, for the tenant that the message names as `participantId`.",
+        || post(dataflows::prepare_shared),
+    ),
+    route(
+        "dataflows.start",
+        Method::Post,
+        "/dataflows/{bpnl}/start",
+        Caller::Connector,
+        "A data flow in which the tenant provides begins: the transfer is decided, and a token handed out (Data Plane Signaling).",
+        || post(dataflows::start),
+    ),
+    route(
+        "dataflows.startShared",
+        Method::Post,
+        "/dataflows/start",
+        Caller::Connector,
+        "As `dataflows.start`, for the tenant that the message names as `participantId`.",
+        || post(dataflows::start_shared),
+    ),
+    route(
+        "dataflows.signal",
+        Method::Post,
+        "/dataflows/{bpnl}/{id}/{verb}",
+        Caller::Connector,
+        "What becomes of a data flow: `started`, `suspend`, `resume`, `terminate` or `completed`.",
+        || post(dataflows::signal),
+    ),
+    route(
+        "dataflows.signalShared",
+        Method::Post,
+        "/dataflows/{bpnl}/{id}",
+        Caller::Connector,
+        "As `dataflows.signal` without the tenant: the flow's id stands in its place, and the verb after it.",
+        || post(dataflows::signal_shared),
+    ),
+    route(
+        "dataflows.status",
+        Method::Get,
+        "/dataflows/{bpnl}/{id}/status",
+        Caller::Connector,
+        "Where a data flow stands.",
+        || get(dataflows::status),
+    ),
+    route(
+        "dataflows.statusShared",
+        Method::Get,
+        "/dataflows/{bpnl}/status",
+        Caller::Connector,
+        "As `dataflows.status` without the tenant: the flow's id stands in its place.",
+        || get(dataflows::status_shared),
+    ),
+    route(
+        "dataflows.check",
+        Method::Get,
+        "/dataflows/{bpnl}/check",
+        Caller::Anyone,
+        "The data plane is there (EDC up to 0.16 asks).",
+        || get(dataflows::check),
+    ),
     route(
         "access.evaluation",
         Method::Post,

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::decision::Decision;
-use crate::ids::{Digest, IdError, RecordId, RequestId, TenantId};
+use crate::ids::{AgreementId, AssetId, Bpnl, Digest, FlowId, IdError, RecordId, RequestId, TenantId};
 
 /// The greatest size of a record in bytes: what one entry of a C2SP tile log may hold.
 pub const MAX_RECORD_BYTES: usize = 65_535;
@@ -203,6 +203,28 @@ pub struct Opened {
     pub verifier_key: String,
 }
 
+/// A data flow stands somewhere else: the tenant's control plane said so, or, where there is no request, its agreement ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Flowed {
+    /// The agreement it is under.
+    pub agreement: AgreementId,
+    /// What it is about.
+    pub asset: AssetId,
+    /// The flow.
+    pub flow: FlowId,
+    /// The other company.
+    pub partner: Bpnl,
+    /// Why, where that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The request that said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request>,
+    /// Where it stands now, as the signaling protocol spells it.
+    pub state: String,
+}
+
 /// The service started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -219,6 +241,8 @@ pub enum Event {
     Activation(Activation),
     /// A question was answered.
     Decision(Box<Decided>),
+    /// A data flow changed its state.
+    Flow(Flowed),
     /// A tenant's log was opened.
     Opened(Opened),
     /// The service started.
@@ -235,7 +259,7 @@ impl Event {
                 digests
             }
             Self::Activation(activation) if activation.refused.is_none() => vec![activation.bundle],
-            Self::Activation(_) | Self::Opened(_) | Self::Start(_) => Vec::new(),
+            Self::Activation(_) | Self::Flow(_) | Self::Opened(_) | Self::Start(_) => Vec::new(),
         }
     }
 

@@ -177,21 +177,7 @@ impl RegistryStore {
                     .await?;
             }
             for agreement in world.agreements.values() {
-                let row = AgreementRow {
-                    consumer: agreement.consumer,
-                    asset: agreement.asset.clone(),
-                    state: agreement.state,
-                    signed_at: agreement.signed_at,
-                    signed: agreement.signed.clone(),
-                    claims: agreement.claims.clone(),
-                };
-                sqlx::query("INSERT OR REPLACE INTO agreement (provider, id, document, odrl) VALUES (?, ?, ?, ?)")
-                    .bind(tenant)
-                    .bind(agreement.id.as_str())
-                    .bind(to_json(&row))
-                    .bind(&*agreement.odrl)
-                    .execute(&mut *transaction)
-                    .await?;
+                insert_agreement(&mut transaction, agreement).await?;
             }
         }
         transaction.commit().await?;
@@ -215,6 +201,42 @@ impl RegistryStore {
         self.current.send_replace(Arc::new(current.with_tenant(world)));
         Ok(())
     }
+
+    /// Takes in one agreement, in place of what was on record under its id.
+    ///
+    /// # Errors
+    /// The database, or a tenant that is not there; the agreement is not taken in then.
+    pub async fn put_agreement(&self, agreement: Agreement) -> Result<Arc<Agreement>, RegistryError> {
+        let mut connection = self.pool.acquire().await?;
+        let current = self.current();
+        let tenant = agreement.provider;
+        let world = current.tenant(tenant).ok_or(RegistryError::NoSuchTenant(tenant))?;
+        insert_agreement(&mut connection, &agreement).await?;
+        let agreement = Arc::new(agreement);
+        let mut world = TenantWorld::clone(world);
+        world.agreements.insert(Arc::clone(&agreement));
+        self.current.send_replace(Arc::new(current.with_tenant(world)));
+        Ok(agreement)
+    }
+}
+
+async fn insert_agreement(connection: &mut sqlx::SqliteConnection, agreement: &Agreement) -> Result<(), sqlx::Error> {
+    let row = AgreementRow {
+        consumer: agreement.consumer,
+        asset: agreement.asset.clone(),
+        state: agreement.state,
+        signed_at: agreement.signed_at,
+        signed: agreement.signed.clone(),
+        claims: agreement.claims.clone(),
+    };
+    sqlx::query("INSERT OR REPLACE INTO agreement (provider, id, document, odrl) VALUES (?, ?, ?, ?)")
+        .bind(agreement.provider.as_str())
+        .bind(agreement.id.as_str())
+        .bind(to_json(&row))
+        .bind(&*agreement.odrl)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 async fn insert_footprint(connection: &mut sqlx::SqliteConnection, footprint: &Footprint) -> Result<(), sqlx::Error> {

@@ -18,7 +18,7 @@ use tidegate::assemble::BundleSource;
 use tidegate::clock::Clock;
 use tidegate::dev::issuer::{Issuer, SigningKey, sign};
 use tidegate::dev::start::{DevOptions, start};
-use tidegate::http::{App, Shared, reload, server};
+use tidegate::http::{App, Shared, dataflows, reload, server};
 use tidegate::ledger::LogId;
 use tidegate::ledger::read::{Cursor, Reader, Stored};
 use tokio::sync::oneshot;
@@ -145,12 +145,18 @@ impl Service {
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = Arc::clone(&app);
         let served = RUNTIME.spawn(async move {
-            let reloading = tokio::spawn(reload::reload(Arc::clone(&serving)));
+            let tasks = [
+                tokio::spawn(reload::reload(Arc::clone(&serving))),
+                tokio::spawn(dataflows::watch(Arc::clone(&serving))),
+                tokio::spawn(dataflows::follow(Arc::clone(&serving))),
+            ];
             server::serve(serving, started.listener, async {
                 let _ = stopped.await;
             })
             .await;
-            reloading.abort();
+            for task in tasks {
+                task.abort();
+            }
         });
         let manifest = serde_json::from_slice(&std::fs::read(started.manifest).unwrap()).unwrap();
         Ok(Self {

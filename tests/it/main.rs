@@ -16,6 +16,7 @@ mod cli;
 mod connector;
 mod corpus;
 mod credentials;
+mod dataflows;
 mod exchange;
 mod harness;
 mod ingest;

@@ -20,6 +20,7 @@ const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS flow (tenant TEXT NOT NULL, id TEXT NOT NULL, agreement TEXT NOT NULL, over INTEGER NOT NULL,
   document TEXT NOT NULL, PRIMARY KEY (tenant, id)) STRICT;
 CREATE INDEX IF NOT EXISTS flow_agreement ON flow (tenant, agreement) WHERE over = 0;
+CREATE INDEX IF NOT EXISTS flow_id ON flow (id);
 CREATE TABLE IF NOT EXISTS signal (tenant TEXT NOT NULL, flow TEXT NOT NULL, reason TEXT NOT NULL, tries INTEGER NOT NULL,
   due INTEGER NOT NULL, PRIMARY KEY (tenant, flow)) STRICT;
 ";
@@ -94,6 +95,24 @@ impl FlowStore {
     pub fn live(&self, tenant: TenantId, id: &FlowId) -> Option<Arc<Flow>> {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
         live.get(&(tenant, id.clone())).cloned()
+    }
+
+    /// Every flow that is not over, in no order.
+    pub fn all_live(&self) -> Vec<Arc<Flow>> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        live.values().cloned().collect()
+    }
+
+    /// The tenants that have a flow of that id: for a message that names no tenant, whose verifiers may accept its token.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn tenants_with(&self, id: &FlowId) -> Result<Vec<TenantId>, FlowError> {
+        let rows: Vec<(String,)> = sqlx::query_as("SELECT tenant FROM flow WHERE id = ? ORDER BY tenant LIMIT 8")
+            .bind(id.as_str())
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.into_iter().filter_map(|(tenant,)| tenant.parse().ok()).collect())
     }
 
     /// A tenant's flow, over or not.

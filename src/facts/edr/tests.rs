@@ -187,8 +187,14 @@ fn nothing_printed_for_debugging_holds_a_token() {
     let token = minted.token.expose_secret().to_owned();
     let edr = verifier(ELBE).verify(&token, now()).unwrap();
     let shown = format!("{minted:?} {edr:?} {:?} {:?}", verifier(ELBE), keys());
-    for length in [16, 64] {
-        assert!(!shown.contains(&token[token.len() - length..]), "{shown}");
-    }
+    let tail: String = token
+        .chars()
+        .rev()
+        .take(16)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .collect();
+    assert!(!shown.contains(&tail), "{shown}");
     assert!(!shown.contains(&token));
 }

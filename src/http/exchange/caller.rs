@@ -8,6 +8,10 @@
 //! - the **recipient** (`Tidegate-Recipient`), only as a claim of the partner against itself: that the data is for another
 //!   company can narrow what a contract grants, never widen it.
 //!
+//! Or the partner comes by itself, with the token it was handed when its data flow started ([`edr`](crate::facts::edr)). Then
+//! partner and agreement are those of the token, and the headers may repeat them. The token must be one of its flow's, the flow
+//! started, and what the holder narrowed the token to must cover what is asked.
+//!
 //! # Worked example
 //!
 //! Elbe's connector asks at `/exchange/BPNL000000000DWF/…` with its token, `Edc-Bpn: BPNL00000000C3EF` and the id of an
@@ -16,14 +20,17 @@
 
 use axum::http::{HeaderMap, HeaderName};
 use jiff::Timestamp;
+use metrics::counter;
 
 use super::SCOPE;
 use crate::facts::ClientKind;
+use crate::facts::edr::{Edr, EdrError, Operation, Use};
 use crate::http::App;
-use crate::http::caller::{id_header, optional_id_header};
-use crate::http::problem::Problem;
-use crate::ids::{AgreementId, AssetId, Bpnl, ClientId};
-use crate::registry::TenantWorld;
+use crate::http::caller::{id_header, optional_id_header, token};
+use crate::http::problem::{Kind, Problem};
+use crate::ids::{AgreementId, AssetId, Bpnl, ClientId, PcfId, ProductId};
+use crate::registry::{AgreementState, Partner, TenantWorld};
+use crate::telemetry;
 
 /// The header in which the connector names the partner.
 pub const EDC_BPN: HeaderName = HeaderName::from_static("edc-bpn");
@@ -32,19 +39,52 @@ pub const EDC_AGREEMENT: HeaderName = HeaderName::from_static("edc-contract-agre
 /// The header in which the partner names the company the data is for, where that is another than itself.
 pub const RECIPIENT: HeaderName = HeaderName::from_static("tidegate-recipient");
 
+/// What a request asks for, as far as a token may be narrowed to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Errand<'a> {
+    /// What is done.
+    pub operation: Operation,
+    /// With which footprint, where the request names one.
+    pub pcf: Option<&'a PcfId>,
+    /// Of which product, where that is known.
+    pub product: Option<&'a ProductId>,
+}
+
 /// A company that asks at a tenant's exchange endpoint, and what it asks under.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Caller {
-    /// The tenant's own client that carried the request.
+    /// The tenant's own client that carried the request, or that began the data flow its token is of.
     pub connector: ClientId,
     /// The company that asks.
     pub partner: Bpnl,
+    /// What the partner's credentials proved when its data flow began; the registry says it where there is none.
+    pub known: Option<Partner>,
     /// The agreement it asks under; whether it is on record, and with whom, is for policy to say.
     pub agreement: AgreementId,
     /// The asset the token is bound to, where it is bound to one.
     pub asset: Option<AssetId>,
     /// The company the data is for, where the partner says it is another than itself.
     pub recipient: Option<Bpnl>,
+    /// The token of a data flow that it came with; what its holder narrowed it to must cover what is asked.
+    edr: Option<Edr>,
+}
+
+impl Caller {
+    /// Whether the caller's token covers what is asked.
+    ///
+    /// # Errors
+    /// 401: it was narrowed to something else. 503: that could not be found out in time.
+    pub(super) fn covers(&self, asked: &Errand<'_>, now: Timestamp) -> Result<(), Problem> {
+        let Some(edr) = &self.edr else { return Ok(()) };
+        let used = Use {
+            now,
+            operation: asked.operation,
+            pcf: asked.pcf,
+            product: asked.product,
+            recipient: self.recipient.unwrap_or(edr.grant().consumer),
+        };
+        edr.permits(&used).map_err(edr_refused)
+    }
 }
 
 impl App {
@@ -58,15 +98,99 @@ impl App {
         world: &TenantWorld,
         now: Timestamp,
     ) -> Result<Caller, Problem> {
+        // A JWT has dots, a biscuit in base64url has none.
+        let token = token(headers)?;
+        if !token.contains('.') {
+            return self.edr_caller(token, headers, world, now);
+        }
         let machine = self
             .machine(headers, world.tenant.id, ClientKind::Connector, SCOPE, now)
             .await?;
         Ok(Caller {
             connector: machine.client().clone(),
             partner: id_header(headers, &EDC_BPN)?,
+            known: None,
             agreement: id_header(headers, &EDC_AGREEMENT)?,
             asset: None,
             recipient: optional_id_header(headers, &RECIPIENT)?,
+            edr: None,
         })
     }
+
+    /// The caller who holds a token of a data flow.
+    fn edr_caller(
+        &self,
+        token: &str,
+        headers: &HeaderMap,
+        world: &TenantWorld,
+        now: Timestamp,
+    ) -> Result<Caller, Problem> {
+        let tenant = world.tenant.id;
+        let verifier = self.dataspace.verifiers.get(&tenant);
+        // A tenant without a verifier has no key yet, so no token of it can be valid.
+        let verifier = verifier.ok_or_else(|| Problem::unauthenticated(true))?;
+        let edr = verifier.verify(token, now).map_err(edr_refused)?;
+        let grant = edr.grant();
+        let recipient: Option<Bpnl> = optional_id_header(headers, &RECIPIENT)?;
+        let flow = grant
+            .flow
+            .parse()
+            .ok()
+            .and_then(|flow| self.dataspace.flows.live(tenant, &flow));
+        let first = edr.revocation_ids();
+        let good = flow.as_ref().filter(|flow| {
+            let id = first.first().map(|id| hex::encode(id.as_bytes())).unwrap_or_default();
+            let same = flow.agreement == grant.agreement && flow.partner == grant.consumer && flow.asset == grant.asset;
+            same && flow.accepts(&id)
+        });
+        // A token whose flow is over is no good. But whoever signed an agreement may know that it was retired: then policy says
+        // so, on record, and it can say nothing else of an agreement that is not in force.
+        let retired = || {
+            let agreement = world.agreements.get(&grant.agreement);
+            agreement.is_some_and(|agreement| {
+                agreement.state != AgreementState::Active && agreement.consumer == grant.consumer
+            })
+        };
+        let connector = match good {
+            Some(flow) => flow.connector.clone(),
+            None if retired() => world
+                .tenant
+                .identity
+                .connectors
+                .first()
+                .cloned()
+                .ok_or_else(|| Problem::unauthenticated(true))?,
+            None => return Err(edr_refused(EdrError::Flow)),
+        };
+        let (partner, agreement) = (
+            optional_id_header(headers, &EDC_BPN)?,
+            optional_id_header(headers, &EDC_AGREEMENT)?,
+        );
+        if agreement.is_some_and(|agreement: AgreementId| agreement != grant.agreement) {
+            let detail = "the header `edc-contract-agreement-id` and the token are of two agreements";
+            return Err(Problem::with(Kind::Header, detail));
+        }
+        Ok(Caller {
+            connector,
+            // Whoever says to be someone else than the token says is asked about as that: no agreement of the token's serves them.
+            partner: partner.unwrap_or(grant.consumer),
+            known: good
+                .and_then(|flow| flow.known.clone())
+                .filter(|known| partner.is_none_or(|partner| partner == known.bpnl)),
+            agreement: grant.agreement.clone(),
+            asset: Some(grant.asset.clone()),
+            recipient,
+            edr: Some(edr.clone()),
+        })
+    }
+}
+
+/// The one 401, or, where nothing was found wrong but time ran out, a 503.
+fn edr_refused(error: EdrError) -> Problem {
+    if error == EdrError::Timeout {
+        counter!(telemetry::EDR_TIMEOUTS).increment(1);
+        return Problem::with(Kind::Timeout, error.to_string());
+    }
+    counter!(telemetry::TOKEN_REFUSALS, "code" => error.code()).increment(1);
+    Problem::unauthenticated(true).because(error.code())
 }

@@ -18,9 +18,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::Caller;
 use super::query::{Query, wrong};
+use super::{Caller, Errand};
 use crate::decide::{Permit, Recorded};
+use crate::facts::edr::Operation;
 use crate::http::caller::tenant;
 use crate::http::decided::{recorded_answer, upstream};
 use crate::http::problem::{Kind, Problem};
@@ -188,7 +189,12 @@ async fn decide<'w>(
     let found = found.unwrap_or_default();
     let footprint = found.footprint();
     let id: PcfId = footprint.map_or_else(|| nameless(&wish.parts), |footprint| footprint.id.clone());
-    let facts = caller.facts(registry, world, app.clock.now());
+    let asked = Errand {
+        operation: Operation::Read,
+        pcf: footprint.map(|footprint| &footprint.id),
+        product: footprint.map(|footprint| &footprint.product),
+    };
+    let facts = caller.facts(registry, world, &asked, app.clock.now())?;
     let question = ask::access(&facts, &id, footprint, agreement);
     let told = |recorded: &Recorded| caller.told(recorded, agreement);
     let permit = app.permitted_telling(world.tenant.id, question, request, told).await?;

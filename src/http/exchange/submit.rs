@@ -19,10 +19,11 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::Caller;
 use super::query::Query;
 use super::request::{exchange_id, product_id};
+use super::{Caller, Errand};
 use crate::decide::{Permit, Recorded};
+use crate::facts::edr::Operation;
 use crate::http::caller::tenant;
 use crate::http::decided::{recorded_answer, upstream};
 use crate::http::ingest::read_document;
@@ -117,7 +118,12 @@ async fn take(
     let cover = cover()?;
     let sent = app.sent(id, headers, body).await?;
     let agreement = caller.agreement(world);
-    let question = ask::submit(&caller.facts(&registry, world, now), &sent.entry, agreement);
+    let asked = Errand {
+        operation: Operation::Write,
+        pcf: Some(&sent.entry.id),
+        product: Some(&sent.entry.product),
+    };
+    let question = ask::submit(&caller.facts(&registry, world, &asked, now)?, &sent.entry, agreement);
     let told = |recorded: &Recorded| caller.told(recorded, agreement);
     let permit = app.permitted_telling(id, question, request, told).await?;
     let kept = app.keep(&permit, id, (&caller, cover), sent).await;

@@ -5,7 +5,9 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 
+use super::Errand;
 use crate::decide::Recorded;
+use crate::facts::edr::Operation;
 use crate::http::Shared;
 use crate::http::caller::tenant;
 use crate::http::decided::{recorded_answer, upstream};
@@ -31,7 +33,12 @@ pub(in crate::http) async fn footprint(
         .map_err(|error| Problem::with(Kind::Path, format!("{error}")))?;
     let agreement = caller.agreement(world);
     let footprint = world.footprints.get(&pcf);
-    let facts = caller.facts(&registry, world, now);
+    let asked = Errand {
+        operation: Operation::Read,
+        pcf: Some(&pcf),
+        product: footprint.map(|footprint| &footprint.product),
+    };
+    let facts = caller.facts(&registry, world, &asked, now)?;
     let question = ask::access(&facts, &pcf, footprint.map(AsRef::as_ref), agreement);
     let told = |recorded: &Recorded| caller.told(recorded, agreement);
     let permit = app.permitted_telling(id, question, &request, told).await?;

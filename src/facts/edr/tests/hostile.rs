@@ -55,12 +55,9 @@ fn a_block_that_would_burn_seconds_is_refused_before_it_is_evaluated() {
 #[test]
 fn only_plain_checks_are_admitted() {
     let wide = (0..9).map(|_| "check if operation(\"read\");").collect::<String>();
-    let alternatives = format!("check if {};", vec!["operation(\"read\")"; 9].join(" or "));
-    let many_ops = format!(
-        "check if time($t), {};",
-        vec!["$t > 2026-01-01T00:00:00Z"; 22].join(", ")
-    );
-    let long_list = format!("check if pcf($p), [{}].contains($p);", vec!["1"; 65].join(", "));
+    let alternatives = format!("check if {};", ["operation(\"read\")"; 9].join(" or "));
+    let many_ops = format!("check if time($t), {};", ["$t > 2026-01-01T00:00:00Z"; 22].join(", "));
+    let long_list = format!("check if pcf($p), [{}].contains($p);", ["1"; 65].join(", "));
     for source in [
         "operation(\"write\");",
         "pcf($p) <- operation($p);",
@@ -163,10 +160,7 @@ fn a_first_block_that_tidegate_does_not_write_is_refused_though_it_is_signed() {
         ("a fact twice", source.replace("asset(", "tenant(")),
         ("a rule", format!("{source} a($x) <- tenant($x);")),
         ("another check", format!("{source} check if true;")),
-        (
-            "a fact less",
-            source.replace(&format!("purpose(\"cx.pcf.base:1\");"), ""),
-        ),
+        ("a fact less", source.replace("purpose(\"cx.pcf.base:1\");", "")),
         (
             "another provider",
             source.replace(&format!("provider(\"{ELBE}\")"), &format!("provider(\"{ISAR}\")")),

@@ -1,0 +1,156 @@
+//! What a connector agreed to.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::request::Again;
+use super::{Management, ManagementError};
+use crate::ids::{AgreementId, AssetId};
+
+/// How many agreements are asked for at once.
+const PAGE: usize = 50;
+/// How many pages are read at most before the rest waits for the next time.
+const MAX_PAGES: usize = 200;
+
+/// An agreement as a connector has it on record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finalized {
+    /// The connector's own id of it; the partner's connector may have another.
+    pub id: AgreementId,
+    /// What it is about.
+    pub asset: AssetId,
+    /// The company that provides, by its id in the data space.
+    pub provider: String,
+    /// The company that consumes.
+    pub consumer: String,
+    /// When it was signed, to the second.
+    pub signed_at: Timestamp,
+    /// The policy, with the context of the answer it stood in.
+    pub odrl: Arc<str>,
+}
+
+/// An agreement that the connector's operator has retired.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retirement {
+    /// The agreement.
+    pub agreement: AgreementId,
+    /// Why, in words.
+    pub reason: String,
+}
+
+impl Management {
+    /// The agreement of that id, if the connector has it.
+    ///
+    /// # Errors
+    /// See [`ManagementError`].
+    pub async fn agreement(&self, id: &AgreementId) -> Result<Option<Finalized>, ManagementError> {
+        let path = format!("/contractagreements/{id}");
+        let answer = self.get(&path).await?;
+        answer
+            .map(|answer| read(&answer).map_err(|problem| ManagementError::unreadable(&path, problem)))
+            .transpose()
+    }
+
+    /// Whether the negotiation that led to the agreement came to its end: an agreement is on record before it is verified.
+    ///
+    /// # Errors
+    /// See [`ManagementError`].
+    pub async fn is_finalized(&self, id: &AgreementId) -> Result<bool, ManagementError> {
+        let answer = self.get(&format!("/contractagreements/{id}/negotiation")).await?;
+        Ok(answer.is_some_and(|negotiation| text(&negotiation, "state") == Some("FINALIZED")))
+    }
+
+    /// The agreements signed at or after `since`, the latest first. One that does not read is told of and passed over.
+    ///
+    /// # Errors
+    /// See [`ManagementError`].
+    pub async fn agreements_since(&self, since: Timestamp) -> Result<Vec<Finalized>, ManagementError> {
+        let mut found = Vec::new();
+        for page in 0..MAX_PAGES {
+            let query = json!({
+                "@context": self.context(), "@type": "QuerySpec", "offset": page * PAGE, "limit": PAGE,
+                "sortField": "contractSigningDate", "sortOrder": "DESC",
+            });
+            let path = "/contractagreements/request";
+            let answer = self.call(Method::POST, path, Some(query), Again::Yes).await?;
+            let Value::Array(answers) = answer else {
+                return Err(ManagementError::unreadable(path, "expected a list"));
+            };
+            let last = answers.len() < PAGE;
+            for answer in answers {
+                match read(&answer) {
+                    Ok(agreement) if agreement.signed_at < since => return Ok(found),
+                    Ok(agreement) => found.push(agreement),
+                    Err(problem) => {
+                        tracing::warn!(connector = %self.addresses.management, problem, "an agreement on record at the connector does not read");
+                    }
+                }
+            }
+            if last {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The agreements the connector's operator retired; none where the connector knows no retirement (plain EDC does not).
+    ///
+    /// # Errors
+    /// See [`ManagementError`].
+    pub async fn retirements(&self) -> Result<Vec<Retirement>, ManagementError> {
+        let query = json!({ "@context": self.context(), "@type": "QuerySpec", "offset": 0, "limit": 1000 });
+        let path = "/contractagreements/retirements/request";
+        let answer = match self.call(Method::POST, path, Some(query), Again::Yes).await {
+            Err(ManagementError::Refused { status: 404 | 405, .. }) => return Ok(Vec::new()),
+            answer => answer?,
+        };
+        let entries = answer.as_array().map(Vec::as_slice).unwrap_or_default();
+        let read = |entry: &Value| {
+            let agreement = text(entry, "agreementId")?.parse().ok()?;
+            let reason = text(entry, "reason")
+                .unwrap_or("retired at the connector")
+                .chars()
+                .take(200)
+                .collect();
+            Some(Retirement { agreement, reason })
+        };
+        Ok(entries.iter().filter_map(read).collect())
+    }
+}
+
+/// The text under a plain name, whether it stands so, with the prefix `edc:` or `tx:`, or as an IRI.
+pub(super) fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
+    member(value, name).and_then(|value| value.as_str().or_else(|| value.get("@id").and_then(Value::as_str)))
+}
+
+/// The member under a plain name, whether it stands so, with a prefix, or as an IRI.
+pub(super) fn member<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
+    let members = value.as_object()?;
+    members.get(name).or_else(|| {
+        let named = |found: &&String| found.rsplit(['/', ':', '#']).next() == Some(name);
+        members.keys().find(named).and_then(|name| members.get(name))
+    })
+}
+
+fn read(answer: &Value) -> Result<Finalized, String> {
+    let need = |name: &str| text(answer, name).ok_or_else(|| format!("it has no `{name}`"));
+    let seconds = member(answer, "contractSigningDate").and_then(Value::as_i64);
+    let seconds = seconds.ok_or("it has no `contractSigningDate`")?;
+    let mut policy = member(answer, "policy").cloned().ok_or("it has no `policy`")?;
+    if let (Some(members), Some(context)) = (policy.as_object_mut(), answer.get("@context")) {
+        members.entry("@context").or_insert_with(|| context.clone());
+        // Made anew at each reading.
+        members.remove("@id");
+    }
+    Ok(Finalized {
+        id: need("@id")?.parse().map_err(|error| format!("{error}"))?,
+        asset: need("assetId")?.parse().map_err(|error| format!("{error}"))?,
+        provider: need("providerId")?.to_owned(),
+        consumer: need("consumerId")?.to_owned(),
+        signed_at: Timestamp::from_second(seconds).map_err(|error| error.to_string())?,
+        odrl: policy.to_string().into(),
+    })
+}

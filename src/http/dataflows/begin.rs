@@ -1,0 +1,303 @@
+//! `prepare` and `start`: a data flow begins.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Extension, Path, State as Shares};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::claims::vouched;
+use super::failed;
+use super::grant::{Granted, Granting};
+use crate::dataspace::flow::{Beginning, Dialect, Flow, FlowError, Side, State, Verb};
+use crate::dataspace::signaling::legacy::{self, LegacyStart};
+use crate::dataspace::signaling::{Begin, Status};
+use crate::http::caller::tenant;
+use crate::http::decided::recorded_answer;
+use crate::http::ingest::read_body;
+use crate::http::problem::{Kind, Problem};
+use crate::http::{App, Shared};
+use crate::ids::{Bpnl, ClientId, Digest, TenantId};
+use crate::ledger::record::Request;
+use crate::registry::{Registry, TenantWorld};
+
+/// `POST /dataflows/{bpnl}/prepare`
+pub async fn prepare(
+    Shares(app): Shares<Shared>,
+    Path(bpnl): Path<String>,
+    Extension(request): Extension<Request>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    app.begin(Some(bpnl), Side::Consumer, &request, &headers, body).await
+}
+
+/// `POST /dataflows/prepare`
+pub async fn prepare_shared(
+    Shares(app): Shares<Shared>,
+    Extension(request): Extension<Request>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    app.begin(None, Side::Consumer, &request, &headers, body).await
+}
+
+/// `POST /dataflows/{bpnl}/start`
+pub async fn start(
+    Shares(app): Shares<Shared>,
+    Path(bpnl): Path<String>,
+    Extension(request): Extension<Request>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    app.begin(Some(bpnl), Side::Provider, &request, &headers, body).await
+}
+
+/// `POST /dataflows/start`
+pub async fn start_shared(
+    Shares(app): Shares<Shared>,
+    Extension(request): Extension<Request>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    app.begin(None, Side::Provider, &request, &headers, body).await
+}
+
+/// The one member that says which tenant a message is for.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Addressed {
+    participant_id: String,
+}
+
+/// A message that was read and belongs to the tenant.
+struct Message {
+    begin: Begin,
+    dialect: Dialect,
+    partner: Bpnl,
+    begun_by: Digest,
+}
+
+impl App {
+    async fn begin(
+        &self,
+        bpnl: Option<String>,
+        side: Side,
+        request: &Request,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Response, Problem> {
+        let body = read_body(body, self.limits.body).await?;
+        let registry = self.registry.current();
+        let named = match bpnl {
+            Some(bpnl) => bpnl,
+            None => self.addressed(&registry, &body).ok_or_else(|| {
+                // Nobody to verify the token: as if it had been refused.
+                Problem::unauthenticated(headers.contains_key(axum::http::header::AUTHORIZATION))
+            })?,
+        };
+        let world = tenant(&registry, &named)?;
+        let machine = self.control_plane(headers, world.tenant.id).await?;
+        let message = read(&body, world)?;
+        match side {
+            Side::Provider => self.started(&registry, world, machine.client(), message, request).await,
+            Side::Consumer => self.prepared(world, machine.client(), message, request).await,
+        }
+    }
+
+    /// The tenant that a message without one in its path is for.
+    fn addressed(&self, registry: &Registry, body: &[u8]) -> Option<String> {
+        let addressed: Addressed = serde_json::from_slice(body).ok()?;
+        let named = addressed.participant_id;
+        let tenant: Option<TenantId> = named.parse().ok();
+        if tenant.is_some_and(|tenant| registry.tenant(tenant).is_some()) {
+            return Some(named);
+        }
+        let is_named = |world: &&std::sync::Arc<TenantWorld>| {
+            world
+                .tenant
+                .connector
+                .as_ref()
+                .is_some_and(|connector| connector.participant == named)
+        };
+        registry
+            .tenants()
+            .find(is_named)
+            .map(|world| world.tenant.id.to_string())
+    }
+
+    async fn prepared(
+        &self,
+        world: &TenantWorld,
+        client: &ClientId,
+        message: Message,
+        request: &Request,
+    ) -> Result<Response, Problem> {
+        let flow = message.flow(world.tenant.id, Side::Consumer, client, self.clock.now());
+        match self.dataspace.flows.find(flow.tenant, &flow.id).await {
+            Err(FlowError::Unknown) => self.record_flow(&flow, flow.state, None, Some(request)).await?,
+            Err(error) => return Err(failed(error)),
+            Ok(_) => {}
+        }
+        let flow = self.dataspace.flows.begin(flow).await.map_err(failed)?;
+        Ok(Json(Status::of(&flow.id, flow.state)).into_response())
+    }
+
+    async fn started(
+        &self,
+        registry: &Registry,
+        world: &TenantWorld,
+        client: &ClientId,
+        message: Message,
+        request: &Request,
+    ) -> Result<Response, Problem> {
+        let now = self.clock.now();
+        let id = world.tenant.id;
+        let mut flow = message.flow(id, Side::Provider, client, now);
+        let known = self.resumable(&flow, message.dialect).await?;
+        let (agreement, why) = self.on_record(world, &message.begin.agreement_id, now).await;
+        let partner = vouched(
+            message.begin.claims.as_ref(),
+            message.partner,
+            registry.partner(message.partner),
+            now,
+        );
+        let granting = Granting {
+            world,
+            connector: client,
+            partner: message.partner,
+            known: partner.as_ref(),
+            agreement: agreement.as_deref(),
+            asset: &message.begin.dataset_id,
+            flow: &flow.id,
+            profile: &message.begin.profile,
+            why: why.as_deref(),
+            now,
+        };
+        let Granted {
+            permit,
+            address,
+            issued,
+            refresh,
+            ..
+        } = self.grant(&granting, request).await?;
+        if known != Some(State::Started) {
+            self.record_flow(&flow, State::Started, None, Some(request)).await?;
+        }
+        flow.known = partner;
+        let begun = self.dataspace.flows.begin(flow).await.map_err(failed)?;
+        let change = |flow: &mut Flow| {
+            flow.apply(Verb::Resume)?;
+            Ok(flow.issue(issued, refresh, now))
+        };
+        let (flow, taken) = self
+            .dataspace
+            .flows
+            .change(id, &begun.id, change)
+            .await
+            .map_err(failed)?;
+        if !taken {
+            return Err(failed(FlowError::Exists));
+        }
+        let answer = match message.dialect {
+            Dialect::Dps => Json(Status::of(&flow.id, flow.state).at(address)).into_response(),
+            Dialect::Legacy => Json(legacy::response(&address)).into_response(),
+        };
+        Ok(recorded_answer(answer, id, &permit))
+    }
+
+    /// Where the flow stands that this message would begin, if there is one already: a repetition of the very message may be
+    /// answered again while the flow is started, and in the older language a start of what is suspended resumes it.
+    async fn resumable(&self, flow: &Flow, dialect: Dialect) -> Result<Option<State>, Problem> {
+        match self.dataspace.flows.find(flow.tenant, &flow.id).await {
+            Err(FlowError::Unknown) => Ok(None),
+            Err(error) => Err(failed(error)),
+            Ok(known) => match (known.begun_by == flow.begun_by, known.state, dialect) {
+                (true, State::Started, _) | (true, State::Suspended, Dialect::Legacy) => Ok(Some(known.state)),
+                _ => Err(failed(FlowError::Exists)),
+            },
+        }
+    }
+}
+
+impl Message {
+    fn flow(&self, tenant: TenantId, side: Side, client: &ClientId, now: jiff::Timestamp) -> Flow {
+        Flow::new(Beginning {
+            tenant,
+            id: self.begin.process_id.clone(),
+            side,
+            partner: self.partner,
+            agreement: self.begin.agreement_id.clone(),
+            asset: self.begin.dataset_id.clone(),
+            profile: self.begin.profile.clone(),
+            connector: client.clone(),
+            dialect: self.dialect,
+            begun_by: self.begun_by,
+            begun_at: now,
+        })
+    }
+}
+
+/// Reads a message and holds it to be the tenant's.
+fn read(body: &[u8], world: &TenantWorld) -> Result<Message, Problem> {
+    let wrong = |error: serde_json::Error| Problem::with(Kind::Body, error.to_string());
+    let said: Value = crate::json::parse(body).map_err(wrong)?;
+    let (begin, dialect) = if LegacyStart::is_one(&said) {
+        let start: LegacyStart = serde_json::from_value(said).map_err(wrong)?;
+        (start.begin(world.tenant.id.as_str()), Dialect::Legacy)
+    } else {
+        (crate::json::read::<Begin>(body).map_err(wrong)?, Dialect::Dps)
+    };
+    let own = [
+        Some(world.tenant.id.as_str()),
+        world
+            .tenant
+            .connector
+            .as_ref()
+            .map(|connector| connector.participant.as_str()),
+    ];
+    if !own.contains(&Some(begin.participant_id.as_str())) {
+        return Err(Problem::with(Kind::Body, "`participantId` is not this tenant"));
+    }
+    if !begin.is_pull() {
+        return Err(Problem::with(
+            Kind::Body,
+            "only transfers in which the consumer fetches are served: a profile that ends in `-pull`",
+        ));
+    }
+    if begin.data_address.is_some() {
+        return Err(Problem::with(
+            Kind::Body,
+            "`dataAddress` has no place in a transfer in which the consumer fetches",
+        ));
+    }
+    let partner: Bpnl = begin
+        .counter_party_id
+        .parse()
+        .map_err(|error| Problem::with(Kind::Body, format!("`counterPartyId`: {error}")))?;
+    let begun_by = identity(&begin);
+    Ok(Message {
+        begin,
+        dialect,
+        partner,
+        begun_by,
+    })
+}
+
+/// The digest of all that makes a message this one and no other. The parts are of parsed ids, and of texts with their length,
+/// so no two messages run into one.
+fn identity(begin: &Begin) -> Digest {
+    let message = begin.message_id.as_deref().unwrap_or_default();
+    let parts = [
+        message,
+        begin.process_id.as_str(),
+        begin.agreement_id.as_str(),
+        begin.dataset_id.as_str(),
+        &begin.counter_party_id,
+        &begin.profile,
+    ];
+    let text: String = parts.iter().map(|part| format!("{}:{part}\n", part.len())).collect();
+    Digest::of(text.as_bytes())
+}

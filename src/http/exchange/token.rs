@@ -1,0 +1,131 @@
+//! The next token: `POST /exchange/{bpnl}/token`, where the address of a data flow says that tokens are renewed.
+//!
+//! The consumer shows the refresh token it was handed with the last one. It names its flow; the flow must be started, and
+//! the refresh token the one given last, or the one before as long as that last one has not been used: an answer that got lost
+//! loses nothing. `transfer` is asked again, for an agreement may have changed since. RFC 6749, section 6; the parameters stand in the
+//! body, or in the query as the data space's protocol shows it and Tractus-X does it.
+//!
+//! Tractus-X also sends a token signed with the consumer's DID. It is not looked at: Tidegate resolves no DIDs. What proves
+//! the caller is the refresh token alone, a secret of 256 random bits that only the consumer's connector was handed.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Extension, Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::http::header::CACHE_CONTROL;
+use axum::response::{IntoResponse, Response};
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+
+use crate::dataspace::flow::Flow;
+use crate::http::Shared;
+use crate::http::caller::tenant;
+use crate::http::dataflows::Granting;
+use crate::http::decided::recorded_answer;
+use crate::http::ingest::read_body;
+use crate::http::problem::Problem;
+use crate::ids::{Digest, FlowId};
+use crate::ledger::record::Request;
+
+/// The greatest size of a request for a token.
+const MAX_FORM: usize = 16 * 1024;
+
+/// `POST /exchange/{bpnl}/token`
+pub(in crate::http) async fn token(
+    State(app): State<Shared>,
+    Path(bpnl): Path<String>,
+    RawQuery(query): RawQuery,
+    Extension(request): Extension<Request>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let now = app.clock.now();
+    let registry = app.registry.current();
+    let world = tenant(&registry, &bpnl)?;
+    let id = world.tenant.id;
+    let body = read_body(body, MAX_FORM).await?;
+    let form = String::from_utf8(body).unwrap_or_default();
+    let asked = if form.trim().is_empty() {
+        query.unwrap_or_default()
+    } else {
+        form
+    };
+    let Some(refresh_token) = refresh_token(&asked) else {
+        return Ok(refused("unsupported_grant_type"));
+    };
+    let Some(flow) = refresh_token
+        .split_once('.')
+        .and_then(|(_, flow)| flow.parse::<FlowId>().ok())
+    else {
+        return Ok(refused("invalid_grant"));
+    };
+    let digest = Digest::of(refresh_token.as_bytes());
+    let renewed = app
+        .dataspace
+        .flows
+        .change(id, &flow, |flow| Ok(flow.renews(digest)))
+        .await;
+    let Ok((flow, true)) = renewed else {
+        return Ok(refused("invalid_grant"));
+    };
+    let known = flow
+        .known
+        .as_ref()
+        .or_else(|| registry.partner(flow.partner).map(AsRef::as_ref));
+    let granting = Granting {
+        world,
+        connector: &flow.connector,
+        partner: flow.partner,
+        known,
+        agreement: world.agreements.get(&flow.agreement).map(AsRef::as_ref),
+        asset: &flow.asset,
+        flow: &flow.id,
+        profile: &flow.profile,
+        why: None,
+        now,
+    };
+    let granted = app.grant(&granting, &request).await?;
+    let (issued, refresh) = (granted.issued, granted.refresh);
+    let taken = app
+        .dataspace
+        .flows
+        .change(id, &flow.id, |flow: &mut Flow| Ok(flow.issue(issued, refresh, now)))
+        .await;
+    if !matches!(taken, Ok((_, true))) {
+        // It was suspended or ended meanwhile.
+        return Ok(refused("invalid_grant"));
+    }
+    let answer = json!({
+        "access_token": granted.token.expose_secret(),
+        "token_type": "bearer",
+        "expires_in": granted.expires_in,
+        "refresh_token": granted.refresh_token.expose_secret(),
+    });
+    let answer = ([(CACHE_CONTROL, "no-store")], Json(answer)).into_response();
+    Ok(recorded_answer(answer, id, &granted.permit))
+}
+
+/// The refresh token of a request that asks for what there is.
+fn refresh_token(form: &str) -> Option<String> {
+    let value = |name: &str| {
+        let mut found = form
+            .split('&')
+            .filter_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+        // A parameter that stands twice has no value.
+        found.next().filter(|_| found.next().is_none())
+    };
+    (value("grant_type") == Some("refresh_token")).then_some(())?;
+    let token = value("refresh_token")?;
+    // The colon is the one character of a flow's id that forms encode.
+    let token = token.replace("%3A", ":").replace("%3a", ":");
+    (!token.contains(['%', '+'])).then_some(token)
+}
+
+/// A refusal as RFC 6749 (section 5.2) has it, without a reason.
+fn refused(error: &'static str) -> Response {
+    (
+        StatusCode::BAD_REQUEST,
+        [(CACHE_CONTROL, "no-store")],
+        Json(json!({ "error": error })),
+    )
+        .into_response()
+}
