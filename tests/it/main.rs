@@ -20,6 +20,7 @@ mod dataflows;
 mod exchange;
 mod harness;
 mod ingest;
+mod interop;
 mod ledger;
 mod matrix;
 mod openapi;

@@ -85,6 +85,10 @@ impl Connector {
         }
     }
 
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
     pub fn was_asked(&self, call: &str) -> bool {
         self.asked.lock().unwrap().iter().any(|(asked, _)| asked == call)
     }
@@ -98,5 +102,15 @@ impl Connector {
             .unwrap()
             .1
             .clone()
+    }
+
+    /// What was sent with each call of that kind, in order.
+    pub fn bodies(&self, call: &str) -> Vec<Value> {
+        let asked = self.asked.lock().unwrap();
+        asked
+            .iter()
+            .filter(|(asked, _)| asked == call)
+            .map(|(_, body)| body.clone())
+            .collect()
     }
 }

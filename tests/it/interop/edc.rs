@@ -101,7 +101,7 @@ impl Edc {
         Self {
             process,
             ports,
-            key: format!("{role}-management-key"),
+            key: format!("{role}-key"),
             log,
             _directory: directory,
         }
@@ -127,6 +127,11 @@ impl Edc {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// The key of its management and control APIs.
+    pub fn key(&self) -> String {
+        self.key.clone()
+    }
+
     pub fn ports(&self) -> &Ports {
         &self.ports
     }
@@ -137,14 +142,20 @@ impl Edc {
         let request = reqwest::Client::new().request(method.parse().unwrap(), &url);
         let request = request.header("X-Api-Key", &self.key);
         let request = match body {
-            Some(body) => request.header("Content-Type", "application/json").body(body.to_string()),
+            Some(body) => request
+                .header("Content-Type", "application/json")
+                .body(body.to_string()),
             None => request,
         };
         let (status, text) = block_on(async {
             let answer = request.send().await.unwrap();
             (answer.status(), answer.text().await.unwrap())
         });
-        assert!(status.is_success(), "{method} {path}: {status} {text}\n{}", self.log_text());
+        assert!(
+            status.is_success(),
+            "{method} {path}: {status} {text}\n{}",
+            self.log_text()
+        );
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }
 
@@ -156,7 +167,11 @@ impl Edc {
             if found["state"].as_str().is_some_and(|state| states.contains(&state)) {
                 return found;
             }
-            assert!(started.elapsed() < Duration::from_secs(30), "{path} is not {states:?}: {found}\n{}", self.log_text());
+            assert!(
+                started.elapsed() < Duration::from_secs(30),
+                "{path} is not {states:?}: {found}\n{}",
+                self.log_text()
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
     }
