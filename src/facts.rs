@@ -88,7 +88,7 @@ mod tests;
 pub use error::TokenError;
 pub use jwks::{JwksError, KeySet};
 pub use jwks_source::{JwksClient, JwksSource, SourceError};
-pub use token::bearer;
+pub use token::{bearer, bearer_or_bare};
 pub use verified::{Machine, MachineToken, TokenId, User, UserToken, Verified, Voucher};
 pub use verifier::{ClientKind, MachineClient, TenantFacts, TenantVerifier, VerifierError};
 

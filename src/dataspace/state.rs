@@ -5,11 +5,16 @@ use std::sync::{PoisonError, RwLock};
 
 use jiff::Timestamp;
 
-use crate::ids::TenantId;
+use crate::ids::{Digest, TenantId};
+use crate::registry::ConnectorSettings;
 
 /// How one connector stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectorState {
+    /// Which connector that is. Of another one nothing is known yet.
+    pub at: Option<ConnectorSettings>,
+    /// The offers it was found to have, by the digest of what makes them.
+    pub published: Option<Digest>,
     /// When it was last found registered and published to.
     pub settled: Option<Timestamp>,
     /// Whether Tidegate registered itself there; otherwise the connector's operator must.

@@ -24,6 +24,23 @@ pub fn bearer(value: &str) -> Result<&str, TokenError> {
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(TokenError::Authorization);
     }
+    sound(token)
+}
+
+/// As [`bearer`], or the token alone: an application puts what its connector was handed as `authorization` into the header
+/// verbatim (CX-0018), and that is a token without a scheme.
+///
+/// # Errors
+/// As for [`bearer`].
+pub fn bearer_or_bare(value: &str) -> Result<&str, TokenError> {
+    if value.contains(' ') {
+        bearer(value)
+    } else {
+        sound(value)
+    }
+}
+
+fn sound(token: &str) -> Result<&str, TokenError> {
     if token.len() > MAX_TOKEN {
         return Err(TokenError::TooLong);
     }

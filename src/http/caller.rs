@@ -122,9 +122,20 @@ pub fn optional_id_header<T: std::str::FromStr<Err = IdError>>(
 /// # Errors
 /// 401: there is none, or the header does not read.
 pub(super) fn token(headers: &HeaderMap) -> Result<&str, Problem> {
+    token_as(headers, bearer)
+}
+
+/// As [`token`], where `read` finds the token in the header.
+///
+/// # Errors
+/// As for [`token`].
+pub(super) fn token_as<'h>(
+    headers: &'h HeaderMap,
+    read: impl FnOnce(&'h str) -> Result<&'h str, TokenError>,
+) -> Result<&'h str, Problem> {
     // A repeated or unreadable Authorization header is a token that does not verify, no more and no less.
     match optional_header(headers, &AUTHORIZATION) {
-        Ok(Some(value)) => bearer(value).map_err(refused),
+        Ok(Some(value)) => read(value).map_err(refused),
         Ok(None) => {
             counter!(telemetry::TOKEN_REFUSALS, "code" => "missing").increment(1);
             Err(Problem::unauthenticated(false).because("missing"))

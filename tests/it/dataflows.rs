@@ -142,6 +142,14 @@ fn a_started_flow_has_an_address_and_a_token_that_gets_the_footprint() {
         .header("Edc-Bpn", WESER)
         .header("Edc-Contract-Agreement-Id", HOLDS);
     assert_eq!(repeated.send(service.address).status, 200);
+    // The token may stand there verbatim, as it was handed over; a connector's JWT may not.
+    let bare = |token: &str| get(&service.footprint_path(HOLDS)).header("Authorization", token);
+    assert_eq!(bare(&flow.token).send(service.address).status, 200);
+    let jwt = bare(&service.connector(ELBE))
+        .header("Edc-Bpn", WESER)
+        .header("Edc-Contract-Agreement-Id", HOLDS);
+    jwt.send(service.address)
+        .check_problem(401, "unauthenticated", "a JWT without its scheme");
     assert_eq!(states(service, "happy"), ["STARTED"]);
 }
 

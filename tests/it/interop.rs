@@ -10,6 +10,7 @@ mod edc;
 mod exchange;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -21,7 +22,7 @@ use tidegate::vault::SessionScope;
 
 use self::edc::{Client, Edc, Ports};
 use crate::dataflows::scripted::Connector;
-use crate::harness::{Answer, ELBE, Service, WESER, ask, block_on, get, wait_for};
+use crate::harness::{Answer, ELBE, LOG, Service, WESER, ask, block_on, get};
 use tidegate::assemble::BundleSource;
 
 const EDC: &str = "https://w3id.org/edc/v0.0.1/ns/";
@@ -137,18 +138,38 @@ impl Scene {
 
     /// Waits until Tidegate has published the assets and is registered as the provider's data plane.
     fn published(&self) {
-        wait_for("the offers are published", || {
+        self.wait("the offers are published", || {
             let definitions = self
                 .provider
                 .manage("POST", "/contractdefinitions/request", Some(query(json!([]))));
             definitions.as_array().is_some_and(|definitions| definitions.len() >= 3)
         });
-        wait_for("Tidegate is the provider's data plane", || {
+        self.wait("Tidegate is the provider's data plane", || {
             let planes = self.provider.manage("GET", "/dataplanes", None);
             planes
                 .as_array()
                 .is_some_and(|planes| planes.iter().any(|plane| plane["state"] == "AVAILABLE"))
         });
+    }
+
+    /// Waits, at most half a minute, and tells what both sides logged if it was in vain.
+    fn wait(&self, what: &str, holds: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !holds() {
+            if started.elapsed() > Duration::from_secs(30) {
+                let log = LOG.text();
+                let told: Vec<_> = log.lines().filter(|line| line.contains("connector")).collect();
+                let told = told
+                    .iter()
+                    .rev()
+                    .take(20)
+                    .rev()
+                    .map(|line| format!("{line}\n"))
+                    .collect::<String>();
+                panic!("not within half a minute: {what}\n{told}\n{}", self.provider.log_text());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Step 1: what the supplier's connector shows of an asset.
@@ -217,7 +238,7 @@ impl Scene {
             });
             of_transfer.map(|event| event["payload"]["dataAddress"]["properties"].clone())
         };
-        wait_for("the consumer's application is handed the address", || {
+        self.wait("the consumer's application is handed the address", || {
             started().is_some()
         });
         let address = started().unwrap();

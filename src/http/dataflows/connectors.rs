@@ -15,8 +15,8 @@ use super::SCOPE;
 use crate::dataspace::ConnectorState;
 use crate::dataspace::management::{Addresses, Change, Management, ManagementError, Publication, Registration};
 use crate::http::{App, Shared};
-use crate::ids::{SecretName, TenantId};
-use crate::registry::{Agreement, AgreementState, ConnectorSettings, TenantWorld};
+use crate::ids::{Digest, SecretName, TenantId};
+use crate::registry::{Agreement, AgreementState, ConnectorSettings, Offer, TenantWorld};
 use crate::telemetry;
 use crate::vault::SessionScope;
 
@@ -102,7 +102,15 @@ impl App {
 
     async fn tend(&self, world: &TenantWorld) {
         let (tenant, now) = (world.tenant.id, self.clock.now());
-        let before = self.dataspace.connectors.state(tenant);
+        let known = self.dataspace.connectors.state(tenant);
+        let before = if known.at == world.tenant.connector {
+            known
+        } else {
+            ConnectorState {
+                at: world.tenant.connector.clone(),
+                ..ConnectorState::default()
+            }
+        };
         let tended = self.tended(world, &before, now).await;
         let up = tended.is_ok();
         gauge!(telemetry::CONNECTOR_UP, "tenant" => tenant.to_string()).set(if up { 1.0 } else { 0.0 });
@@ -135,10 +143,12 @@ impl App {
             ..before.clone()
         };
         let stands = |settled: Timestamp| now.duration_since(settled) <= STANDS;
-        if before.problem.is_some() || !before.settled.is_some_and(stands) {
+        let wanted = offers(world);
+        if before.problem.is_some() || before.published != Some(wanted) || !before.settled.is_some_and(stands) {
             state.registered = self.register(world, &management).await?;
             self.publish(world, &management).await?;
             state.settled = Some(now);
+            state.published = Some(wanted);
         }
         state.followed = Some(self.agreed(world, &management, before.followed, now).await?);
         Ok(state)
@@ -260,4 +270,31 @@ impl App {
         let next = open.unwrap_or(now);
         Ok((next - OVERLAP).max(since))
     }
+}
+
+/// What makes the offers of a tenant what they are, by its digest.
+fn offers(world: &TenantWorld) -> Digest {
+    let version = |offer: &Offer| {
+        world
+            .assets
+            .get(&offer.asset)
+            .map(|asset| asset.version.full().to_owned())
+    };
+    let mut all: Vec<_> = world
+        .offers
+        .values()
+        .map(|offer| {
+            let terms = (offer.access_terms.digest(), offer.usage_terms.digest());
+            format!(
+                "{} {} {:?} {} {}\n",
+                offer.id,
+                offer.asset,
+                version(offer),
+                terms.0,
+                terms.1
+            )
+        })
+        .collect();
+    all.sort_unstable();
+    Digest::of(all.concat().as_bytes())
 }

@@ -23,10 +23,10 @@ use jiff::Timestamp;
 use metrics::counter;
 
 use super::SCOPE;
-use crate::facts::ClientKind;
 use crate::facts::edr::{Edr, EdrError, Operation, Use};
+use crate::facts::{ClientKind, bearer_or_bare};
 use crate::http::App;
-use crate::http::caller::{id_header, optional_id_header, token};
+use crate::http::caller::{id_header, optional_id_header, token_as};
 use crate::http::problem::{Kind, Problem};
 use crate::ids::{AgreementId, AssetId, Bpnl, ClientId, PcfId, ProductId};
 use crate::registry::{AgreementState, Partner, TenantWorld};
@@ -98,8 +98,8 @@ impl App {
         world: &TenantWorld,
         now: Timestamp,
     ) -> Result<Caller, Problem> {
-        // A JWT has dots, a biscuit in base64url has none.
-        let token = token(headers)?;
+        // A JWT has dots, a biscuit in base64url has none. Only the latter may stand there without a scheme.
+        let token = token_as(headers, bearer_or_bare)?;
         if !token.contains('.') {
             return self.edr_caller(token, headers, world, now);
         }

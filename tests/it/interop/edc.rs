@@ -107,11 +107,30 @@ impl Edc {
         }
     }
 
-    /// Waits until it answers, at most a minute.
+    /// Waits until all its interfaces answer, at most a minute. It says that it is ready a moment before they do.
     pub fn ready(&mut self) {
-        let url = format!("http://127.0.0.1:{}/api/check/readiness", self.ports.default);
+        let health = format!("http://127.0.0.1:{}/api/check/readiness", self.ports.default);
+        let protocol = format!(
+            "http://127.0.0.1:{}/api/dsp/.well-known/dspace-version",
+            self.ports.protocol
+        );
+        let management = format!("{}/contractdefinitions/request", self.ports.management());
+        let client = reqwest::Client::new();
         let started = Instant::now();
-        while !block_on(reqwest::get(&url)).is_ok_and(|answer| answer.status().is_success()) {
+        let answers = || {
+            let asked = [
+                client.get(&health),
+                client.get(&protocol),
+                client
+                    .post(&management)
+                    .header("X-Api-Key", &self.key)
+                    .header("Content-Type", "application/json"),
+            ];
+            asked
+                .into_iter()
+                .all(|request| block_on(request.send()).is_ok_and(|answer| answer.status().is_success()))
+        };
+        while !answers() {
             let ended = self.process.try_wait().unwrap();
             assert!(
                 ended.is_none() && started.elapsed() < Duration::from_secs(60),

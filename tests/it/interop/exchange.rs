@@ -6,7 +6,7 @@ use tidegate::decision::Effect;
 use tidegate::ledger::Event;
 
 use super::{ASSET, OTHER_PURPOSE, Scene, text};
-use crate::harness::{Answer, ELBE, ISAR, WESER, get, wait_for};
+use crate::harness::{Answer, ELBE, ISAR, WESER, get};
 
 /// What the record that an answer names decided.
 fn decided(scene: &Scene, record: &str) -> (String, Effect, Vec<String>) {
@@ -110,11 +110,11 @@ fn an_exchange_between_two_real_connectors_and_every_way_out_of_it() {
     scene
         .consumer
         .wait(&format!("/transferprocesses/{}", handed.transfer), &["SUSPENDED"]);
-    wait_for("the token is dead", || scene.fetch(&handed).status == 401);
+    scene.wait("the token is dead", || scene.fetch(&handed).status == 401);
     scene
         .consumer
         .manage("POST", &format!("/transferprocesses/{}/resume", handed.transfer), None);
-    wait_for("a new token is handed over", || {
+    scene.wait("a new token is handed over", || {
         scene.address(&handed.transfer).token != handed.token
     });
     let resumed = scene.address(&handed.transfer);
