@@ -179,7 +179,7 @@ fn random_requests_reach_every_verdict_of_every_operand() {
     use proptest::strategy::ValueTree as _;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut seen = std::collections::BTreeSet::new();
-    for seed in 0..600 {
+    for seed in 0..2000 {
         let draft = drafts().new_tree(&mut runner).unwrap().current();
         let form = normal(&Coin(seed).spell(&draft)).canonical().unwrap();
         let form: Value = serde_json::from_slice(&form).unwrap();
