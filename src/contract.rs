@@ -14,8 +14,10 @@
 //! - **Nothing is ignored.** What is not understood is refused with its place and how to mend it: an unknown key, operand,
 //!   operator, value or context, a key given twice, two versions of the profile in one text. Connectors drop constraints
 //!   they have no function for, and what is dropped counts as fulfilled; here it would grant what nobody agreed to.
-//! - **Meaning names the terms, spelling does not.** Order, prefixes, JSON-LD expansion, scalar or array, time zones and ids
-//!   vanish in the normal form. The parties, the target and the times of signing name the agreement and are set aside.
+//! - **Meaning names the terms, spelling does not.** Order, prefixes, JSON-LD expansion, scalar or array, numbers or digits, time zones
+//!   and ids vanish in the normal form, and so does what connectors make of a text on its way into an agreement. The parties, the
+//!   target and the times of signing name the agreement and are set aside. Where two texts differ all the same,
+//!   [`Terms::differences`] names the constraints.
 //! - **What is shown is what is evaluated.** [`Terms::cedar_text`] is the very text the policy sets are parsed from.
 //!
 //! # A worked example
@@ -36,32 +38,46 @@
 //! # Ok::<(), tidegate::contract::ContractError>(())
 //! ```
 //!
+//! # What becomes of a constraint
+//!
+//! Each is of one [`Class`]: **decided**, a Cedar condition; **recorded**, for it binds the parties and no machine can tell whether
+//! they keep to it, so it is shown with each decision ([`Terms::notices`]) and never a rule that is always true or always false;
+//! or **refused**, and the text with it. Some recorded clauses stand in for a default all the same: `DataUsageEndDefinition` for the
+//! year of use, `VersionChanges` major for the same versions. A prohibition of recorded clauses only forbids nothing; one that mixes
+//! them forbids where the decided part holds, for what nobody can decide counts as holding; one without constraints forbids always.
+//! `docs/policies.md` has the table of all operands.
+//!
 //! # What decides at which moment
 //!
 //! | moment | resource | access terms | usage terms |
 //! |---|---|---|---|
 //! | `discover` | `Offer` | permit if a permission holds; forbid if a prohibition does | nothing |
 //! | `negotiate` | `Offer` | forbid unless a permission holds; forbid if a prohibition does | permit, forbid |
-//! | `transfer` | `Asset` | nothing | permit, forbid |
-//! | `access` | `Footprint` | nothing | permit, forbid |
+//! | `transfer` | `Asset` | nothing | permit, forbid; forbid once an obligation's end has passed |
+//! | `access`, and `submit` with it | `Footprint` | nothing | permit, forbid; forbid once an obligation's end has passed |
 //!
 //! Access terms never permit a negotiation, they only stand in its way; so **a negotiation is to be judged under the policies
 //! of both terms of the offer together**, and refused if either is not known. Prohibitions always win.
 //!
-//! `DataUsageEndDate` bounds use, so it counts for `transfer` and `access`, to the second and inclusive, as in the reference
-//! engine. It does not stop a negotiation: EDC does not look at it there either, and a contract concluded after its own end
-//! is one under which every transfer is refused.
+//! Dates, versions, uses and recipients count where data is handed out, at `transfer` and `access`. An end of use or of provision does
+//! not stop a negotiation: EDC does not look at it there either, and a contract concluded after its own end is one under which every
+//! transfer is refused. An end date counts to the last millisecond of its second, as in the reference engine; a duration is so many
+//! times 24 hours from signing.
 //!
-//! # The year nobody wrote down
+//! # What nobody wrote down
 //!
-//! `FrameworkAgreement` brings defaults with it (the legal text in its schema): unless other constraints say so, data is
-//! **provided** for one year from signing, and the **right to use** it lasts one year. `DataUsageEndDate` replaces the second
-//! default; what replaces the first (`DataProvisioningEndDate` and its like) is not decided yet, so a text with it is refused
-//! and the first default always holds. Both moments at which data is handed out, `transfer` and `access`, are provision *and*
-//! use, so one condition carries both years: `context.now < context.agreement.signedAt.offset(duration("365d"))`. When
-//! negotiating nothing is signed yet, and under access terms nothing is provided: no default there. A year is 365 days, so in
-//! a leap year the gate closes a day early rather than late. The defaults are written for the profile of 25.09; under the older
-//! profile, whose legal text is not machine readable, the same year is assumed, for the framework is the same.
+//! `FrameworkAgreement` brings defaults with it (the legal text in its schema). Unless other constraints say so, data is **provided** for
+//! one year from signing; the **right to use** it lasts one year; and API, asset and aspect model have the **very versions** they had at
+//! signing. `DataProvisioningEnd…` replaces the first, `DataUsageEnd…` the second, `VersionChanges` the third. A year is 365 days, so in
+//! a leap year the gate closes a day early rather than late. And whatever the framework: data is **for the partner itself**, unless
+//! `AffiliatesBpnl` or `AffiliatesRegion` lets it be for others.
+//!
+//! What a decision needs to know and nobody says is never taken to be in favour of the partner: without the versions of the day of
+//! signing, without a counter, without a list of groups, the permission does not hold, not even one that asks for *none of* something;
+//! and a prohibition on affiliates in a region holds of everyone whose region is not known.
+//!
+//! The defaults are written for the profile of 25.09; under the older profile, whose legal text is not machine readable, the same are
+//! assumed, for the framework is the same.
 
 mod compile;
 mod condition;
@@ -268,7 +284,8 @@ impl Terms {
         self.compiled.set(moment)
     }
 
-    /// The policies of all moments as Cedar text with annotations: `@id`, `@path` (in the normal form), `@why`, `@control`.
+    /// The policies of all moments as Cedar text with annotations: `@id`, `@path` (in the normal form), `@why`, `@control`, and
+    /// `@recorded` for what else the rule says. Beside each condition stands the path of the constraint it is of.
     pub fn cedar_text(&self) -> &str {
         self.compiled.text()
     }

@@ -29,7 +29,7 @@ mod value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::contract::Terms;
+use crate::contract::{Notice, Terms};
 use crate::ids::Digest;
 
 pub use json::{QuestionError, read_entities, record, reference, spell_time};
@@ -89,6 +89,11 @@ impl Question {
             .binary_search_by(|entity| entity.uid.cmp(reference))
             .ok()
             .and_then(|index| self.entities.get(index))
+    }
+
+    /// What the contracts it is about say that no machine can judge: to be shown with the decision.
+    pub fn notices(&self) -> Vec<Notice> {
+        self.terms.values().flat_map(|terms| terms.notices()).collect()
     }
 
     /// The canonical parts and the digest of the whole. Two questions have the same digest exactly when no policy can tell

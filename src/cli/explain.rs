@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::{BundleArgs, Exit, Failure, Format, Outcome, print, print_json};
 use crate::bundle::Bundle;
 use crate::cedar::{self, Explanation};
+use crate::contract::Notice;
 use crate::decision::{Decision, Effect, IamAnswer, IamDecision};
 use crate::engine;
 use crate::iam::Explained;
@@ -32,6 +33,7 @@ struct Report<'a> {
     decision: &'a Decision,
     explanation: &'a Explanation,
     iam: &'a Result<Vec<Explained>, String>,
+    notices: Vec<Notice>,
 }
 
 pub(super) fn run(args: &ExplainArgs) -> Outcome {
@@ -55,6 +57,7 @@ pub(super) fn run(args: &ExplainArgs) -> Outcome {
             decision: &decision,
             explanation: &explanation,
             iam: &iam,
+            notices: question.notices(),
         })?,
         Format::Text => print(&render(&bundle, &question, &decision, &explanation, &iam)),
     }
@@ -117,6 +120,13 @@ fn render(
         let _ = writeln!(out, "\nwhat would change it");
         for step in &explanation.flip {
             let _ = writeln!(out, "  - {step}");
+        }
+    }
+    let notices = question.notices();
+    if !notices.is_empty() {
+        let _ = writeln!(out, "\nwhat binds the parties besides, and no machine can judge");
+        for Notice { clause, text, .. } in &notices {
+            let _ = writeln!(out, "  - {clause}\n    {text}");
         }
     }
     let _ = writeln!(out, "\nbundle {}", bundle.digest);

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::error::{Fault, shown};
+use super::linked::is_list_in_a_text;
 use super::operand::{Operand, Operator, Place, Spelled, Takes, listed};
 use super::value::{Bound, End, bound, count, end_date, framework};
 use super::{Class, Profile};
@@ -249,7 +250,7 @@ fn read_operator(
 fn names(operand: Operand, values: &[String]) -> Option<BTreeSet<String>> {
     let sound = |value: &String| match operand.entry().takes {
         Takes::Listed(known) => known.contains(&value.as_str()),
-        Takes::Texts => (1..=MAX_TEXT).contains(&value.len()),
+        Takes::Texts => (1..=MAX_TEXT).contains(&value.len()) && !is_list_in_a_text(value),
         Takes::Count => count(value).is_some(),
         Takes::Partners => value.parse::<Bpnl>().is_ok(),
         Takes::Framework => framework(value).is_some(),

@@ -1,4 +1,5 @@
 mod accepted;
+mod connector;
 mod dates;
 mod defects;
 mod difference;
@@ -11,6 +12,7 @@ mod samples;
 mod schema;
 mod spelling;
 mod table;
+mod test_suite;
 mod world;
 
 use std::path::PathBuf;
@@ -18,6 +20,7 @@ use std::sync::LazyLock;
 
 use cedar_policy::{Schema, ValidationMode, Validator};
 
+use super::normal::{Normal, of_text};
 use super::{Moment, Terms};
 
 /// A file below `fixtures/odrl`.
@@ -50,6 +53,11 @@ fn constraint(operand: &str, operator: &str, value: &str) -> String {
 /// The terms of a text that must be accepted.
 fn terms(text: &str) -> Terms {
     Terms::from_odrl(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// The normal form of a text that must be accepted. Where only names and differences matter, Cedar need not be asked.
+fn normal(text: &str) -> Normal {
+    of_text(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
 /// What every compiled policy is validated against, and every request checked.

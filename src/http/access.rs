@@ -18,6 +18,7 @@ use super::decided::{reasons, recorded_answer};
 use super::exchange::{PURPOSE, SCOPE};
 use super::ingest::read_body;
 use super::problem::{Kind, Problem, Reason};
+use crate::contract::Notice;
 use crate::decision::Effect;
 use crate::facts::ClientKind;
 use crate::ids::{AgreementId, AssetId, Bpnl, IdError, OfferId, PcfId};
@@ -66,6 +67,9 @@ struct AnswerContext {
     policies: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<Reason>,
+    /// What the contract says besides and no machine can judge.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notices: Vec<Notice>,
 }
 
 /// `POST /access/v1/evaluation`
@@ -105,6 +109,7 @@ pub async fn evaluation(
         uses: None,
     };
     let question = question(&facts, world, &asked, local)?;
+    let notices = question.notices();
     let recorded = app.decided(id, question, &request).await?;
     let answer = Answer {
         decision: recorded.decision().effect == Effect::Allow,
@@ -112,6 +117,7 @@ pub async fn evaluation(
             record: format!("urn:uuid:{}", recorded.record()),
             policies: recorded.decision().cedar.policies.clone(),
             reasons: reasons(&recorded),
+            notices,
         },
     };
     Ok(recorded_answer(Json(answer).into_response(), id, &recorded))

@@ -75,7 +75,7 @@ fn the_matrix_shows_one_world_or_all_and_knows_which_there_are() {
         .iter()
         .map(|world| &world["world"])
         .collect();
-    assert_eq!(names, ["exchange", "siblings"]);
+    assert_eq!(names, ["exchange", "siblings", "terms"]);
     let one = check(&["matrix", "--world", "siblings"], 0);
     assert!(
         one.starts_with("world siblings") && !one.contains("world exchange"),
@@ -86,7 +86,7 @@ fn the_matrix_shows_one_world_or_all_and_knows_which_there_are() {
     let message = String::from_utf8(unknown.stderr).unwrap();
     assert_eq!(
         message,
-        "tidegate: there is no world `sibling`; known are `exchange`, `siblings`\n"
+        "tidegate: there is no world `sibling`; known are `exchange`, `siblings`, `terms`\n"
     );
 }
 
@@ -94,7 +94,7 @@ fn the_matrix_shows_one_world_or_all_and_knows_which_there_are() {
 fn the_matrix_ends_with_two_where_something_is_not_shown_or_not_explained_and_with_four_where_nothing_is() {
     let directory = copied();
     let root = directory.path().to_str().unwrap();
-    for world in ["exchange", "siblings"] {
+    for world in ["exchange", "siblings", "terms"] {
         edit(&directory, &format!("fixtures/worlds/{world}.json"), |world| {
             let entities = world["entities"].as_array_mut().unwrap();
             entities.retain(|entity| entity["uid"]["type"] != "Secret");
