@@ -36,7 +36,7 @@ use crate::registry::{Agreement, AgreementState, Footprint, Registry, TenantWorl
 use crate::vault::EmbeddedVault;
 
 /// All that an attempt needs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Courier<'a> {
     /// Decides and records.
     pub gate: &'a Gate,
@@ -185,7 +185,7 @@ impl Courier<'_> {
                 None,
             );
         };
-        let to = match self.road.find(&world.tenant, partner).await {
+        let to = match self.road.find(world, partner).await {
             Ok(to) => to,
             Err(error) => return Attempt::later(error.to_string(), None),
         };
@@ -200,7 +200,7 @@ impl Courier<'_> {
             },
         };
         if let Reply::Refused(_) = reply {
-            self.road.lost(&world.tenant, partner);
+            self.road.lost(delivery.tenant, delivery.partner).await;
         }
         Attempt::of(reply, record)
     }

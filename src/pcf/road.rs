@@ -9,7 +9,8 @@ use std::pin::Pin;
 
 use secrecy::SecretString;
 
-use crate::registry::{Partner, Tenant};
+use crate::ids::{Bpnl, TenantId};
+use crate::registry::{Partner, TenantWorld};
 
 /// A partner's PCF API, as this tenant may enter it now.
 #[derive(Clone)]
@@ -31,26 +32,14 @@ impl fmt::Debug for Endpoint {
 #[error("{0}")]
 pub struct RoadError(pub String);
 
-/// What a way is found by: boxed, so that it can be looked for behind a pointer.
-pub type Way<'a> = Pin<Box<dyn Future<Output = Result<Endpoint, RoadError>> + Send + 'a>>;
+/// What is done behind a pointer: boxed.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Finds the way to partners.
-pub trait Road: fmt::Debug + Send + Sync {
-    /// The way from `tenant` to `partner`. May take as long as a negotiation does, and may be one found before.
-    fn find<'a>(&'a self, tenant: &'a Tenant, partner: &'a Partner) -> Way<'a>;
+pub trait Road: Send + Sync {
+    /// The way from the tenant of `world` to `partner`. May take as long as a negotiation does, and may be one found before.
+    fn find<'a>(&'a self, world: &'a TenantWorld, partner: &'a Partner) -> Boxed<'a, Result<Endpoint, RoadError>>;
 
     /// The partner refused the token of the way found before: the next must be a new one.
-    fn lost(&self, tenant: &Tenant, partner: &Partner);
-}
-
-/// No way to anyone: what a service has that speaks to no connector.
-#[derive(Clone, Copy, Debug)]
-pub struct Nowhere;
-
-impl Road for Nowhere {
-    fn find<'a>(&'a self, _: &'a Tenant, _: &'a Partner) -> Way<'a> {
-        Box::pin(async { Err(RoadError("no connector of the company is on record".into())) })
-    }
-
-    fn lost(&self, _: &Tenant, _: &Partner) {}
+    fn lost(&self, tenant: TenantId, partner: Bpnl) -> Boxed<'_, ()>;
 }
