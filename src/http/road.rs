@@ -24,9 +24,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::App;
 use crate::contract::Terms;
 use crate::dataspace::management::{CounterParty, Dataset, Management, ManagementError, Offered};
-use crate::ids::{AgreementId, Bpnl, FlowId, TenantId};
-use crate::pcf::{Boxed, Endpoint, Paved, Road, RoadError};
-use crate::registry::{Partner, TenantWorld};
+use crate::ids::{AgreementId, AssetId, FlowId, TenantId};
+use crate::pcf::{Boxed, Endpoint, Ends, Goal, Paved, Road, RoadError};
+use crate::registry::TenantWorld;
 
 /// How long a negotiation may take, and the start of a transfer.
 const NEGOTIATION: Duration = Duration::from_secs(60);
@@ -44,17 +44,25 @@ const MARGIN: i64 = 30;
 const OFFERS: usize = 3;
 
 impl Road for App {
-    fn find<'a>(&'a self, world: &'a TenantWorld, partner: &'a Partner) -> Boxed<'a, Result<Endpoint, RoadError>> {
-        Box::pin(self.way(world, partner))
+    fn find<'a>(&'a self, world: &'a TenantWorld, goal: Goal<'a>) -> Boxed<'a, Result<Endpoint, RoadError>> {
+        Box::pin(self.way(world, goal))
     }
 
-    fn lost(&self, tenant: TenantId, partner: Bpnl) -> Boxed<'_, ()> {
+    fn lost<'a>(&'a self, world: &'a TenantWorld, goal: Goal<'a>) -> Boxed<'a, ()> {
         Box::pin(async move {
-            if let Err(error) = self.pcf.lose(tenant, partner).await {
-                tracing::error!(%tenant, %partner, error = %error, "a way that is lost could not be noted as such");
+            let ends = (world.tenant.id, goal.partner.bpnl, goal.asset);
+            if let Err(error) = self.pcf.lose(ends).await {
+                tracing::error!(tenant = %ends.0, partner = %ends.1, error = %error, "a way that is lost could not be noted as such");
             }
         })
     }
+}
+
+/// What a way is found between.
+struct Sides<'a> {
+    ends: Ends<'a>,
+    management: Management,
+    party: CounterParty,
 }
 
 fn no_way(problem: impl ToString) -> RoadError {
@@ -68,9 +76,10 @@ impl From<ManagementError> for RoadError {
 }
 
 impl App {
-    async fn way(&self, world: &TenantWorld, partner: &Partner) -> Result<Endpoint, RoadError> {
+    async fn way(&self, world: &TenantWorld, goal: Goal<'_>) -> Result<Endpoint, RoadError> {
         let tenant = world.tenant.id;
-        let kept = self.pcf.paved(tenant, partner.bpnl).await.map_err(no_way)?;
+        let ends = (tenant, goal.partner.bpnl, goal.asset);
+        let kept = self.pcf.paved(ends).await.map_err(no_way)?;
         let now = self.clock.now();
         if let Some(Paved {
             flow: Some(flow),
@@ -82,70 +91,49 @@ impl App {
         {
             return Ok(endpoint);
         }
-        let (management, party) = self.sides(world, partner).await?;
+        let sides = self.sides(world, goal).await?;
         if let Some(Paved { agreement, .. }) = &kept {
-            match self.enter(tenant, &management, &party, agreement).await {
+            match self.enter(&sides, agreement).await {
                 Ok(endpoint) => return Ok(endpoint),
-                Err(error) => {
-                    tracing::info!(%tenant, partner = %partner.bpnl, %agreement, error = %error, "an agreement of before gives no transfer; a new one is negotiated")
-                }
+                Err(error) => tracing::info!(
+                    %tenant, partner = %goal.partner.bpnl, %agreement, error = %error,
+                    "an agreement of before gives no transfer; a new one is negotiated"
+                ),
             }
         }
-        let agreement = self.agree(&management, &party).await?;
+        let agreement = agree(&sides).await?;
         let paved = Paved {
             agreement: agreement.clone(),
             flow: None,
             until: now,
         };
         // Noted before it is used: what was agreed must not be agreed on twice.
-        self.pcf.pave(tenant, partner.bpnl, &paved).await.map_err(no_way)?;
-        self.enter(tenant, &management, &party, &agreement).await
+        self.pcf.pave(ends, &paved).await.map_err(no_way)?;
+        self.enter(&sides, &agreement).await
     }
 
     /// The tenant's connector and the partner's.
-    async fn sides(&self, world: &TenantWorld, partner: &Partner) -> Result<(Management, CounterParty), RoadError> {
+    async fn sides<'a>(&self, world: &TenantWorld, goal: Goal<'a>) -> Result<Sides<'a>, RoadError> {
+        let Goal { partner, asset } = goal;
         let no_own = || no_way("the company's own connector is not on record, or its key cannot be read");
         let no_other = || no_way("where the partner's connector is, is not on record");
-        let management = self.management(world).await.ok_or_else(no_own)?;
-        let party = CounterParty {
-            partner: partner.bpnl,
-            participant: partner.bpnl.to_string(),
-            dsp: partner.dsp.clone().ok_or_else(no_other)?,
-        };
-        Ok((management, party))
-    }
-
-    /// Agrees to an offer of the partner's PCF exchange.
-    async fn agree(&self, management: &Management, party: &CounterParty) -> Result<AgreementId, RoadError> {
-        let catalog = management.catalog(party).await?;
-        let mut refused = no_way("the partner's connector offers no PCF exchange");
-        for offer in offers(&catalog).into_iter().take(OFFERS) {
-            if let Err(problem) = Terms::from_odrl(&offer.policy().to_string()) {
-                refused = no_way(format!(
-                    "the partner's offer has terms that are not understood: {problem}"
-                ));
-                continue;
-            }
-            match management.negotiate(party, offer, NEGOTIATION).await {
-                Ok(agreement) => return Ok(agreement),
-                Err(error) => refused = error.into(),
-            }
-        }
-        Err(refused)
+        Ok(Sides {
+            ends: (world.tenant.id, partner.bpnl, asset),
+            management: self.management(world).await.ok_or_else(no_own)?,
+            party: CounterParty {
+                partner: partner.bpnl,
+                participant: partner.bpnl.to_string(),
+                dsp: partner.dsp.clone().ok_or_else(no_other)?,
+            },
+        })
     }
 
     /// Starts a transfer under the agreement, and gives what the partner hands out for it.
-    async fn enter(
-        &self,
-        tenant: TenantId,
-        management: &Management,
-        party: &CounterParty,
-        agreement: &AgreementId,
-    ) -> Result<Endpoint, RoadError> {
-        let flow = management.transfer(party, agreement, TRANSFER).await?;
+    async fn enter(&self, sides: &Sides<'_>, agreement: &AgreementId) -> Result<Endpoint, RoadError> {
+        let flow = sides.management.transfer(&sides.party, agreement, TRANSFER).await?;
         let mut waited = Duration::ZERO;
         let (endpoint, good) = loop {
-            match self.handed(tenant, &flow).await {
+            match self.handed(sides.ends.0, &flow).await {
                 Some(handed) => break handed,
                 None if waited >= ARRIVAL => {
                     return Err(no_way("the transfer started, but its address did not arrive"));
@@ -161,7 +149,7 @@ impl App {
             flow: Some(flow),
             until: until(self.clock.now(), good),
         };
-        self.pcf.pave(tenant, party.partner, &paved).await.map_err(no_way)?;
+        self.pcf.pave(sides.ends, &paved).await.map_err(no_way)?;
         Ok(endpoint)
     }
 
@@ -176,15 +164,36 @@ impl App {
     }
 }
 
+/// Agrees to an offer of the partner's PCF exchange.
+async fn agree(sides: &Sides<'_>) -> Result<AgreementId, RoadError> {
+    let Sides { management, party, .. } = sides;
+    let catalog = management.catalog(party).await?;
+    let mut refused = no_way("the partner's connector offers no PCF exchange, or not that asset");
+    for offer in offers(&catalog, sides.ends.2).into_iter().take(OFFERS) {
+        if let Err(problem) = Terms::from_odrl(&offer.policy().to_string()) {
+            refused = no_way(format!(
+                "the partner's offer has terms that are not understood: {problem}"
+            ));
+            continue;
+        }
+        match management.negotiate(party, offer, NEGOTIATION).await {
+            Ok(agreement) => return Ok(agreement),
+            Err(error) => refused = error.into(),
+        }
+    }
+    Err(refused)
+}
+
 /// Until when a token that is good for so many seconds is used.
 fn until(now: Timestamp, good: i64) -> Timestamp {
     let used = SignedDuration::from_secs(good.saturating_sub(MARGIN).max(0));
     now.checked_add(used).unwrap_or(now)
 }
 
-/// The offers of a PCF exchange, of the highest version first.
-fn offers(catalog: &[Dataset]) -> Vec<&Offered> {
-    let mut exchanges: Vec<&Dataset> = catalog.iter().filter(|dataset| dataset.pcf_exchange).collect();
+/// The offers of a PCF exchange, or of that asset alone; those of the highest version first.
+fn offers<'c>(catalog: &'c [Dataset], asset: Option<&AssetId>) -> Vec<&'c Offered> {
+    let fits = |dataset: &&Dataset| dataset.pcf_exchange && asset.is_none_or(|asset| dataset.asset == *asset);
+    let mut exchanges: Vec<&Dataset> = catalog.iter().filter(fits).collect();
     exchanges.sort_by_key(|dataset| std::cmp::Reverse((numbers(dataset.version.as_deref()), dataset.asset.clone())));
     exchanges.into_iter().flat_map(|dataset| &dataset.offers).collect()
 }

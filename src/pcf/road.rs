@@ -9,7 +9,7 @@ use std::pin::Pin;
 
 use secrecy::SecretString;
 
-use crate::ids::{Bpnl, TenantId};
+use crate::ids::AssetId;
 use crate::registry::{Partner, TenantWorld};
 
 /// A partner's PCF API, as this tenant may enter it now.
@@ -35,11 +35,20 @@ pub struct RoadError(pub String);
 /// What is done behind a pointer: boxed.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// Whom a way leads to: a partner, and at that partner an asset, where it matters which.
+#[derive(Clone, Copy, Debug)]
+pub struct Goal<'a> {
+    /// The partner.
+    pub partner: &'a Partner,
+    /// Its asset; any PCF exchange it offers where there is none.
+    pub asset: Option<&'a AssetId>,
+}
+
 /// Finds the way to partners.
 pub trait Road: Send + Sync {
-    /// The way from the tenant of `world` to `partner`. May take as long as a negotiation does, and may be one found before.
-    fn find<'a>(&'a self, world: &'a TenantWorld, partner: &'a Partner) -> Boxed<'a, Result<Endpoint, RoadError>>;
+    /// The way from the tenant of `world` to `goal`. May take as long as a negotiation does, and may be one found before.
+    fn find<'a>(&'a self, world: &'a TenantWorld, goal: Goal<'a>) -> Boxed<'a, Result<Endpoint, RoadError>>;
 
     /// The partner refused the token of the way found before: the next must be a new one.
-    fn lost(&self, tenant: TenantId, partner: Bpnl) -> Boxed<'_, ()>;
+    fn lost<'a>(&'a self, world: &'a TenantWorld, goal: Goal<'a>) -> Boxed<'a, ()>;
 }
