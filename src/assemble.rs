@@ -21,7 +21,7 @@ use crate::http::caller::TenantGate;
 use crate::http::{App, Limits};
 use crate::ids::{Bpnl, TenantId};
 use crate::ledger::{Ledger, LedgerKeys, Options};
-use crate::pcf::{Carrier, Models, Nowhere, PcfStore};
+use crate::pcf::{Carrier, Models, PcfStore};
 use crate::registry::store::RegistryStore;
 use crate::registry::{Registry, Tenant};
 use crate::vault::{EmbeddedVault, VaultKey};
@@ -128,7 +128,6 @@ pub async fn assemble(
     Ok(App {
         pcf,
         models,
-        road: Arc::new(Nowhere),
         carrier,
         gate,
         registry,

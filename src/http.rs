@@ -23,6 +23,7 @@ pub mod operations;
 pub mod path;
 pub mod problem;
 pub mod reload;
+mod road;
 pub mod routes;
 pub mod server;
 
@@ -38,7 +39,7 @@ use crate::decide::Gate;
 use crate::dev::connector::Connector;
 use crate::dev::issuer::Issuer;
 use crate::ids::{Bpnl, TenantId};
-use crate::pcf::{Carrier, Models, PcfStore, Road};
+use crate::pcf::{Carrier, Models, PcfStore};
 use crate::registry::store::RegistryStore;
 use crate::vault::EmbeddedVault;
 
@@ -81,8 +82,6 @@ pub struct App {
     pub pcf: PcfStore,
     /// The schemas footprints are held against.
     pub models: Models,
-    /// Finds the way to partners.
-    pub road: Arc<dyn Road>,
     /// Sends to partners.
     pub carrier: Carrier,
     /// Data flows, their tokens, and the tenants' connectors.

@@ -41,5 +41,5 @@ pub use exchange::{
 };
 pub use model::{Flaw, MOST_FLAWS, Model, ModelError, Models, SchemaError};
 pub use part::{PartError, PartId, Parts};
-pub use road::{Endpoint, Nowhere, Road, RoadError, Way};
-pub use store::{Change, FILE, Page, PcfStore, PcfStoreError, Taken};
+pub use road::{Boxed, Endpoint, Goal, Road, RoadError};
+pub use store::{Change, Ends, FILE, Page, Paved, PcfStore, PcfStoreError, Taken};

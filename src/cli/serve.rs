@@ -13,9 +13,11 @@ use crate::assemble::{BundleSource, Parts, StartError, assemble, open_vault};
 use crate::clock::Clock;
 use crate::config::{Config, KeySource};
 use crate::dev::start::{DevOptions, start};
+use crate::http::deliveries::deliver;
 use crate::http::reload::reload;
 use crate::http::server::serve;
 use crate::http::{App, Shared, dataflows};
+use crate::pcf::Road;
 use crate::registry::store::RegistryStore;
 use crate::registry::world::WorldDocument;
 use crate::telemetry::{self, LogFormat};
@@ -143,12 +145,15 @@ async fn run_until_stopped(app: App, listener: tokio::net::TcpListener) -> Outco
     let reloading = tokio::spawn(reload(Arc::clone(&app)));
     let watching = tokio::spawn(dataflows::watch(Arc::clone(&app)));
     let following = tokio::spawn(dataflows::follow(Arc::clone(&app)));
+    let delivering = tokio::spawn(deliver(Arc::clone(&app), Arc::clone(&app) as Arc<dyn Road>));
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
         }
+        // Before the ledger is closed: what is under way is made again after the next start.
+        delivering.abort();
     };
     serve(app, listener, stop).await;
     for task in [reloading, watching, following] {

@@ -67,8 +67,8 @@ pub(super) fn hands_out(moment: Moment) -> bool {
     matches!(moment, Moment::Transfer | Moment::Access)
 }
 
-/// That the versions in force are those in force at signing, as far as `part` of a version goes; and that the model of the
-/// footprint is one of those in force then.
+/// That the versions in force are those in force at signing, as far as `part` of a version goes; and that the model of a
+/// footprint that is handed out is one of those in force then.
 pub(super) fn versions(moment: Moment, part: &str, models: &str) -> Says {
     let mut all = vec![
         "context has versions".to_owned(),
@@ -80,9 +80,10 @@ pub(super) fn versions(moment: Moment, part: &str, models: &str) -> Says {
         ));
     }
     if moment == Moment::Access {
-        all.push("context.versions has model".to_owned());
+        // What a partner hands in is of the partner's own model: those of the asset bind what the provider hands out.
         all.push(format!(
-            "context.agreement.signed.{models}.contains(context.versions.model.{part})"
+            "(action == Tidegate::Action::\"submit\" || (context.versions has model && \
+             context.agreement.signed.{models}.contains(context.versions.model.{part})))"
         ));
     }
     Says::If(all)

@@ -49,6 +49,9 @@ pub struct DevTenant {
     /// What it has on record about partners.
     #[serde(default)]
     pub relations: Vec<Relation>,
+    /// Who may see its offers: the file below `fixtures/odrl/dev`, without its ending, where it is not the usual one.
+    #[serde(default)]
+    pub access: Option<String>,
     /// Its footprints.
     pub footprints: Vec<DevFootprint>,
     /// Its agreements, as provider.
@@ -121,13 +124,13 @@ const DOCUMENTS: &[(&str, &str)] = texts!["pcf/dev":
 ];
 
 const CONTRACTS: &[(&str, &str)] = texts!["odrl/dev":
-    "pcf-access.json", "pcf-usage.json", "pcf-usage-until.json", "quality-usage.json",
+    "pcf-access.json", "pcf-members.json", "pcf-usage.json", "pcf-usage-until.json", "quality-usage.json",
 ];
 
 /// The instant in `pcf-usage-until.json` that stands for the end of an agreement.
 const END: &str = "2027-06-30T23:59:59Z";
 
-/// The access policy and the usage policy of every offer.
+/// The access policy of offers of a company that names none, and the usage policy of every offer.
 const OFFER: (&str, &str) = ("pcf-access", "pcf-usage");
 
 fn text(texts: &'static [(&str, &str)], name: &str) -> Result<&'static str, DevError> {
@@ -238,7 +241,9 @@ impl DevTenant {
                 .footprints
                 .insert_mut(footprint.id.clone(), Arc::new(footprint.clone()));
             documents.push((footprint, document));
-            let offer = offer(self.id, &written.asset, &mut terms)?;
+        }
+        for asset in &self.assets {
+            let offer = self.offer(&asset.id, &mut terms)?;
             world.offers.insert_mut(offer.id.clone(), Arc::new(offer));
         }
         for written in &self.agreements {
@@ -246,6 +251,23 @@ impl DevTenant {
             world.agreements.insert(Arc::new(agreement));
         }
         Ok((world, documents))
+    }
+
+    fn offer(&self, asset: &AssetId, terms: &mut TermsPool) -> Result<Offer, DevError> {
+        let access = self.access.as_deref().unwrap_or(OFFER.0);
+        let access = terms.compile(text(CONTRACTS, &format!("{access}.json"))?);
+        let access = access.map_err(DevError::from)?;
+        let usage = terms.compile(text(CONTRACTS, &format!("{}.json", OFFER.1))?);
+        let usage = usage.map_err(DevError::from)?;
+        Ok(Offer {
+            id: id(&format!("offer-{asset}"))?,
+            provider: self.id,
+            asset: asset.clone(),
+            access_terms: access.terms,
+            usage_terms: usage.terms,
+            access_odrl: access.odrl,
+            usage_odrl: usage.odrl,
+        })
     }
 
     /// The footprint that is part of `asset`.
@@ -256,22 +278,6 @@ impl DevTenant {
             .find(|footprint| footprint.assets.contains(asset))
             .map(|footprint| &footprint.id)
     }
-}
-
-fn offer(provider: TenantId, asset: &AssetId, terms: &mut TermsPool) -> Result<Offer, DevError> {
-    let access = terms.compile(text(CONTRACTS, &format!("{}.json", OFFER.0))?);
-    let access = access.map_err(DevError::from)?;
-    let usage = terms.compile(text(CONTRACTS, &format!("{}.json", OFFER.1))?);
-    let usage = usage.map_err(DevError::from)?;
-    Ok(Offer {
-        id: id(&format!("offer-{asset}"))?,
-        provider,
-        asset: asset.clone(),
-        access_terms: access.terms,
-        usage_terms: usage.terms,
-        access_odrl: access.odrl,
-        usage_odrl: usage.odrl,
-    })
 }
 
 impl DevAgreement {

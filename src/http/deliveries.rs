@@ -19,7 +19,7 @@ use super::problem::{Kind, Problem};
 use super::{App, Shared};
 use crate::ids::{Bpnl, TenantId};
 use crate::ledger::record::Request;
-use crate::pcf::{Courier, Delivery, Errand, Letter, Page, PcfStoreError, State as Stand};
+use crate::pcf::{Courier, Delivery, Errand, Letter, Page, PcfStoreError, Road, State as Stand};
 use crate::question::ask::{self, UserFacts};
 use crate::question::{Action, spell_time};
 use crate::telemetry;
@@ -131,14 +131,14 @@ pub async fn list(
 }
 
 impl App {
-    fn courier(&self) -> Courier<'_> {
+    fn courier<'a>(&'a self, road: &'a dyn Road) -> Courier<'a> {
         Courier {
             gate: &self.gate,
             registry: &self.registry,
             vault: &self.vault,
             store: &self.pcf,
             models: &self.models,
-            road: self.road.as_ref(),
+            road,
             carrier: &self.carrier,
             clock: &self.clock,
             purpose: PURPOSE,
@@ -146,12 +146,13 @@ impl App {
     }
 }
 
-/// Delivers for as long as it is not dropped. What is under way then is made again after the next start.
-pub async fn deliver(app: Shared) {
+/// Delivers for as long as it is not dropped, on the ways that `road` finds: [`App`] itself finds them through the tenants' own
+/// connectors. What is under way when it is dropped is made again after the next start.
+pub async fn deliver(app: Shared, road: Arc<dyn Road>) {
     let mut under_way = JoinSet::new();
     let mut busy: HashSet<(TenantId, Bpnl)> = HashSet::new();
     loop {
-        if let Err(error) = round(&app, &mut under_way, &mut busy).await {
+        if let Err(error) = round(&app, &road, &mut under_way, &mut busy).await {
             tracing::error!(error = %error, "the queue of deliveries cannot be read");
         }
         tokio::select! {
@@ -172,19 +173,20 @@ pub async fn deliver(app: Shared) {
 /// Makes changes that have come about into deliveries, and sets out with those that are due.
 async fn round(
     app: &Shared,
+    road: &Arc<dyn Road>,
     under_way: &mut JoinSet<(TenantId, Bpnl)>,
     busy: &mut HashSet<(TenantId, Bpnl)>,
 ) -> Result<(), PcfStoreError> {
-    app.courier().spread().await?;
+    app.courier(road.as_ref()).spread().await?;
     let due = app.pcf.due(app.clock.now(), 4 * AT_ONCE).await?;
     for delivery in due {
         let to = (delivery.tenant, delivery.partner);
         if under_way.len() >= AT_ONCE || !busy.insert(to) {
             continue;
         }
-        let app = Arc::clone(app);
+        let (app, road) = (Arc::clone(app), Arc::clone(road));
         under_way.spawn(async move {
-            attempt(&app, &delivery).await;
+            attempt(&app, road.as_ref(), &delivery).await;
             to
         });
     }
@@ -199,13 +201,13 @@ async fn round(
     Ok(())
 }
 
-async fn attempt(app: &App, delivery: &Delivery) {
+async fn attempt(app: &App, road: &dyn Road, delivery: &Delivery) {
     let mut dice = [0; 4];
     // Without dice every wait is the shortest.
     let _ = aws_lc_rs::rand::fill(&mut dice);
     let (tenant, partner, number) = (delivery.tenant, delivery.partner, delivery.number);
     let kind = delivery.errand.as_str();
-    match app.courier().deliver(delivery, u32::from_ne_bytes(dice)).await {
+    match app.courier(road).deliver(delivery, u32::from_ne_bytes(dice)).await {
         Ok(attempt) => {
             let outcome = match attempt.state {
                 Stand::Answered => "delivered",

@@ -51,6 +51,7 @@ struct Wish {
     customer_part_id: Option<PartId>,
     data_model_version: Option<String>,
     message: Option<String>,
+    asset: Option<AssetId>,
 }
 
 #[derive(Serialize)]
@@ -181,6 +182,7 @@ async fn read_wish(headers: &HeaderMap, body: Body) -> Result<(Bpnl, Wanted), Pr
         parts: parts.ok_or_else(no_part)?,
         model: model.version().parse().map_err(|error| wrong(format!("{error}")))?,
         message: wish.message,
+        asset: wish.asset,
     };
     Ok((wish.partner, wanted))
 }

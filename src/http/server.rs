@@ -17,7 +17,6 @@ use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
 use super::Shared;
-use super::deliveries::deliver;
 use super::observe::{note_route, observe};
 use super::routes::router;
 
@@ -35,7 +34,6 @@ pub fn service(app: &Shared) -> Router {
 /// Serves until `stop` is done, then lets open requests finish.
 pub async fn serve(app: Shared, listener: TcpListener, stop: impl Future<Output = ()>) {
     let service = service(&app);
-    let delivering = tokio::spawn(deliver(Arc::clone(&app)));
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(app.limits.connections));
     tokio::pin!(stop);
@@ -78,6 +76,5 @@ pub async fn serve(app: Shared, listener: TcpListener, stop: impl Future<Output 
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!(grace_s = GRACE.as_secs(), "some requests did not finish in time");
     }
-    delivering.abort();
     app.gate.ledger().close().await;
 }

@@ -24,7 +24,7 @@ use super::choose::{choose, nameless};
 use super::exchange::{Asked, Delivery, Errand, State, Wanted};
 use super::model::{Model, Models};
 use super::retry;
-use super::road::{Endpoint, Road};
+use super::road::{Endpoint, Goal, Road};
 use super::store::{PcfStore, PcfStoreError};
 use crate::clock::Clock;
 use crate::decide::{Gate, Permit};
@@ -36,7 +36,7 @@ use crate::registry::{Agreement, AgreementState, Footprint, Registry, TenantWorl
 use crate::vault::EmbeddedVault;
 
 /// All that an attempt needs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Courier<'a> {
     /// Decides and records.
     pub gate: &'a Gate,
@@ -185,7 +185,9 @@ impl Courier<'_> {
                 None,
             );
         };
-        let to = match self.road.find(&world.tenant, partner).await {
+        let asset = delivery.errand.asset();
+        let goal = Goal { partner, asset };
+        let to = match self.road.find(world, goal).await {
             Ok(to) => to,
             Err(error) => return Attempt::later(error.to_string(), None),
         };
@@ -200,7 +202,7 @@ impl Courier<'_> {
             },
         };
         if let Reply::Refused(_) = reply {
-            self.road.lost(&world.tenant, partner);
+            self.road.lost(world, goal).await;
         }
         Attempt::of(reply, record)
     }

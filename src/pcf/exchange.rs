@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::model::Model;
 use super::part::Parts;
-use crate::ids::{AgreementId, Bpnl, ClientId, Digest, PcfId, ProductId, RecordId, TenantId, Version};
+use crate::ids::{AgreementId, AssetId, Bpnl, ClientId, Digest, PcfId, ProductId, RecordId, TenantId, Version};
 
 /// The most characters of a message that goes with a request or an answer (CX-0136).
 pub const MESSAGE: usize = 250;
@@ -151,6 +151,9 @@ pub struct Wanted {
     pub model: Version,
     /// Words for a person.
     pub message: Option<String>,
+    /// The partner's asset to ask at, where it is known which; a part's digital twin says it (CX-0136, `PCFExchangeEndpoint`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asset: Option<AssetId>,
 }
 
 /// How a request of a tenant's stands with the partner who now answers it.
@@ -206,6 +209,14 @@ impl Errand {
             Self::Answer(_) => "answer",
             Self::Update(..) => "update",
             Self::Request(_) => "request",
+        }
+    }
+
+    /// The partner's asset it is to be delivered at, where it matters.
+    pub fn asset(&self) -> Option<&AssetId> {
+        match self {
+            Self::Request(wanted) => wanted.asset.as_ref(),
+            Self::Answer(_) | Self::Update(..) => None,
         }
     }
 }

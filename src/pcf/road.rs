@@ -9,7 +9,8 @@ use std::pin::Pin;
 
 use secrecy::SecretString;
 
-use crate::registry::{Partner, Tenant};
+use crate::ids::AssetId;
+use crate::registry::{Partner, TenantWorld};
 
 /// A partner's PCF API, as this tenant may enter it now.
 #[derive(Clone)]
@@ -31,26 +32,23 @@ impl fmt::Debug for Endpoint {
 #[error("{0}")]
 pub struct RoadError(pub String);
 
-/// What a way is found by: boxed, so that it can be looked for behind a pointer.
-pub type Way<'a> = Pin<Box<dyn Future<Output = Result<Endpoint, RoadError>> + Send + 'a>>;
+/// What is done behind a pointer: boxed.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Finds the way to partners.
-pub trait Road: fmt::Debug + Send + Sync {
-    /// The way from `tenant` to `partner`. May take as long as a negotiation does, and may be one found before.
-    fn find<'a>(&'a self, tenant: &'a Tenant, partner: &'a Partner) -> Way<'a>;
-
-    /// The partner refused the token of the way found before: the next must be a new one.
-    fn lost(&self, tenant: &Tenant, partner: &Partner);
+/// Whom a way leads to: a partner, and at that partner an asset, where it matters which.
+#[derive(Clone, Copy, Debug)]
+pub struct Goal<'a> {
+    /// The partner.
+    pub partner: &'a Partner,
+    /// Its asset; any PCF exchange it offers where there is none.
+    pub asset: Option<&'a AssetId>,
 }
 
-/// No way to anyone: what a service has that speaks to no connector.
-#[derive(Clone, Copy, Debug)]
-pub struct Nowhere;
+/// Finds the way to partners.
+pub trait Road: Send + Sync {
+    /// The way from the tenant of `world` to `goal`. May take as long as a negotiation does, and may be one found before.
+    fn find<'a>(&'a self, world: &'a TenantWorld, goal: Goal<'a>) -> Boxed<'a, Result<Endpoint, RoadError>>;
 
-impl Road for Nowhere {
-    fn find<'a>(&'a self, _: &'a Tenant, _: &'a Partner) -> Way<'a> {
-        Box::pin(async { Err(RoadError("no connector of the company is on record".into())) })
-    }
-
-    fn lost(&self, _: &Tenant, _: &Partner) {}
+    /// The partner refused the token of the way found before: the next must be a new one.
+    fn lost<'a>(&'a self, world: &'a TenantWorld, goal: Goal<'a>) -> Boxed<'a, ()>;
 }

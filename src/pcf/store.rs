@@ -7,6 +7,7 @@
 
 mod deliveries;
 mod requests;
+mod roads;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -23,6 +24,7 @@ use crate::ids::{Bpnl, TenantId};
 
 pub use deliveries::{Change, Page};
 pub use requests::Taken;
+pub use roads::{Ends, Paved};
 
 /// The file below the data directory.
 pub const FILE: &str = "pcf.sqlite";
@@ -58,6 +60,8 @@ CREATE TABLE IF NOT EXISTS change (tenant TEXT NOT NULL, pcf TEXT NOT NULL, dige
 CREATE TABLE IF NOT EXISTS delivery (number INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, partner TEXT NOT NULL,
   kind TEXT NOT NULL, exchange TEXT NOT NULL, errand TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,
   used INTEGER NOT NULL, at INTEGER NOT NULL, next INTEGER NOT NULL, problem TEXT, record TEXT) STRICT;
+CREATE TABLE IF NOT EXISTS road (tenant TEXT NOT NULL, partner TEXT NOT NULL, asset TEXT NOT NULL, agreement TEXT NOT NULL,
+  flow TEXT, until INTEGER NOT NULL, PRIMARY KEY (tenant, partner, asset)) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS delivery_due ON delivery (next) WHERE state = 'open';
 CREATE INDEX IF NOT EXISTS delivery_of_tenant ON delivery (tenant, number);
 CREATE INDEX IF NOT EXISTS delivery_dead ON delivery (number) WHERE state = 'dead';

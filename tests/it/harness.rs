@@ -18,9 +18,10 @@ use tidegate::assemble::BundleSource;
 use tidegate::clock::Clock;
 use tidegate::dev::issuer::{Issuer, SigningKey, sign};
 use tidegate::dev::start::{DevOptions, start};
-use tidegate::http::{App, Shared, dataflows, reload, server};
+use tidegate::http::{Shared, dataflows, deliveries, reload, server};
 use tidegate::ledger::LogId;
 use tidegate::ledger::read::{Cursor, Reader, Stored};
+use tidegate::pcf::Road;
 use tokio::sync::oneshot;
 
 /// The supplier most tests are about, another one, and the company that asks both.
@@ -126,21 +127,16 @@ impl Service {
     }
 
     pub fn with(clock: Clock, bundle: BundleSource) -> Result<Self, String> {
-        Self::on(tempfile::tempdir().unwrap(), clock, bundle, |_| {})
+        Self::on(tempfile::tempdir().unwrap(), clock, bundle, None)
     }
 
-    /// A service on a data directory, new or left by another, with something of it changed before it serves.
-    pub fn on(
-        data: TempDir,
-        clock: Clock,
-        bundle: BundleSource,
-        change: impl FnOnce(&mut App),
-    ) -> Result<Self, String> {
+    /// A service on a data directory, new or left by another, that goes to partners on that road, or else on its own.
+    pub fn on(data: TempDir, clock: Clock, bundle: BundleSource, road: Option<Arc<dyn Road>>) -> Result<Self, String> {
         LazyLock::force(&LOG);
         take_issuers(data.path());
-        let mut started = block_on(begin(data.path(), clock, bundle)).map_err(|error| error.to_string())?;
-        change(&mut started.app);
+        let started = block_on(begin(data.path(), clock, bundle)).map_err(|error| error.to_string())?;
         let app = Arc::new(started.app);
+        let road = road.unwrap_or_else(|| Arc::clone(&app) as Arc<dyn Road>);
         let address = started.listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = Arc::clone(&app);
@@ -150,8 +146,10 @@ impl Service {
                 tokio::spawn(dataflows::watch(Arc::clone(&serving))),
                 tokio::spawn(dataflows::follow(Arc::clone(&serving))),
             ];
+            let delivering = tokio::spawn(deliveries::deliver(Arc::clone(&serving), road));
             server::serve(serving, started.listener, async {
                 let _ = stopped.await;
+                delivering.abort();
             })
             .await;
             for task in tasks {

@@ -3,6 +3,7 @@
 mod counterpart;
 mod outbox;
 mod requests;
+mod reversed;
 mod submissions;
 
 use tidegate::decision::Effect;

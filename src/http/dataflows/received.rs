@@ -19,8 +19,23 @@ const NOTHING: &str = "{}";
 pub struct Received {
     /// Its address.
     pub endpoint: String,
-    /// What goes verbatim into `Authorization`: CX-0018 leaves the scheme to the token.
+    /// What goes verbatim into `Authorization`: the token, with the scheme that the address names, or with none where it names
+    /// none, for CX-0018 leaves that to the token.
     pub authorization: SecretString,
+    /// How long the token was good when it was handed out, in seconds, where the address says so.
+    pub expires_in: Option<i64>,
+}
+
+/// The token with its scheme.
+fn authorization(address: &DataAddress) -> Option<SecretString> {
+    let token = address.get("authorization")?;
+    let bearer = address
+        .get("authType")
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"));
+    Some(match bearer && !token.contains(' ') {
+        true => format!("Bearer {token}").into(),
+        false => token.into(),
+    })
 }
 
 impl App {
@@ -37,10 +52,10 @@ impl App {
         let text = session.get_secret(&name).await.ok()?;
         let address: DataAddress = serde_json::from_str(text.expose_secret()).ok()?;
         let endpoint = address.endpoint()?.to_owned();
-        let authorization = SecretString::from(address.get("authorization")?);
         Some(Received {
             endpoint,
-            authorization,
+            authorization: authorization(&address)?,
+            expires_in: address.get("expiresIn").and_then(|seconds| seconds.parse().ok()),
         })
     }
 

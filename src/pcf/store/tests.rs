@@ -207,6 +207,7 @@ async fn only_the_partner_that_was_asked_answers_and_once() {
         parts: parts("1"),
         model: "9.0.0".parse().unwrap(),
         message: None,
+        asset: None,
     };
     store
         .want(tenant(ELBE), bpnl(ISAR), exchange, &wanted, record(), at(0))

@@ -5,8 +5,8 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
-use tidegate::pcf::{Endpoint, Road, RoadError, Way};
-use tidegate::registry::{Partner, Tenant};
+use tidegate::pcf::{Boxed, Endpoint, Goal, Road, RoadError};
+use tidegate::registry::TenantWorld;
 
 /// What a partner was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,20 +95,21 @@ impl Counterpart {
 }
 
 impl Road for Counterpart {
-    fn find<'a>(&'a self, tenant: &'a Tenant, partner: &'a Partner) -> Way<'a> {
+    fn find<'a>(&'a self, world: &'a TenantWorld, goal: Goal<'a>) -> Boxed<'a, Result<Endpoint, RoadError>> {
         let mut ways = self.0.ways.lock().unwrap();
         ways.0 += 1;
         let found = match *self.0.reachable.lock().unwrap() {
             true => Ok(Endpoint {
                 url: self.0.url.clone(),
-                authorization: format!("{}-{}-{}", tenant.id, partner.bpnl, ways.1).into(),
+                authorization: format!("{}-{}-{}", world.tenant.id, goal.partner.bpnl, ways.1).into(),
             }),
             false => Err(RoadError("the partner's connector does not answer".into())),
         };
         Box::pin(async move { found })
     }
 
-    fn lost(&self, _: &Tenant, _: &Partner) {
+    fn lost<'a>(&'a self, _: &'a TenantWorld, _: Goal<'a>) -> Boxed<'a, ()> {
         self.0.ways.lock().unwrap().1 += 1;
+        Box::pin(async {})
     }
 }

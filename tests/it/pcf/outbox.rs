@@ -9,7 +9,7 @@ use tidegate::assemble::BundleSource;
 use tidegate::clock::Clock;
 use tidegate::decision::Effect;
 use tidegate::ledger::Event;
-use tidegate::pcf::{Change, retry};
+use tidegate::pcf::{Change, Road, retry};
 use tidegate::registry::{Agreement, AgreementState, TenantWorld};
 
 use super::counterpart::{Counterpart, Sent};
@@ -36,8 +36,8 @@ impl Scene {
     }
 
     fn on(data: TempDir, partner: Counterpart, begin: Timestamp) -> Self {
-        let (clock, road) = (Clock::fixed(begin), Arc::new(partner.clone()));
-        let service = Service::on(data, clock.clone(), BundleSource::BuiltIn, |app| app.road = road).unwrap();
+        let (clock, road): (_, Arc<dyn Road>) = (Clock::fixed(begin), Arc::new(partner.clone()));
+        let service = Service::on(data, clock.clone(), BundleSource::BuiltIn, Some(road)).unwrap();
         Self {
             service,
             partner,
