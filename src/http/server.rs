@@ -20,6 +20,7 @@ use super::Shared;
 use super::deliveries::deliver;
 use super::observe::{note_route, observe};
 use super::routes::router;
+use crate::agreements;
 
 /// How long connections may take to finish after the service was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -36,6 +37,10 @@ pub fn service(app: &Shared) -> Router {
 pub async fn serve(app: Shared, listener: TcpListener, stop: impl Future<Output = ()>) {
     let service = service(&app);
     let delivering = tokio::spawn(deliver(Arc::clone(&app)));
+    let keeping = tokio::spawn({
+        let app = Arc::clone(&app);
+        async move { agreements::keep(&app.agreements, &app.clock, app.upkeep).await }
+    });
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(app.limits.connections));
     tokio::pin!(stop);
@@ -79,5 +84,7 @@ pub async fn serve(app: Shared, listener: TcpListener, stop: impl Future<Output 
         tracing::warn!(grace_s = GRACE.as_secs(), "some requests did not finish in time");
     }
     delivering.abort();
+    keeping.abort();
+    agreements::write_uses(&app.agreements).await;
     app.gate.ledger().close().await;
 }

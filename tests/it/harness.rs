@@ -14,6 +14,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use tempfile::TempDir;
+use tidegate::agreements::Cause;
 use tidegate::assemble::BundleSource;
 use tidegate::clock::Clock;
 use tidegate::dev::issuer::{Issuer, SigningKey, sign};
@@ -139,6 +140,8 @@ impl Service {
         LazyLock::force(&LOG);
         take_issuers(data.path());
         let mut started = block_on(begin(data.path(), clock, bundle)).map_err(|error| error.to_string())?;
+        // A test that moves the clock says itself when it is looked for what is past its end.
+        started.app.upkeep.expire = Duration::from_secs(24 * 3_600);
         change(&mut started.app);
         let app = Arc::new(started.app);
         let address = started.listener.local_addr().unwrap();
@@ -271,6 +274,15 @@ pub fn records(data: &Path, log: &str) -> Vec<Stored> {
         }
         all
     })
+}
+
+/// Ends an agreement, as its provider may.
+pub fn retire(service: &Service, tenant: &str, agreement: &str) {
+    let (agreements, now) = (&service.app.agreements, service.app.clock.now());
+    let (tenant, agreement) = (tenant.parse().unwrap(), agreement.parse().unwrap());
+    let cause = Cause::operator();
+    let ended = agreements.retire(tenant, &agreement, "retired meanwhile", &cause, now);
+    assert!(block_on(ended).unwrap().changed);
 }
 
 /// The payload of a token.
