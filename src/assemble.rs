@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use crate::agreements::{Book, Cause, Upkeep};
 use crate::bundle::{Bundle, Live, Source};
 use crate::clock::Clock;
 use crate::dataspace::flow::FlowStore;
@@ -23,7 +24,7 @@ use crate::ids::{Bpnl, TenantId};
 use crate::ledger::{Ledger, LedgerKeys, Options};
 use crate::pcf::{Carrier, Models, PcfStore};
 use crate::registry::store::RegistryStore;
-use crate::registry::{Registry, Tenant};
+use crate::registry::{NewAgreement, Registry, Tenant};
 use crate::vault::{EmbeddedVault, VaultKey};
 
 /// The generation of the root keys that EDR tokens are made with. Counting it up makes new ones; tokens of the one before stay
@@ -71,6 +72,8 @@ pub struct Parts {
     pub issuers: HashMap<TenantId, Issuer>,
     /// The dev connectors; empty outside dev mode.
     pub connectors: HashMap<Bpnl, Connector>,
+    /// The agreements that the operator's document brings; those that are not on record yet come on record.
+    pub agreements: Vec<NewAgreement>,
 }
 
 impl BundleSource {
@@ -100,12 +103,13 @@ impl BundleSource {
     }
 }
 
-/// Opens everything and joins it. The registry is taken as it stands; what is to be in it was put there before.
+/// Opens everything and joins it. The registry is taken as it stands: what is to be in it was put there before, but for agreements,
+/// which come on record through the ledger.
 ///
 /// # Errors
 /// Whatever keeps the service from starting.
 pub async fn assemble(
-    parts: Parts,
+    mut parts: Parts,
     bundle: Bundle,
     registry: RegistryStore,
     vault: EmbeddedVault,
@@ -117,6 +121,13 @@ pub async fn assemble(
         .map_err(StartError::of("the ledger"))?;
     let live = Live::new(bundle, parts.bundle.directory(), now);
     let gate = Gate::open(live, ledger).await.map_err(StartError::of("the ledger"))?;
+    let agreements = Book::new(registry.clone(), gate.ledger().clone());
+    let new = std::mem::take(&mut parts.agreements);
+    let put = agreements.put_all(new, &Cause::operator(), now).await;
+    put.map_err(StartError::of("the agreements"))?;
+    // Before anything is served, so that what is listed is true from the first answer on.
+    let expired = agreements.expire(now).await;
+    expired.map_err(StartError::of("the agreements"))?;
     let verifiers = verifiers(&registry.current(), &parts.issuers)?;
     let pcf = PcfStore::open(&parts.data)
         .await
@@ -131,6 +142,8 @@ pub async fn assemble(
         carrier,
         gate,
         registry,
+        agreements,
+        upkeep: Upkeep::default(),
         verifiers,
         vault,
         dataspace,

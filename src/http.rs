@@ -8,6 +8,7 @@
 //! the path does on the shared host, and the tenant it names still picks the one verifier its tokens must satisfy.
 
 pub mod access;
+pub mod agreements;
 pub mod caller;
 pub mod credentials;
 pub mod dataflows;
@@ -33,6 +34,7 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use crate::agreements::{Book, Upkeep};
 use crate::clock::Clock;
 use crate::dataspace::Dataspace;
 use crate::decide::Gate;
@@ -74,6 +76,10 @@ pub struct App {
     pub gate: Gate,
     /// What the platform knows.
     pub registry: RegistryStore,
+    /// What becomes of agreements.
+    pub agreements: Book,
+    /// How often what is to be done by itself is done.
+    pub upkeep: Upkeep,
     /// Each tenant's own verifier.
     pub verifiers: HashMap<TenantId, caller::TenantGate>,
     /// Secrets and objects.

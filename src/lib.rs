@@ -16,6 +16,7 @@
 //!
 //! `docs/ARCHITECTURE.md` has the map, the invariants and three operations walked end to end.
 
+pub mod agreements;
 pub mod assemble;
 pub mod bundle;
 pub mod cedar;

@@ -1,7 +1,7 @@
-//! What the platform knows: tenants, partners, offers, agreements and footprints.
+//! What the platform knows: tenants, partners, assets, offers, agreements and footprints.
 //!
-//! A [`Registry`] is an immutable value. A request takes one and sees it unchanged to its end; a change makes a new one and
-//! swaps it in on a watch channel ([`store::RegistryStore`]). What a tenant owns is reached only through that tenant's
+//! A [`Registry`] is an immutable value. A request takes one and sees it unchanged to its end; a change makes a new one, which
+//! shares all but the path to what changed, and swaps it in on a watch channel ([`store::RegistryStore`]). What a tenant owns is reached only through that tenant's
 //! [`TenantWorld`], so a lookup cannot wander into another company's agreements or footprints: the tenant of the route picks
 //! the world, and ids are looked up inside it.
 //!
@@ -12,6 +12,7 @@
 //! not there, whatever the header says.
 
 mod agreement;
+mod collection;
 mod model;
 mod pool;
 pub mod store;
@@ -19,12 +20,13 @@ pub mod world;
 
 use std::sync::Arc;
 
-pub use agreement::{Agreement, AgreementState, Agreements, Signed};
+pub use agreement::{Agreement, AgreementState, NewAgreement, Signed};
+pub use collection::Agreements;
 pub use model::{
     Asset, ConnectorSettings, Footprint, FootprintStatus, Identity, Map, Offer, Partner, Relation, Tenant, TenantState,
     TenantWorld,
 };
-pub use pool::{Contract, TermsPool};
+pub use pool::TermsPool;
 
 use crate::ids::{Bpnl, TenantId};
 

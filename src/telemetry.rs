@@ -38,6 +38,8 @@ pub const CONNECTOR_UP: &str = "tidegate_connector_up";
 pub const REQUESTS: &str = "tidegate_http_requests_total";
 /// Seconds from the first byte of a request to the first byte of its answer, by `route`.
 pub const REQUEST_SECONDS: &str = "tidegate_http_request_seconds";
+/// Agreements that came into a state, by `state` (`active`, `retired`, `expired`).
+pub const AGREEMENT_CHANGES: &str = "tidegate_agreement_changes_total";
 /// 1 while the newest bundle on disk was refused and an older one is in force.
 pub const BUNDLE_REFUSED: &str = "tidegate_bundle_refused";
 /// Bundles put in force since the start.

@@ -15,7 +15,7 @@ use tidegate::http::exchange::{PURPOSE, SCOPE};
 use tidegate::ids::{AgreementId, Bpnl, ClientId, CompanyRole, PcfId, SecretName, TenantId, UserName};
 use tidegate::question::ask::{self, ExchangeFacts, UserFacts};
 use tidegate::question::{Action, Question};
-use tidegate::registry::{Partner, Registry, TenantWorld};
+use tidegate::registry::{Partner, Registry, TenantWorld, TermsPool};
 
 const PROVIDER: &str = "BPNL000000000DWF";
 const CONSUMER: &str = "BPNL00000000C3EF";
@@ -30,10 +30,10 @@ const AGREEMENTS: usize = 10;
 /// The world at one instant, and the ids of the request that is asked again and again.
 pub(crate) struct Scene {
     pub(crate) bundle: Bundle,
-    registry: Registry,
-    now: Timestamp,
-    provider: TenantId,
-    consumer: Bpnl,
+    pub(crate) registry: Registry,
+    pub(crate) now: Timestamp,
+    pub(crate) provider: TenantId,
+    pub(crate) consumer: Bpnl,
     connector: ClientId,
     agreement: AgreementId,
     pcf: PcfId,
@@ -47,9 +47,12 @@ impl Scene {
         let provider: TenantId = PROVIDER.parse().expect("a tenant");
         let tenant = dev.tenants.iter().find(|tenant| tenant.id == provider);
         let tenant = tenant.expect("the provider is in the world");
-        let (world, _) = tenant
-            .world("http://127.0.0.1:8080", now)
-            .expect("the provider's world");
+        let (mut world, _) = tenant.world("http://127.0.0.1:8080").expect("the provider's world");
+        let mut pool = TermsPool::default();
+        for new in tenant.agreements(&world, now).expect("its agreements") {
+            let agreement = new.compile(&mut pool).expect("the text compiles");
+            world.agreements.insert(Arc::new(agreement));
+        }
         let asset = ASSET.parse().expect("an asset");
         let pcf = tenant.footprint_of(&world, &asset).expect("a footprint").clone();
         Self {
@@ -75,6 +78,11 @@ impl Scene {
 
     /// The same, of another tenant in another registry.
     pub(crate) fn ask_access_of(&self, registry: &Registry, provider: TenantId) -> Question {
+        self.ask(registry, provider, &self.agreement)
+    }
+
+    /// The same, under another agreement.
+    pub(crate) fn ask(&self, registry: &Registry, provider: TenantId, agreement: &AgreementId) -> Question {
         let world = registry.tenant(provider).expect("a tenant of the registry");
         let facts = ExchangeFacts {
             now: self.now,
@@ -88,7 +96,7 @@ impl Scene {
             uses: None,
         };
         let footprint = world.footprints.get(&self.pcf).map(AsRef::as_ref);
-        let agreement = world.agreements.get(&self.agreement).map(AsRef::as_ref);
+        let agreement = world.agreements.get(agreement).map(AsRef::as_ref);
         ask::access(&facts, &self.pcf, footprint, agreement)
     }
 

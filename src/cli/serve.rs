@@ -98,12 +98,15 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
     };
     let vault = open_vault(&data, key.map_err(Failure::invalid)?, &loaded).map_err(start_failure)?;
     let registry = RegistryStore::open(&data).await.map_err(Failure::failed)?;
+    let mut agreements = Vec::new();
     if let Some(path) = &config.world {
         let named = |error: &dyn std::fmt::Display| Failure::invalid(format!("{}: {error}", path.display()));
         let text = std::fs::read(path).map_err(|error| named(&error))?;
         let document = WorldDocument::read(&text).map_err(|error| named(&error))?;
-        let (worlds, partners) = document.worlds().map_err(|error| named(&error))?;
-        registry.seed(&worlds, &partners).await.map_err(Failure::failed)?;
+        let seed = document.seed().map_err(|error| named(&error))?;
+        let seeded = registry.seed(&seed.worlds, &seed.partners).await;
+        seeded.map_err(Failure::failed)?;
+        agreements = seed.agreements;
     }
     let parts = Parts {
         data,
@@ -115,6 +118,7 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
         metrics: telemetry::collect_metrics(),
         issuers: Default::default(),
         connectors: Default::default(),
+        agreements,
     };
     let app = assemble(parts, loaded, registry, vault).await.map_err(start_failure)?;
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(Failure::failed)?;

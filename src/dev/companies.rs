@@ -16,7 +16,7 @@ use super::world::{DevError, DevTenant, DevWorld};
 use crate::clock::Clock;
 use crate::dev::connector::catalog::FORMAT;
 use crate::ids::{Bpnl, TenantId};
-use crate::registry::{ConnectorSettings, Partner, Registry, TenantWorld};
+use crate::registry::{ConnectorSettings, NewAgreement, Partner, Registry, TenantWorld};
 
 /// The secret of a tenant that holds its connector's API key.
 pub const KEY_NAME: &str = "connector-api-key";
@@ -31,6 +31,8 @@ pub(super) struct Around<'a> {
     pub(super) keys: BTreeMap<TenantId, SecretString>,
     /// What is on record.
     pub(super) registry: &'a Registry,
+    /// Every agreement, those too that come on record at this start.
+    pub(super) agreements: &'a [NewAgreement],
     /// The time.
     pub(super) clock: &'a Clock,
 }
@@ -63,6 +65,9 @@ pub(super) fn connectors(world: &DevWorld, around: &Around<'_>) -> Result<HashMa
     }
     for world in around.registry.tenants() {
         publish(world, &connectors)?;
+    }
+    for agreement in around.agreements {
+        know(agreement, &connectors)?;
     }
     Ok(connectors)
 }
@@ -122,7 +127,7 @@ fn of_tenant(tenant: &DevTenant, around: &Around<'_>) -> Result<Settings, DevErr
     })
 }
 
-/// Puts a tenant's offers into its connector, and its contracts into both sides'.
+/// Puts a tenant's offers into its connector.
 fn publish(world: &TenantWorld, connectors: &HashMap<Bpnl, Connector>) -> Result<(), DevError> {
     let Some(provider) = connectors.get(&world.tenant.id.0) else {
         return Ok(());
@@ -142,21 +147,22 @@ fn publish(world: &TenantWorld, connectors: &HashMap<Bpnl, Connector>) -> Result
         };
         provider.offer(offered).map_err(DevError::from)?;
     }
-    for agreement in world.agreements.values() {
-        let made = Made {
-            id: agreement.id.as_str(),
-            asset: agreement.asset.as_str(),
-            provider: agreement.provider.0,
-            consumer: agreement.consumer,
-            signed: agreement.signed_at,
-            odrl: &agreement.odrl,
-        };
-        for side in [Some(provider), connectors.get(&agreement.consumer)]
-            .into_iter()
-            .flatten()
-        {
-            side.know(made).map_err(DevError::from)?;
-        }
+    Ok(())
+}
+
+/// Puts a contract into both sides' connectors.
+fn know(agreement: &NewAgreement, connectors: &HashMap<Bpnl, Connector>) -> Result<(), DevError> {
+    let made = Made {
+        id: agreement.id.as_str(),
+        asset: agreement.asset.as_str(),
+        provider: agreement.provider.0,
+        consumer: agreement.consumer,
+        signed: agreement.signed_at,
+        odrl: &agreement.odrl,
+    };
+    let sides = [agreement.provider.0, agreement.consumer];
+    for side in sides.iter().filter_map(|side| connectors.get(side)) {
+        side.know(made).map_err(DevError::from)?;
     }
     Ok(())
 }

@@ -2,17 +2,16 @@
 
 use std::path::Path;
 
-use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use super::connector::Connector;
 use super::world::{DevError, DevTenant, DevWorld};
 use crate::http::{App, exchange, ingest};
-use crate::ids::TenantId;
+use crate::ids::{Digest, TenantId};
 use crate::ledger::LogId;
 use crate::question::spell_time;
-use crate::registry::{Agreement, AgreementState, TenantWorld};
+use crate::registry::{Agreement, Asset, Signed, TenantWorld};
 
 #[derive(Serialize)]
 struct Manifest<'a> {
@@ -38,6 +37,7 @@ struct TenantPart<'a> {
     integration: ClientPart,
     users: Vec<UserPart<'a>>,
     secrets: Vec<&'a str>,
+    assets: Vec<&'a Asset>,
     footprints: Vec<FootprintPart<'a>>,
 }
 
@@ -91,8 +91,10 @@ struct AgreementPart<'a> {
     pcf_id: Option<&'a str>,
     purpose: Option<String>,
     signed: String,
+    versions: Option<&'a Signed>,
     ends: Option<String>,
     state: &'static str,
+    terms: Digest,
 }
 
 #[derive(Serialize)]
@@ -104,21 +106,21 @@ struct LedgerPart {
 }
 
 /// The text of `dev.json`.
-pub(super) fn write(
-    world: &DevWorld,
-    worlds: &[TenantWorld],
-    app: &App,
-    data: &Path,
-    now: Timestamp,
-) -> Result<String, DevError> {
-    let pairs = || world.tenants.iter().zip(worlds);
+pub(super) fn write(world: &DevWorld, app: &App, data: &Path) -> Result<String, DevError> {
+    let registry = app.registry.current();
+    let missing = || DevError("a company of the world is not on the platform".into());
+    let pairs = world.tenants.iter().map(|tenant| {
+        let known = registry.tenant(tenant.id).ok_or_else(missing)?;
+        Ok((tenant, &**known))
+    });
+    let pairs = pairs.collect::<Result<Vec<_>, DevError>>()?;
     let mut agreements = Vec::new();
-    for (tenant, world) in pairs() {
+    for (tenant, world) in &pairs {
         let mut own: Vec<_> = world.agreements.values().collect();
         own.sort_by(|left, right| left.id.cmp(&right.id));
         agreements.extend(
             own.into_iter()
-                .map(|agreement| agreement_part(tenant, world, agreement, now)),
+                .map(|agreement| agreement_part(tenant, world, agreement)),
         );
     }
     let logs = std::iter::once(LogId::Platform).chain(world.tenants.iter().map(|tenant| LogId::Tenant(tenant.id)));
@@ -139,7 +141,8 @@ pub(super) fn write(
     let manifest = Manifest {
         base_url: &app.base_url,
         base_host: app.base_host.as_deref(),
-        tenants: pairs()
+        tenants: pairs
+            .iter()
             .map(|(tenant, world)| tenant_part(tenant, world, app))
             .collect::<Result<_, _>>()?,
         connectors: connectors(app),
@@ -190,6 +193,8 @@ fn tenant_part<'a>(tenant: &'a DevTenant, world: &'a TenantWorld, app: &App) -> 
     });
     let mut footprints: Vec<_> = world.footprints.values().collect();
     footprints.sort_by(|left, right| left.id.cmp(&right.id));
+    let mut assets: Vec<_> = world.assets.values().map(AsRef::as_ref).collect();
+    assets.sort_by(|left, right| left.id.cmp(&right.id));
     Ok(TenantPart {
         bpnl: tenant.id,
         name: &tenant.name,
@@ -206,6 +211,7 @@ fn tenant_part<'a>(tenant: &'a DevTenant, world: &'a TenantWorld, app: &App) -> 
             scope: format!("{}/{}", tenant.id, ingest::SCOPE),
         },
         users: users.collect::<Result<_, DevError>>()?,
+        assets,
         secrets: tenant.secrets.iter().map(|name| name.as_str()).collect(),
         footprints: footprints
             .into_iter()
@@ -220,18 +226,8 @@ fn tenant_part<'a>(tenant: &'a DevTenant, world: &'a TenantWorld, app: &App) -> 
     })
 }
 
-fn agreement_part<'a>(
-    tenant: &DevTenant,
-    world: &'a TenantWorld,
-    agreement: &'a Agreement,
-    now: Timestamp,
-) -> AgreementPart<'a> {
+fn agreement_part<'a>(tenant: &DevTenant, world: &'a TenantWorld, agreement: &'a Agreement) -> AgreementPart<'a> {
     let ends = agreement.terms.usage_ends(agreement.signed_at);
-    let state = match agreement.state {
-        // On record as active, but what it grants is over: the terms say so, at every access.
-        AgreementState::Active if ends.is_some_and(|ends| ends <= now) => AgreementState::Expired,
-        state => state,
-    };
     AgreementPart {
         id: agreement.id.as_str(),
         provider: agreement.provider,
@@ -243,7 +239,9 @@ fn agreement_part<'a>(
             .purposes()
             .and_then(|purposes| purposes.first().map(|purpose| (*purpose).to_owned())),
         signed: spell_time(agreement.signed_at),
+        versions: agreement.signed.as_deref(),
         ends: ends.map(spell_time),
-        state: state.as_str(),
+        state: agreement.state.as_str(),
+        terms: agreement.terms.digest(),
     }
 }

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
@@ -17,7 +18,7 @@ use crate::assemble::{BundleSource, Parts, StartError, assemble, open_vault};
 use crate::clock::Clock;
 use crate::http::App;
 use crate::ids::{SecretName, TenantId};
-use crate::registry::TenantWorld;
+use crate::registry::NewAgreement;
 use crate::registry::store::RegistryStore;
 use crate::vault::{EmbeddedVault, SessionScope, VaultError, VaultKey};
 
@@ -82,13 +83,15 @@ pub async fn start(options: DevOptions, clock: Clock, metrics: PrometheusHandle)
     let registry = RegistryStore::open(&options.data)
         .await
         .map_err(StartError::of("the registry"))?;
-    let worlds = fill(&world, &base_url, &clock, &vault, &registry).await?;
+    fill(&world, &base_url, &vault, &registry).await?;
+    let agreements = agreements(&world, &registry, clock.now())?;
 
     let around = Around {
         base_url: &base_url,
         issuers: &issuers,
         keys: connector_keys(&world, &vault).await?,
         registry: &registry.current(),
+        agreements: &all_agreements(&registry, &agreements).await?,
         clock: &clock,
     };
     let connectors = connectors(&world, &around).map_err(StartError::of("the dev connectors"))?;
@@ -103,11 +106,11 @@ pub async fn start(options: DevOptions, clock: Clock, metrics: PrometheusHandle)
         metrics,
         issuers,
         connectors,
+        agreements,
     };
     let app = assemble(parts, bundle, registry, vault).await?;
     let manifest = options.data.join(MANIFEST);
-    let text =
-        manifest::write(&world, &worlds, &app, &options.data, clock.now()).map_err(StartError::of("dev.json"))?;
+    let text = manifest::write(&world, &app, &options.data).map_err(StartError::of("dev.json"))?;
     write_private(&manifest, text.as_bytes())?;
     Ok(Started {
         app,
@@ -141,19 +144,18 @@ async fn issuers(world: &DevWorld, data: &Path, base_url: &str) -> Result<HashMa
     })
 }
 
-/// Puts footprints and secrets into the vault and the rest into the registry.
+/// Puts footprints and secrets into the vault and the rest into the registry, agreements aside.
 async fn fill(
     world: &DevWorld,
     base_url: &str,
-    clock: &Clock,
     vault: &EmbeddedVault,
     registry: &RegistryStore,
-) -> Result<Vec<TenantWorld>, StartError> {
+) -> Result<(), StartError> {
     let failed = StartError::of("the development world");
     let mut worlds = Vec::new();
     for tenant in &world.tenants {
         let (made, documents) = tenant
-            .world(base_url, clock.now())
+            .world(base_url)
             .map_err(StartError::of("the development world"))?;
         for (footprint, document) in documents {
             let (product, pcf) = (footprint.product.clone(), footprint.id.clone());
@@ -181,7 +183,39 @@ async fn fill(
         .seed(&worlds, &partners)
         .await
         .map_err(StartError::of("the registry"))?;
-    Ok(worlds)
+    Ok(())
+}
+
+/// The agreements of the world that are not on record yet. They are dated relative to the start at which they come on record, and
+/// keep these dates: what was agreed does not change.
+fn agreements(world: &DevWorld, registry: &RegistryStore, now: Timestamp) -> Result<Vec<NewAgreement>, StartError> {
+    let failed = StartError::of("the development world");
+    let registry = registry.current();
+    let mut agreements = Vec::new();
+    for tenant in &world.tenants {
+        let Some(known) = registry.tenant(tenant.id) else {
+            continue;
+        };
+        let written = tenant.agreements(known, now).map_err(&failed)?;
+        let missing = written
+            .into_iter()
+            .filter(|agreement| known.agreements.get(&agreement.id).is_none());
+        agreements.extend(missing);
+    }
+    Ok(agreements)
+}
+
+/// The agreements on record and those that come on record now, with their texts: the connectors keep theirs in memory only.
+async fn all_agreements(registry: &RegistryStore, new: &[NewAgreement]) -> Result<Vec<NewAgreement>, StartError> {
+    let failed = StartError::of("the registry");
+    let mut all = new.to_vec();
+    let current = registry.current();
+    for agreement in current.tenants().flat_map(|world| world.agreements.values()) {
+        let papers = registry.papers(agreement.provider, &agreement.id).await;
+        let papers = papers.map_err(&failed)?;
+        all.extend(papers.map(|papers| agreement.with(papers.odrl.into(), papers.claims.map(Into::into))));
+    }
+    Ok(all)
 }
 
 /// The API key of each tenant's connector, which is one of the tenant's secrets.

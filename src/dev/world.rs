@@ -18,7 +18,7 @@ use crate::http::{dataflows, exchange, ingest as ingest_http};
 use crate::ids::{AgreementId, AssetId, Bpnl, ClientId, CompanyRole, PcfId, SecretName, TenantId, UserName};
 use crate::ingest::Claims;
 use crate::registry::{
-    Agreement, AgreementState, Asset, Footprint, Identity, Offer, Partner, Relation, Signed, Tenant, TenantState,
+    AgreementState, Asset, Footprint, Identity, NewAgreement, Offer, Partner, Relation, Tenant, TenantState,
     TenantWorld, TermsPool,
 };
 
@@ -203,11 +203,11 @@ impl DevTenant {
         Issuer::create_or_load(directory, settings).map_err(DevError::from)
     }
 
-    /// The tenant and all that is its own, with the documents of its footprints.
+    /// The tenant and all that is its own but its agreements, with the documents of its footprints.
     ///
     /// # Errors
     /// A built-in file that does not read: a defect.
-    pub fn world(&self, base_url: &str, now: Timestamp) -> Result<(TenantWorld, Vec<Handed>), DevError> {
+    pub fn world(&self, base_url: &str) -> Result<(TenantWorld, Vec<Handed>), DevError> {
         let issuer = format!("{base_url}/dev/issuers/{}", self.id);
         let mut world = TenantWorld::new(Tenant {
             id: self.id,
@@ -246,28 +246,33 @@ impl DevTenant {
             let offer = self.offer(&asset.id, &mut terms)?;
             world.offers.insert_mut(offer.id.clone(), Arc::new(offer));
         }
-        for written in &self.agreements {
-            let agreement = written.agreement(&world, now, &mut terms)?;
-            world.agreements.insert(Arc::new(agreement));
-        }
         Ok((world, documents))
     }
 
     fn offer(&self, asset: &AssetId, terms: &mut TermsPool) -> Result<Offer, DevError> {
-        let access = self.access.as_deref().unwrap_or(OFFER.0);
-        let access = terms.compile(text(CONTRACTS, &format!("{access}.json"))?);
-        let access = access.map_err(DevError::from)?;
-        let usage = terms.compile(text(CONTRACTS, &format!("{}.json", OFFER.1))?);
-        let usage = usage.map_err(DevError::from)?;
+        let access = text(
+            CONTRACTS,
+            &format!("{}.json", self.access.as_deref().unwrap_or(OFFER.0)),
+        )?;
+        let usage = text(CONTRACTS, &format!("{}.json", OFFER.1))?;
         Ok(Offer {
             id: id(&format!("offer-{asset}"))?,
             provider: self.id,
             asset: asset.clone(),
-            access_terms: access.terms,
-            usage_terms: usage.terms,
-            access_odrl: access.odrl,
-            usage_odrl: usage.odrl,
+            access_terms: terms.compile(access).map_err(DevError::from)?,
+            usage_terms: terms.compile(usage).map_err(DevError::from)?,
+            access_odrl: access.into(),
+            usage_odrl: usage.into(),
         })
+    }
+
+    /// The agreements of the tenant, dated relative to `now` and signed under what its `world` has.
+    ///
+    /// # Errors
+    /// A built-in file that does not read: a defect.
+    pub fn agreements(&self, world: &TenantWorld, now: Timestamp) -> Result<Vec<NewAgreement>, DevError> {
+        let agreements = self.agreements.iter();
+        agreements.map(|written| written.agreement(world, now)).collect()
     }
 
     /// The footprint that is part of `asset`.
@@ -281,8 +286,7 @@ impl DevTenant {
 }
 
 impl DevAgreement {
-    /// The agreement, signed under what `world` has today.
-    fn agreement(&self, world: &TenantWorld, now: Timestamp, terms: &mut TermsPool) -> Result<Agreement, DevError> {
+    fn agreement(&self, world: &TenantWorld, now: Timestamp) -> Result<NewAgreement, DevError> {
         let days = |days: i64| SignedDuration::from_hours(24 * days);
         let odrl = text(CONTRACTS, &format!("{}.json", self.terms))?;
         let odrl = match self.ends_in_days {
@@ -292,23 +296,16 @@ impl DevAgreement {
                 odrl.replace(END, &format!("{end:.0}"))
             }
         };
-        let contract = terms.compile(&odrl).map_err(DevError::from)?;
-        let signed = world.assets.get(&self.asset).map(|asset| Signed {
-            api: asset.api.clone(),
-            asset: asset.version.clone(),
-            models: world.models(&self.asset),
-        });
-        Ok(Agreement {
+        Ok(NewAgreement {
             id: self.id.clone(),
             provider: world.tenant.id,
             consumer: self.consumer,
             asset: self.asset.clone(),
             state: self.state,
             signed_at: now.checked_sub(days(self.signed_days_ago)).map_err(DevError::from)?,
-            signed,
+            signed: world.signed(&self.asset),
             claims: None,
-            odrl: contract.odrl,
-            terms: contract.terms,
+            odrl: odrl.into(),
         })
     }
 }

@@ -25,7 +25,8 @@ use crate::ids::{AgreementId, AssetId, Bpnl, IdError, OfferId, PcfId};
 use crate::ledger::record::Request;
 use crate::question::ask::{self, ExchangeFacts};
 use crate::question::{Action, EntityKind, Question};
-use crate::registry::TenantWorld;
+use crate::registry::Agreement;
+use crate::registry::store::Turn;
 
 /// What is asked, as AuthZEN spells it. Receivers ignore members they do not know (section 5 of the API), so unknown ones
 /// are allowed here and nowhere else.
@@ -97,6 +98,15 @@ pub async fn evaluation(
         return Err(Problem::with(Kind::Body, "`subject.type`: expected `Partner`"));
     }
     let partner: Bpnl = read("subject.id", &asked.subject.id)?;
+    let agreement: Option<AgreementId> = asked
+        .context
+        .agreement
+        .as_deref()
+        .map(|text| read("context.agreement", text))
+        .transpose()?;
+    let agreement = agreement.and_then(|id| world.agreements.get(&id)).map(AsRef::as_ref);
+    // Nothing is handed out here, so nothing is counted.
+    let turn = app.turn(agreement).await?;
     let facts = ExchangeFacts {
         now,
         world,
@@ -106,9 +116,9 @@ pub async fn evaluation(
         purpose: asked.context.purpose.as_deref().unwrap_or(PURPOSE),
         recipient: None,
         api: None,
-        uses: None,
+        uses: turn.as_ref().and_then(Turn::uses),
     };
-    let question = question(&facts, world, &asked, local)?;
+    let question = question(&facts, agreement, &asked, local)?;
     let notices = question.notices();
     let recorded = app.decided(id, question, &request).await?;
     let answer = Answer {
@@ -130,19 +140,13 @@ fn read<T: std::str::FromStr<Err = IdError>>(at: &str, text: &str) -> Result<T, 
 
 fn question(
     facts: &ExchangeFacts<'_>,
-    world: &TenantWorld,
+    agreement: Option<&Agreement>,
     asked: &Evaluation,
     local: &str,
 ) -> Result<Question, Problem> {
     let action: Option<Action> = asked.action.name.parse().ok();
     let kind: Option<EntityKind> = asked.resource.r#type.parse().ok();
-    let agreement: Option<AgreementId> = asked
-        .context
-        .agreement
-        .as_deref()
-        .map(|text| read("context.agreement", text))
-        .transpose()?;
-    let agreement = agreement.and_then(|id| world.agreements.get(&id)).map(AsRef::as_ref);
+    let world = facts.world;
     match (action, kind) {
         (Some(action @ (Action::Discover | Action::Negotiate)), Some(EntityKind::Offer)) => {
             let offer: OfferId = read("resource.id", local)?;

@@ -16,6 +16,8 @@ use crate::decision::Effect;
 use crate::ids::TenantId;
 use crate::ledger::record::Request;
 use crate::question::Question;
+use crate::registry::Agreement;
+use crate::registry::store::Turn;
 
 impl App {
     /// Decides and records a question about what is `tenant`'s.
@@ -63,6 +65,32 @@ impl App {
             told.of(Outcome::of(tenant, &refusal))
         })
     }
+}
+
+impl App {
+    /// The right to hand out data under `agreement`, once; what the question is to say of earlier uses is in it.
+    ///
+    /// # Errors
+    /// 502: the registry cannot be read.
+    pub(super) async fn turn(&self, agreement: Option<&Agreement>) -> Result<Option<Turn>, Problem> {
+        let Some(agreement) = agreement else { return Ok(None) };
+        self.registry.turn(agreement).await.map(Some).map_err(|error| {
+            tracing::error!(agreement = %agreement.id, %error, "how often data was handed out cannot be read");
+            Problem::new(Kind::Upstream)
+        })
+    }
+}
+
+/// Counts that data is handed out; the answer may leave only after this.
+///
+/// # Errors
+/// 502: it could not be counted, so nothing is handed out.
+pub(super) async fn count(turn: Option<Turn>, recorded: &Recorded) -> Result<(), Problem> {
+    let Some(turn) = turn else { return Ok(()) };
+    turn.count().await.map_err(|error| {
+        tracing::error!(record = %recorded.record(), %error, "the use could not be counted, so nothing is handed out");
+        Problem::new(Kind::Upstream).after(recorded.record())
+    })
 }
 
 /// An answer that follows a decision: it names the record, and so does its log line.

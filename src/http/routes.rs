@@ -6,8 +6,8 @@ use axum::routing::{MethodRouter, get, post, put};
 
 use super::problem::{Kind, Problem};
 use super::{
-    Shared, access, credentials, dataflows, deliveries, dev_connector, dev_issuer, exchange, ingest, openapi,
-    operations,
+    Shared, access, agreements, credentials, dataflows, deliveries, dev_connector, dev_issuer, exchange, ingest,
+    openapi, operations,
 };
 
 /// Who may call a route with success.
@@ -241,6 +241,32 @@ pub const ROUTES: &[Route] = &[
             Caller::Connector,
             "Hand in a footprint, as older clients do.",
             || put(exchange::submit_by_product),
+        )
+    },
+    Route {
+        query: &[
+            optional("after", "Only those whose ids come after this one."),
+            optional("limit", "At most so many, 1 to 1000; 100 where it does not stand."),
+        ],
+        ..route(
+            "agreements.list",
+            Method::Get,
+            "/agreements/{bpnl}",
+            Caller::Person,
+            "The own company's agreements, in the order of their ids.",
+            || get(agreements::list),
+        )
+    },
+    Route {
+        takes_document: true,
+        refuses: &[Kind::TooLarge, Kind::Upstream],
+        ..route(
+            "agreements.retire",
+            Method::Post,
+            "/agreements/{bpnl}/{id}/retire",
+            Caller::Person,
+            "End an agreement of the own company, with the reason; it grants nothing from the next request on.",
+            || post(agreements::retire),
         )
     },
     Route {

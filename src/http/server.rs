@@ -19,6 +19,7 @@ use tower::ServiceExt as _;
 use super::Shared;
 use super::observe::{note_route, observe};
 use super::routes::router;
+use crate::agreements;
 
 /// How long connections may take to finish after the service was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -34,6 +35,10 @@ pub fn service(app: &Shared) -> Router {
 /// Serves until `stop` is done, then lets open requests finish.
 pub async fn serve(app: Shared, listener: TcpListener, stop: impl Future<Output = ()>) {
     let service = service(&app);
+    let keeping = tokio::spawn({
+        let app = Arc::clone(&app);
+        async move { agreements::keep(&app.agreements, &app.clock, app.upkeep).await }
+    });
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(app.limits.connections));
     tokio::pin!(stop);
@@ -76,5 +81,7 @@ pub async fn serve(app: Shared, listener: TcpListener, stop: impl Future<Output 
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!(grace_s = GRACE.as_secs(), "some requests did not finish in time");
     }
+    keeping.abort();
+    agreements::write_uses(&app.agreements).await;
     app.gate.ledger().close().await;
 }

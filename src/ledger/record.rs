@@ -18,6 +18,7 @@ use serde_json::value::RawValue;
 
 use crate::decision::Decision;
 use crate::ids::{AgreementId, AssetId, Bpnl, Digest, FlowId, IdError, RecordId, RequestId, TenantId};
+use crate::registry::AgreementState;
 
 /// The greatest size of a record in bytes: what one entry of a C2SP tile log may hold.
 pub const MAX_RECORD_BYTES: usize = 65_535;
@@ -225,6 +226,37 @@ pub struct Flowed {
     pub state: String,
 }
 
+/// An agreement comes into a state: on record, retired or expired. Written before the change takes effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AgreementEvent {
+    /// The connectors' id of the agreement.
+    pub agreement: AgreementId,
+    /// What it is about.
+    pub asset: AssetId,
+    /// Who caused the change: the Cedar principal's entity id, or `tidegate` or `operator`.
+    pub by: String,
+    /// The company that consumes.
+    pub consumer: Bpnl,
+    /// The record of the decision that permitted the change, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<RecordId>,
+    /// The ODRL as it was agreed, by its digest; given as the agreement comes on record. The text is in the registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub odrl: Option<Digest>,
+    /// The tenant that provides.
+    pub provider: TenantId,
+    /// Why the agreement ends, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it was finalized.
+    pub signed_at: RecordTime,
+    /// The state it comes into.
+    pub state: AgreementState,
+    /// What was agreed: its normal form, by its digest.
+    pub terms: Digest,
+}
+
 /// The service started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -239,6 +271,8 @@ pub struct Start {
 pub enum Event {
     /// A bundle took effect or was refused.
     Activation(Activation),
+    /// An agreement came on record, was retired or expired.
+    Agreement(Box<AgreementEvent>),
     /// A question was answered.
     Decision(Box<Decided>),
     /// A data flow changed its state.
@@ -259,6 +293,7 @@ impl Event {
                 digests
             }
             Self::Activation(activation) if activation.refused.is_none() => vec![activation.bundle],
+            Self::Agreement(agreement) => vec![agreement.terms],
             Self::Activation(_) | Self::Flow(_) | Self::Opened(_) | Self::Start(_) => Vec::new(),
         }
     }

@@ -32,7 +32,8 @@ use crate::ids::{Bpnl, ClientId, Digest, PcfId, RecordId, RequestId};
 use crate::ledger::record::Request;
 use crate::question::ask::{self, ExchangeFacts};
 use crate::registry::store::RegistryStore;
-use crate::registry::{Agreement, AgreementState, Footprint, Registry, TenantWorld};
+use crate::registry::store::Turn;
+use crate::registry::{Agreement, Footprint, Registry, TenantWorld};
 use crate::vault::EmbeddedVault;
 
 /// All that an attempt needs.
@@ -114,6 +115,8 @@ impl Attempt {
 struct Permitted {
     document: Vec<u8>,
     record: RecordId,
+    /// The right to hand data out under the agreement, kept until it was.
+    turn: Option<Turn>,
 }
 
 /// How long a change that was noted may take to come about: far longer than a request may.
@@ -194,10 +197,13 @@ impl Courier<'_> {
         let (reply, record) = match &delivery.errand {
             Errand::Request(wanted) => (self.ask(&to, delivery, wanted).await, None),
             errand => match self.permitted(delivery, errand).await {
-                Ok(permitted) => (
-                    self.hand_out(&to, delivery, permitted.document).await,
-                    Some(permitted.record),
-                ),
+                Ok(permitted) => {
+                    let reply = self.hand_out(&to, delivery, permitted.document).await;
+                    if reply == Reply::Taken {
+                        count(permitted.turn, permitted.record).await;
+                    }
+                    (reply, Some(permitted.record))
+                }
                 Err(attempt) => return attempt,
             },
         };
@@ -241,7 +247,9 @@ impl Courier<'_> {
         let agreement = world.agreements.get(&asked.agreement).map(AsRef::as_ref);
         let found = agreement.map(|agreement| choose(world, &agreement.asset, &asked.parts, &asked.model));
         let found = found.unwrap_or_default();
+        let turn = self.turn(agreement).await?;
         let mut facts = self.facts(registry, world, delivery.partner, &asked.connector);
+        facts.uses = turn.as_ref().and_then(Turn::uses);
         facts.recipient = asked
             .recipient
             .map(|company| (company, registry.partner(company).map(AsRef::as_ref)));
@@ -254,7 +262,7 @@ impl Courier<'_> {
             let problem = format!("there is no footprint of the version {} any more", asked.model);
             return Err(Attempt::failed(problem, Some(permit.record())));
         };
-        self.read(permit, footprint).await
+        self.read(permit, footprint, turn).await
     }
 
     async fn update(
@@ -275,14 +283,25 @@ impl Courier<'_> {
         let connector = world.tenant.identity.connectors.first().ok_or_else(no_connector)?;
         let mut refused = None;
         for agreement in live(world, footprint, Some(delivery.partner)) {
-            let facts = self.facts(registry, world, delivery.partner, connector);
+            let turn = self.turn(Some(agreement)).await?;
+            let mut facts = self.facts(registry, world, delivery.partner, connector);
+            facts.uses = turn.as_ref().and_then(Turn::uses);
             match self.decide(&facts, pcf, Some(footprint), Some(agreement)).await {
-                Ok(permit) => return self.read(permit, footprint).await,
+                Ok(permit) => return self.read(permit, footprint, turn).await,
                 Err(attempt) => refused = Some(attempt),
             }
         }
         let none = || Attempt::failed("the partner has no agreement in force on it any more", None);
         Err(refused.unwrap_or_else(none))
+    }
+
+    /// The right to hand data out under the agreement, once: it is kept until the partner has the document.
+    async fn turn(&self, agreement: Option<&Agreement>) -> Result<Option<Turn>, Attempt> {
+        let Some(agreement) = agreement else { return Ok(None) };
+        self.registry.turn(agreement).await.map(Some).map_err(|error| {
+            tracing::error!(agreement = %agreement.id, %error, "how often data was handed out cannot be read");
+            Attempt::later("how often data was handed out cannot be read", None)
+        })
     }
 
     /// Who the question is about, at this instant.
@@ -332,7 +351,7 @@ impl Courier<'_> {
     }
 
     /// Reads the document the permit is for, and holds it against its schema.
-    async fn read(&self, permit: Permit, footprint: &Footprint) -> Result<Permitted, Attempt> {
+    async fn read(&self, permit: Permit, footprint: &Footprint, turn: Option<Turn>) -> Result<Permitted, Attempt> {
         let record = permit.record();
         let failed = |error: String| {
             tracing::error!(record = %record, error = %error, "the vault failed after an allow");
@@ -351,7 +370,16 @@ impl Courier<'_> {
             );
             return Err(Attempt::failed(problem, Some(record)));
         }
-        Ok(Permitted { document, record })
+        Ok(Permitted { document, record, turn })
+    }
+}
+
+/// Counts that the partner has the document. Where the process ends before that, the delivery is made again: the same answer to
+/// the same request.
+async fn count(turn: Option<Turn>, record: RecordId) {
+    let Some(turn) = turn else { return };
+    if let Err(error) = turn.count().await {
+        tracing::error!(%record, %error, "a document was delivered and could not be counted");
     }
 }
 
@@ -364,15 +392,10 @@ pub fn is_valid(models: &Models, footprint: &Footprint, document: &[u8]) -> bool
 
 /// The agreements on an asset of the footprint, of all partners or of this one, that are in force by their state; the latest first.
 fn live<'w>(world: &'w TenantWorld, footprint: &Footprint, of: Option<Bpnl>) -> Vec<&'w Agreement> {
-    let mut live: Vec<&Agreement> = world
-        .agreements
-        .values()
+    let on_assets = footprint.assets.iter().flat_map(|asset| world.agreements.on(asset));
+    let mut live: Vec<&Agreement> = on_assets
         .map(AsRef::as_ref)
-        .filter(|agreement| {
-            of.is_none_or(|partner| agreement.consumer == partner)
-                && agreement.state == AgreementState::Active
-                && footprint.assets.contains(&agreement.asset)
-        })
+        .filter(|agreement| of.is_none_or(|partner| agreement.consumer == partner))
         .collect();
     live.sort_by_key(|agreement| std::cmp::Reverse((agreement.signed_at, agreement.id.clone())));
     live

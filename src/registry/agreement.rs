@@ -1,14 +1,13 @@
-//! Agreements of a tenant: looked up by id, never scanned.
+//! An agreement: what of it decides is held in memory, what only proves is read from the file when somebody asks.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rpds::RedBlackTreeSetSync;
 use serde::{Deserialize, Serialize};
 
-use super::model::Map;
-use crate::contract::Terms;
+use super::pool::TermsPool;
+use crate::contract::{ContractError, Terms};
 use crate::ids::{AgreementId, AssetId, Bpnl, TenantId, Version};
 
 /// The state of an agreement on record.
@@ -31,6 +30,12 @@ impl AgreementState {
             Self::Retired => "retired",
             Self::Expired => "expired",
         }
+    }
+
+    /// The state the Cedar schema spells so.
+    pub fn read(text: &str) -> Option<Self> {
+        let all = [Self::Active, Self::Retired, Self::Expired];
+        all.into_iter().find(|state| state.as_str() == text)
     }
 }
 
@@ -62,91 +67,74 @@ pub struct Agreement {
     pub state: AgreementState,
     /// When it was finalized.
     pub signed_at: Timestamp,
-    /// What was in force then; none where nobody knows.
+    /// What was in force then; none where nobody knows. Shared by agreements that were finalized alike.
+    pub signed: Option<Arc<Signed>>,
+    /// The normal form of what was agreed, compiled; shared by all agreements with the same terms.
+    pub terms: Arc<Terms>,
+}
+
+/// An agreement that is to come on record, with its papers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAgreement {
+    /// The connectors' id of it.
+    pub id: AgreementId,
+    /// The tenant that provides.
+    pub provider: TenantId,
+    /// The company that consumes.
+    pub consumer: Bpnl,
+    /// What it is about.
+    pub asset: AssetId,
+    /// In force, or why not.
+    pub state: AgreementState,
+    /// When it was finalized.
+    pub signed_at: Timestamp,
+    /// What was in force then ([`TenantWorld::signed`](super::TenantWorld::signed) says what is now); none where nobody knows.
     pub signed: Option<Signed>,
     /// What the consumer's verified credentials proved then, as JSON; none where nobody knows.
     pub claims: Option<Arc<str>>,
     /// The ODRL as it was agreed, byte for byte.
     pub odrl: Arc<str>,
-    /// Its normal form, compiled; shared by all agreements with the same terms.
-    pub terms: Arc<Terms>,
+}
+
+impl NewAgreement {
+    /// What of it decides.
+    ///
+    /// # Errors
+    /// The text does not compile.
+    pub fn compile(&self, pool: &mut TermsPool) -> Result<Agreement, ContractError> {
+        Ok(Agreement {
+            id: self.id.clone(),
+            provider: self.provider,
+            consumer: self.consumer,
+            asset: self.asset.clone(),
+            state: self.state,
+            signed_at: self.signed_at,
+            signed: self.signed.clone().map(Arc::new),
+            terms: pool.compile(&self.odrl)?,
+        })
+    }
 }
 
 impl Agreement {
+    /// The agreement with its papers, as it came on record.
+    pub fn with(&self, odrl: Arc<str>, claims: Option<Arc<str>>) -> NewAgreement {
+        NewAgreement {
+            id: self.id.clone(),
+            provider: self.provider,
+            consumer: self.consumer,
+            asset: self.asset.clone(),
+            state: self.state,
+            signed_at: self.signed_at,
+            signed: self.signed.as_deref().cloned(),
+            claims,
+            odrl,
+        }
+    }
+
     /// Whether it grants anything at `now` by its state and its dates. For indexes and lists: what a request gets is Cedar's
     /// to say.
     pub fn in_force(&self, now: Timestamp) -> bool {
         let ended = || self.terms.usage_ends(self.signed_at).is_some_and(|end| end <= now);
         self.state == AgreementState::Active && self.signed_at <= now && !ended()
-    }
-}
-
-/// The agreements of one tenant, by id; and by asset those active ones whose terms ask for exclusive usage, the earliest first.
-#[derive(Clone, Debug, Default)]
-pub struct Agreements {
-    by_id: Map<AgreementId, Arc<Agreement>>,
-    exclusive: Map<AssetId, RedBlackTreeSetSync<(Timestamp, AgreementId)>>,
-}
-
-impl Agreements {
-    /// The agreement of this id.
-    pub fn get(&self, id: &AgreementId) -> Option<&Arc<Agreement>> {
-        self.by_id.get(id)
-    }
-
-    /// Every agreement, in no order.
-    pub fn values(&self) -> impl Iterator<Item = &Arc<Agreement>> {
-        self.by_id.values()
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.by_id.size()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
-    }
-
-    /// Takes in `agreement`, in place of what was on record under its id.
-    pub fn insert(&mut self, agreement: Arc<Agreement>) {
-        if let Some(before) = self.by_id.get(&agreement.id).cloned() {
-            self.index(&before, |set, key| set.remove_mut(key));
-        }
-        if agreement.state == AgreementState::Active {
-            self.index(&agreement, |set, key| {
-                set.insert_mut(key.clone());
-                true
-            });
-        }
-        self.by_id.insert_mut(agreement.id.clone(), agreement);
-    }
-
-    fn index(
-        &mut self,
-        agreement: &Agreement,
-        change: impl FnOnce(&mut RedBlackTreeSetSync<(Timestamp, AgreementId)>, &(Timestamp, AgreementId)) -> bool,
-    ) {
-        if !agreement.terms.exclusive() {
-            return;
-        }
-        let mut set = self.exclusive.get(&agreement.asset).cloned().unwrap_or_default();
-        if !change(&mut set, &(agreement.signed_at, agreement.id.clone())) {
-            return;
-        }
-        if set.is_empty() {
-            self.exclusive.remove_mut(&agreement.asset);
-        } else {
-            self.exclusive.insert_mut(agreement.asset.clone(), set);
-        }
-    }
-
-    /// The earliest agreement in force on `asset` at `now` whose terms ask for exclusive usage.
-    pub fn exclusive(&self, asset: &AssetId, now: Timestamp) -> Option<&Arc<Agreement>> {
-        let active = self.exclusive.get(asset)?.iter();
-        // In the order of signing, so after the first that is not signed yet none is.
-        let mut signed = active.take_while(|(signed_at, _)| *signed_at <= now);
-        signed.find_map(|(_, id)| self.by_id.get(id).filter(|agreement| agreement.in_force(now)))
     }
 }

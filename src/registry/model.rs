@@ -6,7 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::agreement::Agreements;
+use super::agreement::Signed;
+use super::collection::Agreements;
 use crate::contract::Terms;
 use crate::ids::{AssetId, Bpnl, ClientId, OfferId, PcfId, ProductId, SecretName, TenantId, UserName, Version};
 
@@ -243,12 +244,16 @@ impl TenantWorld {
         }
     }
 
-    /// The aspect models of the footprints that are part of `asset`.
-    pub fn models(&self, asset: &AssetId) -> BTreeSet<Version> {
-        let of_asset = self
-            .footprints
-            .values()
-            .filter(|footprint| footprint.assets.contains(asset));
-        of_asset.map(|footprint| footprint.model.clone()).collect()
+    /// What is in force now for `asset`: what an agreement that is finalized now is signed under. None where the asset is not on
+    /// record. Goes through all footprints.
+    pub fn signed(&self, asset: &AssetId) -> Option<Signed> {
+        let of_asset = |footprint: &&Arc<Footprint>| footprint.assets.contains(asset);
+        let models = self.footprints.values().filter(of_asset);
+        let models = models.map(|footprint| footprint.model.clone()).collect();
+        self.assets.get(asset).map(|asset| Signed {
+            api: asset.api.clone(),
+            asset: asset.version.clone(),
+            models,
+        })
     }
 }

@@ -1,23 +1,34 @@
-//! The registry at rest: one SQLite file, loaded whole at start, and every change written before it is seen.
+//! The registry at rest: one SQLite file, loaded at start, and every change written before it is seen.
+//!
+//! In memory is what decides. What of an agreement only proves (its text and the claims at signing) and what only counts (how often
+//! data was handed out) stays in the file; see [`RegistryStore::papers`] and [`RegistryStore::turn`].
+//!
+//! The one exception to "written before seen" leans to deny: an agreement that is ended is ended in memory even where the file
+//! could not be written, and whoever ended it is told.
 
-use std::collections::HashMap;
+mod agreements;
+mod load;
+mod rows;
+mod uses;
+
+#[cfg(test)]
+mod tests;
+
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::watch;
 
-use super::Registry;
-use super::agreement::{Agreement, AgreementState, Signed};
-use super::model::{Asset, Footprint, Offer, Partner, Relation, Tenant, TenantWorld};
+pub use self::agreements::{Ending, Listed, Papers};
+pub use self::uses::Turn;
+use self::uses::Uses;
+use super::model::{Footprint, Partner, TenantWorld};
 use super::pool::TermsPool;
-use crate::contract::ContractError;
-use crate::ids::{AssetId, Bpnl, IdError, TenantId};
+use super::{Agreement, Registry};
+use crate::contract::{ContractError, Terms};
+use crate::ids::{AgreementId, TenantId};
 
 /// The file below the data directory.
 pub const FILE: &str = "registry.sqlite";
@@ -38,6 +49,12 @@ pub enum RegistryError {
         /// What is wrong.
         problem: String,
     },
+    /// The file was written by a newer version of the program.
+    #[error("the registry `{FILE}` has the format {found}; this version reads {FORMAT}: use the version that wrote it")]
+    Format {
+        /// The format of the file.
+        found: i64,
+    },
     /// A contract that does not compile.
     #[error("the {what} `{id}` has terms that do not compile: {source}")]
     Terms {
@@ -51,42 +68,50 @@ pub enum RegistryError {
     /// Something is said of a tenant that is not there.
     #[error("`{0}` is not a tenant of this platform")]
     NoSuchTenant(TenantId),
+    /// Another agreement is on record under the id.
+    #[error(
+        "the agreement `{id}` of {provider} is on record with another {what}; what was agreed cannot change, so give the new \
+         agreement an id of its own"
+    )]
+    Conflict {
+        /// The tenant that provides.
+        provider: TenantId,
+        /// The id.
+        id: AgreementId,
+        /// What is not the same.
+        what: &'static str,
+    },
 }
 
-/// The part of an agreement that is not its text.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AgreementRow {
-    consumer: Bpnl,
-    asset: AssetId,
-    state: AgreementState,
-    signed_at: Timestamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    signed: Option<Signed>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    claims: Option<Arc<str>>,
-}
+/// The version of the file's format.
+const FORMAT: i64 = 1;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS tenant (id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS partner (id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS footprint (tenant TEXT NOT NULL, id TEXT NOT NULL, document TEXT NOT NULL,
   PRIMARY KEY (tenant, id)) STRICT;
-CREATE TABLE IF NOT EXISTS agreement (provider TEXT NOT NULL, id TEXT NOT NULL, document TEXT NOT NULL,
-  odrl TEXT NOT NULL, PRIMARY KEY (provider, id)) STRICT;
 CREATE TABLE IF NOT EXISTS asset (tenant TEXT NOT NULL, id TEXT NOT NULL, document TEXT NOT NULL,
   PRIMARY KEY (tenant, id)) STRICT;
 CREATE TABLE IF NOT EXISTS relation (tenant TEXT NOT NULL, id TEXT NOT NULL, document TEXT NOT NULL,
   PRIMARY KEY (tenant, id)) STRICT;
+CREATE TABLE IF NOT EXISTS terms (digest TEXT PRIMARY KEY, normal TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS agreement (provider TEXT NOT NULL, id TEXT NOT NULL, consumer TEXT NOT NULL, asset TEXT NOT NULL,
+  terms TEXT NOT NULL REFERENCES terms (digest), signed_at TEXT NOT NULL, signed TEXT, state TEXT NOT NULL,
+  changed_at TEXT NOT NULL, reason TEXT, uses INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (provider, id)) STRICT;
+CREATE TABLE IF NOT EXISTS papers (provider TEXT NOT NULL, id TEXT NOT NULL, claims TEXT, odrl TEXT NOT NULL,
+  PRIMARY KEY (provider, id)) STRICT;
 CREATE TABLE IF NOT EXISTS offer (provider TEXT NOT NULL, id TEXT NOT NULL, asset TEXT NOT NULL,
   access_odrl TEXT NOT NULL, usage_odrl TEXT NOT NULL, PRIMARY KEY (provider, id)) STRICT;
 ";
 
-/// The registry and the file it is kept in.
-#[derive(Debug)]
+/// The registry and the file it is kept in. Clones share both.
+#[derive(Clone, Debug)]
 pub struct RegistryStore {
     pool: SqlitePool,
     current: watch::Sender<Arc<Registry>>,
+    compiled: Arc<Mutex<TermsPool>>,
+    uses: Arc<Uses>,
 }
 
 impl RegistryStore {
@@ -107,16 +132,19 @@ impl RegistryStore {
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
-        // One connection: changes are rare and are made one after the other.
+        // One connection: changes are made one after the other.
         let pool = SqlitePoolOptions::new()
             .max_connections(1)
             .connect_with(options)
             .await?;
-        sqlx::raw_sql(TABLES).execute(&pool).await?;
-        let registry = load(&pool).await?;
+        settle_format(&pool).await?;
+        let mut compiled = TermsPool::default();
+        let registry = load::load(&pool, &mut compiled).await?;
         Ok(Self {
             pool,
             current: watch::Sender::new(Arc::new(registry)),
+            compiled: Arc::new(Mutex::new(compiled)),
+            uses: Arc::default(),
         })
     }
 
@@ -130,58 +158,31 @@ impl RegistryStore {
         self.current.subscribe()
     }
 
-    /// Takes in everything of `worlds` and `partners`, in place of what was known of them.
+    /// Takes in everything of `worlds` but their agreements, and `partners`, in place of what was known under the same ids. What is
+    /// not named stays.
     ///
     /// # Errors
     /// The database; nothing is taken in then.
     pub async fn seed(&self, worlds: &[TenantWorld], partners: &[Partner]) -> Result<(), RegistryError> {
         let mut transaction = self.pool.begin().await?;
         for partner in partners {
-            sqlx::query("INSERT OR REPLACE INTO partner (id, document) VALUES (?, ?)")
-                .bind(partner.bpnl.as_str())
-                .bind(to_json(partner))
-                .execute(&mut *transaction)
-                .await?;
+            rows::insert_partner(&mut transaction, partner).await?;
         }
         for world in worlds {
-            let tenant = world.tenant.id.as_str();
-            sqlx::query("INSERT OR REPLACE INTO tenant (id, document) VALUES (?, ?)")
-                .bind(tenant)
-                .bind(to_json(&world.tenant))
-                .execute(&mut *transaction)
-                .await?;
-            for footprint in world.footprints.values() {
-                insert_footprint(&mut transaction, footprint).await?;
-            }
-            for asset in world.assets.values() {
-                insert(&mut transaction, "asset", tenant, asset.id.as_str(), &**asset).await?;
-            }
-            for relation in world.relations.values() {
-                insert(
-                    &mut transaction,
-                    "relation",
-                    tenant,
-                    relation.partner.as_str(),
-                    &**relation,
-                )
-                .await?;
-            }
-            for offer in world.offers.values() {
-                sqlx::query("INSERT OR REPLACE INTO offer (provider, id, asset, access_odrl, usage_odrl) VALUES (?, ?, ?, ?, ?)")
-                    .bind(tenant)
-                    .bind(offer.id.as_str())
-                    .bind(offer.asset.as_str())
-                    .bind(&*offer.access_odrl)
-                    .bind(&*offer.usage_odrl)
-                    .execute(&mut *transaction)
-                    .await?;
-            }
-            for agreement in world.agreements.values() {
-                insert_agreement(&mut transaction, agreement).await?;
-            }
+            rows::insert_world(&mut transaction, world).await?;
         }
         transaction.commit().await?;
-        self.current.send_replace(Arc::new(load(&self.pool).await?));
+        self.current.send_modify(|current| {
+            let mut next = Registry::clone(current);
+            partners
+                .iter()
+                .for_each(|partner| next = next.with_partner(partner.clone()));
+            for world in worlds {
+                let known = next.tenant(world.tenant.id).map(|known| TenantWorld::clone(known));
+                next = next.with_tenant(merged(known, world));
+            }
+            *current = Arc::new(next);
+        });
         Ok(())
     }
 
@@ -190,221 +191,79 @@ impl RegistryStore {
     /// # Errors
     /// The database, or a tenant that is not there; the footprint is not taken in then.
     pub async fn put_footprint(&self, footprint: Footprint) -> Result<(), RegistryError> {
+        // The one connection is held to the end, so that memory changes in the order in which the file does.
         let mut connection = self.pool.acquire().await?;
-        let current = self.current();
         let tenant = footprint.tenant;
-        let world = current.tenant(tenant).ok_or(RegistryError::NoSuchTenant(tenant))?;
-        insert_footprint(&mut connection, &footprint).await?;
-        // The one connection is held, so no other change can come between reading the registry and replacing it.
-        let mut world = TenantWorld::clone(world);
-        world.footprints.insert_mut(footprint.id.clone(), Arc::new(footprint));
-        self.current.send_replace(Arc::new(current.with_tenant(world)));
+        self.current()
+            .tenant(tenant)
+            .ok_or(RegistryError::NoSuchTenant(tenant))?;
+        rows::insert_footprint(&mut connection, &footprint).await?;
+        self.change(tenant, |world| {
+            world.footprints.insert_mut(footprint.id.clone(), Arc::new(footprint));
+        });
         Ok(())
     }
 
-    /// Takes in one agreement, in place of what was on record under its id.
-    ///
-    /// # Errors
-    /// The database, or a tenant that is not there; the agreement is not taken in then.
-    pub async fn put_agreement(&self, agreement: Agreement) -> Result<Arc<Agreement>, RegistryError> {
-        let mut connection = self.pool.acquire().await?;
-        let current = self.current();
-        let tenant = agreement.provider;
-        let world = current.tenant(tenant).ok_or(RegistryError::NoSuchTenant(tenant))?;
-        insert_agreement(&mut connection, &agreement).await?;
-        let agreement = Arc::new(agreement);
-        let mut world = TenantWorld::clone(world);
-        world.agreements.insert(Arc::clone(&agreement));
-        self.current.send_replace(Arc::new(current.with_tenant(world)));
-        Ok(agreement)
+    /// The one value of these terms, which all agreements that bear them share.
+    fn share(&self, terms: Terms) -> Arc<Terms> {
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        compiled.share(terms)
+    }
+
+    /// Changes the world of `tenant` in memory, for the next request to see.
+    fn change(&self, tenant: TenantId, change: impl FnOnce(&mut TenantWorld)) {
+        self.current.send_modify(|current| {
+            if let Some(world) = current.tenant(tenant) {
+                let mut world = TenantWorld::clone(world);
+                change(&mut world);
+                *current = Arc::new(current.with_tenant(world));
+            }
+        });
+    }
+
+    /// The agreement as it is in memory now.
+    fn held(&self, provider: TenantId, id: &AgreementId) -> Option<Arc<Agreement>> {
+        self.current().tenant(provider)?.agreements.get(id).cloned()
     }
 }
 
-async fn insert_agreement(connection: &mut sqlx::SqliteConnection, agreement: &Agreement) -> Result<(), sqlx::Error> {
-    let row = AgreementRow {
-        consumer: agreement.consumer,
-        asset: agreement.asset.clone(),
-        state: agreement.state,
-        signed_at: agreement.signed_at,
-        signed: agreement.signed.clone(),
-        claims: agreement.claims.clone(),
+/// What was known of a tenant with what a document says of it.
+fn merged(known: Option<TenantWorld>, world: &TenantWorld) -> TenantWorld {
+    let Some(mut next) = known else {
+        return TenantWorld {
+            agreements: Default::default(),
+            ..world.clone()
+        };
     };
-    sqlx::query("INSERT OR REPLACE INTO agreement (provider, id, document, odrl) VALUES (?, ?, ?, ?)")
-        .bind(agreement.provider.as_str())
-        .bind(agreement.id.as_str())
-        .bind(to_json(&row))
-        .bind(&*agreement.odrl)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-async fn insert_footprint(connection: &mut sqlx::SqliteConnection, footprint: &Footprint) -> Result<(), sqlx::Error> {
-    let (tenant, id) = (footprint.tenant.as_str(), footprint.id.as_str());
-    insert(connection, "footprint", tenant, id, footprint).await
-}
-
-/// Writes a row of one of the tables that hold a tenant's things as documents.
-async fn insert(
-    connection: &mut sqlx::SqliteConnection,
-    table: &'static str,
-    tenant: &str,
-    id: &str,
-    document: &impl Serialize,
-) -> Result<(), sqlx::Error> {
-    let statement = format!("INSERT OR REPLACE INTO {table} (tenant, id, document) VALUES (?, ?, ?)");
-    sqlx::query(sqlx::AssertSqlSafe(statement))
-        .bind(tenant)
-        .bind(id)
-        .bind(to_json(document))
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-fn to_json(value: &impl Serialize) -> String {
-    // Structs of strings, sets and enums always serialise.
-    serde_json::to_string(value).unwrap_or_default()
-}
-
-fn from_json<T: DeserializeOwned>(what: &'static str, id: &str, text: &str) -> Result<T, RegistryError> {
-    crate::json::read(text.as_bytes()).map_err(|error| row(what, id, error))
-}
-
-fn row(what: &'static str, id: &str, problem: impl ToString) -> RegistryError {
-    RegistryError::Row {
-        what,
-        id: id.to_owned(),
-        problem: problem.to_string(),
+    next.tenant = world.tenant.clone();
+    for (id, asset) in &world.assets {
+        next.assets.insert_mut(id.clone(), Arc::clone(asset));
     }
+    for (id, offer) in &world.offers {
+        next.offers.insert_mut(id.clone(), Arc::clone(offer));
+    }
+    for (id, footprint) in &world.footprints {
+        next.footprints.insert_mut(id.clone(), Arc::clone(footprint));
+    }
+    for (id, relation) in &world.relations {
+        next.relations.insert_mut(*id, Arc::clone(relation));
+    }
+    next
 }
 
-fn id<T: FromStr<Err = IdError>>(what: &'static str, text: &str) -> Result<T, RegistryError> {
-    text.parse().map_err(|error| row(what, text, error))
-}
-
-async fn load(pool: &SqlitePool) -> Result<Registry, RegistryError> {
-    let mut worlds = HashMap::new();
-    let rows: Vec<(String, String)> = sqlx::query_as("SELECT id, document FROM tenant")
-        .fetch_all(pool)
-        .await?;
-    for (key, document) in rows {
-        let tenant: Tenant = from_json("tenant", &key, &document)?;
-        worlds.insert(tenant.id, TenantWorld::new(tenant));
+/// Makes the tables, or refuses a file of another format. Format 0 kept agreements in another shape, and only such as a
+/// document brings at every start.
+async fn settle_format(pool: &SqlitePool) -> Result<(), RegistryError> {
+    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(pool).await?;
+    match found {
+        FORMAT => {}
+        0 => {
+            sqlx::raw_sql("DROP TABLE IF EXISTS agreement; PRAGMA user_version = 1;")
+                .execute(pool)
+                .await?;
+        }
+        found => return Err(RegistryError::Format { found }),
     }
-    let rows: Vec<(String, String)> = sqlx::query_as("SELECT id, document FROM partner")
-        .fetch_all(pool)
-        .await?;
-    let partners = rows
-        .iter()
-        .map(|(key, document)| from_json("partner", key, document))
-        .collect::<Result<Vec<Partner>, _>>()?;
-    let rows: Vec<(String, String)> = sqlx::query_as("SELECT id, document FROM footprint")
-        .fetch_all(pool)
-        .await?;
-    for (key, document) in rows {
-        let footprint: Footprint = from_json("footprint", &key, &document)?;
-        let world = world_of(&mut worlds, footprint.tenant)?;
-        world.footprints.insert_mut(footprint.id.clone(), Arc::new(footprint));
-    }
-    load_assets_and_relations(pool, &mut worlds).await?;
-    let mut compiled = TermsPool::default();
-    load_agreements(pool, &mut worlds, &mut compiled).await?;
-    load_offers(pool, &mut worlds, &mut compiled).await?;
-    Ok(Registry::new(worlds.into_values().collect(), partners))
-}
-
-fn world_of(worlds: &mut HashMap<TenantId, TenantWorld>, tenant: TenantId) -> Result<&mut TenantWorld, RegistryError> {
-    worlds.get_mut(&tenant).ok_or(RegistryError::NoSuchTenant(tenant))
-}
-
-async fn load_assets_and_relations(
-    pool: &SqlitePool,
-    worlds: &mut HashMap<TenantId, TenantWorld>,
-) -> Result<(), RegistryError> {
-    let rows: Vec<(String, String, String)> = sqlx::query_as("SELECT tenant, id, document FROM asset")
-        .fetch_all(pool)
-        .await?;
-    for (tenant, key, document) in rows {
-        let asset: Asset = from_json("asset", &key, &document)?;
-        let world = world_of(worlds, id("asset", &tenant)?)?;
-        world.assets.insert_mut(asset.id.clone(), Arc::new(asset));
-    }
-    let rows: Vec<(String, String, String)> = sqlx::query_as("SELECT tenant, id, document FROM relation")
-        .fetch_all(pool)
-        .await?;
-    for (tenant, key, document) in rows {
-        let relation: Relation = from_json("relation", &key, &document)?;
-        let world = world_of(worlds, id("relation", &tenant)?)?;
-        world.relations.insert_mut(relation.partner, Arc::new(relation));
-    }
-    Ok(())
-}
-
-async fn load_agreements(
-    pool: &SqlitePool,
-    worlds: &mut HashMap<TenantId, TenantWorld>,
-    compiled: &mut TermsPool,
-) -> Result<(), RegistryError> {
-    let rows: Vec<(String, String, String, String)> =
-        sqlx::query_as("SELECT provider, id, document, odrl FROM agreement")
-            .fetch_all(pool)
-            .await?;
-    for (provider, key, document, odrl) in rows {
-        let provider: TenantId = id("agreement", &provider)?;
-        let read: AgreementRow = from_json("agreement", &key, &document)?;
-        let contract = compiled.compile(&odrl).map_err(|source| RegistryError::Terms {
-            what: "agreement",
-            id: key.clone(),
-            source: Box::new(source),
-        })?;
-        let agreement = Agreement {
-            id: id("agreement", &key)?,
-            provider,
-            consumer: read.consumer,
-            asset: read.asset,
-            state: read.state,
-            signed_at: read.signed_at,
-            signed: read.signed,
-            claims: read.claims,
-            odrl: contract.odrl,
-            terms: contract.terms,
-        };
-        world_of(worlds, provider)?.agreements.insert(Arc::new(agreement));
-    }
-    Ok(())
-}
-
-async fn load_offers(
-    pool: &SqlitePool,
-    worlds: &mut HashMap<TenantId, TenantWorld>,
-    compiled: &mut TermsPool,
-) -> Result<(), RegistryError> {
-    let rows: Vec<(String, String, String, String, String)> =
-        sqlx::query_as("SELECT provider, id, asset, access_odrl, usage_odrl FROM offer")
-            .fetch_all(pool)
-            .await?;
-    for (provider, key, asset, access, usage) in rows {
-        let provider: TenantId = id("offer", &provider)?;
-        let failed = |source| RegistryError::Terms {
-            what: "offer",
-            id: key.clone(),
-            source: Box::new(source),
-        };
-        let access = compiled.compile(&access).map_err(failed)?;
-        let usage = compiled.compile(&usage).map_err(failed)?;
-        let offer = Offer {
-            id: id("offer", &key)?,
-            provider,
-            asset: id("offer", &asset)?,
-            access_terms: access.terms,
-            usage_terms: usage.terms,
-            access_odrl: access.odrl,
-            usage_odrl: usage.odrl,
-        };
-        world_of(worlds, provider)?
-            .offers
-            .insert_mut(offer.id.clone(), Arc::new(offer));
-    }
+    sqlx::raw_sql(TABLES).execute(pool).await?;
     Ok(())
 }

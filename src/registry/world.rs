@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::agreement::{Agreement, AgreementState, Signed};
+use super::agreement::{AgreementState, NewAgreement, Signed};
 use super::model::{Asset, Offer, Partner, Relation, Tenant, TenantWorld};
 use super::pool::TermsPool;
-use crate::contract::ContractError;
+use crate::contract::{ContractError, Terms};
 use crate::ids::{AgreementId, AssetId, Bpnl, OfferId, TenantId, Version};
 
 /// Tenants, partners, assets, relations, offers and agreements. Contracts stand in it as ODRL and are kept byte for byte.
@@ -107,6 +107,17 @@ pub struct AgreementDocument {
     pub odrl: Box<RawValue>,
 }
 
+/// What a document brings.
+#[derive(Debug, Default)]
+pub struct Seed {
+    /// The worlds of its tenants, without agreements: these come on record one by one.
+    pub worlds: Vec<TenantWorld>,
+    /// The companies that ask from outside.
+    pub partners: Vec<Partner>,
+    /// The agreements. Their contracts compile.
+    pub agreements: Vec<NewAgreement>,
+}
+
 /// Why a document is not a world.
 #[derive(Debug, thiserror::Error)]
 pub enum WorldError {
@@ -144,89 +155,113 @@ impl WorldDocument {
         Ok(crate::json::read(text)?)
     }
 
-    /// The worlds of its tenants, contracts compiled, each distinct one once.
+    /// What it brings.
     ///
     /// # Errors
     /// A contract that does not compile, or a provider that is not among the tenants.
-    pub fn worlds(self) -> Result<(Vec<TenantWorld>, Vec<Partner>), WorldError> {
-        let mut worlds: HashMap<TenantId, TenantWorld> = self
-            .tenants
-            .into_iter()
-            .map(|tenant| (tenant.id, TenantWorld::new(tenant)))
-            .collect();
-        let mut compiled = TermsPool::default();
-        let mut terms = |what: &'static str, id: &str, odrl: &RawValue| {
-            compiled.compile(odrl.get()).map_err(|source| WorldError::Terms {
-                what,
-                id: id.to_owned(),
-                source: Box::new(source),
-            })
+    pub fn seed(self) -> Result<Seed, WorldError> {
+        let tenants = self.tenants.into_iter();
+        let mut building = Building {
+            worlds: tenants.map(|tenant| (tenant.id, TenantWorld::new(tenant))).collect(),
+            compiled: TermsPool::default(),
         };
-        for AssetDocument {
+        self.assets.into_iter().try_for_each(|asset| building.asset(asset))?;
+        self.relations
+            .into_iter()
+            .try_for_each(|relation| building.relation(relation))?;
+        self.offers.into_iter().try_for_each(|offer| building.offer(offer))?;
+        let agreements = self
+            .agreements
+            .into_iter()
+            .map(|agreement| building.agreement(agreement));
+        Ok(Seed {
+            agreements: agreements.collect::<Result<_, _>>()?,
+            worlds: building.worlds.into_values().collect(),
+            partners: self.partners,
+        })
+    }
+}
+
+/// The worlds of a document under construction.
+struct Building {
+    worlds: HashMap<TenantId, TenantWorld>,
+    compiled: TermsPool,
+}
+
+impl Building {
+    fn world(&mut self, what: &'static str, id: &str, provider: TenantId) -> Result<&mut TenantWorld, WorldError> {
+        self.worlds.get_mut(&provider).ok_or_else(|| WorldError::Provider {
+            what,
+            id: id.to_owned(),
+            provider,
+        })
+    }
+
+    fn terms(&mut self, what: &'static str, id: &str, odrl: &RawValue) -> Result<Arc<Terms>, WorldError> {
+        self.compiled.compile(odrl.get()).map_err(|source| WorldError::Terms {
+            what,
+            id: id.to_owned(),
+            source: Box::new(source),
+        })
+    }
+
+    fn asset(&mut self, read: AssetDocument) -> Result<(), WorldError> {
+        let AssetDocument {
             id,
             provider,
             api,
             version,
-        } in self.assets
-        {
-            let world = world(&mut worlds, "asset", id.as_str(), provider)?;
-            world
-                .assets
-                .insert_mut(id.clone(), Arc::new(Asset { id, api, version }));
-        }
-        for read in self.relations {
-            let world = world(&mut worlds, "relation", read.partner.as_str(), read.provider)?;
-            let relation = Relation {
-                partner: read.partner,
-                groups: read.groups,
-                contracts: read.contracts,
-            };
-            world.relations.insert_mut(relation.partner, Arc::new(relation));
-        }
-        for agreement in self.agreements {
-            let world = world(&mut worlds, "agreement", agreement.id.as_str(), agreement.provider)?;
-            let contract = terms("agreement", agreement.id.as_str(), &agreement.odrl)?;
-            world.agreements.insert(Arc::new(Agreement {
-                id: agreement.id,
-                provider: agreement.provider,
-                consumer: agreement.consumer,
-                asset: agreement.asset,
-                state: agreement.state,
-                signed_at: agreement.signed_at,
-                signed: agreement.signed,
-                claims: agreement.claims.map(|claims| claims.get().into()),
-                odrl: contract.odrl,
-                terms: contract.terms,
-            }));
-        }
-        for offer in self.offers {
-            let world = world(&mut worlds, "offer", offer.id.as_str(), offer.provider)?;
-            let access = terms("offer", offer.id.as_str(), &offer.access)?;
-            let usage = terms("offer", offer.id.as_str(), &offer.usage)?;
-            let offer = Offer {
-                id: offer.id,
-                provider: offer.provider,
-                asset: offer.asset,
-                access_terms: access.terms,
-                usage_terms: usage.terms,
-                access_odrl: access.odrl,
-                usage_odrl: usage.odrl,
-            };
-            world.offers.insert_mut(offer.id.clone(), Arc::new(offer));
-        }
-        Ok((worlds.into_values().collect(), self.partners))
+        } = read;
+        let world = self.world("asset", id.as_str(), provider)?;
+        world
+            .assets
+            .insert_mut(id.clone(), Arc::new(Asset { id, api, version }));
+        Ok(())
     }
-}
 
-fn world<'w>(
-    worlds: &'w mut HashMap<TenantId, TenantWorld>,
-    what: &'static str,
-    id: &str,
-    provider: TenantId,
-) -> Result<&'w mut TenantWorld, WorldError> {
-    worlds.get_mut(&provider).ok_or_else(|| WorldError::Provider {
-        what,
-        id: id.to_owned(),
-        provider,
-    })
+    fn relation(&mut self, read: RelationDocument) -> Result<(), WorldError> {
+        let world = self.world("relation", read.partner.as_str(), read.provider)?;
+        let relation = Relation {
+            partner: read.partner,
+            groups: read.groups,
+            contracts: read.contracts,
+        };
+        world.relations.insert_mut(relation.partner, Arc::new(relation));
+        Ok(())
+    }
+
+    fn offer(&mut self, read: OfferDocument) -> Result<(), WorldError> {
+        let id = read.id.as_str();
+        let access_terms = self.terms("offer", id, &read.access)?;
+        let usage_terms = self.terms("offer", id, &read.usage)?;
+        let world = self.world("offer", id, read.provider)?;
+        let offer = Offer {
+            access_terms,
+            usage_terms,
+            id: read.id,
+            provider: read.provider,
+            asset: read.asset,
+            access_odrl: read.access.get().into(),
+            usage_odrl: read.usage.get().into(),
+        };
+        world.offers.insert_mut(offer.id.clone(), Arc::new(offer));
+        Ok(())
+    }
+
+    fn agreement(&mut self, read: AgreementDocument) -> Result<NewAgreement, WorldError> {
+        let id = read.id.as_str();
+        self.world("agreement", id, read.provider)?;
+        self.terms("agreement", id, &read.odrl)?;
+        Ok(NewAgreement {
+            id: read.id,
+            provider: read.provider,
+            consumer: read.consumer,
+            asset: read.asset,
+            state: read.state,
+            signed_at: read.signed_at,
+            signed: read.signed,
+            claims: read.claims.map(|claims| claims.get().into()),
+            odrl: read.odrl.get().into(),
+        })
+    }
 }

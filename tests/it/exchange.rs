@@ -8,9 +8,9 @@ use tidegate::clock::Clock;
 use tidegate::decision::Effect;
 use tidegate::ids::Digest;
 use tidegate::ledger::Event;
-use tidegate::registry::{Agreement, AgreementState, TenantState, TenantWorld};
+use tidegate::registry::{TenantState, TenantWorld};
 
-use crate::harness::{Answer, Ask, ELBE, HOLDS, ISAR, ODER, Service, WESER, block_on, get};
+use crate::harness::{Answer, Ask, ELBE, HOLDS, ISAR, ODER, Service, WESER, block_on, get, retire};
 
 const RETIRED: &str = "0b6f6a3e-7a55-4c8c-9d6b-0d1c5a4f1004";
 const ODERS: &str = "0b6f6a3e-7a55-4c8c-9d6b-0d1c5a4f1007";
@@ -59,7 +59,10 @@ fn every_agreement_of_the_dev_world_gets_its_answer() {
         (UNTIL, Ok("elbe-resin-9.0.0.json")),
         ("0b6f6a3e-7a55-4c8c-9d6b-0d1c5a4f1003", Ok("elbe-solvent-7.0.0.json")),
         (RETIRED, Err("exchange/agreement-in-force")),
-        ("0b6f6a3e-7a55-4c8c-9d6b-0d1c5a4f1005", Err("terms/")),
+        (
+            "0b6f6a3e-7a55-4c8c-9d6b-0d1c5a4f1005",
+            Err("exchange/agreement-in-force"),
+        ),
         ("0b6f6a3e-7a55-4c8c-9d6b-0d1c5a4f1006", Err("terms/")),
         (ODERS, Err("terms/")),
         (ISARS, Ok("isar-housing-9.0.0.json")),
@@ -220,14 +223,7 @@ fn what_is_on_record_decides_not_the_token() {
     let sound = service.sound_exchange();
     assert_eq!(sound.send(service.address).status, 200);
 
-    change(&service, ELBE, |world| {
-        let agreement = world.agreements.get(&HOLDS.parse().unwrap()).unwrap();
-        let retired = Agreement {
-            state: AgreementState::Retired,
-            ..Agreement::clone(agreement)
-        };
-        world.agreements.insert(std::sync::Arc::new(retired));
-    });
+    retire(&service, ELBE, HOLDS);
     let reasons = check_refused(&service, ELBE, &sound.send(service.address), "retired meanwhile");
     assert_eq!(reasons, ["exchange/agreement-in-force"]);
 

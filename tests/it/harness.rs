@@ -14,6 +14,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use tempfile::TempDir;
+use tidegate::agreements::Cause;
 use tidegate::assemble::BundleSource;
 use tidegate::clock::Clock;
 use tidegate::dev::issuer::{Issuer, SigningKey, sign};
@@ -134,7 +135,9 @@ impl Service {
     pub fn on(data: TempDir, clock: Clock, bundle: BundleSource, road: Option<Arc<dyn Road>>) -> Result<Self, String> {
         LazyLock::force(&LOG);
         take_issuers(data.path());
-        let started = block_on(begin(data.path(), clock, bundle)).map_err(|error| error.to_string())?;
+        let mut started = block_on(begin(data.path(), clock, bundle)).map_err(|error| error.to_string())?;
+        // A test that moves the clock says itself when it is looked for what is past its end.
+        started.app.upkeep.expire = Duration::from_secs(24 * 3_600);
         let app = Arc::new(started.app);
         let road = road.unwrap_or_else(|| Arc::clone(&app) as Arc<dyn Road>);
         let address = started.listener.local_addr().unwrap();
@@ -269,6 +272,15 @@ pub fn records(data: &Path, log: &str) -> Vec<Stored> {
         }
         all
     })
+}
+
+/// Ends an agreement, as its provider may.
+pub fn retire(service: &Service, tenant: &str, agreement: &str) {
+    let (agreements, now) = (&service.app.agreements, service.app.clock.now());
+    let (tenant, agreement) = (tenant.parse().unwrap(), agreement.parse().unwrap());
+    let cause = Cause::operator();
+    let ended = agreements.retire(tenant, &agreement, "retired meanwhile", &cause, now);
+    assert!(block_on(ended).unwrap().changed);
 }
 
 /// The payload of a token.

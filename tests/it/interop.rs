@@ -128,7 +128,7 @@ impl Scene {
                 .unwrap();
             let odrl = include_str!("../../fixtures/odrl/dev/quality-usage.json");
             let offer = Offer {
-                usage_terms: TermsPool::default().compile(odrl).unwrap().terms,
+                usage_terms: TermsPool::default().compile(odrl).unwrap(),
                 usage_odrl: odrl.into(),
                 ..Offer::clone(known)
             };

@@ -125,40 +125,46 @@ fn what_was_changed_after_the_fact_shows_and_names_the_record() {
     let data = recorded();
     check(&["ledger", "verify", data.path().to_str().unwrap()], 0);
     let elbe = "log = 'BPNL000000000DWF'";
-    let cases: [(&str, String, &str); 8] = [
+    // Before the six decisions stand the eight records of how the agreements came on record.
+    let cases: [(&str, String, &str); 9] = [
         (
-            "one letter of a record",
-            format!("UPDATE record SET record = replace(record, '\"deny\"', '\"allow\"') WHERE {elbe} AND seq = 1"),
-            "1",
-        ),
-        (
-            "one bit of a record's hash",
-            format!("UPDATE record SET hash = CAST(x'00' || substr(hash, 2) AS BLOB) WHERE {elbe} AND seq = 3"),
+            "the state of an agreement",
+            format!("UPDATE record SET record = replace(record, '\"retired\"', '\"active\"') WHERE {elbe} AND seq = 3"),
             "3",
         ),
         (
+            "one letter of a record",
+            format!("UPDATE record SET record = replace(record, '\"deny\"', '\"allow\"') WHERE {elbe} AND seq = 9"),
+            "9",
+        ),
+        (
+            "one bit of a record's hash",
+            format!("UPDATE record SET hash = CAST(x'00' || substr(hash, 2) AS BLOB) WHERE {elbe} AND seq = 11"),
+            "11",
+        ),
+        (
             "a record taken out",
-            format!("DELETE FROM record WHERE {elbe} AND seq = 2"),
-            "2",
+            format!("DELETE FROM record WHERE {elbe} AND seq = 10"),
+            "10",
         ),
         (
             "the last record taken out",
-            format!("DELETE FROM record WHERE {elbe} AND seq = 5"),
-            "5",
+            format!("DELETE FROM record WHERE {elbe} AND seq = 13"),
+            "13",
         ),
         (
             "two records in each other's place",
             format!(
-                "UPDATE record SET seq = -1 WHERE {elbe} AND seq = 2; UPDATE record SET seq = 2 WHERE {elbe} AND seq = 4; UPDATE record SET seq = 4 WHERE {elbe} AND seq = -1"
+                "UPDATE record SET seq = -1 WHERE {elbe} AND seq = 10; UPDATE record SET seq = 10 WHERE {elbe} AND seq = 12; UPDATE record SET seq = 12 WHERE {elbe} AND seq = -1"
             ),
-            "2",
+            "10",
         ),
         (
             "a decision's context",
             format!(
-                "UPDATE record SET context = CAST(replace(CAST(context AS TEXT), 'cx.pcf.base:1', 'cx.pcf.base:2') AS BLOB) WHERE {elbe} AND seq = 0"
+                "UPDATE record SET context = CAST(replace(CAST(context AS TEXT), 'cx.pcf.base:1', 'cx.pcf.base:2') AS BLOB) WHERE {elbe} AND seq = 8"
             ),
-            "0",
+            "8",
         ),
         (
             "a whole log",

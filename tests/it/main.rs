@@ -10,6 +10,7 @@
     reason = "a test fails by panicking; the lints exempt only functions marked as tests, not what those share; a binary exports nothing"
 )]
 
+mod agreements;
 mod bad_input;
 mod binary;
 mod cli;

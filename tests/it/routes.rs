@@ -130,6 +130,18 @@ fn tried(service: &Service, route: &str) -> Tried {
             service.connector(ELBE),
             Some(anna()),
         ),
+        "agreements.list" => (
+            ask("GET", &format!("/agreements/{ELBE}")),
+            200,
+            service.connector(ELBE),
+            Some(anna()),
+        ),
+        "agreements.retire" => {
+            // One that is retired already: the service is shared.
+            let path = format!("/agreements/{ELBE}/0b6f6a3e-7a55-4c8c-9d6b-0d1c5a4f1004/retire");
+            let ask = ask("POST", &path).json(r#"{"reason":"once more"}"#);
+            (ask, 200, service.connector(ELBE), Some(anna()))
+        }
         "ingest.footprint" => {
             let document = include_str!("../../fixtures/pcf/dev/elbe-solvent-7.0.0.json");
             let path = format!("/ingest/{ELBE}/footprints");

@@ -48,6 +48,10 @@ const ORDER: &[(&str, &str)] = &[
     ("parity", "runs the engine over the corpus"),
     ("ledger", "records decisions, and replays them through the engine"),
     ("decide", "the spine: engine, then ledger; the only maker of permits"),
+    (
+        "agreements",
+        "what becomes of agreements: first in the ledger, then in the registry",
+    ),
     ("vault", "opens sessions for permits and for nothing else"),
     ("ingest", "reads documents into what the registry indexes"),
     (

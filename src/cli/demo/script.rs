@@ -266,13 +266,8 @@ async fn outside_the_contract(
     let retired = pick(world, consumer, asset, |agreement| {
         agreement.state == AgreementState::Retired
     })?;
-    let now = app.clock.now();
     let ended = pick(world, consumer, asset, |agreement| {
-        agreement.state == AgreementState::Active
-            && agreement
-                .terms
-                .usage_ends(agreement.signed_at)
-                .is_some_and(|ends| ends <= now)
+        agreement.state == AgreementState::Expired
     })?;
     let quality = pick(world, consumer, asset, |agreement| {
         agreement

@@ -12,11 +12,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::SCOPE;
+use super::record::told_by_connector;
 use crate::dataspace::ConnectorState;
 use crate::dataspace::management::{Addresses, Change, Management, ManagementError, Publication, Registration};
 use crate::http::{App, Shared};
 use crate::ids::{Digest, SecretName, TenantId};
-use crate::registry::{Agreement, AgreementState, ConnectorSettings, Offer, TenantWorld};
+use crate::registry::{AgreementState, ConnectorSettings, Offer, TenantWorld};
 use crate::telemetry;
 use crate::vault::SessionScope;
 
@@ -250,20 +251,18 @@ impl App {
             }
         }
         for retirement in management.retirements().await? {
-            let agreement = world.agreements.get(&retirement.agreement);
-            let Some(agreement) = agreement.filter(|agreement| agreement.state == AgreementState::Active) else {
+            let on_record = world.agreements.get(&retirement.agreement);
+            if on_record.is_none_or(|agreement| agreement.state != AgreementState::Active) {
                 continue;
-            };
-            let retired = Agreement {
-                state: AgreementState::Retired,
-                ..Agreement::clone(agreement)
-            };
-            match self.registry.put_agreement(retired).await {
+            }
+            let (id, reason) = (&retirement.agreement, retirement.reason.as_str());
+            let cause = told_by_connector(world);
+            match self.agreements.retire(world.tenant.id, id, reason, &cause, now).await {
                 Ok(_) => {
-                    tracing::info!(tenant = %world.tenant.id, agreement = %retirement.agreement, reason = %retirement.reason, "an agreement was retired at the connector")
+                    tracing::info!(tenant = %world.tenant.id, agreement = %id, reason, "an agreement was retired at the connector")
                 }
                 Err(error) => {
-                    tracing::error!(tenant = %world.tenant.id, error = %error, "a retirement could not be put on record")
+                    tracing::error!(tenant = %world.tenant.id, %error, "a retirement could not be put on record")
                 }
             }
         }

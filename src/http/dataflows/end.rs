@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use metrics::counter;
+use tokio::sync::broadcast::error::RecvError;
 
 use crate::dataspace::flow::{Flow, FlowError, Side, Signal, State, Verb};
 use crate::dataspace::management::Ending;
@@ -24,13 +25,18 @@ const MAX_TRIES: u32 = 150;
 
 /// Ends what lost its agreement, and tells the connectors; runs until it is aborted.
 pub async fn watch(app: Shared) {
-    let mut changes = app.registry.subscribe();
+    let mut changes = app.agreements.changes();
     let mut sweep = tokio::time::interval(SWEEP);
     let mut look = tokio::time::interval(LOOK);
     loop {
         tokio::select! {
-            // A registry that is no more ends with the program.
-            changed = changes.changed() => if changed.is_ok() { app.end_lapsed().await } else { return },
+            changed = changes.recv() => match changed {
+                Ok(change) if change.state == AgreementState::Active => {}
+                // What was missed is in the registry.
+                Ok(_) | Err(RecvError::Lagged(_)) => app.end_lapsed().await,
+                // Who tells of changes ends with the program.
+                Err(RecvError::Closed) => return,
+            },
             _ = sweep.tick() => app.end_lapsed().await,
             _ = look.tick() => app.send_signals().await,
         }

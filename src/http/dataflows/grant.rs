@@ -20,6 +20,7 @@ use crate::http::problem::{Kind, Problem};
 use crate::ids::{AssetId, Bpnl, ClientId, Digest, FlowId, TenantId};
 use crate::ledger::record::Request;
 use crate::question::ask::{self, ExchangeFacts};
+use crate::registry::store::Turn;
 use crate::registry::{Agreement, Partner, TenantWorld};
 
 /// How long a token is good at most, in seconds: what Tractus-X's data plane gives.
@@ -80,6 +81,8 @@ impl App {
     /// 403: policy says no, with why as far as the partner may know. 503: that could not be recorded.
     pub(in crate::http) async fn grant(&self, asked: &Granting<'_>, request: &Request) -> Result<Granted, Problem> {
         let tenant = asked.world.tenant.id;
+        // A transfer hands nothing out yet, so nothing is counted.
+        let turn = self.turn(asked.agreement).await?;
         let facts = ExchangeFacts {
             now: asked.now,
             world: asked.world,
@@ -89,7 +92,7 @@ impl App {
             purpose: PURPOSE,
             recipient: None,
             api: None,
-            uses: self.uses(asked.world, asked.agreement),
+            uses: turn.as_ref().and_then(Turn::uses),
         };
         let question = ask::transfer(&facts, asked.asset, asked.agreement);
         let recorded = self.decided(tenant, question, request).await?;
@@ -144,11 +147,6 @@ impl App {
             refresh_token,
             expires_in,
         })
-    }
-
-    /// How often data was handed out under the agreement, where its terms count.
-    pub(in crate::http) fn uses(&self, _world: &TenantWorld, agreement: Option<&Agreement>) -> Option<u64> {
-        agreement.filter(|agreement| agreement.terms.counts_uses()).and(None)
     }
 }
 

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::agreements::{AgreementError, Cause};
 use crate::dataspace::management::Finalized;
 use crate::http::App;
 use crate::ids::AgreementId;
-use crate::registry::{Agreement, AgreementState, Signed, TenantWorld, TermsPool};
+use crate::question::{EntityKind, EntityRef};
+use crate::registry::store::RegistryError;
+use crate::registry::{Agreement, AgreementState, NewAgreement, TenantWorld};
 
 impl App {
     /// The agreement of that id: on record, or asked of the tenant's connector and brought on record. Where there is none, why,
@@ -65,15 +68,7 @@ impl App {
             .consumer
             .parse()
             .map_err(|error| format!("the agreement's consumer: {error}"))?;
-        let contract = TermsPool::default()
-            .compile(&found.odrl)
-            .map_err(|error| format!("the agreement's terms cannot be decided on: {error}"))?;
-        let signed = world.assets.get(&found.asset).map(|asset| Signed {
-            api: asset.api.clone(),
-            asset: asset.version.clone(),
-            models: world.models(&found.asset),
-        });
-        let agreement = Agreement {
+        let new = NewAgreement {
             id: found.id.clone(),
             provider: tenant.id,
             consumer,
@@ -81,15 +76,43 @@ impl App {
             state: AgreementState::Active,
             // To the second, and perhaps by a clock that is ahead of ours.
             signed_at: found.signed_at.min(now),
-            signed,
+            signed: world.signed(&found.asset),
             claims: None,
-            odrl: contract.odrl,
-            terms: contract.terms,
+            odrl: Arc::clone(&found.odrl),
         };
-        let kept = self.registry.put_agreement(agreement).await;
-        kept.map_err(|error| {
-            tracing::error!(tenant = %tenant.id, error = %error, "an agreement could not be brought on record");
-            "the agreement could not be brought on record".to_owned()
-        })
+        let put = self.agreements.put(new, &told_by_connector(world), now).await;
+        put.map_err(|error| not_put(&error))?;
+        let registry = self.registry.current();
+        let kept = registry
+            .tenant(tenant.id)
+            .and_then(|world| world.agreements.get(&found.id));
+        kept.cloned().ok_or_else(|| NOT_PUT.to_owned())
     }
+}
+
+/// What is told of an agreement that could not be put on record for a reason that is no one's outside.
+const NOT_PUT: &str = "the agreement could not be brought on record";
+
+/// Why an agreement is not on record, in words for the tenant and the partner.
+fn not_put(error: &AgreementError) -> String {
+    match error {
+        AgreementError::Registry(RegistryError::Terms { source, .. }) => {
+            format!("the agreement's terms cannot be decided on: {source}")
+        }
+        AgreementError::Registry(RegistryError::Conflict { what, .. }) => {
+            format!("another agreement is on record under this id, with another {what}")
+        }
+        error => {
+            tracing::error!(%error, "an agreement could not be brought on record");
+            NOT_PUT.to_owned()
+        }
+    }
+}
+
+/// The tenant's own connector says so.
+pub(super) fn told_by_connector(world: &TenantWorld) -> Cause {
+    let client = world.tenant.identity.connectors.first();
+    let client = client.map_or("connector", |client| client.as_str());
+    let id = format!("{}/{client}", world.tenant.id);
+    Cause::told(&EntityRef::new(EntityKind::Connector, id))
 }

@@ -32,7 +32,8 @@ use crate::pcf::{
     Asked, ExchangeId, Form, Found, Incoming, Model, ModelError, PartId, Parts, PcfStoreError, State as Stand, Taken,
     choose, is_valid, nameless,
 };
-use crate::question::ask;
+use crate::question::ask::{self, ExchangeFacts};
+use crate::registry::store::Turn;
 use crate::registry::{Footprint, Registry, TenantWorld};
 
 #[derive(Serialize)]
@@ -194,7 +195,12 @@ async fn decide<'w>(
         pcf: footprint.map(|footprint| &footprint.id),
         product: footprint.map(|footprint| &footprint.product),
     };
-    let facts = caller.facts(registry, world, &asked, app.clock.now())?;
+    // Nothing is handed out before the answer is delivered, so nothing is counted.
+    let turn = app.turn(agreement).await?;
+    let facts = ExchangeFacts {
+        uses: turn.as_ref().and_then(Turn::uses),
+        ..caller.facts(registry, world, &asked, app.clock.now())?
+    };
     let question = ask::access(&facts, &id, footprint, agreement);
     let told = |recorded: &Recorded| caller.told(recorded, agreement);
     let permit = app.permitted_telling(world.tenant.id, question, request, told).await?;

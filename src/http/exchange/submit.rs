@@ -33,8 +33,9 @@ use crate::ids::{Digest, PcfId, TenantId};
 use crate::ingest::Claims;
 use crate::ledger::record::Request;
 use crate::pcf::{Answerable, ExchangeId, Model, PcfStoreError, Received};
-use crate::question::ask;
+use crate::question::ask::{self, ExchangeFacts};
 use crate::registry::Footprint;
+use crate::registry::store::Turn;
 
 /// What comes with a document.
 struct Cover {
@@ -123,7 +124,13 @@ async fn take(
         pcf: Some(&sent.entry.id),
         product: Some(&sent.entry.product),
     };
-    let question = ask::submit(&caller.facts(&registry, world, &asked, now)?, &sent.entry, agreement);
+    // Nothing is handed out, so nothing is counted.
+    let turn = app.turn(agreement).await?;
+    let facts = ExchangeFacts {
+        uses: turn.as_ref().and_then(Turn::uses),
+        ..caller.facts(&registry, world, &asked, now)?
+    };
+    let question = ask::submit(&facts, &sent.entry, agreement);
     let told = |recorded: &Recorded| caller.told(recorded, agreement);
     let permit = app.permitted_telling(id, question, request, told).await?;
     let kept = app.keep(&permit, id, (&caller, cover), sent).await;

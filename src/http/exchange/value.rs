@@ -10,11 +10,12 @@ use crate::decide::Recorded;
 use crate::facts::edr::Operation;
 use crate::http::Shared;
 use crate::http::caller::tenant;
-use crate::http::decided::{recorded_answer, upstream};
+use crate::http::decided::{count, recorded_answer, upstream};
 use crate::http::problem::{Kind, Problem};
 use crate::ids::PcfId;
 use crate::ledger::record::Request;
-use crate::question::ask;
+use crate::question::ask::{self, ExchangeFacts};
+use crate::registry::store::Turn;
 
 /// `GET /exchange/{bpnl}/pcf/{pcf_id}/submodel/$value`
 pub(in crate::http) async fn footprint(
@@ -38,7 +39,12 @@ pub(in crate::http) async fn footprint(
         pcf: Some(&pcf),
         product: footprint.map(|footprint| &footprint.product),
     };
-    let facts = caller.facts(&registry, world, &asked, now)?;
+    // From here on nobody else is handed data under an agreement whose terms count, until this answer is made.
+    let turn = app.turn(agreement).await?;
+    let facts = ExchangeFacts {
+        uses: turn.as_ref().and_then(Turn::uses),
+        ..caller.facts(&registry, world, &asked, now)?
+    };
     let question = ask::access(&facts, &pcf, footprint.map(AsRef::as_ref), agreement);
     let told = |recorded: &Recorded| caller.told(recorded, agreement);
     let permit = app.permitted_telling(id, question, &request, told).await?;
@@ -53,6 +59,7 @@ pub(in crate::http) async fn footprint(
         .get_object(&footprint.product, &pcf)
         .await
         .map_err(|error| upstream(error, &permit))?;
+    count(turn, &permit).await?;
     let mut response = object.bytes.into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

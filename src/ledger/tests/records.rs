@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
+use proptest::sample::select;
 
-use super::super::record::{Activation, MAX_EVENT_BYTES, MAX_RECORD_BYTES, Opened, RecordError, Start};
+use super::super::record::{Activation, AgreementEvent, MAX_EVENT_BYTES, MAX_RECORD_BYTES, Opened, RecordError, Start};
 use super::super::report::FindingKind;
 use super::super::verify::verify;
 use super::super::{LedgerError, Record, RecordTime};
 use super::*;
 use crate::ids::RecordId;
+use crate::registry::AgreementState;
 
 fn digests() -> impl Strategy<Value = Digest> {
     any::<[u8; 32]>().prop_map(Digest::from_bytes)
@@ -76,7 +78,25 @@ fn events() -> impl Strategy<Value = Event> {
             verifier_key,
         })
     });
-    prop_oneof![4 => decided, 2 => activation, 1 => start, 1 => opened]
+    let texts = (any::<[String; 2]>(), any::<bool>());
+    let states = [AgreementState::Active, AgreementState::Retired, AgreementState::Expired];
+    let agreement = (texts, digests(), select(states.to_vec()), 0_i64..4_000_000_000_000);
+    let agreement = agreement.prop_map(|(([by, reason], with), digest, state, millis)| {
+        Event::Agreement(Box::new(AgreementEvent {
+            agreement: "urn:uuid:a-1=".parse().unwrap(),
+            asset: "pcf".parse().unwrap(),
+            by,
+            consumer: TENANTS[1].parse().unwrap(),
+            decision: with.then(|| RecordId(uuid::Builder::from_bytes([7; 16]).into_uuid())),
+            odrl: with.then_some(digest),
+            provider: TENANTS[0].parse().unwrap(),
+            reason: with.then_some(reason),
+            signed_at: RecordTime::new(Timestamp::from_millisecond(millis).unwrap()),
+            state,
+            terms: digest,
+        }))
+    });
+    prop_oneof![4 => decided, 2 => activation, 2 => agreement, 1 => start, 1 => opened]
 }
 
 fn record<E>(event: E, seq: u64, millis: i64) -> Record<E> {
@@ -189,6 +209,10 @@ proptest! {
                         Event::Activation(Activation { refused, ..activation })
                     }
                     Event::Decision(_) => decision(log.as_str(), places.len()).event,
+                    Event::Agreement(agreement) => {
+                        let terms = super::body("terms".repeat(200)).0;
+                        Event::Agreement(Box::new(AgreementEvent { terms, ..*agreement }))
+                    }
                     start => start,
                 };
                 let bodies = decision(log.as_str(), places.len()).bodies;

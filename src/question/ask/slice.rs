@@ -154,7 +154,7 @@ impl<'f> Slice<'f> {
         ];
         let id = owned(agreement.provider, agreement.id.as_str());
         let uid = self.add(EntityKind::Agreement, id, attrs, []);
-        self.set(&uid, "signed", agreement.signed.as_ref().map(signed));
+        self.set(&uid, "signed", agreement.signed.as_deref().map(signed));
         uid
     }
 

@@ -1,17 +1,15 @@
 //! Agreements behind data flows: brought on record, retired, lapsed.
 
-use std::sync::Arc;
-
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tidegate::assemble::BundleSource;
 use tidegate::clock::Clock;
 use tidegate::decision::Effect;
-use tidegate::registry::{Agreement, AgreementState, TenantWorld};
+use tidegate::registry::TenantWorld;
 
 use super::scripted::Connector;
 use super::{UNTIL, begin, begun, decided, fetch, property, renew, start, started, states};
-use crate::harness::{ELBE, HOLDS, ISAR, Service, WESER, block_on, wait_for};
+use crate::harness::{ELBE, HOLDS, ISAR, Service, WESER, block_on, retire, wait_for};
 
 /// Elbe's world, changed.
 fn change_world(service: &Service, change: impl FnOnce(&mut TenantWorld)) {
@@ -19,15 +17,6 @@ fn change_world(service: &Service, change: impl FnOnce(&mut TenantWorld)) {
     let mut world = TenantWorld::clone(registry.tenant(ELBE.parse().unwrap()).unwrap());
     change(&mut world);
     block_on(service.app.registry.seed(&[world], &[])).unwrap();
-}
-
-fn retire(world: &mut TenantWorld, id: &str) {
-    let agreement = world.agreements.get(&id.parse().unwrap()).unwrap();
-    let state = AgreementState::Retired;
-    world.agreements.insert(Arc::new(Agreement {
-        state,
-        ..Agreement::clone(agreement)
-    }));
 }
 
 #[test]
@@ -39,7 +28,7 @@ fn an_agreement_that_is_retired_ends_its_flows_and_both_sides_are_told_why() {
     });
     let flow = started(&service, "to-be-retired", HOLDS);
     let other = started(&service, "to-stay", UNTIL);
-    change_world(&service, |world| retire(world, HOLDS));
+    retire(&service, ELBE, HOLDS);
     // On the next request already, with the reason, and on record.
     let answer = fetch(&service, HOLDS, &flow.token);
     answer.check_problem(403, "forbidden", "retired");

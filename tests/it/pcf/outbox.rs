@@ -10,11 +10,12 @@ use tidegate::clock::Clock;
 use tidegate::decision::Effect;
 use tidegate::ledger::Event;
 use tidegate::pcf::{Change, Road, retry};
-use tidegate::registry::{Agreement, AgreementState, TenantWorld};
 
 use super::counterpart::{Counterpart, Sent};
 use super::{asked, exchange};
-use crate::harness::{Answer, ELBE, HOLDS, ISAR, ODER, Service, WESER, block_on, footprint, get, post, wait_for};
+use crate::harness::{
+    Answer, ELBE, HOLDS, ISAR, ODER, Service, WESER, block_on, footprint, get, post, retire, wait_for,
+};
 
 const RESIN: &str = "0b6f6a3e-7a55-4c8c-9d6b-0d1c5a4f1002";
 const PCF: &str = "3893bb5d-da16-4dc1-9185-11d97476c254";
@@ -117,21 +118,8 @@ impl Scene {
             .collect()
     }
 
-    fn change(&self, change: impl FnOnce(&mut TenantWorld)) {
-        let registry = self.service.app.registry.current();
-        let mut world = TenantWorld::clone(registry.tenant(ELBE.parse().unwrap()).unwrap());
-        change(&mut world);
-        block_on(self.service.app.registry.seed(&[world], &[])).unwrap();
-    }
-
     fn retire(&self, id: &str) {
-        self.change(|world| {
-            let agreement = Agreement::clone(world.agreements.get(&id.parse().unwrap()).unwrap());
-            world.agreements.insert(Arc::new(Agreement {
-                state: AgreementState::Retired,
-                ..agreement
-            }));
-        });
+        retire(&self.service, ELBE, id);
     }
 }
 

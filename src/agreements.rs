@@ -1,0 +1,458 @@
+//! The life of agreements: they come on record, and they end.
+//!
+//! Every change takes the same way: first it is written to the tenant's log, then to the registry, where the next request sees it,
+//! and then everyone who listens is told ([`AgreementChange`]), so that tokens can be ended and connectors be signalled. So no
+//! decision is made under an agreement of which the ledger does not tell, and where a change cannot be recorded it does not
+//! happen.
+//!
+//! Nothing of what was agreed changes in an agreement's life, and none is ever removed:
+//!
+//! ```text
+//!            put                 retire
+//! (nothing) -----> active ---------------> retired
+//!                    |
+//!                    |  its end has passed
+//!                    +-------------------> expired
+//! ```
+//!
+//! # Worked example
+//!
+//! Anna of Elbe retires agreement `a-1`. Policy is asked whether she may (`retireAgreement`), and the decision is recorded. Then
+//! the log of Elbe tells that `a-1` is retired, by whom, why and under which decision; then `a-1` is retired in the registry. A
+//! request of Weser that was being decided meanwhile may still be answered with data; the next one is refused by
+//! `exchange/agreement-in-force`. If the log could not be written, Anna gets 503 and `a-1` stays in force. If the log tells of
+//! it but the file of the registry cannot be written, `a-1` grants nothing any more and Anna is told that it must be retired once more
+//! lest it be in force again after a restart.
+//!
+//! An agreement whose end has passed grants nothing by its own terms, at every request. That it is put on record as expired, a little
+//! later, is for those who listen and for whoever reads the list.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use metrics::counter;
+use tokio::sync::broadcast;
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::decide::Recorded;
+use crate::ids::{AgreementId, Digest, RecordId, TenantId};
+use crate::ledger::record::AgreementEvent;
+use crate::ledger::{Entry, Event, Ledger, LedgerError, LogId, RecordTime};
+use crate::registry::store::{Ending, RegistryError, RegistryStore};
+use crate::registry::{Agreement, AgreementState, NewAgreement};
+use crate::telemetry;
+
+/// How many changes are recorded and written together.
+const CHUNK: usize = 256;
+
+/// How many changes a listener may be behind before it misses some.
+const BEHIND: usize = 1_024;
+
+/// Why an agreement that is past its end is put on record as expired.
+const PAST_ITS_END: &str = "the end that its terms name has passed";
+
+/// Why an agreement ends that is put once more, in another state.
+const TOLD_SO: &str = "it is over for whoever put it on record";
+
+/// That an agreement came on record or ended. A listener that was too slow for the channel has missed changes
+/// (`RecvError::Lagged`) and must look into the registry for the states that count now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgreementChange {
+    /// The tenant that provides.
+    pub tenant: TenantId,
+    /// The agreement.
+    pub agreement: AgreementId,
+    /// The state it came into.
+    pub state: AgreementState,
+    /// Why it ended; none where it came on record.
+    pub reason: Option<Arc<str>>,
+}
+
+/// Who causes a change.
+#[derive(Clone, Debug)]
+pub struct Cause {
+    by: String,
+    decision: Option<RecordId>,
+}
+
+impl Cause {
+    /// The principal of a question that was decided, such as the person who may retire agreements.
+    pub fn decided(recorded: &Recorded) -> Self {
+        Self {
+            by: recorded.question().principal.to_string(),
+            decision: Some(recorded.record()),
+        }
+    }
+
+    /// Someone whose word counts without a decision, spelled as a Cedar principal: the tenant's own connector, which tells what was
+    /// agreed.
+    pub fn told(principal: &crate::question::EntityRef) -> Self {
+        Self {
+            by: principal.to_string(),
+            decision: None,
+        }
+    }
+
+    /// The operator's own document.
+    pub fn operator() -> Self {
+        Self {
+            by: "operator".into(),
+            decision: None,
+        }
+    }
+
+    /// The service by itself: time passed.
+    fn time() -> Self {
+        Self {
+            by: "tidegate".into(),
+            decision: None,
+        }
+    }
+}
+
+/// Why an agreement does not change as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AgreementError {
+    /// The change could not be recorded, so it does not happen.
+    #[error("the change could not be recorded: {0}")]
+    Ledger(#[from] LedgerError),
+    /// The registry refuses it, or its file could not be written.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// There is no such agreement.
+    #[error("the agreement `{id}` of {provider} is not on record")]
+    NotOnRecord {
+        /// The tenant.
+        provider: TenantId,
+        /// The id.
+        id: AgreementId,
+    },
+}
+
+/// What came of retiring an agreement.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The state it is in now.
+    pub state: AgreementState,
+    /// Whether it was in force before.
+    pub changed: bool,
+}
+
+/// When an agreement ends by its terms, and which.
+type End = (Timestamp, TenantId, AgreementId);
+
+/// The agreements of all tenants, as far as they change.
+#[derive(Debug)]
+pub struct Book {
+    registry: RegistryStore,
+    ledger: Ledger,
+    changes: broadcast::Sender<AgreementChange>,
+    /// Held while agreements change: each change sees the one before.
+    changing: tokio::sync::Mutex<()>,
+    /// The ends to come, the next first. Of agreements that were retired since, too.
+    ends: Mutex<BTreeSet<End>>,
+}
+
+impl Book {
+    /// Takes charge of the agreements of `registry`.
+    pub fn new(registry: RegistryStore, ledger: Ledger) -> Self {
+        let current = registry.current();
+        let agreements = current.tenants().flat_map(|world| world.agreements.values());
+        let ends = agreements.filter_map(|agreement| end_of(agreement)).collect();
+        Self {
+            registry,
+            ledger,
+            changes: broadcast::Sender::new(BEHIND),
+            changing: tokio::sync::Mutex::default(),
+            ends: Mutex::new(ends),
+        }
+    }
+
+    /// What changes from now on.
+    pub fn changes(&self) -> broadcast::Receiver<AgreementChange> {
+        self.changes.subscribe()
+    }
+
+    /// Puts an agreement on record; returns whether it was not there before. To put the same again is no change, but for one that
+    /// is in force here and put as over: it ends. What is over stays over.
+    ///
+    /// # Errors
+    /// Its text does not compile, another agreement is on record under its id, or it cannot be recorded or written.
+    pub async fn put(&self, new: NewAgreement, cause: &Cause, now: Timestamp) -> Result<bool, AgreementError> {
+        self.put_all(vec![new], cause, now).await.map(|count| count > 0)
+    }
+
+    /// Puts agreements on record, in their order; returns how many were not there before.
+    ///
+    /// # Errors
+    /// As [`Book::put`], for the first that fails; some before it may be on record by then.
+    pub async fn put_all(
+        &self,
+        new: Vec<NewAgreement>,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<usize, AgreementError> {
+        let _changing = self.changing.lock().await;
+        let mut count = 0;
+        let mut chunk: Vec<(Arc<Agreement>, NewAgreement)> = Vec::new();
+        let mut ids = HashSet::new();
+        for new in new {
+            let key = (new.provider, new.id.clone());
+            // What stands twice meets itself on record.
+            if chunk.len() >= CHUNK || ids.contains(&key) {
+                count += self.take_in(std::mem::take(&mut chunk), cause, now).await?;
+                ids.clear();
+            }
+            match self.registry.examine(&new).await? {
+                Some(agreement) => {
+                    ids.insert(key);
+                    chunk.push((Arc::new(agreement), new));
+                }
+                None => self.overtake(&new, cause, now).await?,
+            }
+        }
+        count += self.take_in(chunk, cause, now).await?;
+        Ok(count)
+    }
+
+    /// Ends an agreement that is in force here and over for whoever puts it. It never goes the other way.
+    async fn overtake(&self, new: &NewAgreement, cause: &Cause, now: Timestamp) -> Result<(), AgreementError> {
+        let in_force = |known: &Arc<Agreement>| known.state == AgreementState::Active;
+        let over = new.state != AgreementState::Active;
+        match self.held(new.provider, &new.id).filter(in_force).filter(|_| over) {
+            Some(known) => self.end(vec![known], new.state, TOLD_SO, cause, now).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn take_in(
+        &self,
+        examined: Vec<(Arc<Agreement>, NewAgreement)>,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<usize, AgreementError> {
+        let entries = examined.iter().map(|(agreement, new)| {
+            let odrl = Some(Digest::of(new.odrl.as_bytes()));
+            entry(agreement, agreement.state, None, odrl, cause)
+        });
+        self.record(entries.collect()).await?;
+        self.registry.insert_agreements(&examined, now).await?;
+        for (agreement, _) in &examined {
+            self.ends().extend(end_of(agreement));
+            self.tell(agreement, agreement.state, None);
+        }
+        Ok(examined.len())
+    }
+
+    /// Ends an agreement by its provider's will. One that has ended before stays as it is.
+    ///
+    /// # Errors
+    /// It is not on record; or the change cannot be recorded, and then the agreement stays in force. Where only the file cannot be
+    /// written it grants nothing any more, but must be retired once more lest it be in force again after a restart.
+    pub async fn retire(
+        &self,
+        provider: TenantId,
+        id: &AgreementId,
+        reason: &str,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Ended, AgreementError> {
+        let _changing = self.changing.lock().await;
+        let known = self.held(provider, id).ok_or_else(|| AgreementError::NotOnRecord {
+            provider,
+            id: id.clone(),
+        })?;
+        if known.state != AgreementState::Active {
+            return Ok(Ended {
+                state: known.state,
+                changed: false,
+            });
+        }
+        self.end(vec![known], AgreementState::Retired, reason, cause, now)
+            .await?;
+        Ok(Ended {
+            state: AgreementState::Retired,
+            changed: true,
+        })
+    }
+
+    /// Puts on record which agreements are past the end their terms name; returns how many.
+    ///
+    /// # Errors
+    /// A change cannot be recorded or written; what is left is found again the next time.
+    pub async fn expire(&self, now: Timestamp) -> Result<usize, AgreementError> {
+        let mut count = 0;
+        loop {
+            let _changing = self.changing.lock().await;
+            let due = self.due(now);
+            if due.is_empty() {
+                return Ok(count);
+            }
+            let past = due.iter().filter_map(|(_, provider, id)| self.held(*provider, id));
+            let past: Vec<_> = past.filter(|agreement| has_ended(agreement, now)).collect();
+            count += past.len();
+            self.end(past, AgreementState::Expired, PAST_ITS_END, &Cause::time(), now)
+                .await?;
+            let mut ends = self.ends();
+            ends.retain(|end| !due.contains(end));
+        }
+    }
+
+    /// The next ends that have passed at `now`.
+    fn due(&self, now: Timestamp) -> Vec<End> {
+        let ends = self.ends();
+        let passed = ends.iter().take_while(|(end, ..)| *end <= now);
+        passed.take(CHUNK).cloned().collect()
+    }
+
+    async fn end(
+        &self,
+        agreements: Vec<Arc<Agreement>>,
+        state: AgreementState,
+        reason: &str,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<(), AgreementError> {
+        let entries = agreements
+            .iter()
+            .map(|agreement| entry(agreement, state, Some(reason), None, cause));
+        self.record(entries.collect()).await?;
+        let endings = agreements.iter().map(|agreement| Ending {
+            provider: agreement.provider,
+            id: agreement.id.clone(),
+            state,
+            reason: reason.to_owned(),
+        });
+        let endings: Vec<_> = endings.collect();
+        let written = self.registry.end_agreements(&endings, now).await;
+        let reason = Arc::<str>::from(reason);
+        for agreement in &agreements {
+            self.tell(agreement, state, Some(Arc::clone(&reason)));
+        }
+        Ok(written?)
+    }
+
+    /// Records all of `entries`, side by side, for what waits together is made durable together.
+    async fn record(&self, entries: Vec<Entry>) -> Result<(), LedgerError> {
+        let mut appending = JoinSet::new();
+        for entry in entries {
+            let ledger = self.ledger.clone();
+            appending.spawn(async move { ledger.append(entry).await });
+        }
+        let mut all = Ok(());
+        while let Some(appended) = appending.join_next().await {
+            // A task that did not end by itself recorded nothing that anyone could rely on.
+            let appended = appended.unwrap_or(Err(LedgerError::Closed));
+            all = all.and(appended.map(drop));
+        }
+        all
+    }
+
+    fn tell(&self, agreement: &Agreement, state: AgreementState, reason: Option<Arc<str>>) {
+        counter!(telemetry::AGREEMENT_CHANGES, "state" => state.as_str()).increment(1);
+        // Nobody need listen.
+        let _ = self.changes.send(AgreementChange {
+            tenant: agreement.provider,
+            agreement: agreement.id.clone(),
+            state,
+            reason,
+        });
+    }
+
+    fn held(&self, provider: TenantId, id: &AgreementId) -> Option<Arc<Agreement>> {
+        self.registry.current().tenant(provider)?.agreements.get(id).cloned()
+    }
+
+    fn ends(&self) -> std::sync::MutexGuard<'_, BTreeSet<End>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When an agreement that is in force ends, where its terms say so.
+fn end_of(agreement: &Arc<Agreement>) -> Option<End> {
+    let end = agreement.terms.usage_ends(agreement.signed_at)?;
+    let active = agreement.state == AgreementState::Active;
+    active.then(|| (end, agreement.provider, agreement.id.clone()))
+}
+
+fn has_ended(agreement: &Arc<Agreement>, now: Timestamp) -> bool {
+    end_of(agreement).is_some_and(|(end, ..)| end <= now)
+}
+
+fn entry(
+    agreement: &Agreement,
+    state: AgreementState,
+    reason: Option<&str>,
+    odrl: Option<Digest>,
+    cause: &Cause,
+) -> Entry {
+    let terms = &agreement.terms;
+    let event = AgreementEvent {
+        agreement: agreement.id.clone(),
+        asset: agreement.asset.clone(),
+        by: cause.by.clone(),
+        consumer: agreement.consumer,
+        decision: cause.decision,
+        odrl,
+        provider: agreement.provider,
+        reason: reason.map(str::to_owned),
+        signed_at: RecordTime::new(agreement.signed_at),
+        state,
+        terms: terms.digest(),
+    };
+    Entry {
+        log: LogId::Tenant(agreement.provider),
+        event: Event::Agreement(Box::new(event)),
+        bodies: vec![(terms.digest(), Arc::clone(terms.canonical()))],
+    }
+}
+
+/// How often what is to be done by itself is done.
+#[derive(Clone, Copy, Debug)]
+pub struct Upkeep {
+    /// Agreements past their end are looked for.
+    pub expire: Duration,
+    /// What was counted in memory is written to the file; the most that is lost if the process ends unexpectedly.
+    pub write_uses: Duration,
+}
+
+impl Default for Upkeep {
+    fn default() -> Self {
+        Self {
+            expire: Duration::from_secs(10),
+            write_uses: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Does what is to be done by itself, until it is aborted.
+pub async fn keep(book: &Book, clock: &Clock, upkeep: Upkeep) {
+    let mut expire = tokio::time::interval(upkeep.expire);
+    let mut write = tokio::time::interval(upkeep.write_uses);
+    for interval in [&mut expire, &mut write] {
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    }
+    loop {
+        tokio::select! {
+            _ = expire.tick() => match book.expire(clock.now()).await {
+                Ok(0) => {}
+                Ok(count) => tracing::info!(count, "agreements expired"),
+                Err(error) => tracing::error!(%error, "agreements past their end are not put on record; they grant nothing all the same"),
+            },
+            _ = write.tick() => write_uses(book).await,
+        }
+    }
+}
+
+/// Writes what was counted in memory.
+pub async fn write_uses(book: &Book) {
+    if let Err(error) = book.registry.write_uses().await {
+        tracing::warn!(%error, "how often data was handed out is not written; it is kept for the next time");
+    }
+}

@@ -1,0 +1,246 @@
+//! Agreements in the file: they come in, end, and are listed. Nothing of what was agreed is ever changed, and none is removed.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sqlx::{Row as _, SqliteConnection};
+
+use super::rows::{id, to_json, wrong};
+use super::{RegistryError, RegistryStore};
+use crate::contract::Terms;
+use crate::ids::{AgreementId, TenantId};
+use crate::registry::agreement::{Agreement, AgreementState, NewAgreement};
+
+/// What is kept of an agreement beside what decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Papers {
+    /// The ODRL as it was agreed, byte for byte.
+    pub odrl: String,
+    /// What the consumer's verified credentials proved at signing, as JSON.
+    pub claims: Option<String>,
+}
+
+/// That an agreement ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// The tenant that provides.
+    pub provider: TenantId,
+    /// The agreement.
+    pub id: AgreementId,
+    /// Retired or expired.
+    pub state: AgreementState,
+    /// Why.
+    pub reason: String,
+}
+
+/// An agreement as a list shows it.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// What of it decides.
+    pub agreement: Arc<Agreement>,
+    /// How often data was handed out under it.
+    pub uses: u64,
+    /// When it came into its state.
+    pub changed_at: Timestamp,
+    /// Why it ended, where it did.
+    pub reason: Option<String>,
+}
+
+impl RegistryStore {
+    /// Looks whether `new` can come on record: `None` if it is on record already, as it is; otherwise what of it decides.
+    ///
+    /// # Errors
+    /// Its provider is no tenant, its text does not compile, or another agreement is on record under its id.
+    pub async fn examine(&self, new: &NewAgreement) -> Result<Option<Agreement>, RegistryError> {
+        let provider = new.provider;
+        self.current()
+            .tenant(provider)
+            .ok_or(RegistryError::NoSuchTenant(provider))?;
+        if let Some(known) = self.held(provider, &new.id) {
+            return match self.differs(&known, new).await? {
+                None => Ok(None),
+                Some(what) => Err(RegistryError::Conflict {
+                    provider,
+                    id: new.id.clone(),
+                    what,
+                }),
+            };
+        }
+        let terms = Terms::from_odrl(&new.odrl).map_err(|source| RegistryError::Terms {
+            what: "agreement",
+            id: new.id.to_string(),
+            source: Box::new(source),
+        })?;
+        Ok(Some(Agreement {
+            id: new.id.clone(),
+            provider,
+            consumer: new.consumer,
+            asset: new.asset.clone(),
+            state: new.state,
+            signed_at: new.signed_at,
+            signed: new.signed.clone().map(Arc::new),
+            terms: self.share(terms),
+        }))
+    }
+
+    /// What of `new` is not as it is on record. The state is not compared, for it goes on; nor is what was in force or was proved at
+    /// signing, which may be told later than the rest.
+    async fn differs(&self, known: &Agreement, new: &NewAgreement) -> Result<Option<&'static str>, RegistryError> {
+        let papers = self.papers(known.provider, &known.id).await?;
+        let same_text = papers.is_some_and(|papers| papers.odrl.as_str() == &*new.odrl);
+        let parts = [
+            ("consumer", known.consumer == new.consumer),
+            ("asset", known.asset == new.asset),
+            ("time of signing", known.signed_at == new.signed_at),
+            ("text", same_text),
+        ];
+        Ok(parts.into_iter().find(|(_, same)| !same).map(|(what, _)| what))
+    }
+
+    /// Takes in agreements that were examined, as of `now`.
+    ///
+    /// # Errors
+    /// The database; none is taken in then.
+    pub async fn insert_agreements(
+        &self,
+        examined: &[(Arc<Agreement>, NewAgreement)],
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
+        let mut transaction = self.pool.begin().await?;
+        for (agreement, new) in examined {
+            insert(&mut transaction, agreement, new, now).await?;
+        }
+        transaction.commit().await?;
+        for (agreement, _) in examined {
+            self.change(agreement.provider, |world| {
+                world.agreements.insert(Arc::clone(agreement))
+            });
+        }
+        Ok(())
+    }
+
+    /// Ends agreements as of `now`. They are ended in memory whatever becomes of the file: what was ended grants nothing more, not
+    /// even where that could not be written.
+    ///
+    /// # Errors
+    /// The database. After the next start the agreements are in force again, unless they are ended once more.
+    pub async fn end_agreements(&self, endings: &[Ending], now: Timestamp) -> Result<(), RegistryError> {
+        let written = self.write_endings(endings, now).await;
+        for ending in endings {
+            self.change(ending.provider, |world| {
+                let ended = world.agreements.get(&ending.id).map(|agreement| Agreement {
+                    state: ending.state,
+                    ..Agreement::clone(agreement)
+                });
+                ended
+                    .into_iter()
+                    .for_each(|ended| world.agreements.insert(Arc::new(ended)));
+            });
+        }
+        written
+    }
+
+    async fn write_endings(&self, endings: &[Ending], now: Timestamp) -> Result<(), RegistryError> {
+        let mut transaction = self.pool.begin().await?;
+        for ending in endings {
+            sqlx::query("UPDATE agreement SET state = ?, changed_at = ?, reason = ? WHERE provider = ? AND id = ?")
+                .bind(ending.state.as_str())
+                .bind(now.to_string())
+                .bind(&ending.reason)
+                .bind(ending.provider.as_str())
+                .bind(ending.id.as_str())
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// What is kept of an agreement beside what decides.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn papers(&self, provider: TenantId, id: &AgreementId) -> Result<Option<Papers>, RegistryError> {
+        let row = sqlx::query("SELECT odrl, claims FROM papers WHERE provider = ? AND id = ?")
+            .bind(provider.as_str())
+            .bind(id.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(Papers {
+            odrl: row.try_get("odrl")?,
+            claims: row.try_get("claims")?,
+        }))
+    }
+
+    /// The agreements of `provider` whose ids come after `after`, in the order of their ids, at most `limit`.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn list_agreements(
+        &self,
+        provider: TenantId,
+        after: Option<&AgreementId>,
+        limit: u32,
+    ) -> Result<Vec<Listed>, RegistryError> {
+        let rows: Vec<(String, i64, String, Option<String>)> = sqlx::query_as(
+            "SELECT id, uses, changed_at, reason FROM agreement WHERE provider = ? AND id > ? ORDER BY id LIMIT ?",
+        )
+        .bind(provider.as_str())
+        .bind(after.map_or("", AgreementId::as_str))
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        let mut listed = Vec::with_capacity(rows.len());
+        for (key, uses, changed_at, reason) in rows {
+            let Some(agreement) = self.held(provider, &id("agreement", &key)?) else {
+                continue;
+            };
+            listed.push(Listed {
+                uses: u64::try_from(uses).unwrap_or(0) + self.uses.pending(provider, &agreement.id),
+                agreement,
+                changed_at: changed_at.parse().map_err(|error| wrong("agreement", &key, error))?,
+                reason,
+            });
+        }
+        Ok(listed)
+    }
+}
+
+async fn insert(
+    connection: &mut SqliteConnection,
+    agreement: &Agreement,
+    new: &NewAgreement,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let terms = agreement.terms.digest().to_string();
+    sqlx::query("INSERT OR IGNORE INTO terms (digest, normal) VALUES (?, ?)")
+        .bind(&terms)
+        .bind(String::from_utf8_lossy(agreement.terms.canonical()).into_owned())
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(
+        "INSERT INTO agreement (provider, id, consumer, asset, terms, signed_at, signed, state, changed_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(agreement.provider.as_str())
+    .bind(agreement.id.as_str())
+    .bind(agreement.consumer.as_str())
+    .bind(agreement.asset.as_str())
+    .bind(&terms)
+    .bind(agreement.signed_at.to_string())
+    .bind(agreement.signed.as_deref().map(to_json))
+    .bind(agreement.state.as_str())
+    .bind(now.to_string())
+    .execute(&mut *connection)
+    .await?;
+    // Apart, so that a start need not go through all texts.
+    sqlx::query("INSERT INTO papers (provider, id, claims, odrl) VALUES (?, ?, ?, ?)")
+        .bind(agreement.provider.as_str())
+        .bind(agreement.id.as_str())
+        .bind(new.claims.as_deref())
+        .bind(&*new.odrl)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
