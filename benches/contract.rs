@@ -21,8 +21,14 @@ const COMPREHENSIVE: &str = include_str!("../fixtures/odrl/cx-25.09/usage-policy
 fn compiling(criterion: &mut Criterion) {
     // The values of one constraint are names of definitions in the schema; as published, the text is refused.
     let comprehensive = COMPREHENSIVE
-        .replace("ExtraordinaryAnalyticsForbiddenRightOperand", "cx.extraordinaryAnalytics.forbidden:1")
-        .replace("DataProviderRemovalForbiddenRightOperand", "cx.dataProviderRemoval.forbidden:1");
+        .replace(
+            "ExtraordinaryAnalyticsForbiddenRightOperand",
+            "cx.extraordinaryAnalytics.forbidden:1",
+        )
+        .replace(
+            "DataProviderRemovalForbiddenRightOperand",
+            "cx.dataProviderRemoval.forbidden:1",
+        );
     let mut group = criterion.benchmark_group("contract");
     for (name, text) in [("small", SMALL), ("comprehensive", comprehensive.as_str())] {
         let terms = Terms::from_odrl(text).expect("the contract is sound");

@@ -71,19 +71,37 @@ fn names_numbers_and_lists_of_one_come_back_otherwise() {
          "odrl:rightOperand":"cx.pcf.base:1"}}}}"#;
     let old = terms(bare);
     assert_eq!(old.profile(), Profile::Cx2405);
-    assert_eq!(old.purposes().unwrap().into_iter().collect::<Vec<_>>(), ["cx.pcf.base:1"]);
+    assert_eq!(
+        old.purposes().unwrap().into_iter().collect::<Vec<_>>(),
+        ["cx.pcf.base:1"]
+    );
 }
 
 /// The connector's own operand, in its own vocabulary and in none; never in that of Catena-X.
 #[test]
 fn the_connectors_own_operand_has_its_own_vocabulary() {
     let with = |name: &str| usage(&constraint(name, "lteq", r#""contractAgreement+30d""#));
-    let digests = ["inForceDate", "edc:inForceDate", "https://w3id.org/edc/v0.0.1/ns/inForceDate"].map(|name| terms(&with(name)).digest());
+    let digests = [
+        "inForceDate",
+        "edc:inForceDate",
+        "https://w3id.org/edc/v0.0.1/ns/inForceDate",
+    ]
+    .map(|name| terms(&with(name)).digest());
     assert_eq!(digests[0], digests[1]);
     assert_eq!(digests[0], digests[2]);
     let hours = with("inForceDate").replace("30d", "720h");
     assert_eq!(terms(&hours).digest(), digests[0]);
-    for wrong in ["contractAgreement+30", "contractAgreement+30w", "contractAgreement 30d", "contractAgreement-30d", "agreement+30d", "contractAgreement++30d", "contractAgreement+1000000000s", "2027-06-30", "2027-06-30T00:00:00.0000Z"] {
+    for wrong in [
+        "contractAgreement+30",
+        "contractAgreement+30w",
+        "contractAgreement 30d",
+        "contractAgreement-30d",
+        "agreement+30d",
+        "contractAgreement++30d",
+        "contractAgreement+1000000000s",
+        "2027-06-30",
+        "2027-06-30T00:00:00.0000Z",
+    ] {
         let text = with("inForceDate").replace("contractAgreement+30d", wrong);
         let error = Terms::from_odrl(&text).unwrap_err().to_string();
         assert!(error.contains("is no value for `inForceDate`"), "{wrong}: {error}");
@@ -99,8 +117,19 @@ fn the_operands_of_older_connectors_are_those_of_the_profile() {
     for operator in ["eq", "isAnyOf", "in", "isPartOf", "odrl:isPartOf"] {
         assert_eq!(with("tx:BusinessPartnerNumber", operator, one), new, "{operator}");
     }
-    assert_eq!(with("https://w3id.org/tractusx/v0.0.1/ns/BusinessPartnerGroup", "isNoneOf", r#"["a","b"]"#), with("BusinessPartnerGroup", "isNoneOf", r#"["b","a"]"#));
-    for (operator, value) in [("eq", r#"["BPNL00000000C3EF","BPNL00000003CRHK"]"#), ("neq", one), ("isAllOf", one)] {
+    assert_eq!(
+        with(
+            "https://w3id.org/tractusx/v0.0.1/ns/BusinessPartnerGroup",
+            "isNoneOf",
+            r#"["a","b"]"#
+        ),
+        with("BusinessPartnerGroup", "isNoneOf", r#"["b","a"]"#)
+    );
+    for (operator, value) in [
+        ("eq", r#"["BPNL00000000C3EF","BPNL00000003CRHK"]"#),
+        ("neq", one),
+        ("isAllOf", one),
+    ] {
         let text = super::access(&constraint("tx:BusinessPartnerNumber", operator, value));
         assert!(Terms::from_odrl(&text).is_err(), "{operator}");
     }

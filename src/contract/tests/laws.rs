@@ -204,7 +204,12 @@ fn random_requests_reach_every_verdict_of_every_operand() {
     for operand in crate::contract::operand::Operand::ALL {
         need(operand.name(), &["Permit", "Silent"]);
     }
-    for operand in ["DataProvisioningEndDate", "DataProvisioningEndDurationDays", "AffiliatesBpnl", "AffiliatesRegion"] {
+    for operand in [
+        "DataProvisioningEndDate",
+        "DataProvisioningEndDurationDays",
+        "AffiliatesBpnl",
+        "AffiliatesRegion",
+    ] {
         need(operand, &["Forbid"]);
     }
     assert!(missing.is_empty(), "never reached: {missing:?}");

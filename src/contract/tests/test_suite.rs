@@ -67,7 +67,11 @@ fn translate(policies: &Graph, policy: &str) -> (String, Moment) {
             match policies.one(rule, "odrl:assignee") {
                 Some("ex:partyCollection") => {
                     groups = true;
-                    constraints.push(super::constraint("BusinessPartnerGroup", "isAnyOf", r#"["partyCollection"]"#));
+                    constraints.push(super::constraint(
+                        "BusinessPartnerGroup",
+                        "isAnyOf",
+                        r#"["partyCollection"]"#,
+                    ));
                 }
                 Some(party) => constraints.push(super::constraint(
                     "BusinessPartnerNumber",
@@ -76,7 +80,11 @@ fn translate(policies: &Graph, policy: &str) -> (String, Moment) {
                 )),
                 None => {}
             }
-            constraints.extend(policies.all(rule, "odrl:constraint").map(|constraint| constraint_of(policies, constraint)));
+            constraints.extend(
+                policies
+                    .all(rule, "odrl:constraint")
+                    .map(|constraint| constraint_of(policies, constraint)),
+            );
             let duty = match policies.one(rule, "odrl:duty") {
                 Some(_) => r#""duty":[{"action":"compensate"}],"#,
                 None => "",
@@ -85,17 +93,27 @@ fn translate(policies: &Graph, policy: &str) -> (String, Moment) {
                 constraints.extend(needed());
             }
             let action = if groups { "access" } else { "use" };
-            let rule = format!(r#"{{{duty}"action":"{action}","constraint":[{}]}}"#, constraints.join(","));
+            let rule = format!(
+                r#"{{{duty}"action":"{action}","constraint":[{}]}}"#,
+                constraints.join(",")
+            );
             rules.entry(sort).or_default().push(rule);
         }
     }
     // A text without permission is no contract; what the prohibition leaves is permitted.
     if !rules.contains_key("permission") {
         let rule = super::usage("");
-        let rule = rule.strip_prefix(r#"{"permission":["#).unwrap().strip_suffix("]}").unwrap();
+        let rule = rule
+            .strip_prefix(r#"{"permission":["#)
+            .unwrap()
+            .strip_suffix("]}")
+            .unwrap();
         rules.insert("permission", vec![rule.to_owned()]);
     }
-    let members: Vec<_> = rules.iter().map(|(sort, rules)| format!(r#""{sort}":[{}]"#, rules.join(","))).collect();
+    let members: Vec<_> = rules
+        .iter()
+        .map(|(sort, rules)| format!(r#""{sort}":[{}]"#, rules.join(",")))
+        .collect();
     let moment = if groups { Moment::Discover } else { Moment::Access };
     (format!("{{{}}}", members.join(",")), moment)
 }
@@ -145,7 +163,9 @@ fn cases() -> Vec<Case> {
         let now = now.one("temp:currentTime", "dct:issued").unwrap();
         let now = now.parse::<jiff::Timestamp>().unwrap().as_millisecond();
         let member = worlds.all(world, "ex:includes").any(|fact| fact == party)
-            && worlds.all(party, "odrl:partOf").any(|whole| whole == "ex:partyCollection");
+            && worlds
+                .all(party, "odrl:partOf")
+                .any(|whole| whole == "ex:partyCollection");
         // Policies share names of constraints, and so do worlds the name of the current time.
         let (policy, moment) = translate(&file_of("policies", "odrl:Set", policy), policy);
         let report = graph.one(part("ex:expectedReport"), "report:ruleReport").unwrap();
@@ -158,7 +178,11 @@ fn cases() -> Vec<Case> {
         };
         let asked = Ask {
             partner: number(party).to_owned(),
-            groups: Some(if member { vec!["partyCollection".to_owned()] } else { vec![] }),
+            groups: Some(if member {
+                vec!["partyCollection".to_owned()]
+            } else {
+                vec![]
+            }),
             now,
             agreement: Agreement::These(now - 1000),
             ..ask(moment)
@@ -189,7 +213,12 @@ fn file_of(name: &str, kind: &str, subject: &str) -> Graph {
 #[test]
 fn every_case_of_the_suite_comes_out_as_there_or_is_left_out_for_a_reason() {
     let left_out = left_out();
-    let reason = |number: &str| left_out.iter().find(|(_, class)| class.cases.contains(number)).map(|(name, _)| name.as_str());
+    let reason = |number: &str| {
+        left_out
+            .iter()
+            .find(|(_, class)| class.cases.contains(number))
+            .map(|(name, _)| name.as_str())
+    };
     let (mut run, mut seen) = (0, BTreeSet::new());
     for case in cases() {
         assert!(seen.insert(case.number.clone()), "{} stands twice", case.number);
@@ -203,7 +232,14 @@ fn every_case_of_the_suite_comes_out_as_there_or_is_left_out_for_a_reason() {
             Some(_) => {}
             None => {
                 let terms = read.unwrap_or_else(|error| panic!("{}: {error}\n{}", case.number, case.policy));
-                assert_eq!(verdict(&terms, &case.ask), case.expected, "{}: {:?}\n{}", case.number, case.ask, case.policy);
+                assert_eq!(
+                    verdict(&terms, &case.ask),
+                    case.expected,
+                    "{}: {:?}\n{}",
+                    case.number,
+                    case.ask,
+                    case.policy
+                );
                 run += 1;
             }
         }

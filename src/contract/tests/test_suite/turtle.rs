@@ -33,7 +33,10 @@ impl Graph {
 
     /// The objects of a subject and a predicate.
     pub(super) fn all(&self, subject: &str, predicate: &str) -> impl Iterator<Item = &str> {
-        let found = self.0.iter().filter(move |triple| triple.0 == subject && triple.1 == predicate);
+        let found = self
+            .0
+            .iter()
+            .filter(move |triple| triple.0 == subject && triple.1 == predicate);
         found.map(|triple| triple.2.as_str())
     }
 
@@ -44,7 +47,10 @@ impl Graph {
 
     /// The subjects with a predicate and an object.
     pub(super) fn subjects(&self, predicate: &str, object: &str) -> impl Iterator<Item = &str> {
-        let found = self.0.iter().filter(move |triple| triple.1 == predicate && triple.2 == object);
+        let found = self
+            .0
+            .iter()
+            .filter(move |triple| triple.1 == predicate && triple.2 == object);
         found.map(|triple| triple.0.as_str())
     }
 }
