@@ -1,22 +1,20 @@
 //! Gives every company of the development world its dev connector, set up as its operator would.
 //!
-//! A tenant's connector has Tidegate for gate and data plane and offers what stands in the tenant's catalog. A company that is
-//! no tenant has a connector too, so that it can ask, but nothing behind it. Contracts on record are known to both sides.
+//! A tenant's connector asks Tidegate before it shows or agrees to anything; what it offers, and that Tidegate is its data
+//! plane, Tidegate tells it through its management API, as it does a real one. A company that is no tenant has a connector too,
+//! so that it can ask, but nothing behind it. Contracts on record are known to both sides.
 
 use std::collections::{BTreeMap, HashMap};
 
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::json;
 
 use super::connector::gate::GateSettings;
-use super::connector::plane::Plane;
-use super::connector::{Client, Connector, DSP, MANAGEMENT, Made, Offered, SIGNALING, Settings};
+use super::connector::{Client, Connector, DSP, MANAGEMENT, Made, SIGNALING, Settings};
 use super::issuer::Issuer;
 use super::world::{DevError, DevTenant, DevWorld};
 use crate::clock::Clock;
-use crate::dev::connector::catalog::FORMAT;
 use crate::ids::{Bpnl, TenantId};
-use crate::registry::{ConnectorSettings, NewAgreement, Partner, Registry, TenantWorld};
+use crate::registry::{ConnectorSettings, NewAgreement, Partner};
 
 /// The secret of a tenant that holds its connector's API key.
 pub const KEY_NAME: &str = "connector-api-key";
@@ -29,8 +27,6 @@ pub(super) struct Around<'a> {
     pub(super) issuers: &'a HashMap<TenantId, Issuer>,
     /// The API keys of tenants' connectors.
     pub(super) keys: BTreeMap<TenantId, SecretString>,
-    /// What is on record.
-    pub(super) registry: &'a Registry,
     /// Every agreement, those too that come on record at this start.
     pub(super) agreements: &'a [NewAgreement],
     /// The time.
@@ -58,16 +54,20 @@ pub(super) fn connectors(world: &DevWorld, around: &Around<'_>) -> Result<HashMa
             root: root(around.base_url, partner.bpnl),
             api_key: SecretString::from(super::start::random_value().map_err(DevError::from)?),
             gate: None,
-            plane: None,
         };
         let connector = Connector::new(settings, around.clock.clone()).map_err(DevError::from)?;
         connectors.insert(partner.bpnl, connector);
     }
-    for world in around.registry.tenants() {
-        publish(world, &connectors)?;
-    }
     for agreement in around.agreements {
-        know(agreement, &connectors)?;
+        let made = Made {
+            id: agreement.id.as_str(),
+            asset: agreement.asset.as_str(),
+            provider: agreement.provider.0,
+            consumer: agreement.consumer,
+            signed: agreement.signed_at,
+            odrl: &agreement.odrl,
+        };
+        know(made, &connectors)?;
     }
     Ok(connectors)
 }
@@ -117,50 +117,14 @@ fn of_tenant(tenant: &DevTenant, around: &Around<'_>) -> Result<Settings, DevErr
         api_key: SecretString::from(key.expose_secret().to_owned()),
         gate: Some(GateSettings {
             evaluation: format!("{}/access/v1/evaluation", around.base_url),
-            client: client.clone(),
+            client,
         }),
-        plane: Some(Plane::new(
-            format!("{}/dataflows/{}", around.base_url, tenant.id),
-            vec![FORMAT.to_owned()],
-            Some(client),
-        )),
     })
 }
 
-/// Puts a tenant's offers into its connector.
-fn publish(world: &TenantWorld, connectors: &HashMap<Bpnl, Connector>) -> Result<(), DevError> {
-    let Some(provider) = connectors.get(&world.tenant.id.0) else {
-        return Ok(());
-    };
-    for offer in world.offers.values() {
-        let version = world
-            .assets
-            .get(&offer.asset)
-            .map(|asset| asset.version.full().to_owned());
-        let properties = json!({ "dct:type": { "@id": "cx-taxo:PcfExchange" }, "cx-common:version": version });
-        let offered = Offered {
-            id: offer.id.as_str(),
-            asset: offer.asset.as_str(),
-            properties: properties.as_object().cloned().unwrap_or_default(),
-            access: &offer.access_odrl,
-            usage: &offer.usage_odrl,
-        };
-        provider.offer(offered).map_err(DevError::from)?;
-    }
-    Ok(())
-}
-
 /// Puts a contract into both sides' connectors.
-fn know(agreement: &NewAgreement, connectors: &HashMap<Bpnl, Connector>) -> Result<(), DevError> {
-    let made = Made {
-        id: agreement.id.as_str(),
-        asset: agreement.asset.as_str(),
-        provider: agreement.provider.0,
-        consumer: agreement.consumer,
-        signed: agreement.signed_at,
-        odrl: &agreement.odrl,
-    };
-    let sides = [agreement.provider.0, agreement.consumer];
+fn know(made: Made<'_>, connectors: &HashMap<Bpnl, Connector>) -> Result<(), DevError> {
+    let sides = [made.provider, made.consumer];
     for side in sides.iter().filter_map(|side| connectors.get(side)) {
         side.know(made).map_err(DevError::from)?;
     }

@@ -54,13 +54,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use self::catalog::{Asset, Definition, PolicyDefinition, written_out};
 use self::course::{Course, Role};
 use self::gate::{Gate, GateSettings};
 use self::negotiation::Negotiation;
-use self::plane::Plane;
 use self::store::{Agreement, Entry, NegotiationRecord, Store};
 pub use self::token::Client;
 use crate::clock::Clock;
@@ -90,8 +88,6 @@ pub struct Settings {
     pub api_key: SecretString,
     /// Its company's Tidegate; none for a company that is not on the platform. Without it, it offers nothing.
     pub gate: Option<GateSettings>,
-    /// Its company's data plane.
-    pub plane: Option<Plane>,
 }
 
 /// The three sides of a connector.
@@ -159,21 +155,6 @@ pub struct Made<'a> {
     pub odrl: &'a str,
 }
 
-/// An asset on offer.
-#[derive(Clone, Debug)]
-pub struct Offered<'a> {
-    /// The id of the contract definition, and so of the offer.
-    pub id: &'a str,
-    /// The asset.
-    pub asset: &'a str,
-    /// Its public properties.
-    pub properties: Map<String, Value>,
-    /// Who may see it, as ODRL.
-    pub access: &'a str,
-    /// What one agrees to, as ODRL.
-    pub usage: &'a str,
-}
-
 /// A connector. Clones are the same one.
 #[derive(Clone)]
 pub struct Connector(Arc<Inner>);
@@ -202,17 +183,13 @@ impl Connector {
     /// The HTTP client cannot be made.
     pub fn new(settings: Settings, clock: Clock) -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
-        let mut store = Store::default();
-        if let Some(plane) = &settings.plane {
-            store.planes.insert("tidegate".into(), plane.clone());
-        }
         let gate = settings.gate.clone().map(Gate::new);
         Ok(Self(Arc::new(Inner {
             settings,
             gate,
             http,
             clock,
-            store: Mutex::new(store),
+            store: Mutex::default(),
         })))
     }
 
@@ -293,36 +270,6 @@ impl Connector {
         self.with(|store| {
             store.negotiations.insert(pid, record);
             store.agreements.insert(agreement.id.clone(), agreement);
-        });
-        Ok(())
-    }
-
-    /// Puts an asset on offer under the id of its contract definition, as its operator would through the management API.
-    ///
-    /// # Errors
-    /// The usage policy is no contract Tidegate understands.
-    pub fn offer(&self, offered: Offered<'_>) -> Result<(), ContractError> {
-        policy::wire(offered.usage)?;
-        // What compiles is JSON; the access policy is only kept.
-        let odrl = |text: &str| PolicyDefinition {
-            odrl: serde_json::from_str(text).unwrap_or_default(),
-        };
-        let (access, contract) = (format!("{}-access", offered.id), format!("{}-usage", offered.id));
-        self.with(|store| {
-            let catalog = &mut store.catalog;
-            catalog.policies.insert(access.clone(), odrl(offered.access));
-            catalog.policies.insert(contract.clone(), odrl(offered.usage));
-            let asset = Asset {
-                properties: written_out(&offered.properties),
-                data_address: Value::Null,
-            };
-            catalog.assets.insert(offered.asset.to_owned(), asset);
-            let definition = Definition {
-                access,
-                contract,
-                asset: offered.asset.to_owned(),
-            };
-            catalog.definitions.insert(offered.id.to_owned(), definition);
         });
         Ok(())
     }

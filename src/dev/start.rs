@@ -90,7 +90,6 @@ pub async fn start(options: DevOptions, clock: Clock, metrics: PrometheusHandle)
         base_url: &base_url,
         issuers: &issuers,
         keys: connector_keys(&world, &vault).await?,
-        registry: &registry.current(),
         agreements: &all_agreements(&registry, &agreements).await?,
         clock: &clock,
     };

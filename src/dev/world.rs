@@ -52,6 +52,9 @@ pub struct DevTenant {
     /// Who may see its offers: the file below `fixtures/odrl/dev`, without its ending, where it is not the usual one.
     #[serde(default)]
     pub access: Option<String>,
+    /// The usage policies of offers on assets that have one of their own: files below `fixtures/odrl/dev`, without their ending.
+    #[serde(default)]
+    pub usage: BTreeMap<AssetId, String>,
     /// Its footprints.
     pub footprints: Vec<DevFootprint>,
     /// Its agreements, as provider.
@@ -124,13 +127,14 @@ const DOCUMENTS: &[(&str, &str)] = texts!["pcf/dev":
 ];
 
 const CONTRACTS: &[(&str, &str)] = texts!["odrl/dev":
-    "pcf-access.json", "pcf-members.json", "pcf-usage.json", "pcf-usage-until.json", "quality-usage.json",
+    "pcf-access.json", "pcf-members.json", "pcf-usage.json", "pcf-usage-once.json", "pcf-usage-until.json",
+    "quality-usage.json",
 ];
 
 /// The instant in `pcf-usage-until.json` that stands for the end of an agreement.
 const END: &str = "2027-06-30T23:59:59Z";
 
-/// The access policy of offers of a company that names none, and the usage policy of every offer.
+/// The access policy of offers of a company that names none, and the usage policy of assets that have none of their own.
 const OFFER: (&str, &str) = ("pcf-access", "pcf-usage");
 
 fn text(texts: &'static [(&str, &str)], name: &str) -> Result<&'static str, DevError> {
@@ -254,7 +258,8 @@ impl DevTenant {
             CONTRACTS,
             &format!("{}.json", self.access.as_deref().unwrap_or(OFFER.0)),
         )?;
-        let usage = text(CONTRACTS, &format!("{}.json", OFFER.1))?;
+        let usage = self.usage.get(asset).map_or(OFFER.1, String::as_str);
+        let usage = text(CONTRACTS, &format!("{usage}.json"))?;
         Ok(Offer {
             id: id(&format!("offer-{asset}"))?,
             provider: self.id,

@@ -13,14 +13,22 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tidegate::dev::connector::Connector;
 
-use crate::harness::{Answer, Ask, Service, ask, get, post};
+use crate::harness::{Answer, Ask, Service, ask, get, post, wait_for};
 
 /// The other company that may see what Elbe and Isar offer, and one that may not.
 pub use crate::harness::{ELBE, ISAR, ODER, WESER};
 
 /// One service for these tests: what one of them does to the connectors is about processes of its own.
 pub fn service() -> &'static Service {
-    static SERVICE: LazyLock<Service> = LazyLock::new(Service::start);
+    static SERVICE: LazyLock<Service> = LazyLock::new(|| {
+        let service = Service::start();
+        // Tidegate publishes what a tenant offers, and registers as its data plane.
+        let settled = |tenant: &str| service.app.dataspace.connectors.state(tenant.parse().unwrap()).settled;
+        wait_for("the connectors are settled", || {
+            [ELBE, ISAR, WESER].iter().all(|tenant| settled(tenant).is_some())
+        });
+        service
+    });
     &SERVICE
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Value, json};
+use axum::http::HeaderName;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::http::Shared;
@@ -32,6 +33,9 @@ pub(super) enum ClientError {
     /// The service gave no token.
     #[error("no token was given: {0}")]
     Token(String),
+    /// Something that was to be done was not.
+    #[error("not done: {0}")]
+    Refused(String),
     /// The world lacks something the demo is about.
     #[error("the development world lacks {0}")]
     World(&'static str),
@@ -132,31 +136,42 @@ impl Client {
         .await
     }
 
-    /// A moment of a contract, asked by the tenant's connector.
-    pub(super) async fn evaluate(
+    /// A request of a connector's operator: `POST` where there is a body.
+    pub(super) async fn managed(&self, url: &str, key: &str, body: Option<Value>) -> Result<Answer, ClientError> {
+        let request = match body {
+            Some(body) => {
+                let request = self.http.post(url).header("content-type", "application/json");
+                request.body(body.to_string())
+            }
+            None => self.http.get(url),
+        };
+        self.send(request.header("x-api-key", key)).await
+    }
+
+    /// A footprint, fetched by the consumer itself with the token of a transfer.
+    pub(super) async fn pulled(&self, token: &str, tenant: TenantId, pcf: &str) -> Result<Answer, ClientError> {
+        self.pulled_with(token, tenant, pcf, &[]).await
+    }
+
+    /// As [`Client::pulled`], with headers besides.
+    pub(super) async fn pulled_with(
         &self,
         token: &str,
-        partner: &str,
-        action: &str,
-        resource: (&str, &str),
-        agreement: Option<&str>,
+        tenant: TenantId,
+        pcf: &str,
+        headers: &[(HeaderName, &str)],
     ) -> Result<Answer, ClientError> {
-        let body = json!({
-            "subject": { "type": "Partner", "id": partner },
-            "action": { "name": action },
-            "resource": { "type": resource.0, "id": resource.1 },
-            "context": { "agreement": agreement },
-        });
-        let request = self
-            .http
-            .post(format!("{}/access/v1/evaluation", self.base_url))
-            .bearer_auth(token);
-        self.send(
-            request
-                .header("content-type", "application/json")
-                .body(body.to_string()),
-        )
-        .await
+        let url = format!("{}/exchange/{tenant}/pcf/{pcf}/submodel/$value", self.base_url);
+        let request = self.http.get(url).bearer_auth(token);
+        let with_headers =
+            |request: reqwest::RequestBuilder, (name, value): &(HeaderName, &str)| request.header(name, *value);
+        self.send(headers.iter().fold(request, with_headers)).await
+    }
+
+    /// A person retires an agreement of their company.
+    pub(super) async fn retire(&self, token: &str, tenant: TenantId, agreement: &str) -> Result<Answer, ClientError> {
+        let url = format!("{}/agreements/{tenant}/{agreement}/retire", self.base_url);
+        self.send(self.http.post(url).bearer_auth(token)).await
     }
 
     /// A footprint, asked for as the connector's data plane does.

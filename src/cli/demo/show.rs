@@ -4,14 +4,22 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::client::Answer;
 use crate::bundle::Bundle;
 use crate::decision::{Effect, IamAnswer};
+use crate::dev::connector::Connector;
+use crate::dev::connector::course::{Machine as _, Role};
+use crate::dev::connector::message::Message;
+use crate::dev::connector::negotiation::Negotiation;
+use crate::dev::connector::store::{Direction, Entry};
+use crate::dev::connector::transfer::Transfer;
 use crate::http::Shared;
-use crate::ids::RecordId;
+use crate::ids::{Bpnl, RecordId};
 use crate::ledger::read::{Cursor, Reader};
 use crate::ledger::record::Decided;
-use crate::ledger::{Event, LedgerError};
+use crate::ledger::{Event, LedgerError, LogId};
 
 /// Prints the walk and counts what did not come out as it should.
 pub(super) struct Show {
@@ -116,6 +124,117 @@ impl Show {
         Ok(())
     }
 
+    /// How many records a log has.
+    pub(super) async fn mark(&self, log: LogId) -> Result<u64, LedgerError> {
+        let mut reader = Reader::open(&self.data).await?;
+        let (mut cursor, mut count) = (Cursor::new(log, 0), 0);
+        while let Some(stored) = cursor.next(&mut reader).await? {
+            count = stored.record.seq + 1;
+        }
+        Ok(count)
+    }
+
+    /// The decisions of a log from record `from` on that are `wanted`, and what became of data flows; how many more there are.
+    pub(super) async fn decisions(
+        &self,
+        log: LogId,
+        from: u64,
+        wanted: impl Fn(&Decided) -> bool,
+    ) -> Result<(), LedgerError> {
+        let mut reader = Reader::open(&self.data).await?;
+        let (mut cursor, mut more) = (Cursor::new(log, from), 0);
+        while let Some(stored) = cursor.next(&mut reader).await? {
+            let seq = stored.record.seq;
+            match &stored.record.event {
+                Event::Decision(decided) if wanted(decided) => {
+                    self.layers(decided);
+                    self.say(&format!("        record {seq} of {log}"));
+                }
+                Event::Decision(_) => more += 1,
+                Event::Flow(flowed) => self.say(&format!("        data flow {}, record {seq} of {log}", flowed.state)),
+                _ => {}
+            }
+        }
+        if more > 0 {
+            self.say(&format!("        (and {more} more decisions)"));
+        }
+        Ok(())
+    }
+
+    /// The messages a connector sent or received at `path`, with what was answered.
+    pub(super) fn messages(&self, connector: &Connector, path: &str) {
+        for entry in connector.journal().iter().filter(|entry| entry.path == path) {
+            let answer = entry.answer.get("@type").and_then(Value::as_str).unwrap_or_default();
+            self.message(connector, entry, &format!("{} {answer}", entry.status));
+        }
+    }
+
+    /// The messages of a negotiation of a consumer's connector, each with the state it led to.
+    pub(super) fn negotiation(&self, connector: &Connector, pid: &str) {
+        let mut state: Option<Negotiation> = None;
+        for entry in of_process(connector, pid) {
+            let Ok(message) = Message::read(entry.message.to_string().as_bytes()) else {
+                continue;
+            };
+            let step = message.negotiation_step();
+            state = step.and_then(|(step, _)| Negotiation::after(state, sender(&entry), step));
+            self.message(connector, &entry, state.map_or("?", Negotiation::as_str));
+        }
+    }
+
+    /// The messages of one kind of a transfer of a consumer's connector, each with the state it led to.
+    pub(super) fn transfer(&self, connector: &Connector, pid: &str, kind: &str) {
+        let mut state: Option<Transfer> = None;
+        for entry in of_process(connector, pid) {
+            let Ok(message) = Message::read(entry.message.to_string().as_bytes()) else {
+                continue;
+            };
+            let step = message.transfer_step();
+            state = step.and_then(|(step, _)| Transfer::after(state, sender(&entry), step));
+            if message.kind() == kind {
+                self.message(connector, &entry, state.map_or("?", Transfer::as_str));
+            }
+        }
+    }
+
+    fn message(&self, connector: &Connector, entry: &Entry, outcome: &str) {
+        let (own, other) = (
+            short(connector.name()),
+            entry.peer.map_or("?", |peer| self.short_name(peer)),
+        );
+        let (from, to) = match entry.direction {
+            Direction::Sent => (own, other),
+            Direction::Received => (other, own),
+        };
+        let kind = entry.message.get("@type").and_then(Value::as_str).unwrap_or_default();
+        self.say(&format!(
+            "    {from:>5} -> {to:<5} {kind:<38} {}",
+            self.paint("36", outcome)
+        ));
+    }
+
+    /// The first word of a company's name.
+    fn short_name(&self, company: Bpnl) -> &str {
+        let connector = self.app.as_ref().and_then(|app| app.connectors.get(&company));
+        connector.map_or("?", |connector| short(connector.name()))
+    }
+
+    /// A process that was to end, for a reason with `why` in it.
+    pub(super) fn ended(&mut self, what: &str, process: &Value, why: &str) {
+        let member = |name: &str| process.get(name).and_then(Value::as_str).unwrap_or_default();
+        let (state, reason) = (member("state"), member("errorDetail"));
+        self.say(&format!("    {} {what}", self.paint("33", state)));
+        self.say(&format!("        reason: {reason}"));
+        self.done += 1;
+        if state != "TERMINATED" || !reason.contains(why) {
+            self.failed += 1;
+            self.say(&self.paint(
+                "31",
+                &format!("        NOT SO: expected TERMINATED with `{why}` in the reason"),
+            ));
+        }
+    }
+
     /// The decision of a record, both layers, each with its reasons.
     async fn decision(&self, record: RecordId) -> Result<(), LedgerError> {
         let mut reader = Reader::open(&self.data).await?;
@@ -212,6 +331,25 @@ impl Show {
     pub(super) fn release(&mut self) {
         self.app = None;
     }
+}
+
+/// The messages of a process, by the consumer's name for it.
+fn of_process(connector: &Connector, pid: &str) -> Vec<Entry> {
+    let mut all = connector.journal();
+    all.retain(|entry| entry.message.get("consumerPid").and_then(Value::as_str) == Some(pid));
+    all
+}
+
+/// Who sent a message that a consumer's connector kept.
+fn sender(entry: &Entry) -> Role {
+    match entry.direction {
+        Direction::Sent => Role::Consumer,
+        Direction::Received => Role::Provider,
+    }
+}
+
+fn short(name: &str) -> &str {
+    name.split(' ').next().unwrap_or(name)
 }
 
 fn title_of(answer: &Answer) -> String {

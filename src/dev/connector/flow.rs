@@ -75,10 +75,9 @@ impl Connector {
             // It is not ready yet, and will call back when it is.
             Ok(state) if state.ends_with("ING") => {}
             Ok(_) => self.hand_over(pid).await,
-            Err(PlaneError::Refused(reasons)) => {
-                // The consumer is party to the agreement: it may know what in it says no.
-                let why = Why::new("denied", reasons.clone());
-                self.end_transfer(pid, reasons.join("; "), why).await;
+            Err(PlaneError::Refused(reason)) => {
+                let why = Why::new("denied", [reason.clone()]);
+                self.end_transfer(pid, reason, why).await;
             }
             Err(error @ PlaneError::Failed(_)) => {
                 let said = "the transfer cannot be started; ask again later";
@@ -183,7 +182,7 @@ impl Connector {
             Ok(_) => {}
             Err(error) if verb == "resume" || verb == "started" => {
                 let why = match &error {
-                    PlaneError::Refused(reasons) => Why::new("denied", reasons.clone()),
+                    PlaneError::Refused(reason) => Why::new("denied", [reason.clone()]),
                     PlaneError::Failed(_) => Why::new("unavailable", ["the data plane does not go on".to_owned()]),
                 };
                 // Boxed, for ending a transfer tells the plane again.

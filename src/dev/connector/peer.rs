@@ -34,6 +34,16 @@ impl Connector {
     pub(super) async fn post(&self, peer: &Peer, path: &str, message: &Message) -> Result<Value, SendError> {
         let url = format!("{}/{path}", peer.address.trim_end_matches('/'));
         let json = message.to_json();
+        let number = self.with(|store| {
+            store.note(Entry {
+                direction: Direction::Sent,
+                peer: Some(peer.participant),
+                path: path.to_owned(),
+                message: json.clone(),
+                status: 0,
+                answer: Value::Null,
+            })
+        });
         let request = self.0.http.post(url).header("content-type", "application/json");
         let token = identity::token(self.participant(), peer.participant.as_str());
         let sent = request
@@ -53,16 +63,7 @@ impl Connector {
             Ok((status, answer)) => (*status, Value::clone(answer)),
             Err(_) => (0, Value::Null),
         };
-        self.with(|store| {
-            store.note(Entry {
-                direction: Direction::Sent,
-                peer: Some(peer.participant),
-                path: path.to_owned(),
-                message: json,
-                status,
-                answer,
-            });
-        });
+        self.with(|store| store.note_answer(number, status, answer));
         match answered? {
             (200..=299, answer) => Ok(answer),
             (status, answer) => Err(SendError::Refused {

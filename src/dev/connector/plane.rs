@@ -56,9 +56,9 @@ pub struct About<'a> {
 /// Why a plane did not do as told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlaneError {
-    /// It decided against it.
-    #[error("{}", .0.join("; "))]
-    Refused(Vec<String>),
+    /// It decided against it. It says no more than the other company may know: a control plane may pass it on.
+    #[error("{0}")]
+    Refused(String),
     /// It could not be reached, or failed.
     #[error("the data plane failed: {0}")]
     Failed(String),
@@ -70,14 +70,6 @@ struct Problem {
     title: String,
     #[serde(default)]
     detail: Option<String>,
-    #[serde(default)]
-    reasons: Vec<ProblemReason>,
-}
-
-#[derive(Deserialize)]
-struct ProblemReason {
-    policy: String,
-    why: String,
 }
 
 impl Plane {
@@ -175,15 +167,7 @@ impl Plane {
         if status.as_u16() != 403 {
             return Err(PlaneError::Failed(format!("it answered {status}: {said}")));
         }
-        let mut reasons: Vec<_> = problem
-            .reasons
-            .into_iter()
-            .map(|reason| format!("{}: {}", reason.policy, reason.why))
-            .collect();
-        if reasons.is_empty() {
-            reasons.push(said);
-        }
-        Err(PlaneError::Refused(reasons))
+        Err(PlaneError::Refused(said))
     }
 }
 

@@ -9,13 +9,11 @@
 //! by their JSON and fail on order or arrays, without telling where. Here both are read as terms: [`same`] compares their
 //! meaning and names the constraint that differs.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::message::put;
-use crate::contract::{ContractError, Profile, Terms};
+use crate::contract::{ContractError, Difference, Profile, Terms};
 use crate::ids::Bpnl;
 
 const ODRL: &str = "http://www.w3.org/ns/odrl/2/";
@@ -104,44 +102,32 @@ pub fn same(offered: &Value, returned: &Value) -> Result<(), String> {
         Terms::from_odrl(&policy.to_string()).map_err(|error| format!("the policy {what} is not understood: {error}"))
     };
     let (offered, returned) = (read("offered", offered)?, read("sent back", returned)?);
-    if offered.digest() == returned.digest() {
+    let differences = offered.differences(&returned);
+    if differences.is_empty() {
         return Ok(());
     }
-    let (had, has) = (clauses(&offered), clauses(&returned));
-    let mut parts: Vec<String> = had
-        .difference(&has)
-        .map(|clause| format!("it lacks {clause}"))
-        .collect();
-    parts.extend(has.difference(&had).map(|clause| format!("it adds {clause}")));
-    if parts.is_empty() {
-        parts.push("its constraints are spread over its rules in another way".to_owned());
-    }
+    let told: Vec<_> = differences.iter().map(told).collect();
     Err(format!(
         "the policy sent back is not the one offered: {}",
-        parts.join("; ")
+        told.join("; ")
     ))
 }
 
-/// The constraints of terms, each as a reader would say it.
-fn clauses(terms: &Terms) -> BTreeSet<String> {
-    let written = terms.constraints().into_iter().filter(|clause| !clause.by_default);
-    written
-        .map(|clause| {
-            // `$.permissions[0].constraints[1]`: which list it stands in.
-            let list = clause
-                .path
-                .trim_start_matches("$.")
-                .split("s[")
-                .next()
-                .unwrap_or_default();
-            format!(
-                "`{} {} {}` in a {list}",
-                clause.operand,
-                clause.operator,
-                clause.value.join(",")
-            )
-        })
-        .collect()
+/// A difference in half a sentence about the policy that came back.
+fn told(difference: &Difference) -> String {
+    let rule = |constraints: &[String]| match constraints {
+        [] => "a rule without constraint".to_owned(),
+        all => format!("a rule of `{}`", all.join("`, `")),
+    };
+    match difference {
+        Difference::Kind { a, b } => format!("it is {b}, not {a}"),
+        Difference::Profile { a, b } => format!("it is in the profile `{}`, not `{}`", b.namespace(), a.namespace()),
+        Difference::Added { constraint, .. } => format!("it adds `{constraint}`"),
+        Difference::Removed { constraint, .. } => format!("it lacks `{constraint}`"),
+        Difference::Changed { from, to, .. } => format!("it has `{to}` for `{from}`"),
+        Difference::RuleAdded { constraints, .. } => format!("it adds {}", rule(constraints)),
+        Difference::RuleRemoved { constraints, .. } => format!("it lacks {}", rule(constraints)),
+    }
 }
 
 fn wire_rule(rule: &Value, profile: Profile) -> Value {

@@ -60,6 +60,16 @@ impl Connector {
         };
         let (participant, address) = (self.participant(), self.dsp());
         let client = identity::claimed(call.authorization, &[participant.as_str(), &address]);
+        let number = self.with(|store| {
+            store.note(Entry {
+                direction: Direction::Received,
+                peer: client,
+                path: path.to_owned(),
+                message: serde_json::from_slice(call.body).unwrap_or_default(),
+                status: 0,
+                answer: Value::Null,
+            })
+        });
         let answer = match client {
             Some(client) => self.of_client(client, path, call).await,
             None if path.starts_with("catalog/") => {
@@ -68,16 +78,8 @@ impl Connector {
             }
             None => Answer::bare(404),
         };
-        self.with(|store| {
-            store.note(Entry {
-                direction: Direction::Received,
-                peer: client,
-                path: path.to_owned(),
-                message: serde_json::from_slice(call.body).unwrap_or_default(),
-                status: answer.status,
-                answer: answer.body.clone().unwrap_or_default(),
-            });
-        });
+        let said = answer.body.clone().unwrap_or_default();
+        self.with(|store| store.note_answer(number, answer.status, said));
         answer
     }
 

@@ -146,7 +146,7 @@ pub struct Entry {
     pub path: String,
     /// The message; null where the request had none.
     pub message: Value,
-    /// The status of the answer; 0 where there was none.
+    /// The status of the answer; 0 where there is none, or none yet.
     pub status: u16,
     /// The body of the answer; null where it had none.
     pub answer: Value,
@@ -178,15 +178,29 @@ pub struct Store {
     /// The data planes that registered, by id.
     pub planes: BTreeMap<String, Plane>,
     journal: VecDeque<Entry>,
+    /// How many entries of the journal were let go.
+    gone: usize,
 }
 
 impl Store {
-    /// Keeps a message.
-    pub fn note(&mut self, entry: Entry) {
+    /// Keeps a message that is about to leave or has just come; its number, under which the answer is added.
+    pub fn note(&mut self, entry: Entry) -> usize {
         if self.journal.len() == JOURNAL {
             self.journal.pop_front();
+            self.gone += 1;
         }
         self.journal.push_back(entry);
+        self.gone + self.journal.len() - 1
+    }
+
+    /// Adds what was answered to a message.
+    pub fn note_answer(&mut self, number: usize, status: u16, answer: Value) {
+        let entry = number
+            .checked_sub(self.gone)
+            .and_then(|index| self.journal.get_mut(index));
+        if let Some(entry) = entry {
+            (entry.status, entry.answer) = (status, answer);
+        }
     }
 
     /// The messages kept, oldest first.

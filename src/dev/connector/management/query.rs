@@ -1,5 +1,7 @@
 //! EDC's query: which of a list, from where, how many.
 
+use std::cmp::Ordering;
+
 use serde_json::Value;
 
 use super::{EDC, Fault, member};
@@ -28,6 +30,10 @@ pub(super) fn select(all: Vec<Value>, query: &Value) -> Result<Value, Fault> {
         .into_iter()
         .filter(|object| criteria.iter().all(|criterion| criterion.holds(object)))
         .collect();
+    if let Some(name) = member(query, "sortField").and_then(Value::as_str) {
+        let field = |object: &Value| object.get(name).cloned().unwrap_or_default();
+        found.sort_by(|one, other| order(&field(one), &field(other)));
+    }
     if member(query, "sortOrder").and_then(Value::as_str) == Some("DESC") {
         found.reverse();
     }
@@ -35,6 +41,17 @@ pub(super) fn select(all: Vec<Value>, query: &Value) -> Result<Value, Fault> {
     Ok(Value::Array(
         taken.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect(),
     ))
+}
+
+/// The order of two members: numbers by value, texts by letters; what is neither counts as equal.
+fn order(one: &Value, other: &Value) -> Ordering {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => {
+            one.as_f64().partial_cmp(&other.as_f64()).unwrap_or(Ordering::Equal)
+        }
+        (Value::String(one), Value::String(other)) => one.cmp(other),
+        _ => Ordering::Equal,
+    }
 }
 
 /// One condition of a query.
