@@ -6,10 +6,13 @@ use std::sync::{PoisonError, RwLock};
 use jiff::Timestamp;
 
 use crate::ids::TenantId;
+use crate::registry::ConnectorSettings;
 
 /// How one connector stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectorState {
+    /// The connector that was looked at; of another nothing is known yet.
+    pub of: Option<ConnectorSettings>,
     /// When it was last found registered and published to.
     pub settled: Option<Timestamp>,
     /// Whether Tidegate registered itself there; otherwise the connector's operator must.

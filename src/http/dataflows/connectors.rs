@@ -102,7 +102,14 @@ impl App {
 
     async fn tend(&self, world: &TenantWorld) {
         let (tenant, now) = (world.tenant.id, self.clock.now());
-        let before = self.dataspace.connectors.state(tenant);
+        let of = world.tenant.connector.clone();
+        let mut before = self.dataspace.connectors.state(tenant);
+        if before.of != of {
+            before = ConnectorState {
+                of,
+                ..ConnectorState::default()
+            };
+        }
         let tended = self.tended(world, &before, now).await;
         let up = tended.is_ok();
         gauge!(telemetry::CONNECTOR_UP, "tenant" => tenant.to_string()).set(if up { 1.0 } else { 0.0 });
