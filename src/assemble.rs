@@ -10,7 +10,7 @@ use crate::agreements::{Book, Cause, Upkeep};
 use crate::bundle::{Bundle, Live, Source};
 use crate::clock::Clock;
 use crate::dataspace::flow::FlowStore;
-use crate::dataspace::management::Transport;
+use crate::dataspace::management::{Transport, is_address};
 use crate::dataspace::{Connectors, Dataspace};
 use crate::decide::Gate;
 use crate::dev::connector::Connector;
@@ -166,6 +166,17 @@ pub fn open_vault(data: &Path, key: VaultKey, bundle: &Bundle) -> Result<Embedde
 }
 
 async fn dataspace(parts: &Parts, registry: &Registry) -> Result<Dataspace, StartError> {
+    for tenant in registry.tenants().map(|world| &world.tenant) {
+        let connector = tenant.connector.iter();
+        let mut addresses = connector.flat_map(|connector| [&connector.management, &connector.signaling]);
+        if let Some(wrong) = addresses.find(|address| !is_address(address)) {
+            let problem = "is not an `https` URL, nor an `http` URL on loopback, without a slash at its end";
+            return Err(StartError(format!(
+                "the connector of {}: `{wrong}` {problem}",
+                tenant.id
+            )));
+        }
+    }
     let keys = EdrKeys::open(&parts.data, EDR_GENERATION).map_err(StartError::of("the keys of EDR tokens"))?;
     let verifier = |tenant: TenantId| {
         let endpoint = format!("{}/exchange/{tenant}", parts.base_url);

@@ -107,10 +107,12 @@ impl Config {
             "the URL the service is reached under",
         );
         if let Some(url) = &base_url
-            && (!url.starts_with("https://") || url.ends_with('/') || url.contains(['?', '#', ' ']))
+            && (!(url.starts_with("https://") || is_loopback(url))
+                || url.ends_with('/')
+                || url.contains(['?', '#', ' ', '@']))
         {
             problems.push(format!(
-                "`base_url`: `{url}` is not an `https://` URL without a slash at its end"
+                "`base_url`: `{url}` is not an `https://` URL, nor an `http://` URL on loopback, without a slash at its end"
             ));
         }
         let bundle = wanted(
@@ -155,6 +157,14 @@ impl Config {
     }
 }
 
+/// Whether an `http` URL leads to this machine.
+fn is_loopback(url: &str) -> bool {
+    let hosts = ["127.0.0.1", "[::1]", "localhost"];
+    let rest = url.strip_prefix("http://");
+    let after = rest.and_then(|rest| hosts.iter().find_map(|host| rest.strip_prefix(host)));
+    after.is_some_and(|after| after.is_empty() || after.starts_with([':', '/']))
+}
+
 fn wanted<T>(problems: &mut Vec<String>, value: Option<T>, name: &str, what: &str) -> Option<T> {
     if value.is_none() {
         problems.push(format!("`{name}` is missing: {what}"));
@@ -196,6 +206,23 @@ mod tests {
             "vault_key_file",
         ] {
             assert!(all.contains(expected), "{expected} in {all}");
+        }
+    }
+
+    #[test]
+    fn without_tls_a_service_is_on_this_machine_only() {
+        let with = |url: &str| Config::parse(&GOOD.replace("https://tidegate.example", url));
+        for good in ["http://127.0.0.1:8080", "http://localhost", "http://[::1]:1/x"] {
+            assert!(with(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://tidegate.example",
+            "http://127.0.0.1.evil.example",
+            "http://localhost@evil.example",
+            "http://127.0.0.1:8080/",
+            "http://localhostx",
+        ] {
+            assert!(with(bad).is_err(), "{bad}");
         }
     }
 

@@ -12,7 +12,7 @@ use super::{BundleArgs, Exit, Failure, Outcome, block_on, bundle, print};
 use crate::assemble::{BundleSource, Parts, StartError, assemble, open_vault};
 use crate::clock::Clock;
 use crate::config::{Config, KeySource};
-use crate::dev::start::{DevOptions, start};
+use crate::dev::start::{DevOptions, RealConnectors, start};
 use crate::http::deliveries::deliver;
 use crate::http::reload::reload;
 use crate::http::server::serve;
@@ -35,6 +35,9 @@ pub(super) struct ServeArgs {
     /// The data directory [default in dev mode: a fresh temporary directory]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Real connectors in the place of dev mode's own: a JSON object from BPNL to `participant`, `dsp`, `management`, `signaling` and `key`
+    #[arg(long, value_name = "FILE", requires = "dev")]
+    connectors: Option<PathBuf>,
     /// The configuration of a service that is not in dev mode
     #[arg(long, value_name = "FILE", conflicts_with = "dev")]
     config: Option<PathBuf>,
@@ -67,7 +70,12 @@ async fn serve_dev(args: &ServeArgs) -> Outcome {
         Some(data) => data.clone(),
         None => fresh_directory()?,
     };
+    let connectors = match &args.connectors {
+        Some(path) => real_connectors(path)?,
+        None => RealConnectors::default(),
+    };
     let options = DevOptions {
+        connectors,
         listen: args.listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))),
         data: data.clone(),
         bundle: args.bundle.source(),
@@ -84,6 +92,12 @@ async fn serve_dev(args: &ServeArgs) -> Outcome {
         started.manifest.display()
     ));
     run_until_stopped(started.app, started.listener).await
+}
+
+fn real_connectors(path: &Path) -> Result<RealConnectors, Failure> {
+    let wrong = |error: &dyn std::fmt::Display| Failure::invalid(format!("{}: {error}", path.display()));
+    let text = std::fs::read(path).map_err(|error| wrong(&error))?;
+    crate::json::read(&text).map_err(|error| wrong(&error))
 }
 
 async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
+use serde::Deserialize;
 use tokio::net::TcpListener;
 
 use super::companies::{self, Around, KEY_NAME, connectors};
@@ -17,9 +18,9 @@ use super::world::{DevTenant, DevWorld};
 use crate::assemble::{BundleSource, Parts, StartError, assemble, open_vault};
 use crate::clock::Clock;
 use crate::http::App;
-use crate::ids::{SecretName, TenantId};
-use crate::registry::NewAgreement;
+use crate::ids::{Bpnl, SecretName, TenantId};
 use crate::registry::store::RegistryStore;
+use crate::registry::{ConnectorSettings, NewAgreement};
 use crate::vault::{EmbeddedVault, SessionScope, VaultError, VaultKey};
 
 /// The first part of the origins of dev ledgers.
@@ -31,6 +32,9 @@ pub const BASE_HOST: &str = "localhost";
 /// The file that tells a client everything it needs.
 pub const MANIFEST: &str = "dev.json";
 
+/// The secret of a tenant that holds the key of its real connector.
+const REAL_KEY_NAME: &str = "real-connector-api-key";
+
 /// How a service in dev mode is to be started.
 #[derive(Clone, Debug)]
 pub struct DevOptions {
@@ -40,6 +44,36 @@ pub struct DevOptions {
     pub data: PathBuf,
     /// The policies.
     pub bundle: BundleSource,
+    /// Real connectors, which take the place of the dev connectors of these companies.
+    pub connectors: RealConnectors,
+}
+
+/// Connectors that are not part of dev mode, by the company each speaks for.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub struct RealConnectors(pub BTreeMap<Bpnl, RealConnector>);
+
+/// A connector that is not part of dev mode. For a company that is no tenant, only its address for other connectors matters.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RealConnector {
+    /// The connector's id of the participant.
+    pub participant: String,
+    /// Where other connectors speak to it (Dataspace Protocol 2025-1).
+    pub dsp: String,
+    /// Its management API, with the version as the last segment.
+    pub management: String,
+    /// Where it takes signals of its data plane; with version 3 of the management API, its control API.
+    pub signaling: String,
+    /// The key of both; none where they ask for none.
+    #[serde(default)]
+    key: Option<String>,
+}
+
+impl std::fmt::Debug for RealConnector {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "RealConnector({} at {})", self.participant, self.management)
+    }
 }
 
 /// A service in dev mode, ready to be served.
@@ -83,7 +117,7 @@ pub async fn start(options: DevOptions, clock: Clock, metrics: PrometheusHandle)
     let registry = RegistryStore::open(&options.data)
         .await
         .map_err(StartError::of("the registry"))?;
-    fill(&world, &base_url, &vault, &registry).await?;
+    fill((&world, &options.connectors), &base_url, &vault, &registry).await?;
     let agreements = agreements(&world, &registry, clock.now())?;
 
     let around = Around {
@@ -145,7 +179,7 @@ async fn issuers(world: &DevWorld, data: &Path, base_url: &str) -> Result<HashMa
 
 /// Puts footprints and secrets into the vault and the rest into the registry, agreements aside.
 async fn fill(
-    world: &DevWorld,
+    (world, real): (&DevWorld, &RealConnectors),
     base_url: &str,
     vault: &EmbeddedVault,
     registry: &RegistryStore,
@@ -153,7 +187,7 @@ async fn fill(
     let failed = StartError::of("the development world");
     let mut worlds = Vec::new();
     for tenant in &world.tenants {
-        let (made, documents) = tenant
+        let (mut made, documents) = tenant
             .world(base_url)
             .map_err(StartError::of("the development world"))?;
         for (footprint, document) in documents {
@@ -175,9 +209,16 @@ async fn fill(
             let session = vault.session(tenant.id, SessionScope::SecretWrite { name: name.clone() });
             session.put_secret(name, value).await.map_err(&failed)?;
         }
+        if let Some(connector) = real.0.get(&tenant.id.0) {
+            made.tenant.connector = Some(real_connector(vault, tenant.id, connector).await?);
+        }
         worlds.push(made);
     }
-    let partners = companies::reachable(&world.partners, base_url);
+    let mut partners = companies::reachable(&world.partners, base_url);
+    for partner in &mut partners {
+        let real = real.0.get(&partner.bpnl).map(|connector| connector.dsp.clone());
+        partner.dsp = real.or(partner.dsp.take());
+    }
     registry
         .seed(&worlds, &partners)
         .await
@@ -215,6 +256,36 @@ async fn all_agreements(registry: &RegistryStore, new: &[NewAgreement]) -> Resul
         all.extend(papers.map(|papers| agreement.with(papers.odrl.into(), papers.claims.map(Into::into))));
     }
     Ok(all)
+}
+
+/// The settings of a real connector; its key becomes a secret of the tenant.
+async fn real_connector(
+    vault: &EmbeddedVault,
+    tenant: TenantId,
+    connector: &RealConnector,
+) -> Result<ConnectorSettings, StartError> {
+    let failed = StartError::of("the connectors' API keys");
+    let name: SecretName = REAL_KEY_NAME
+        .parse()
+        .map_err(StartError::of("the connectors' API keys"))?;
+    let secret = match &connector.key {
+        None => None,
+        Some(key) => {
+            let session = vault.session(tenant, SessionScope::SecretWrite { name: name.clone() });
+            session
+                .put_secret(&name, SecretString::from(key.as_str()))
+                .await
+                .map_err(failed)?;
+            Some(name)
+        }
+    };
+    Ok(ConnectorSettings {
+        participant: connector.participant.clone(),
+        dsp: connector.dsp.clone(),
+        management: connector.management.clone(),
+        signaling: connector.signaling.clone(),
+        secret,
+    })
 }
 
 /// The API key of each tenant's connector, which is one of the tenant's secrets.

@@ -100,6 +100,7 @@ async fn begin(
     bundle: BundleSource,
 ) -> Result<tidegate::dev::start::Started, tidegate::assemble::StartError> {
     let options = DevOptions {
+        connectors: Default::default(),
         listen: "127.0.0.1:0".parse().unwrap(),
         data: data.to_owned(),
         bundle,

@@ -12,7 +12,7 @@ use super::{UNTIL, begin, begun, decided, fetch, property, renew, start, started
 use crate::harness::{ELBE, HOLDS, ISAR, Service, WESER, block_on, retire, wait_for};
 
 /// Elbe's world, changed.
-fn change_world(service: &Service, change: impl FnOnce(&mut TenantWorld)) {
+pub fn change_world(service: &Service, change: impl FnOnce(&mut TenantWorld)) {
     let registry = service.app.registry.current();
     let mut world = TenantWorld::clone(registry.tenant(ELBE.parse().unwrap()).unwrap());
     change(&mut world);
@@ -77,7 +77,7 @@ fn terms_that_lapse_end_the_token_no_later_and_then_the_flow() {
 }
 
 /// The agreement as EDC 0.18 shows it, version 4 of its API.
-fn at_connector(id: &str, provider: &str, operand: &str) -> Value {
+pub fn at_connector(id: &str, provider: &str, operand: &str) -> Value {
     json!({ "@type": "ContractAgreement", "@id": id, "assetId": "asset-ethanol", "agreementId": "shared",
         "policy": { "@id": "random", "@type": "Agreement", "permission": [{ "action": "use", "constraint": [{ "and": [
             { "leftOperand": "https://w3id.org/catenax/2025/9/policy/FrameworkAgreement", "operator": "eq", "rightOperand": "DataExchangeGovernance:1.0" },
