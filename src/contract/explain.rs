@@ -116,7 +116,11 @@ fn of_unwritten(term: Unwritten, path: &str) -> Clause {
         class: Class::Decided,
         by_default: true,
         moments: moments(Kind::Usage, |moment| term.says(moment) != Says::Nothing),
-        reason: term.reason().to_owned(),
+        reason: if term.of_framework() {
+            format!("{}; the framework agreement has it so unless agreed otherwise", term.reason())
+        } else {
+            term.reason().to_owned()
+        },
         legal: Vec::new(),
     }
 }

@@ -4,9 +4,11 @@ use serde_json::json;
 use tidegate::ids::{Bpnl, TenantId};
 use tidegate::ingest::DOCUMENT_LIMIT;
 
-use crate::harness::{Answer, ELBE, HOLDS, ISAR, Service, WESER, get, post};
+use crate::harness::{Answer, ELBE, ISAR, Service, WESER, get, post};
 
 const ID: &str = "11111111-2222-4333-8444-555555555555";
+/// The agreement of dev mode on an asset that had footprints of the oldest model when it was signed.
+const SOLVENT: &str = "0b6f6a3e-7a55-4c8c-9d6b-0d1c5a4f1003";
 
 /// A document of the oldest model, with spaces no serialiser would write.
 fn document(id: &str, owner: &str) -> String {
@@ -27,7 +29,7 @@ fn fetch(service: &Service, id: &str) -> Answer {
     get(&format!("/exchange/{ELBE}/pcf/{id}/submodel/$value"))
         .bearer(&service.connector(ELBE))
         .header("Edc-Bpn", WESER)
-        .header("Edc-Contract-Agreement-Id", HOLDS)
+        .header("Edc-Contract-Agreement-Id", SOLVENT)
         .send(service.address)
 }
 
@@ -46,7 +48,7 @@ fn what_is_handed_in_is_served_byte_for_byte_under_an_agreement_of_its_asset() {
     let service = Service::start();
     assert_eq!(fetch(&service, ID).status, 403, "not there yet");
     let first = document(ID, ELBE);
-    let answer = hand_in(&service, "?asset=pcf-ethanol", first.clone());
+    let answer = hand_in(&service, "?asset=pcf-solvent", first.clone());
     assert_eq!(answer.status, 201, "{}", answer.text());
     assert_eq!(answer.json()["pcf_id"], ID);
     assert_eq!(answer.json()["model"], "7.0.0");
