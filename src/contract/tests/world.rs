@@ -60,8 +60,19 @@ fn entity<const N: usize>(uid: &EntityUid, attributes: [(&str, Option<Expr>); N]
 pub(super) fn verdict(terms: &Terms, ask: &Ask) -> Verdict {
     let verdict = verdict_of(terms, ask, ask.moment.as_str());
     if ask.moment == Moment::Access {
-        // The terms bind what is handed in under the agreement as they bind what is fetched.
-        assert_eq!(verdict_of(terms, ask, "submit"), verdict);
+        // The terms bind what is handed in under the agreement as they bind what is fetched, but for the aspect model: what is
+        // handed in is of the partner's own.
+        let signed = ask.signed.as_ref().and_then(|(.., models)| models.first().copied());
+        if ask.signed.is_none() || signed.is_some() {
+            let mut of_signed_model = ask.clone();
+            if let (Some(versions), Some(_)) = (&mut of_signed_model.versions, signed) {
+                versions.model = signed;
+            }
+            assert_eq!(
+                verdict_of(terms, ask, "submit"),
+                verdict_of(terms, &of_signed_model, "access")
+            );
+        }
     }
     verdict
 }
