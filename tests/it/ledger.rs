@@ -9,6 +9,8 @@ use std::time::Duration;
 use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
 use tidegate::assemble::BundleSource;
+use tidegate::ledger::Event;
+use tidegate::registry::AgreementState;
 
 use crate::binary::{Served, check, run};
 use crate::harness::{ELBE, ODER, WESER, block_on, copy, exchange as send, records, wait_for};
@@ -125,12 +127,20 @@ fn what_was_changed_after_the_fact_shows_and_names_the_record() {
     let data = recorded();
     check(&["ledger", "verify", data.path().to_str().unwrap()], 0);
     let elbe = "log = 'BPNL000000000DWF'";
-    // Before the six decisions stand the eight records of how the agreements came on record.
+    // Before the six decisions stand the eight records of how the agreements came on record, one of them retired.
+    let own = records(data.path(), ELBE);
+    let retired = own.iter().find(|stored| match &stored.record.event {
+        Event::Agreement(agreement) => agreement.state == AgreementState::Retired,
+        _ => false,
+    });
+    let retired = retired.unwrap().record.seq.to_string();
     let cases: [(&str, String, &str); 9] = [
         (
             "the state of an agreement",
-            format!("UPDATE record SET record = replace(record, '\"retired\"', '\"active\"') WHERE {elbe} AND seq = 3"),
-            "3",
+            format!(
+                "UPDATE record SET record = replace(record, '\"retired\"', '\"active\"') WHERE {elbe} AND seq = {retired}"
+            ),
+            &retired,
         ),
         (
             "one letter of a record",
