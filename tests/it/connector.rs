@@ -5,6 +5,7 @@ mod handshake;
 mod messages;
 mod refusals;
 mod schema;
+mod transfers;
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};

@@ -75,15 +75,7 @@ impl Connector {
             // It is not ready yet, and will call back when it is.
             Ok(state) if state.ends_with("ING") => {}
             Ok(_) => self.hand_over(pid).await,
-            Err(PlaneError::Refused(reason)) => {
-                let why = Why::new("denied", [reason.clone()]);
-                self.end_transfer(pid, reason, why).await;
-            }
-            Err(error @ PlaneError::Failed(_)) => {
-                let said = "the transfer cannot be started; ask again later";
-                self.end_transfer(pid, error.to_string(), Why::new("unavailable", [said.into()]))
-                    .await;
-            }
+            Err(error) => self.end_transfer(pid, error.to_string(), refusal(&error)).await,
         }
     }
 
@@ -140,6 +132,14 @@ impl Connector {
         Ok(flow.state)
     }
 
+    /// Goes on with a suspended transfer, as the consumer asked, or ends it if our data plane does not.
+    pub(super) async fn go_on(&self, pid: &str) {
+        match self.resume_flow(pid).await {
+            Ok(()) => self.hand_over(pid).await,
+            Err(error) => self.end_transfer(pid, error.to_string(), refusal(&error)).await,
+        }
+    }
+
     /// Has our data plane go on with a flow, and remembers where the data is now.
     pub(super) async fn resume_flow(&self, pid: &str) -> Result<(), PlaneError> {
         let found = self.with(|store| {
@@ -170,7 +170,13 @@ impl Connector {
                 .planes
                 .values()
                 .find(|plane| plane.formats.contains(&record.format))?;
-            Some((plane.clone(), record.address.clone().filter(|_| verb == "started")))
+            Some((
+                plane.clone(),
+                record
+                    .address
+                    .clone()
+                    .filter(|_| record.role == Role::Consumer && ["started", "resume"].contains(&verb)),
+            ))
         });
         let Some((plane, address)) = found else { return };
         let told = Told {
@@ -181,16 +187,20 @@ impl Connector {
         match answer {
             Ok(_) => {}
             Err(error) if verb == "resume" || verb == "started" => {
-                let why = match &error {
-                    PlaneError::Refused(reason) => Why::new("denied", [reason.clone()]),
-                    PlaneError::Failed(_) => Why::new("unavailable", ["the data plane does not go on".to_owned()]),
-                };
                 // Boxed, for ending a transfer tells the plane again.
-                Box::pin(self.end_transfer(pid, error.to_string(), why)).await;
+                Box::pin(self.end_transfer(pid, error.to_string(), refusal(&error))).await;
             }
             Err(error) => {
                 tracing::warn!(participant = %self.participant(), pid, verb, error = %error, "the data plane was not told");
             }
         }
+    }
+}
+
+/// What the other company is told of what our data plane did not do.
+fn refusal(error: &PlaneError) -> Why {
+    match error {
+        PlaneError::Refused(reason) => Why::new("denied", [reason.clone()]),
+        PlaneError::Failed(_) => Why::new("unavailable", ["the data plane failed; ask again later".to_owned()]),
     }
 }

@@ -10,7 +10,7 @@ use super::identity;
 use super::message::{self, Malformed, Message};
 use super::negotiation::NegotiationStep;
 use super::store::{Direction, Entry, NegotiationRecord, TransferRecord};
-use super::transfer::TransferStep;
+use super::transfer::{Transfer, TransferStep};
 use super::{Answer, Call, Connector};
 use crate::ids::Bpnl;
 
@@ -226,11 +226,11 @@ impl Connector {
             Ok(message) => message,
             Err(error) => return Refused::from(error).answer(TRANSFER.1, None),
         };
-        let step = match self.take_transfer_message(role, pid, tail, &message) {
-            Ok(step) => step,
+        let (before, step) = match self.take_transfer_message(role, pid, tail, &message) {
+            Ok(taken) => taken,
             Err(refused) => return refused.answer(TRANSFER.1, Some(&message)),
         };
-        self.react_to_transfer(role, step, pid);
+        self.react_to_transfer(role, before, step, pid);
         let standing = self.with(|store| transfer_standing(store.transfers.get(pid)?, client));
         Answer {
             status: 200,
@@ -238,13 +238,14 @@ impl Connector {
         }
     }
 
+    /// Takes a message; where the transfer stood before, and what the message is.
     fn take_transfer_message(
         &self,
         role: Role,
         pid: &str,
         tail: &[&str],
         message: &Message,
-    ) -> Result<TransferStep, Refused> {
+    ) -> Result<(Option<Transfer>, TransferStep), Refused> {
         let (step, path) = message
             .transfer_step()
             .ok_or_else(|| misplaced(message, &tail.join("/")))?;
@@ -255,6 +256,12 @@ impl Connector {
         self.with(|store| {
             let record = store.transfers.get_mut(pid).ok_or(Refused::NotFound)?;
             let other = same_process(role, pid, record.peer.pid.as_deref(), message)?;
+            let before = record.course.state();
+            if role == Role::Provider && step == TransferStep::Start {
+                // The consumer asks to go on. It needs a new address for that, which comes with our own start.
+                record.course.clone().receive(role.other(), step)?;
+                return Ok((before, step));
+            }
             record.course.receive(role.other(), step)?;
             record.peer.pid = Some(other);
             record.changed = now;
@@ -268,14 +275,18 @@ impl Connector {
                 }
                 _ => {}
             }
-            Ok(step)
+            Ok((before, step))
         })
     }
 
-    fn react_to_transfer(&self, role: Role, step: TransferStep, pid: &str) {
+    fn react_to_transfer(&self, role: Role, before: Option<Transfer>, step: TransferStep, pid: &str) {
+        if role == Role::Provider && step == TransferStep::Start {
+            let (connector, pid) = (self.clone(), pid.to_owned());
+            return self.later(async move { connector.go_on(&pid).await });
+        }
         let verb = match (role, step) {
-            (Role::Consumer, TransferStep::Start) => "started",
-            (Role::Provider, TransferStep::Start) => "resume",
+            (Role::Consumer, TransferStep::Start) if before != Some(Transfer::Suspended) => "started",
+            (_, TransferStep::Start) => "resume",
             (_, TransferStep::Suspend) => "suspend",
             (_, TransferStep::Terminate) => "terminate",
             (_, TransferStep::Complete) => "completed",

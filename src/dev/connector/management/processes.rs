@@ -9,6 +9,7 @@ use super::super::message::{Message, Why, put};
 use super::super::peer::SendError;
 use super::super::policy::Agreed;
 use super::super::store::{Agreement, NegotiationRecord, Peer, TransferRecord};
+use super::super::transfer::Transfer;
 use super::{Done, Fault, created, in_edc, member, query, text};
 
 /// The protocol this connector speaks, as EDC names it.
@@ -129,16 +130,22 @@ impl Connector {
                 Ok(None)
             }
             ("POST", [pid, "suspend"]) => {
-                let flow = found(pid)?.flow;
+                let record = found(pid)?;
+                if record.course.state() != Some(Transfer::Started) {
+                    let state = transfer_state(&record);
+                    return Err(Fault::conflict(format!(
+                        "the transfer is {state} and cannot be suspended"
+                    )));
+                }
                 let reason = member(body, "reason")
                     .and_then(Value::as_str)
                     .unwrap_or("suspended by the operator");
                 let why = Why::new("operator", [reason.to_owned()]);
-                let told = self
-                    .tell_transfer(pid, |_, pids| Message::TransferSuspensionMessage { pids, why })
+                // The plane first: the token is to be worth nothing, whatever the other side answers.
+                self.tell_plane(pid, record.flow.as_deref(), "suspend", Some(reason))
                     .await;
-                told.map_err(send_fault)?;
-                self.tell_plane(pid, flow.as_deref(), "suspend", Some(reason)).await;
+                let told = self.tell_transfer(pid, |_, pids| Message::TransferSuspensionMessage { pids, why });
+                told.await.map_err(send_fault)?;
                 Ok(None)
             }
             ("POST", [pid, "resume"]) => self.resume_transfer(&found(pid)?).await.map(|()| None),
@@ -159,20 +166,31 @@ impl Connector {
         Ok(Some(created(&pid, self.0.clock.now())))
     }
 
+    /// The provider goes on and hands over the new address. The consumer can only ask it to: for data that is fetched the address
+    /// comes from the provider, so what it asked for is not there before the provider's own start.
     async fn resume_transfer(&self, record: &TransferRecord) -> Result<(), Fault> {
+        if record.course.state() != Some(Transfer::Suspended) {
+            let state = transfer_state(record);
+            return Err(Fault::conflict(format!(
+                "the transfer is {state} and cannot be resumed"
+            )));
+        }
         if record.role == Role::Provider {
             let resumed = self.resume_flow(&record.pid).await;
             resumed.map_err(|error| Fault::conflict(error.to_string()))?;
+            self.hand_over(&record.pid).await;
+            return Ok(());
         }
-        let address = |record: &TransferRecord| match record.role {
-            Role::Provider => record.address.clone(),
-            Role::Consumer => None,
-        };
-        let told = self.tell_transfer(&record.pid, |record, pids| Message::TransferStartMessage {
+        let pids = record
+            .pids()
+            .ok_or_else(|| Fault::conflict("the provider has not named the transfer"))?;
+        let path = format!("transfers/{}/start", pids.provider_pid);
+        let message = Message::TransferStartMessage {
             pids,
-            data_address: address(record),
-        });
-        told.await.map_err(send_fault)
+            data_address: None,
+        };
+        let asked = self.post(&record.peer, &path, &message).await;
+        asked.map(drop).map_err(send_fault)
     }
 
     /// Where data can be fetched, as EDC's store of endpoint data references gives it.
