@@ -284,7 +284,7 @@ fn of_many_who_ask_at_once_for_what_is_provided_once_one_gets_it() {
     assert_eq!(listed(&service, id)["uses"], 1);
     assert!(!decide("transfer", "Asset", "pcf-ethanol"));
     let data = service.stop();
-    let service = Service::on(data, Clock::system(), BundleSource::BuiltIn, |_| {}).unwrap();
+    let service = Service::on(data, Clock::system(), BundleSource::BuiltIn, None).unwrap();
     let again = service
         .sound_exchange()
         .without("Edc-Contract-Agreement-Id")
