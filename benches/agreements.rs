@@ -27,7 +27,7 @@ use tidegate::decision::Effect;
 use tidegate::engine;
 use tidegate::ids::AgreementId;
 use tidegate::registry::store::{Ending, RegistryStore};
-use tidegate::registry::{Agreement, AgreementState, NewAgreement, Registry, TenantWorld, TermsPool};
+use tidegate::registry::{Agreement, AgreementState, NewAgreement, Partner, Registry, TenantWorld, TermsPool};
 
 /// How many agreements there are unless told otherwise.
 const MANY: usize = 1_000_000;
@@ -135,6 +135,16 @@ impl<'s> Walk<'s> {
         engine::decide(&self.scene.bundle, black_box(&question)).effect
     }
 
+    /// The same, of a partner of which each time something else is known, so that the slice was not met before.
+    fn decide_anew(&self) -> Effect {
+        let at = self.at.replace(self.at.get().wrapping_add(618_033_989));
+        let mut known = Partner::clone(self.registry.partner(self.scene.consumer).expect("the partner"));
+        known.frameworks.insert(format!("another:{at}"));
+        let id = &self.ids[at % self.ids.len()];
+        let question = self.scene.ask_for(self.registry, self.scene.provider, id, Some(&known));
+        engine::decide(&self.scene.bundle, black_box(&question)).effect
+    }
+
     /// The whole change as the store makes it in memory.
     fn retire(&self) -> Registry {
         let at = self.at.replace(self.at.get().wrapping_add(618_033_989)) % self.ids.len();
@@ -216,12 +226,16 @@ fn main() {
         ("access, each of many in turn", &|| {
             assert_eq!(of_many.decide(), Effect::Allow)
         }),
+        ("access, 10 agreements, slices not met before", &|| {
+            assert_eq!(of_few.decide_anew(), Effect::Allow)
+        }),
         ("retire in memory, of 10", &|| drop(black_box(of_few.retire()))),
         ("retire in memory, of many", &|| drop(black_box(of_many.retire()))),
     ]);
     ratio("the same 10 among many / among 10", &took[1], &took[0]);
     ratio("each of many / each of 10", &took[2], &took[0]);
-    ratio("retire of many / of 10", &took[4], &took[3]);
+    ratio("each of many / of 10 with slices not met before", &took[2], &took[3]);
+    ratio("retire of many / of 10", &took[5], &took[4]);
     drop((small, large));
 
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");

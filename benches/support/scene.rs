@@ -83,13 +83,25 @@ impl Scene {
 
     /// The same, under another agreement.
     pub(crate) fn ask(&self, registry: &Registry, provider: TenantId, agreement: &AgreementId) -> Question {
+        let known = registry.partner(self.consumer).map(AsRef::<Partner>::as_ref);
+        self.ask_for(registry, provider, agreement, known)
+    }
+
+    /// The same, of a partner of which something is known.
+    pub(crate) fn ask_for(
+        &self,
+        registry: &Registry,
+        provider: TenantId,
+        agreement: &AgreementId,
+        known: Option<&Partner>,
+    ) -> Question {
         let world = registry.tenant(provider).expect("a tenant of the registry");
         let facts = ExchangeFacts {
             now: self.now,
             world,
             connector: &self.connector,
             partner: self.consumer,
-            known: registry.partner(self.consumer).map(AsRef::<Partner>::as_ref),
+            known,
             purpose: PURPOSE,
             recipient: None,
             api: None,

@@ -2,12 +2,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tidegate::agreements::Cause;
 use tidegate::assemble::BundleSource;
 use tidegate::clock::Clock;
 use tidegate::ledger::Event;
 use tidegate::ledger::record::AgreementEvent;
 use tidegate::ledger::verify::verify;
-use tidegate::registry::AgreementState;
+use tidegate::registry::{AgreementState, NewAgreement};
 
 use crate::harness::{Answer, Ask, ELBE, HOLDS, ISAR, Service, WESER, block_on, get, post};
 
@@ -222,6 +223,75 @@ fn what_was_ended_and_counted_is_so_after_the_next_start() {
     // They come on record once, not at every start.
     assert_eq!(told(&service, HOLDS).len(), 1);
     assert_eq!(told(&service, UNTIL).len(), 2);
+}
+
+/// Puts an agreement of Weser's on record under which data is provided once.
+fn put_once(service: &Service) -> &'static str {
+    const ONCE: &str = "once-and-no-more";
+    let text = include_str!("../../fixtures/odrl/dev/pcf-usage.json");
+    let mut odrl: Value = serde_json::from_str(text).unwrap();
+    let constraints = odrl["permission"][0]["constraint"][0]["and"].as_array_mut().unwrap();
+    constraints.push(json!({
+        "leftOperand": "DataFrequency", "operator": "eq", "rightOperand": "cx.dataFrequency.once:1"
+    }));
+    let (registry, now) = (service.app.registry.current(), service.app.clock.now());
+    let world = registry.tenant(ELBE.parse().unwrap()).unwrap();
+    let asset = "pcf-ethanol".parse().unwrap();
+    let new = NewAgreement {
+        id: ONCE.parse().unwrap(),
+        provider: world.tenant.id,
+        consumer: WESER.parse().unwrap(),
+        signed: world.signed(&asset),
+        asset,
+        state: AgreementState::Active,
+        signed_at: now,
+        claims: None,
+        odrl: odrl.to_string().into(),
+    };
+    let cause = Cause::operator();
+    assert!(block_on(service.app.agreements.put(new, &cause, now)).unwrap());
+    ONCE
+}
+
+#[test]
+fn of_many_who_ask_at_once_for_what_is_provided_once_one_gets_it() {
+    let service = Service::start();
+    let id = put_once(&service);
+    let ask = service
+        .sound_exchange()
+        .without("Edc-Contract-Agreement-Id")
+        .header("Edc-Contract-Agreement-Id", id);
+    let decide = |action: &str, kind: &str, thing: &str| {
+        let body = json!({
+            "subject": {"type": "Partner", "id": WESER},
+            "action": {"name": action},
+            "resource": {"type": kind, "id": format!("{ELBE}/{thing}")},
+            "context": {"agreement": id},
+        });
+        let ask = post("/access/v1/evaluation").bearer(&service.connector(ELBE));
+        ask.json(body.to_string()).send(service.address).json()["decision"] == true
+    };
+    // Deciding without data is no use.
+    assert!(decide("transfer", "Asset", "pcf-ethanol") && decide("transfer", "Asset", "pcf-ethanol"));
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let asking: Vec<_> = (0..12)
+            .map(|_| scope.spawn(|| ask.send(service.address).status))
+            .collect();
+        asking.into_iter().map(|asking| asking.join().unwrap()).collect()
+    });
+    let with = |status| statuses.iter().filter(|other| **other == status).count();
+    assert_eq!((with(200), with(403)), (1, 11), "{statuses:?}");
+    assert_eq!(listed(&service, id)["uses"], 1);
+    assert!(!decide("transfer", "Asset", "pcf-ethanol"));
+    let data = service.stop();
+    let service = Service::on(data, Clock::system(), BundleSource::BuiltIn, None).unwrap();
+    let again = service
+        .sound_exchange()
+        .without("Edc-Contract-Agreement-Id")
+        .header("Edc-Contract-Agreement-Id", id);
+    again
+        .send(service.address)
+        .check_problem(403, "forbidden", "after a start");
 }
 
 #[test]

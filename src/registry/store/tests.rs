@@ -312,6 +312,56 @@ async fn a_list_goes_on_where_it_ended_and_shows_what_was_counted_and_not_yet_wr
     );
 }
 
+/// The usage contract, with data once and no more.
+fn once() -> String {
+    let before = r#"{
+              "leftOperand": "Membership","#;
+    let once = r#"{"leftOperand": "DataFrequency", "operator": "eq", "rightOperand": "cx.dataFrequency.once:1"}"#;
+    USAGE.replacen(before, &format!("{once}, {before}"), 1)
+}
+
+#[tokio::test]
+async fn where_the_terms_count_one_at_a_time_has_a_turn_and_what_it_counts_is_durable() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).await;
+    let new = NewAgreement {
+        odrl: once().into(),
+        ..agreement("a-1")
+    };
+    let counted = put(&store, new).await;
+    assert!(counted.terms.counts_uses());
+    // Given back unused, it counts nothing.
+    let unused = store.turn(&counted).await.unwrap();
+    assert_eq!(unused.uses(), Some(0));
+    drop(unused);
+    let first = store.turn(&counted).await.unwrap();
+    assert_eq!(first.uses(), Some(0));
+    let mut second = std::pin::pin!(store.turn(&counted));
+    let early = tokio::time::timeout(std::time::Duration::from_millis(50), &mut second).await;
+    assert!(early.is_err(), "two have a turn at once");
+    // Under another agreement nobody waits.
+    let other = NewAgreement {
+        odrl: once().into(),
+        ..agreement("a-2")
+    };
+    let other = put(&store, other).await;
+    assert_eq!(store.turn(&other).await.unwrap().uses(), Some(0));
+    first.count().await.unwrap();
+    assert_eq!(second.await.unwrap().uses(), Some(1));
+    // Not only written down: it is there though the process ends now.
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["registry.sqlite", "registry.sqlite-wal"] {
+        std::fs::copy(directory.path().join(name), copy.path().join(name)).unwrap();
+    }
+    let copied = RegistryStore::open(copy.path()).await.unwrap();
+    assert_eq!(copied.turn(&counted).await.unwrap().uses(), Some(1));
+    // What cannot be counted is an error: then nothing is handed out.
+    let turn = store.turn(&counted).await.unwrap();
+    close(store.clone()).await;
+    assert!(turn.count().await.is_err());
+    assert!(store.turn(&counted).await.is_err());
+}
+
 /// Runs SQL on the file as an intruder or another version would.
 async fn edit(directory: &Path, sql: &'static str) {
     let options = SqliteConnectOptions::new()
