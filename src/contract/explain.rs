@@ -117,7 +117,10 @@ fn of_unwritten(term: Unwritten, path: &str) -> Clause {
         by_default: true,
         moments: moments(Kind::Usage, |moment| term.says(moment) != Says::Nothing),
         reason: if term.of_framework() {
-            format!("{}; the framework agreement has it so unless agreed otherwise", term.reason())
+            format!(
+                "{}; the framework agreement has it so unless agreed otherwise",
+                term.reason()
+            )
         } else {
             term.reason().to_owned()
         },
