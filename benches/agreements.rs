@@ -196,8 +196,8 @@ fn ratio(what: &str, took: &[f64], beside: &[f64]) {
 }
 
 fn main() {
-    let arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
-    let many: usize = arguments.last().and_then(|text| text.parse().ok()).unwrap_or(MANY);
+    let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
+    let many: usize = arguments.next_back().and_then(|text| text.parse().ok()).unwrap_or(MANY);
     let scene = Scene::new();
 
     let (before, started) = (resident(), Instant::now());

@@ -164,7 +164,7 @@ impl Book {
     pub fn new(registry: RegistryStore, ledger: Ledger) -> Self {
         let current = registry.current();
         let agreements = current.tenants().flat_map(|world| world.agreements.values());
-        let ends = agreements.filter_map(|agreement| end_of(agreement)).collect();
+        let ends = agreements.filter_map(end_of).collect();
         Self {
             registry,
             ledger,

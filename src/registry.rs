@@ -13,6 +13,7 @@
 
 mod agreement;
 mod collection;
+mod footprints;
 mod model;
 mod pool;
 pub mod store;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 pub use agreement::{Agreement, AgreementState, NewAgreement, Signed};
 pub use collection::Agreements;
+pub use footprints::Footprints;
 pub use model::{
     Asset, ConnectorSettings, Footprint, FootprintStatus, Identity, Map, Offer, Partner, Relation, Tenant, TenantState,
     TenantWorld,

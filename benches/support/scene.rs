@@ -156,7 +156,7 @@ impl Scene {
             let mut footprint = model.footprints.get(&self.pcf).expect("the footprint").as_ref().clone();
             footprint.tenant = *id;
             footprint.owner = id.to_string().parse().expect("a BPNL");
-            world.footprints.insert_mut(self.pcf.clone(), Arc::new(footprint));
+            world.footprints.insert(Arc::new(footprint));
             world
         });
         let partner = self.registry.partner(self.consumer).expect("the partner");

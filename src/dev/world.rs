@@ -241,9 +241,7 @@ impl DevTenant {
             let claims = Claims::read(document.as_bytes()).map_err(DevError::from)?;
             let assets = BTreeSet::from([written.asset.clone()]);
             let footprint = claims.footprint(self.id, assets, document.as_bytes());
-            world
-                .footprints
-                .insert_mut(footprint.id.clone(), Arc::new(footprint.clone()));
+            world.footprints.insert(Arc::new(footprint.clone()));
             documents.push((footprint, document));
         }
         for asset in &self.assets {

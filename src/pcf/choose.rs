@@ -30,11 +30,11 @@ impl<'w> Found<'w> {
 
 /// What `world` has about `parts` as part of `asset`, in the version `model`.
 pub fn choose<'w>(world: &'w TenantWorld, asset: &AssetId, parts: &Parts, model: &Version) -> Found<'w> {
-    let of_part: Vec<&Footprint> = world
-        .footprints
-        .values()
+    let named = parts.first().map(PartId::as_str).into_iter();
+    let of_part: Vec<&Footprint> = named
+        .flat_map(|name| world.footprints.ending_as(name))
         .map(AsRef::as_ref)
-        .filter(|footprint| footprint.assets.contains(asset) && parts.name(products(footprint)))
+        .filter(|footprint| footprint.assets.contains(asset) && parts.name(footprint.product_names()))
         .collect();
     let newest = |of_model: &dyn Fn(&Footprint) -> bool| {
         let fit = of_part.iter().copied().filter(|footprint| of_model(footprint));
@@ -52,12 +52,6 @@ pub fn choose<'w>(world: &'w TenantWorld, asset: &AssetId, parts: &Parts, model:
         other: if answer.is_none() { newest(&|_| true) } else { None },
         versions: of_part.iter().map(|footprint| footprint.model.clone()).collect(),
     }
-}
-
-/// The ids a footprint's product goes by. Entries indexed by an older version of Tidegate have the one of the object's key only.
-fn products(footprint: &Footprint) -> impl Iterator<Item = &str> + Clone {
-    let key = footprint.products.is_empty().then(|| footprint.product.as_str());
-    footprint.products.iter().map(String::as_str).chain(key)
 }
 
 /// What stands in a question for the footprint of a part that there is none of.

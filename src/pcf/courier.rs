@@ -198,11 +198,13 @@ impl Courier<'_> {
             Errand::Request(wanted) => (self.ask(&to, delivery, wanted).await, None),
             errand => match self.permitted(delivery, errand).await {
                 Ok(permitted) => {
-                    let reply = self.hand_out(&to, delivery, permitted.document).await;
-                    if reply == Reply::Taken {
-                        count(permitted.turn, permitted.record).await;
+                    if let Err(attempt) = self.count(delivery, permitted.turn, permitted.record).await {
+                        return attempt;
                     }
-                    (reply, Some(permitted.record))
+                    (
+                        self.hand_out(&to, delivery, permitted.document).await,
+                        Some(permitted.record),
+                    )
                 }
                 Err(attempt) => return attempt,
             },
@@ -211,6 +213,20 @@ impl Courier<'_> {
             self.road.lost(world, goal).await;
         }
         Attempt::of(reply, record)
+    }
+
+    /// Counts that the document is handed out, before it is: once for a delivery, however many attempts it takes.
+    async fn count(&self, delivery: &Delivery, turn: Option<Turn>, record: RecordId) -> Result<(), Attempt> {
+        let Some(turn) = turn.filter(|_| !delivery.used) else {
+            return Ok(());
+        };
+        let failed = |error: &dyn std::fmt::Display| {
+            tracing::error!(%record, %error, "a use could not be counted, so nothing is handed out");
+            Attempt::later("the use could not be counted", Some(record))
+        };
+        // In this order: after a crash between the two, a use is counted that was none, never the other way round.
+        turn.count().await.map_err(|error| failed(&error))?;
+        self.store.uses(delivery).await.map_err(|error| failed(&error))
     }
 
     async fn ask(&self, to: &Endpoint, delivery: &Delivery, wanted: &Wanted) -> Reply {
@@ -249,7 +265,7 @@ impl Courier<'_> {
         let found = found.unwrap_or_default();
         let turn = self.turn(agreement).await?;
         let mut facts = self.facts(registry, world, delivery.partner, &asked.connector);
-        facts.uses = turn.as_ref().and_then(Turn::uses);
+        facts.uses = before(delivery, turn.as_ref());
         facts.recipient = asked
             .recipient
             .map(|company| (company, registry.partner(company).map(AsRef::as_ref)));
@@ -285,7 +301,7 @@ impl Courier<'_> {
         for agreement in live(world, footprint, Some(delivery.partner)) {
             let turn = self.turn(Some(agreement)).await?;
             let mut facts = self.facts(registry, world, delivery.partner, connector);
-            facts.uses = turn.as_ref().and_then(Turn::uses);
+            facts.uses = before(delivery, turn.as_ref());
             match self.decide(&facts, pcf, Some(footprint), Some(agreement)).await {
                 Ok(permit) => return self.read(permit, footprint, turn).await,
                 Err(attempt) => refused = Some(attempt),
@@ -295,7 +311,7 @@ impl Courier<'_> {
         Err(refused.unwrap_or_else(none))
     }
 
-    /// The right to hand data out under the agreement, once: it is kept until the partner has the document.
+    /// The right to hand data out under the agreement, once.
     async fn turn(&self, agreement: Option<&Agreement>) -> Result<Option<Turn>, Attempt> {
         let Some(agreement) = agreement else { return Ok(None) };
         self.registry.turn(agreement).await.map(Some).map_err(|error| {
@@ -374,13 +390,10 @@ impl Courier<'_> {
     }
 }
 
-/// Counts that the partner has the document. Where the process ends before that, the delivery is made again: the same answer to
-/// the same request.
-async fn count(turn: Option<Turn>, record: RecordId) {
-    let Some(turn) = turn else { return };
-    if let Err(error) = turn.count().await {
-        tracing::error!(%record, %error, "a document was delivered and could not be counted");
-    }
+/// How often data was handed out before this delivery, where the terms count.
+fn before(delivery: &Delivery, turn: Option<&Turn>) -> Option<u64> {
+    let uses = turn.and_then(Turn::uses)?;
+    Some(uses.saturating_sub(u64::from(delivery.used)))
 }
 
 /// Whether a stored document is valid in the version of the model it names.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::agreement::Signed;
 use super::collection::Agreements;
+use super::footprints::Footprints;
 use crate::contract::Terms;
 use crate::ids::{AssetId, Bpnl, ClientId, OfferId, PcfId, ProductId, SecretName, TenantId, UserName, Version};
 
@@ -214,6 +215,14 @@ pub struct Footprint {
     pub length: u64,
 }
 
+impl Footprint {
+    /// The ids its product goes by. Entries that an older version of Tidegate indexed have the one of the object's key only.
+    pub fn product_names(&self) -> impl Iterator<Item = &str> + Clone {
+        let key = self.products.is_empty().then(|| self.product.as_str());
+        self.products.iter().map(String::as_str).chain(key)
+    }
+}
+
 /// A tenant and all that is its own.
 #[derive(Clone, Debug)]
 pub struct TenantWorld {
@@ -226,7 +235,7 @@ pub struct TenantWorld {
     /// Its catalog.
     pub offers: Map<OfferId, Arc<Offer>>,
     /// Its footprints.
-    pub footprints: Map<PcfId, Arc<Footprint>>,
+    pub footprints: Footprints,
     /// What it has on record about partners.
     pub relations: Map<Bpnl, Arc<Relation>>,
 }
@@ -239,7 +248,7 @@ impl TenantWorld {
             agreements: Agreements::default(),
             assets: Map::default(),
             offers: Map::default(),
-            footprints: Map::default(),
+            footprints: Footprints::default(),
             relations: Map::default(),
         }
     }

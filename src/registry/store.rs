@@ -199,7 +199,7 @@ impl RegistryStore {
             .ok_or(RegistryError::NoSuchTenant(tenant))?;
         rows::insert_footprint(&mut connection, &footprint).await?;
         self.change(tenant, |world| {
-            world.footprints.insert_mut(footprint.id.clone(), Arc::new(footprint));
+            world.footprints.insert(Arc::new(footprint));
         });
         Ok(())
     }
@@ -242,8 +242,8 @@ fn merged(known: Option<TenantWorld>, world: &TenantWorld) -> TenantWorld {
     for (id, offer) in &world.offers {
         next.offers.insert_mut(id.clone(), Arc::clone(offer));
     }
-    for (id, footprint) in &world.footprints {
-        next.footprints.insert_mut(id.clone(), Arc::clone(footprint));
+    for footprint in world.footprints.values() {
+        next.footprints.insert(Arc::clone(footprint));
     }
     for (id, relation) in &world.relations {
         next.relations.insert_mut(*id, Arc::clone(relation));

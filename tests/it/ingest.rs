@@ -40,7 +40,8 @@ fn is_known(service: &Service, id: &str) -> bool {
         .tenant(tenant)
         .unwrap()
         .footprints
-        .contains_key(&id.parse().unwrap())
+        .get(&id.parse().unwrap())
+        .is_some()
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::contract::{Class, Moment, Terms};
 
 const PLACES_OF_USE: [Moment; 3] = [Moment::Negotiate, Moment::Transfer, Moment::Access];
 
-/// 1. Placeholders are true and prohibitions invert, so every prohibition on `UsageRestriction`, `AffiliatesBpnl` or
+/// Defect 1: Placeholders are true and prohibitions invert, so every prohibition on `UsageRestriction`, `AffiliatesBpnl` or
 /// `AffiliatesRegion` fails the negotiation and the transfer of whoever asks.
 #[test]
 fn placeholder_prohibitions_fail_everyone() {
@@ -29,7 +29,7 @@ fn placeholder_prohibitions_fail_everyone() {
     }
 }
 
-/// 2. `DataUsageEndDefinition` is bound for the monitor without a function there, so the monitor ends a transfer whose data may
+/// Defect 2: `DataUsageEndDefinition` is bound for the monitor without a function there, so the monitor ends a transfer whose data may
 /// be used without an end.
 #[test]
 fn unlimited_use_ends_the_transfer() {
@@ -51,7 +51,7 @@ fn unlimited_use_ends_the_transfer() {
     }
 }
 
-/// 3. `isNoneOf` on partners and groups fails open when the list comes in a shape that is not expected: plain texts of the one,
+/// Defect 3: `isNoneOf` on partners and groups fails open when the list comes in a shape that is not expected: plain texts of the one,
 /// JSON-LD values of the other, and one text that holds JSON of both.
 #[test]
 fn none_of_fails_open_in_an_unexpected_shape() {
@@ -93,7 +93,7 @@ fn none_of_fails_open_in_an_unexpected_shape() {
     }
 }
 
-/// 4. `UsagePurpose` and `ContractReference` are bound for the catalog without a function there, so a usage policy that serves as
+/// Defect 4: `UsagePurpose` and `ContractReference` are bound for the catalog without a function there, so a usage policy that serves as
 /// access policy too hides the offer without a word. Here the two are different texts, and the one that does not fit is named.
 #[test]
 fn a_usage_policy_as_access_policy_hides_the_offer_in_silence() {
@@ -111,7 +111,7 @@ fn a_usage_policy_as_access_policy_hides_the_offer_in_silence() {
     assert_eq!(terms(&usage("")).policies(Moment::Discover).policies().count(), 0);
 }
 
-/// 5. `ManagedLegalEntity*` and everything unknown are ignored in silence, and an old name anywhere in a text turns validation off.
+/// Defect 5: `ManagedLegalEntity*` and everything unknown are ignored in silence, and an old name anywhere in a text turns validation off.
 #[test]
 fn the_unknown_is_ignored_and_an_old_name_turns_validation_off() {
     for operand in [

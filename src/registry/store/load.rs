@@ -44,7 +44,7 @@ pub(super) async fn load(pool: &SqlitePool, compiled: &mut TermsPool) -> Result<
         "footprint",
         footprints,
         |world, footprint: Footprint| {
-            world.footprints.insert_mut(footprint.id.clone(), Arc::new(footprint));
+            world.footprints.insert(Arc::new(footprint));
         },
     )
     .await?;

@@ -152,7 +152,8 @@ async fn what_was_agreed_does_not_change_under_the_same_id() {
         ..agreement("a-1")
     };
     assert!(store.examine(&again).await.unwrap().is_none());
-    let changes: [(&str, fn(NewAgreement) -> NewAgreement); 5] = [
+    type Change = fn(NewAgreement) -> NewAgreement;
+    let changes: [(&str, Change); 5] = [
         ("consumer", |new| NewAgreement {
             consumer: "BPNL00000000D4GH".parse().unwrap(),
             ..new

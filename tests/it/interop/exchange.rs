@@ -17,7 +17,7 @@ fn decided(scene: &Scene, record: &str) -> (String, Effect, Vec<String>) {
         .unwrap();
     match &found.record.event {
         Event::Decision(decided) => {
-            let policies = decided.decision.cedar.policies.iter().cloned().collect();
+            let policies = decided.decision.cedar.policies.to_vec();
             (decided.action.clone(), decided.decision.effect, policies)
         }
         other => panic!("{other:?}"),
@@ -32,10 +32,7 @@ fn newest(scene: &Scene, action: &str) -> (Effect, Vec<String>) {
         _ => None,
     });
     let decided = decisions.into_iter().next().unwrap();
-    (
-        decided.decision.effect,
-        decided.decision.cedar.policies.iter().cloned().collect(),
-    )
+    (decided.decision.effect, decided.decision.cedar.policies.to_vec())
 }
 
 fn check_denied(scene: &Scene, answer: &Answer, policy: &str, of: &str) {

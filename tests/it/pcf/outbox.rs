@@ -5,11 +5,13 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tempfile::TempDir;
+use tidegate::agreements::Cause;
 use tidegate::assemble::BundleSource;
 use tidegate::clock::Clock;
 use tidegate::decision::Effect;
 use tidegate::ledger::Event;
 use tidegate::pcf::{Change, Road, retry};
+use tidegate::registry::{AgreementState, NewAgreement};
 
 use super::counterpart::{Counterpart, Sent};
 use super::{asked, exchange};
@@ -415,6 +417,53 @@ fn a_request_of_the_tenants_own_is_sent_to_the_partner() {
     assert!(sent[0].body.is_empty());
     assert_eq!(scene.settled("answered", 1)["kind"], "request");
     assert_eq!(scene.decisions(), [], "nothing is handed out");
+}
+
+#[test]
+fn a_delivery_is_one_use_however_often_it_is_tried_and_leaves_none_to_others() {
+    const ONCE: &str = "once";
+    let scene = Scene::new();
+    let agreed = |id: &str| {
+        let registry = scene.service.app.registry.current();
+        let world = registry.tenant(ELBE.parse().unwrap()).unwrap();
+        let new = NewAgreement {
+            id: id.parse().unwrap(),
+            provider: ELBE.parse().unwrap(),
+            consumer: WESER.parse().unwrap(),
+            asset: "pcf-ethanol".parse().unwrap(),
+            state: AgreementState::Active,
+            signed_at: scene.begin,
+            signed: world.signed(&"pcf-ethanol".parse().unwrap()),
+            claims: None,
+            odrl: include_str!("../../../fixtures/odrl/dev/pcf-usage-once.json").into(),
+        };
+        block_on(scene.service.app.agreements.put(new, &Cause::operator(), scene.begin)).unwrap();
+    };
+    agreed(ONCE);
+    let ask = || {
+        let path = format!(
+            "footprintExchange/{}?manufacturerPartId=401765&dataModelVersion={URN}10.0.0",
+            exchange()
+        );
+        asked(&scene.service, ELBE, &path, WESER, ONCE)
+    };
+    let fetch = || asked(&scene.service, ELBE, &format!("pcf/{PCF}/submodel/$value"), WESER, ONCE);
+    // Asking hands nothing out. The partner takes the answer at the third attempt.
+    scene.partner.will_answer(&[503, 500, 200]);
+    assert_eq!(ask().status, 202);
+    scene.settled("open", 1);
+    // What left may have arrived, whatever the partner said.
+    fetch().check_problem(403, "forbidden", "the one use is spent");
+    ask().check_problem(403, "forbidden", "the one use is spent");
+    scene.later(30);
+    scene.settled("open", 2);
+    scene.later(120);
+    scene.settled("answered", 3);
+    assert_eq!(scene.sent(3).len(), 3);
+    fetch().check_problem(403, "forbidden", "after it was delivered");
+    // An update under the same agreement would be a second use: it goes out under another, where there is one.
+    scene.hand_in("", &footprint("10.0.0", ELBE, PCF).replace("0.52", "0.53"));
+    wait_for("the update is with Weser", || scene.partner.sent().len() == 4);
 }
 
 #[test]

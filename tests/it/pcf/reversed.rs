@@ -40,13 +40,12 @@ fn actions(service: &Service, tenant: &str) -> Vec<String> {
 #[test]
 fn a_request_is_answered_and_a_change_follows_between_two_companies_of_the_platform() {
     let service = Service::start();
-    wait_for("both companies' offers are published at their connectors", || {
-        let published = |tenant: &str| {
-            let state = service.app.dataspace.connectors.state(tenant.parse().unwrap());
-            state.settled.is_some()
-        };
-        published(ELBE) && published(WESER)
-    });
+    for tenant in [ELBE, WESER] {
+        let tenant = tenant.parse().unwrap();
+        wait_for("the offers are published", || {
+            service.app.dataspace.connectors.state(tenant).settled.is_some()
+        });
+    }
     let body = json!({
         "partner": ELBE, "manufacturerPartId": "401765", "asset": "pcf-ethanol",
         "dataModelVersion": "urn:samm:io.catenax.pcf:10.0.0",
