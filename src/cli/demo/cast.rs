@@ -97,7 +97,10 @@ fn old(world: &TenantWorld, app: &Shared, consumer: Bpnl, lapsed: Bpnl) -> Resul
             active(agreement) && for_footprints(agreement) && !ended(agreement)
         })?,
         retired: pick(world, consumer, |agreement| agreement.state == AgreementState::Retired)?,
-        ended: pick(world, consumer, |agreement| active(agreement) && ended(agreement))?,
+        // By its state on record it may have been found to be past its end already.
+        ended: pick(world, consumer, |agreement| {
+            agreement.state != AgreementState::Retired && ended(agreement)
+        })?,
         quality: pick(world, consumer, |agreement| !for_footprints(agreement))?,
         revoked: pick(world, lapsed, |_| true)?,
     })

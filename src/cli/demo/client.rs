@@ -171,7 +171,9 @@ impl Client {
     /// A person retires an agreement of their company.
     pub(super) async fn retire(&self, token: &str, tenant: TenantId, agreement: &str) -> Result<Answer, ClientError> {
         let url = format!("{}/agreements/{tenant}/{agreement}/retire", self.base_url);
-        self.send(self.http.post(url).bearer_auth(token)).await
+        let request = self.http.post(url).bearer_auth(token);
+        let request = request.header("content-type", "application/json");
+        self.send(request.body(r#"{"reason":"the price list changed"}"#)).await
     }
 
     /// A footprint, asked for as the connector's data plane does.

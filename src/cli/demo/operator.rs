@@ -55,6 +55,10 @@ impl<'a> Operator<'a> {
 
     /// Where the data of a started transfer can be fetched, and with what.
     pub(super) async fn address(&self, transfer: &Value) -> Result<Value, ClientError> {
+        if text(transfer, "state") != "STARTED" {
+            let why = text(transfer, "errorDetail");
+            return Err(ClientError::Refused(format!("the transfer was not started: {why}")));
+        }
         self.look(&format!("edrs/{}/dataaddress", id(transfer))).await
     }
 

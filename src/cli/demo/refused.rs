@@ -148,7 +148,16 @@ async fn over(client: &Client, app: &Shared, cast: &Cast, made: &Made, show: &mu
     let address = sides.operator.address(&second).await?;
     let token = text(&address, "authorization");
     sides.operator.terminate(&second, "done").await?;
-    let ended = client.pulled(token, cast.supplier, pcf).await?;
+    sides.operator.until_over(&second).await?;
+    // The message goes from Weser's connector to Elbe's, and from there to Tidegate.
+    let mut ended = client.pulled(token, cast.supplier, pcf).await?;
+    for _ in 0..50 {
+        if ended.status != 200 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        ended = client.pulled(token, cast.supplier, pcf).await?;
+    }
     show.answer("the token of another transfer, after Weser ended it", &ended, 401)
         .await?;
 
