@@ -28,6 +28,8 @@ pub struct Finalized {
     pub consumer: String,
     /// When it was signed, to the second.
     pub signed_at: Timestamp,
+    /// What the connector verified of the consumer then, as JSON; EDC tells it from 0.18 on.
+    pub claims: Option<Arc<str>>,
     /// The policy, with the context of the answer it stood in.
     pub odrl: Arc<str>,
 }
@@ -145,7 +147,11 @@ fn read(answer: &Value) -> Result<Finalized, String> {
         // Made anew at each reading.
         members.remove("@id");
     }
+    let claims = answer
+        .get("claims")
+        .filter(|claims| claims.as_object().is_some_and(|claims| !claims.is_empty()));
     Ok(Finalized {
+        claims: claims.map(|claims| claims.to_string().into()),
         id: need("@id")?.parse().map_err(|error| format!("{error}"))?,
         asset: need("assetId")?.parse().map_err(|error| format!("{error}"))?,
         provider: need("providerId")?.to_owned(),

@@ -157,7 +157,9 @@ impl App {
         let id = world.tenant.id;
         let mut flow = message.flow(id, Side::Provider, client, now);
         let known = self.resumable(&flow, message.dialect).await?;
-        let (agreement, why) = self.on_record(world, &message.begin.agreement_id, now).await;
+        let (agreement, why) = self
+            .on_record(world, &message.begin.agreement_id, message.begin.claims.as_ref(), now)
+            .await;
         let partner = vouched(
             message.begin.claims.as_ref(),
             message.partner,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
 use crate::agreements::{AgreementError, Cause};
 use crate::dataspace::management::Finalized;
@@ -14,11 +15,13 @@ use crate::registry::{Agreement, AgreementState, NewAgreement, TenantWorld};
 
 impl App {
     /// The agreement of that id: on record, or asked of the tenant's connector and brought on record. Where there is none, why,
-    /// as far as that can be said.
+    /// as far as that can be said. `claims` are those of the message that names it; they go on record with it where the connector
+    /// tells none of the day of signing.
     pub(super) async fn on_record(
         &self,
         world: &TenantWorld,
         id: &AgreementId,
+        claims: Option<&Map<String, Value>>,
         now: Timestamp,
     ) -> (Option<Arc<Agreement>>, Option<String>) {
         if let Some(known) = world.agreements.get(id) {
@@ -28,10 +31,15 @@ impl App {
             return (None, None);
         };
         match management.agreement(id).await {
-            Ok(Some(found)) => match self.bring(world, &found, now).await {
-                Ok(agreement) => (Some(agreement), None),
-                Err(why) => (None, Some(why)),
-            },
+            Ok(Some(mut found)) => {
+                let said = claims.filter(|claims| !claims.is_empty());
+                let said = said.and_then(|claims| serde_json::to_string(claims).ok());
+                found.claims = found.claims.or(said.map(Into::into));
+                match self.bring(world, &found, now).await {
+                    Ok(agreement) => (Some(agreement), None),
+                    Err(why) => (None, Some(why)),
+                }
+            }
             Ok(None) => (None, None),
             Err(error) => {
                 tracing::warn!(tenant = %world.tenant.id, agreement = %id, error = %error, "the connector was asked for an agreement in vain");
@@ -77,7 +85,7 @@ impl App {
             // To the second, and perhaps by a clock that is ahead of ours.
             signed_at: found.signed_at.min(now),
             signed: world.signed(&found.asset),
-            claims: None,
+            claims: found.claims.clone(),
             odrl: Arc::clone(&found.odrl),
         };
         let put = self.agreements.put(new, &told_by_connector(world), now).await;
