@@ -126,7 +126,12 @@ fn an_agreement_that_only_the_connector_has_is_brought_on_record_or_told_what_is
     let flow = begun("f-new", answer);
     assert_eq!(fetch(&service, HOLDS, &flow.token).status, 200);
     // With what the control plane had verified.
-    let papers = block_on(service.app.registry.papers(ELBE.parse().unwrap(), &"new".parse().unwrap()));
+    let papers = block_on(
+        service
+            .app
+            .registry
+            .papers(ELBE.parse().unwrap(), &"new".parse().unwrap()),
+    );
     let claims: Value = serde_json::from_str(&papers.unwrap().unwrap().claims.unwrap()).unwrap();
     assert_eq!(claims, json!({ "client_id": WESER }));
     let detail = |id: &str, agreement: &str| {
