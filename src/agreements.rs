@@ -40,10 +40,11 @@ use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::decide::Recorded;
+use crate::decide::Permit;
 use crate::ids::{AgreementId, Digest, RecordId, TenantId};
 use crate::ledger::record::AgreementEvent;
 use crate::ledger::{Entry, Event, Ledger, LedgerError, LogId, RecordTime};
+use crate::question::EntityRef;
 use crate::registry::store::{Ending, RegistryError, RegistryStore};
 use crate::registry::{Agreement, AgreementState, NewAgreement};
 use crate::telemetry;
@@ -82,17 +83,17 @@ pub struct Cause {
 }
 
 impl Cause {
-    /// The principal of a question that was decided, such as the person who may retire agreements.
-    pub fn decided(recorded: &Recorded) -> Self {
+    /// The principal of a question that was decided with allow, such as the person who may retire agreements.
+    pub fn permitted(permit: &Permit) -> Self {
         Self {
-            by: recorded.question().principal.to_string(),
-            decision: Some(recorded.record()),
+            by: permit.question().principal.to_string(),
+            decision: Some(permit.record()),
         }
     }
 
     /// Someone whose word counts without a decision, spelled as a Cedar principal: the tenant's own connector, which tells what was
     /// agreed.
-    pub fn told(principal: &crate::question::EntityRef) -> Self {
+    pub fn told(principal: &EntityRef) -> Self {
         Self {
             by: principal.to_string(),
             decision: None,

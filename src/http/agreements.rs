@@ -124,7 +124,10 @@ pub async fn list(
     let page = Page::read(query.as_deref()).map_err(|problem| problem.after(permit.record()))?;
     // One more than shown tells whether there are more.
     let listed = app.registry.list_agreements(id, page.after.as_ref(), page.limit + 1);
-    let listed = listed.await.map_err(|error| failed(&error.into(), &permit))?;
+    let listed = listed.await.map_err(|error| {
+        tracing::error!(record = %permit.record(), %error, "agreements could not be listed after an allow");
+        Problem::with(Kind::Upstream, "the registry could not be read").after(permit.record())
+    })?;
     let shown = listed.get(..page.limit as usize).unwrap_or(&listed);
     let more = shown.len() < listed.len();
     let answer = ListAnswer {
@@ -159,7 +162,7 @@ pub async fn retire(
     let reason = read_reason(&body).map_err(after)?;
     let ended = app
         .agreements
-        .retire(id, &agreement, &reason, &Cause::decided(&permit), app.clock.now())
+        .retire(id, &agreement, &reason, &Cause::permitted(&permit), app.clock.now())
         .await
         .map_err(|error| failed(&error, &permit))?;
     let answer = RetireAnswer {
@@ -201,22 +204,21 @@ impl App {
     }
 }
 
+/// Why an agreement was not retired although the person may.
 fn failed(error: &AgreementError, permit: &Permit) -> Problem {
     let problem = match error {
-        AgreementError::NotOnRecord { .. } => Problem::new(Kind::NotFound),
+        AgreementError::NotOnRecord { .. } => return Problem::new(Kind::NotFound).after(permit.record()),
         AgreementError::Ledger(_) => {
             let detail = "the change could not be recorded, so it did not happen; try again";
             Problem::with(Kind::Unrecorded, detail)
         }
         AgreementError::Registry(_) => {
-            let detail = "the registry could not be read or written; what was to end grants nothing until the next start, \
-                          so end it once more";
+            let detail = "the agreement grants nothing any more, but that could not be written; retire it once more, lest it be in force \
+                          again after a restart";
             Problem::with(Kind::Upstream, detail)
         }
     };
-    if !matches!(error, AgreementError::NotOnRecord { .. }) {
-        tracing::error!(record = %permit.record(), %error, "agreements could not be listed or changed after an allow");
-    }
+    tracing::error!(record = %permit.record(), %error, "an agreement could not be retired after an allow");
     problem.after(permit.record())
 }
 

@@ -259,7 +259,15 @@ impl Building {
     }
 
     fn asset(&mut self, thing: &Thing) {
-        self.owned(EntityKind::Asset, thing);
+        let asset = self.owned(EntityKind::Asset, thing);
+        // Some are for the exclusive use of a company, since a while or since now.
+        let exclusive = (thing.dice[0].index(5) == 0).then(|| {
+            let to = thing.dice[1].get(&self.partners).clone();
+            let since = now() - (24 * i64::try_from(thing.dice[2].index(60)).unwrap()).hours();
+            let members = [("to", to.into()), ("since", Value::DateTime(since))];
+            Value::Record(members.map(|(name, value)| (name.to_owned(), value)).into())
+        });
+        self.set(&asset, "exclusive", exclusive);
     }
 
     fn footprint(&mut self, thing: &Thing) {
