@@ -65,6 +65,13 @@ struct Sides<'a> {
     party: CounterParty,
 }
 
+impl Sides<'_> {
+    /// Starts a transfer under the agreement.
+    async fn transfer(&self, agreement: &AgreementId) -> Result<FlowId, ManagementError> {
+        self.management.transfer(&self.party, agreement, TRANSFER).await
+    }
+}
+
 fn no_way(problem: impl ToString) -> RoadError {
     RoadError(problem.to_string())
 }
@@ -93,8 +100,8 @@ impl App {
         }
         let sides = self.sides(world, goal).await?;
         if let Some(Paved { agreement, .. }) = &kept {
-            match self.enter(&sides, agreement).await {
-                Ok(endpoint) => return Ok(endpoint),
+            match sides.transfer(agreement).await {
+                Ok(flow) => return self.enter(&sides, agreement, flow).await,
                 Err(error) => tracing::info!(
                     %tenant, partner = %goal.partner.bpnl, %agreement, error = %error,
                     "an agreement of before gives no transfer; a new one is negotiated"
@@ -109,7 +116,8 @@ impl App {
         };
         // Noted before it is used: what was agreed must not be agreed on twice.
         self.pcf.pave(ends, &paved).await.map_err(no_way)?;
-        self.enter(&sides, &agreement).await
+        let flow = sides.transfer(&agreement).await?;
+        self.enter(&sides, &agreement, flow).await
     }
 
     /// The tenant's connector and the partner's.
@@ -128,9 +136,8 @@ impl App {
         })
     }
 
-    /// Starts a transfer under the agreement, and gives what the partner hands out for it.
-    async fn enter(&self, sides: &Sides<'_>, agreement: &AgreementId) -> Result<Endpoint, RoadError> {
-        let flow = sides.management.transfer(&sides.party, agreement, TRANSFER).await?;
+    /// What the partner hands out for a transfer that was started under the agreement.
+    async fn enter(&self, sides: &Sides<'_>, agreement: &AgreementId, flow: FlowId) -> Result<Endpoint, RoadError> {
         let mut waited = Duration::ZERO;
         let (endpoint, good) = loop {
             match self.handed(sides.ends.0, &flow).await {

@@ -5,6 +5,7 @@ mod outbox;
 mod requests;
 mod reversed;
 mod submissions;
+mod way;
 
 use tidegate::decision::Effect;
 use tidegate::ledger::Event;

@@ -93,6 +93,16 @@ impl Connector {
         self.asked.lock().unwrap().iter().any(|(asked, _)| asked == call)
     }
 
+    /// How often.
+    pub fn times_asked(&self, call: &str) -> usize {
+        self.asked
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(asked, _)| asked == call)
+            .count()
+    }
+
     pub fn body(&self, call: &str) -> Value {
         self.asked
             .lock()

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tidegate::decision::Effect;
 use tidegate::ledger::Event;
 
-use crate::harness::{ELBE, Service, WESER, footprint, get, post, wait_for};
+use crate::harness::{ELBE, LOG, Service, WESER, footprint, get, post, wait_for};
 
 const PCF: &str = "3893bb5d-da16-4dc1-9185-11d97476c254";
 
@@ -100,4 +100,9 @@ fn a_request_is_answered_and_a_change_follows_between_two_companies_of_the_platf
         negotiated,
         "{after:?}"
     );
+
+    // What stands in a footprint is in no log line, on neither side.
+    for value in ["Ethanol, 95% solution", "My Product Name", "ecoinvent"] {
+        assert!(changed.contains(value) && !LOG.text().contains(value), "{value}");
+    }
 }
