@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tidegate::contract::Terms;
-use tidegate::registry::Agreement;
+use tidegate::registry::NewAgreement;
 
 use crate::binary::{check, run};
 use crate::harness::{ELBE, HOLDS, Service, WESER, block_on, post};
@@ -128,30 +128,43 @@ fn a_decision_is_explained_with_what_no_machine_can_judge() {
 #[test]
 fn an_evaluation_is_answered_with_them() {
     let service = Service::start();
-    let ask = || {
+    let ask = |agreement: &str| {
         let body = json!({
             "subject": { "type": "Partner", "id": WESER },
             "action": { "name": "transfer" },
             "resource": { "type": "Asset", "id": format!("{ELBE}/pcf-ethanol") },
-            "context": { "agreement": HOLDS },
+            "context": { "agreement": agreement },
         });
         let ask = post("/access/v1/evaluation").bearer(&service.connector(ELBE));
         ask.json(body.to_string()).send(service.address).json()
     };
-    let answer = ask();
+    let answer = ask(HOLDS);
     assert_eq!(answer["decision"], true, "{answer}");
     assert_eq!(answer["context"].get("notices"), None);
     let registry = service.app.registry.current();
     let world = registry.tenant(ELBE.parse().unwrap()).unwrap();
-    let agreement = world.agreements.get(&HOLDS.parse().unwrap()).unwrap();
-    let odrl = with_notices();
-    let agreement = Agreement {
-        terms: Arc::new(Terms::from_odrl(&odrl).unwrap()),
-        odrl: odrl.into(),
-        ..Agreement::clone(agreement)
+    let known = world.agreements.get(&HOLDS.parse().unwrap()).unwrap();
+    let new = NewAgreement {
+        id: "with-notices".parse().unwrap(),
+        provider: known.provider,
+        consumer: known.consumer,
+        asset: known.asset.clone(),
+        state: known.state,
+        signed_at: known.signed_at,
+        signed: world.signed(&known.asset),
+        claims: None,
+        odrl: with_notices().into(),
     };
-    block_on(service.app.registry.put_agreement(agreement)).unwrap();
-    let answer = ask();
+    let agreement = block_on(service.app.registry.examine(&new)).unwrap().unwrap();
+    let now = service.app.clock.now();
+    block_on(
+        service
+            .app
+            .registry
+            .insert_agreements(&[(Arc::new(agreement), new)], now),
+    )
+    .unwrap();
+    let answer = ask("with-notices");
     assert_eq!(answer["decision"], true, "{answer}");
     let notices = answer["context"]["notices"].as_array().unwrap();
     assert_eq!(notices.len(), 2, "{answer}");
