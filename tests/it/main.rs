@@ -15,6 +15,7 @@ mod bad_input;
 mod binary;
 mod cli;
 mod connector;
+mod contract;
 mod corpus;
 mod credentials;
 mod dataflows;
