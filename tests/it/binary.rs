@@ -174,5 +174,8 @@ fn the_demo_walks_the_handshake_and_everything_comes_out_as_it_should() {
     let (came, of) = last.split_once(" of ").unwrap();
     assert_eq!(of, format!("{came} came out as they should"));
     // Tokens, which have some 900 characters, are shown by their digest only.
-    assert!(!told.split_whitespace().any(|word| word.len() > 300), "a token was printed");
+    assert!(
+        !told.split_whitespace().any(|word| word.len() > 300),
+        "a token was printed"
+    );
 }
