@@ -3,6 +3,7 @@
 
 mod handshake;
 mod messages;
+mod offers;
 mod refusals;
 pub mod schema;
 mod transfers;
