@@ -127,3 +127,55 @@ impl Drop for Served {
         let _ = self.child.wait();
     }
 }
+
+#[test]
+fn the_demo_walks_the_handshake_and_everything_comes_out_as_it_should() {
+    let data = tempfile::tempdir().unwrap();
+    take_issuers(data.path());
+    let told = check(&["demo", "--data", data.path().to_str().unwrap()], 0);
+    // The steps, the messages with the states they lead to, and what is refused, in this order.
+    let mut rest = told.as_str();
+    for expected in [
+        "200 Catalog",
+        "discover Offer",
+        "ContractRequestMessage                 REQUESTED",
+        "ContractAgreementMessage               AGREED",
+        "ContractAgreementVerificationMessage   VERIFIED",
+        "ContractNegotiationEventMessage        FINALIZED",
+        "negotiate Offer",
+        "TransferRequestMessage                 REQUESTED",
+        "transfer Asset",
+        "data flow STARTED",
+        "TransferStartMessage                   STARTED",
+        "a token of ",
+        "200 the footprint is handed out",
+        "ok: it is byte for byte what the supplier stored",
+        "is shown no offer",
+        "reason: denied: the provider's policy does not permit it",
+        "it lacks `Membership eq active`",
+        "cx.quality.base:1",
+        "401 at Isar Castings",
+        "403 for another footprint",
+        "401 the narrowed token, for another",
+        "200 under a contract with `DataFrequency once`: the first time",
+        "403 under the same contract: the second time",
+        "401 the token of another transfer, after Weser ended it",
+        "200 anna, admin of Elbe Polymers, retires the agreement",
+        "403 the token of the first transfer, on its next request",
+        "reason: the agreement was retired",
+        "data plane of the connector's own (HttpData)",
+        "ok: every decision, made again from its record, is the same",
+        "ok: the change is found, at that record",
+    ] {
+        let found = rest.find(expected);
+        rest = &rest[found.unwrap_or_else(|| panic!("`{expected}` is not there, or not in its place:\n{told}"))..];
+    }
+    let last = told.lines().last().unwrap();
+    let (came, of) = last.split_once(" of ").unwrap();
+    assert_eq!(of, format!("{came} came out as they should"));
+    // Tokens, which have some 900 characters, are shown by their digest only.
+    assert!(
+        !told.split_whitespace().any(|word| word.len() > 300),
+        "a token was printed"
+    );
+}

@@ -3,8 +3,9 @@
 
 mod handshake;
 mod messages;
+mod offers;
 mod refusals;
-mod schema;
+pub mod schema;
 mod transfers;
 
 use std::sync::LazyLock;
@@ -72,9 +73,14 @@ pub fn question(company: &str, from: &str, path: &str) -> Ask {
 
 /// The catalog of `provider`, as the connector of `consumer` gets it.
 pub fn catalog(service: &Service, consumer: &str, provider: &str) -> Value {
+    catalog_at(service, consumer, provider, &connector(service, provider).dsp())
+}
+
+/// As [`catalog`], of a connector at another address than that of the provider's dev connector.
+pub fn catalog_at(service: &Service, consumer: &str, provider: &str, address: &str) -> Value {
     let body = json!({
         "@type": "CatalogRequest", "protocol": "dataspace-protocol-http:2025-1",
-        "counterPartyId": provider, "counterPartyAddress": connector(service, provider).dsp(), "querySpec": {},
+        "counterPartyId": provider, "counterPartyAddress": address, "querySpec": {},
     });
     let answer = told(service, consumer, "catalog/request", &body);
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -90,12 +96,25 @@ pub fn offer_in(catalog: &Value, asset: &str) -> Value {
 
 /// Asks for a contract on `offer` and waits for the end. The negotiation as the consumer's operator sees it.
 pub fn negotiated(service: &Service, consumer: &str, provider: &str, asset: &str, offer: &Value) -> Value {
+    let address = connector(service, provider).dsp();
+    negotiated_at(service, consumer, provider, &address, asset, offer)
+}
+
+/// As [`negotiated`], with a connector at another address than that of the provider's dev connector.
+pub fn negotiated_at(
+    service: &Service,
+    consumer: &str,
+    provider: &str,
+    address: &str,
+    asset: &str,
+    offer: &Value,
+) -> Value {
     let mut policy = offer.clone();
     policy["assigner"] = json!(provider);
     policy["target"] = json!(asset);
     let body = json!({
         "@type": "ContractRequest", "protocol": "dataspace-protocol-http:2025-1",
-        "counterPartyId": provider, "counterPartyAddress": connector(service, provider).dsp(), "policy": policy,
+        "counterPartyId": provider, "counterPartyAddress": address, "policy": policy,
     });
     let answer = told(service, consumer, "contractnegotiations", &body);
     assert_eq!(answer.status, 200, "{}", answer.text());

@@ -6,6 +6,7 @@
 //!
 //! It needs Java and the jar that `tests/interop/run` builds, so it runs only when asked for.
 
+mod dev;
 mod edc;
 mod exchange;
 

@@ -70,6 +70,15 @@ impl<'a> Operator<'a> {
         Ok(())
     }
 
+    /// A transfer of another company's connector, as this one's sees it.
+    pub(super) async fn counterpart(&self, transfer: &Value) -> Result<Value, ClientError> {
+        let criterion = json!({ "operandLeft": "correlationId", "operator": "=", "operandRight": id(transfer) });
+        let query = json!({ "@type": "QuerySpec", "filterExpression": [criterion] });
+        let found = self.tell("transferprocesses/request", query).await?;
+        let first = found.get(0).cloned();
+        first.ok_or_else(|| ClientError::Refused("the other connector knows no such transfer".into()))
+    }
+
     /// Waits until a transfer is over; the transfer as it stands then.
     pub(super) async fn until_over(&self, transfer: &Value) -> Result<Value, ClientError> {
         self.wait("transferprocesses", transfer, &["TERMINATED", "COMPLETED"])

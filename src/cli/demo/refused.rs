@@ -168,8 +168,15 @@ async fn over(client: &Client, app: &Shared, cast: &Cast, made: &Made, show: &mu
     let after = client.pulled(&made.token, cast.supplier, pcf).await?;
     show.answer("the token of the first transfer, on its next request", &after, 403)
         .await?;
+    let elbe = Operator::of(client, sides.supplier);
+    let ended = elbe.until_over(&elbe.counterpart(&made.transfer).await?).await?;
+    show.ended(
+        "Tidegate tells Elbe's connector that the transfer is over",
+        &ended,
+        "retired",
+    );
     let ended = sides.operator.until_over(&made.transfer).await?;
-    show.ended("both connectors are told that the transfer is over", &ended, "retired");
+    show.ended("and Elbe's connector tells Weser's", &ended, "retired");
     Ok(())
 }
 

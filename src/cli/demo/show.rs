@@ -152,6 +152,13 @@ impl Show {
                 }
                 Event::Decision(_) => more += 1,
                 Event::Flow(flowed) => self.say(&format!("        data flow {}, record {seq} of {log}", flowed.state)),
+                Event::Agreement(event) => {
+                    let state = event.state.as_str();
+                    self.say(&format!(
+                        "        agreement {} is {state}, record {seq} of {log}",
+                        event.agreement
+                    ));
+                }
                 _ => {}
             }
         }

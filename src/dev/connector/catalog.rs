@@ -111,25 +111,30 @@ impl Catalog {
         Value::Object(dataset)
     }
 
-    /// The catalog with the offers that may be shown.
-    pub fn answer(&self, id: &str, participant: &str, offers: &[Offer], service: &Value) -> Value {
+    /// The datasets of the offers that may be shown, in the order of their assets' ids.
+    pub fn datasets(&self, offers: &[Offer], service: &Value) -> Vec<Value> {
         let mut by_asset: BTreeMap<&str, Vec<Offer>> = BTreeMap::new();
         for offer in offers {
             by_asset.entry(&offer.asset).or_default().push(offer.clone());
         }
-        let datasets: Vec<_> = by_asset
-            .iter()
+        let datasets = by_asset.iter();
+        datasets
             .map(|(asset, offers)| self.dataset(asset, offers, service))
-            .collect();
-        let mut catalog = json!({
-            "@id": id, "@type": "Catalog", "participantId": participant, "service": [service], "dataset": datasets
-        });
-        if datasets.is_empty() {
-            // The schema has no empty list.
-            catalog.as_object_mut().map(|members| members.remove("dataset"));
-        }
-        with_context(catalog)
+            .collect()
     }
+}
+
+/// The catalog with these datasets.
+pub fn answer(id: &str, participant: &str, datasets: Value, service: &Value) -> Value {
+    let none = datasets.as_array().is_none_or(Vec::is_empty);
+    let mut catalog = json!({
+        "@id": id, "@type": "Catalog", "participantId": participant, "service": [service], "dataset": datasets
+    });
+    if none {
+        // The schema has no empty list.
+        catalog.as_object_mut().map(|members| members.remove("dataset"));
+    }
+    with_context(catalog)
 }
 
 /// The address of a connector, as catalogs give it.

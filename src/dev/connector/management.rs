@@ -11,6 +11,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
+pub(super) use self::query::select;
 use super::message::put;
 use super::{Answer, Call, Connector};
 
@@ -58,10 +59,16 @@ impl Fault {
         }
     }
 
-    /// As EDC spells it.
+    /// As EDC spells it in an answer.
     pub(super) fn answer(&self) -> Answer {
         let body = json!([{ "message": self.message, "type": self.kind, "path": null, "invalidValue": null }]);
         Answer::new(self.status, body)
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.message)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::catalog::{Offer, service};
+use super::catalog::{Offer, answer, service};
 use super::course::{Course, Role};
+use super::management::select;
 use super::message::{self, EventType, Message, Why};
 use super::negotiation::NegotiationStep;
 use super::peer::SendError;
@@ -21,14 +22,17 @@ impl Connector {
     /// `POST catalog/request`
     pub(super) async fn catalog_request(&self, client: Bpnl, body: &[u8]) -> Answer {
         let refused = |code: &str, reason: &str| Answer::new(400, message::catalog_refusal(code, reason));
-        match Message::read(body) {
+        let filter = match Message::read(body) {
             Err(error) => return refused("malformed", &error.to_string()),
-            Ok(Message::CatalogRequestMessage { filter }) if filter.is_empty() => {}
-            Ok(Message::CatalogRequestMessage { .. }) => {
-                return refused("filter", "no filter is understood here; leave it out");
-            }
+            Ok(Message::CatalogRequestMessage { filter }) => filter,
             Ok(other) => return refused("refused", &format!("a {} asks for no catalog", other.kind())),
-        }
+        };
+        // What a filter is, each connector settles for itself. This one knows EDC's.
+        let query = match filter.as_slice() {
+            [] => Value::Null,
+            [query] if text(query, "@type").ends_with("QuerySpec") => query.clone(),
+            _ => return refused("filter", "the one filter understood here is a `QuerySpec` of EDC"),
+        };
         let mut shown = Vec::new();
         for offer in self.with(|store| store.catalog.offers()) {
             if self.may_see(client, &offer).await {
@@ -36,9 +40,10 @@ impl Connector {
             }
         }
         let service = service(&self.dsp(), &self.dsp());
-        let participant = self.participant();
-        let catalog = self.with(|store| store.catalog.answer(&new_id(), participant.as_str(), &shown, &service));
-        Answer::new(200, catalog)
+        match select(self.with(|store| store.catalog.datasets(&shown, &service)), &query) {
+            Ok(datasets) => Answer::new(200, answer(&new_id(), self.participant().as_str(), datasets, &service)),
+            Err(fault) => refused("filter", &fault.to_string()),
+        }
     }
 
     /// `GET catalog/datasets/{id}`

@@ -9,7 +9,7 @@ use super::super::plane::Plane;
 use super::super::policy;
 use super::super::token::Client;
 use super::super::{Connector, new_id};
-use super::{Done, EDC, Fault, created, in_edc, member, query, text};
+use super::{Done, EDC, Fault, created, in_edc, member, select, text};
 
 /// A thing that is published under an id.
 #[derive(Clone, Copy)]
@@ -59,7 +59,7 @@ impl Connector {
                         .filter_map(|id| shown(&store.catalog, kind, id))
                         .collect()
                 });
-                query::select(all, body).map(Some)
+                select(all, body).map(Some)
             }
             ("GET", [id]) => {
                 let found = self.with(|store| shown(&store.catalog, kind, id));

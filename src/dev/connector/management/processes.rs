@@ -10,7 +10,7 @@ use super::super::peer::SendError;
 use super::super::policy::Agreed;
 use super::super::store::{Agreement, NegotiationRecord, Peer, TransferRecord};
 use super::super::transfer::Transfer;
-use super::{Done, Fault, created, in_edc, member, query, text};
+use super::{Done, Fault, created, in_edc, member, select, text};
 
 /// The protocol this connector speaks, as EDC names it.
 const PROTOCOL: &str = "dataspace-protocol-http:2025-1";
@@ -29,7 +29,7 @@ impl Connector {
             ("POST", []) => self.begin_negotiation(body),
             ("POST", ["request"]) => {
                 let all = self.with(|store| store.negotiations.values().map(negotiation).collect());
-                query::select(all, body).map(Some)
+                select(all, body).map(Some)
             }
             ("GET", [pid]) => Ok(Some(negotiation(&found(pid)?))),
             ("GET", [pid, "state"]) => {
@@ -87,7 +87,7 @@ impl Connector {
         match (method, path) {
             ("POST", ["request"]) => {
                 let all = self.with(|store| store.agreements.values().map(agreement).collect());
-                query::select(all, body).map(Some)
+                select(all, body).map(Some)
             }
             ("GET", [id]) => Ok(Some(agreement(&found(id)?))),
             ("GET", [id, "negotiation"]) => {
@@ -107,7 +107,7 @@ impl Connector {
             ("POST", []) => self.begin_transfer(body),
             ("POST", ["request"]) => {
                 let all = self.with(|store| store.transfers.values().map(transfer).collect());
-                query::select(all, body).map(Some)
+                select(all, body).map(Some)
             }
             ("GET", [pid]) => Ok(Some(transfer(&found(pid)?))),
             ("GET", [pid, "state"]) => {

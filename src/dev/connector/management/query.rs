@@ -9,8 +9,8 @@ use super::{EDC, Fault, member};
 /// How many a query gives that does not say.
 const LIMIT: u64 = 50;
 
-/// What of `all` a query (`QuerySpec`) asks for. Criteria compare a member of the object with `=`, `in` or `like`.
-pub(super) fn select(all: Vec<Value>, query: &Value) -> Result<Value, Fault> {
+/// What of `all` a query (`QuerySpec`) asks for; null asks for the first page. Criteria compare a member of the object with `=`, `in` or `like`.
+pub(in crate::dev::connector) fn select(all: Vec<Value>, query: &Value) -> Result<Value, Fault> {
     let number = |name: &str, otherwise: u64| match member(query, name) {
         None | Some(Value::Null) => Ok(otherwise),
         Some(value) => value
@@ -83,6 +83,8 @@ impl<'q> Criterion<'q> {
             other => other,
         };
         let Some(found) = object.get(name) else { return false };
+        // A thing is compared by its name.
+        let found = found.get("@id").unwrap_or(found);
         match (self.operator, self.right) {
             ("in", Value::Array(list)) => list.contains(found),
             ("like", Value::String(pattern)) => {
