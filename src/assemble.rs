@@ -15,6 +15,7 @@ use crate::dataspace::{Connectors, Dataspace};
 use crate::decide::Gate;
 use crate::dev::connector::Connector;
 use crate::dev::issuer::Issuer;
+use crate::facts::did::DidClient;
 use crate::facts::edr::EdrKeys;
 use crate::facts::jwks_source::JwksClient;
 use crate::facts::{ClientKind, JwksSource, KeySet, MachineClient, TenantFacts, TenantVerifier};
@@ -196,6 +197,8 @@ async fn dataspace(parts: &Parts, registry: &Registry) -> Result<Dataspace, Star
             .await
             .map_err(StartError::of("the data flows"))?,
         transport: Transport::new().map_err(StartError::of("speaking to connectors"))?,
+        // In dev mode partners are on this machine.
+        dids: DidClient::new(!parts.issuers.is_empty()).map_err(StartError::of("fetching DID documents"))?,
         connectors: Connectors::default(),
     })
 }

@@ -19,6 +19,7 @@ use std::collections::HashMap;
 
 pub use state::{ConnectorState, Connectors};
 
+use crate::facts::did::DidClient;
 use crate::facts::edr::{EdrKeys, EdrVerifier};
 use crate::ids::TenantId;
 
@@ -33,6 +34,8 @@ pub struct Dataspace {
     pub flows: flow::FlowStore,
     /// Reaches connectors.
     pub transport: management::Transport,
+    /// Fetches partners' DID documents.
+    pub dids: DidClient,
     /// How they stand.
     pub connectors: Connectors,
 }

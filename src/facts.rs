@@ -73,6 +73,7 @@
 //! ```
 
 mod claims;
+pub mod did;
 pub mod edr;
 mod error;
 mod header;

@@ -56,6 +56,10 @@ macro_rules! text_serde {
     };
 }
 
+mod did;
+
+pub use did::Did;
+
 /// A Business Partner Number of a legal entity: `^BPNL[0-9A-Z]{12}$` (Catena-X CX-0010).
 ///
 /// The check digits of CX-0010 are not enforced: the standards' own examples do not satisfy them.

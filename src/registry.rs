@@ -30,7 +30,7 @@ pub use model::{
 };
 pub use pool::TermsPool;
 
-use crate::ids::{Bpnl, TenantId};
+use crate::ids::{Bpnl, Did, TenantId};
 
 /// Everything the platform knows at one instant.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +48,23 @@ impl Registry {
     /// What is known of the company `bpnl` as a partner.
     pub fn partner(&self, bpnl: Bpnl) -> Option<&Arc<Partner>> {
         self.partners.get(&bpnl)
+    }
+
+    /// The company that `text` names as connectors do: by its BPNL, or by the DID that is on record of it.
+    pub fn company(&self, text: &str) -> Option<Bpnl> {
+        if let Ok(bpnl) = text.parse() {
+            return Some(bpnl);
+        }
+        let did: Did = text.parse().ok()?;
+        let mut named = self
+            .partners
+            .values()
+            .filter(|partner| partner.did.as_ref() == Some(&did));
+        // A DID on record of two companies names neither.
+        named
+            .next()
+            .filter(|_| named.next().is_none())
+            .map(|partner| partner.bpnl)
     }
 
     /// Every tenant, in no order.

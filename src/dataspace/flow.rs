@@ -319,16 +319,22 @@ impl Flow {
         self.state == State::Started && self.tokens.iter().any(|issued| issued.id == id)
     }
 
+    /// Whether that refresh token is good.
+    pub fn is_renewable_with(&self, refresh: Digest) -> bool {
+        let known = [self.renewal.current, self.renewal.next];
+        self.state == State::Started && known.contains(&Some(refresh))
+    }
+
     /// Whether that refresh token is good, and notes its use: the one before stays good until the new one is used, so that an
     /// answer that was lost loses nothing.
     pub fn renews(&mut self, refresh: Digest) -> bool {
-        if self.state != State::Started {
+        if !self.is_renewable_with(refresh) {
             return false;
         }
         if self.renewal.next == Some(refresh) {
             self.renewal.current = self.renewal.next.take();
         }
-        self.renewal.current == Some(refresh)
+        true
     }
 }
 

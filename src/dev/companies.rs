@@ -88,6 +88,7 @@ pub(super) fn settings(base_url: &str, tenant: TenantId) -> Result<ConnectorSett
 pub(super) fn reachable(partners: &[Partner], base_url: &str) -> Vec<Partner> {
     let with_address = |partner: &Partner| Partner {
         dsp: Some(format!("{}{DSP}", root(base_url, partner.bpnl))),
+        did: None,
         ..partner.clone()
     };
     partners.iter().map(with_address).collect()

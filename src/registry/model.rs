@@ -10,7 +10,7 @@ use super::agreement::Signed;
 use super::collection::Agreements;
 use super::footprints::Footprints;
 use crate::contract::Terms;
-use crate::ids::{AssetId, Bpnl, ClientId, OfferId, PcfId, ProductId, SecretName, TenantId, UserName, Version};
+use crate::ids::{AssetId, Bpnl, ClientId, Did, OfferId, PcfId, ProductId, SecretName, TenantId, UserName, Version};
 
 /// A map that shares all but the path to what changed with the map it was made from: a change costs the same however much is in
 /// it, and a clone costs nothing.
@@ -97,6 +97,19 @@ pub struct Tenant {
     pub connector: Option<ConnectorSettings>,
 }
 
+impl Tenant {
+    /// How connectors name it: as its own connector does where it has one, by its BPNL otherwise.
+    pub fn participant(&self) -> &str {
+        let connector = self.connector.as_ref();
+        connector.map_or(self.id.as_str(), |connector| connector.participant.as_str())
+    }
+
+    /// Whether a connector means this tenant by `name`.
+    pub fn is_named(&self, name: &str) -> bool {
+        name == self.id.as_str() || name == self.participant()
+    }
+}
+
 /// A company that asks from outside, and what its verified credentials prove.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -118,6 +131,9 @@ pub struct Partner {
     /// Where its connector takes messages of other connectors (Dataspace Protocol 2025-1): a URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dsp: Option<String>,
+    /// Its DID. A company that has one on record may be named by it, and proves itself with its keys where it asks for tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub did: Option<Did>,
 }
 
 /// What a tenant has on record about a partner.

@@ -65,6 +65,8 @@ pub struct Handed<'a> {
     pub refresh_token: &'a SecretString,
     /// Where.
     pub refresh_endpoint: &'a str,
+    /// Whom a token is meant for that a client proves itself with there.
+    pub audience: &'a str,
     /// How long the token is good, in seconds.
     pub expires_in: i64,
 }
@@ -88,12 +90,15 @@ impl DataAddress {
             (renewal("refreshEndpoint"), handed.refresh_endpoint.to_owned()),
             (renewal("expiresIn"), handed.expires_in.to_string()),
         ];
+        // The signaling protocol's profile has no name for it: there it is always the provider.
+        let audience = (!plain).then(|| (renewal("refreshAudience"), handed.audience.to_owned()));
         Self {
             kind: data_address(),
             endpoint_type: if plain { HTTP_PULL } else { HTTP }.to_owned(),
             endpoint: Some(handed.endpoint.to_owned()),
             endpoint_properties: properties
                 .into_iter()
+                .chain(audience)
                 .map(|(name, value)| Property::new(name, value))
                 .collect(),
         }
@@ -159,6 +164,7 @@ mod tests {
             token: &token,
             refresh_token: &refresh_token,
             refresh_endpoint: "https://tidegate.example/exchange/BPNL000000000DWF/token",
+            audience: "did:web:elbe.example",
             expires_in: 300,
         };
         DataAddress::handed(profile, &handed)

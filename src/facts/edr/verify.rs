@@ -55,15 +55,31 @@ impl EdrVerifier {
     /// The first check that fails.
     pub fn verify(&self, bearer: &str, now: Timestamp) -> Result<Edr, EdrError> {
         let (token, envelope) = self.signed(bearer)?;
-        let (grant, symbols) = first_block(&envelope)?;
-        if grant.tenant != self.tenant || grant.endpoint != self.endpoint {
-            return Err(EdrError::Endpoint);
-        }
+        let (grant, symbols) = self.granted(&envelope)?;
         if now >= grant.expires {
             return Err(EdrError::Expired);
         }
         admit(&envelope, symbols)?;
         Ok(Edr { grant, token })
+    }
+
+    /// What a token was made for, expired or not: enough to say whose it is, never enough to hand anything out.
+    ///
+    /// # Errors
+    /// It was not made for this tenant's endpoint.
+    pub fn made_for(&self, bearer: &str) -> Result<Grant, EdrError> {
+        let (_, envelope) = self.signed(bearer)?;
+        self.granted(&envelope).map(|(grant, _)| grant)
+    }
+
+    /// What the first block grants here, and the symbols that later blocks may refer to.
+    fn granted(&self, envelope: &schema::Biscuit) -> Result<(Grant, SymbolTable), EdrError> {
+        let (grant, symbols) = first_block(envelope)?;
+        if grant.tenant == self.tenant && grant.endpoint == self.endpoint {
+            Ok((grant, symbols))
+        } else {
+            Err(EdrError::Endpoint)
+        }
     }
 
     /// The steps up to the signatures.

@@ -100,7 +100,7 @@ impl App {
         };
         let world = tenant(&registry, &named)?;
         let machine = self.control_plane(headers, world.tenant.id).await?;
-        let message = read(&body, world)?;
+        let message = read(&body, world, &registry)?;
         match side {
             Side::Provider => self.started(&registry, world, machine.client(), message, request).await,
             Side::Consumer => self.prepared(world, machine.client(), message, request).await,
@@ -115,17 +115,9 @@ impl App {
         if tenant.is_some_and(|tenant| registry.tenant(tenant).is_some()) {
             return Some(named);
         }
-        let is_named = |world: &&std::sync::Arc<TenantWorld>| {
-            world
-                .tenant
-                .connector
-                .as_ref()
-                .is_some_and(|connector| connector.participant == named)
-        };
-        registry
-            .tenants()
-            .find(is_named)
-            .map(|world| world.tenant.id.to_string())
+        let mut tenants = registry.tenants().map(|world| &world.tenant);
+        let found = tenants.find(|tenant| tenant.is_named(&named))?;
+        Some(found.id.to_string())
     }
 
     async fn prepared(
@@ -243,7 +235,7 @@ impl Message {
 }
 
 /// Reads a message and holds it to be the tenant's.
-fn read(body: &[u8], world: &TenantWorld) -> Result<Message, Problem> {
+fn read(body: &[u8], world: &TenantWorld, registry: &Registry) -> Result<Message, Problem> {
     let wrong = |error: serde_json::Error| Problem::with(Kind::Body, error.to_string());
     let said: Value = crate::json::parse(body).map_err(wrong)?;
     let (begin, dialect) = if LegacyStart::is_one(&said) {
@@ -252,15 +244,7 @@ fn read(body: &[u8], world: &TenantWorld) -> Result<Message, Problem> {
     } else {
         (crate::json::read::<Begin>(body).map_err(wrong)?, Dialect::Dps)
     };
-    let own = [
-        Some(world.tenant.id.as_str()),
-        world
-            .tenant
-            .connector
-            .as_ref()
-            .map(|connector| connector.participant.as_str()),
-    ];
-    if !own.contains(&Some(begin.participant_id.as_str())) {
+    if !world.tenant.is_named(&begin.participant_id) {
         return Err(Problem::with(Kind::Body, "`participantId` is not this tenant"));
     }
     if !begin.is_pull() {
@@ -275,10 +259,12 @@ fn read(body: &[u8], world: &TenantWorld) -> Result<Message, Problem> {
             "`dataAddress` has no place in a transfer in which the consumer fetches",
         ));
     }
-    let partner: Bpnl = begin
-        .counter_party_id
-        .parse()
-        .map_err(|error| Problem::with(Kind::Body, format!("`counterPartyId`: {error}")))?;
+    let partner = registry.company(&begin.counter_party_id).ok_or_else(|| {
+        Problem::with(
+            Kind::Body,
+            "`counterPartyId` is neither a BPNL nor the DID that is on record of one partner",
+        )
+    })?;
     let begun_by = identity(&begin);
     Ok(Message {
         begin,

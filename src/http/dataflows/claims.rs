@@ -44,6 +44,7 @@ pub(super) fn vouched(
         region: None,
         affiliates: BTreeSet::new(),
         dsp: None,
+        did: None,
     });
     if shown.membership == ACTIVE && !member {
         "unknown".clone_into(&mut shown.membership);
@@ -142,6 +143,7 @@ mod tests {
                 region: None,
                 affiliates: BTreeSet::new(),
                 dsp: None,
+                did: None,
             })
         });
         let claims = json!({ "vc": credentials });

@@ -133,6 +133,7 @@ impl App {
             token: &minted.token,
             refresh_token: &refresh_token,
             refresh_endpoint: &format!("{endpoint}/token"),
+            audience: asked.world.tenant.participant(),
             expires_in,
         };
         Ok(Granted {

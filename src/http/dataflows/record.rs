@@ -62,20 +62,12 @@ impl App {
         now: Timestamp,
     ) -> Result<Arc<Agreement>, String> {
         let tenant = &world.tenant;
-        let own = [
-            Some(tenant.id.as_str()),
-            tenant
-                .connector
-                .as_ref()
-                .map(|connector| connector.participant.as_str()),
-        ];
-        if !own.contains(&Some(found.provider.as_str())) {
+        if !tenant.is_named(&found.provider) {
             return Err("the agreement is not one in which this company provides".into());
         }
-        let consumer = found
-            .consumer
-            .parse()
-            .map_err(|error| format!("the agreement's consumer: {error}"))?;
+        let consumer = self.registry.current().company(&found.consumer).ok_or_else(|| {
+            "the agreement's consumer is neither a BPNL nor the DID that is on record of one partner".to_owned()
+        })?;
         let new = NewAgreement {
             id: found.id.clone(),
             provider: tenant.id,

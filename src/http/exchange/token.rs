@@ -5,27 +5,32 @@
 //! loses nothing. `transfer` is asked again, for an agreement may have changed since. RFC 6749, section 6; the parameters stand in the
 //! body, or in the query as the data space's protocol shows it and Tractus-X does it.
 //!
-//! Tractus-X also sends a token signed with the consumer's DID. It is not looked at: Tidegate resolves no DIDs. What proves
-//! the caller is the refresh token alone, a secret of 256 random bits that only the consumer's connector was handed.
+//! Where the partner's DID is on record, the consumer proves itself as well, with a token signed by a key of that DID
+//! ([`did`](crate::facts::did)), as Tractus-X's connector does. Where none is, what proves the caller is the refresh token alone, a secret
+//! of 256 random bits that only the consumer's connector was handed.
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Extension, Path, RawQuery, State};
-use axum::http::StatusCode;
-use axum::http::header::CACHE_CONTROL;
+use axum::http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use metrics::counter;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use crate::dataspace::flow::Flow;
-use crate::http::Shared;
-use crate::http::caller::tenant;
+use crate::http::caller::{self, tenant};
 use crate::http::dataflows::Granting;
 use crate::http::decided::recorded_answer;
 use crate::http::ingest::read_body;
-use crate::http::problem::Problem;
+use crate::http::problem::{Kind, Problem};
+use crate::http::{App, Shared};
 use crate::ids::{Digest, FlowId};
 use crate::ledger::record::Request;
+use crate::registry::{Registry, TenantWorld};
+use crate::telemetry;
 
 /// The greatest size of a request for a token.
 const MAX_FORM: usize = 16 * 1024;
@@ -36,6 +41,7 @@ pub(in crate::http) async fn token(
     Path(bpnl): Path<String>,
     RawQuery(query): RawQuery,
     Extension(request): Extension<Request>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let now = app.clock.now();
@@ -59,6 +65,14 @@ pub(in crate::http) async fn token(
         return Ok(refused("invalid_grant"));
     };
     let digest = Digest::of(refresh_token.as_bytes());
+    match app.dataspace.flows.find(id, &flow).await {
+        Ok(flow) if flow.is_renewable_with(digest) => {
+            if let Some(refusal) = app.unproven(&headers, &registry, world, &flow, now).await? {
+                return Ok(refusal);
+            }
+        }
+        _ => return Ok(refused("invalid_grant")),
+    }
     let renewed = app
         .dataspace
         .flows
@@ -104,6 +118,52 @@ pub(in crate::http) async fn token(
     Ok(recorded_answer(answer, id, &granted.permit))
 }
 
+impl App {
+    /// The refusal of a client that does not prove to be the flow's partner; `None` where it does, or where there is nothing to prove
+    /// it by.
+    ///
+    /// # Errors
+    /// 502: the keys of the partner cannot be had.
+    async fn unproven(
+        &self,
+        headers: &HeaderMap,
+        registry: &Registry,
+        world: &TenantWorld,
+        flow: &Flow,
+        now: Timestamp,
+    ) -> Result<Option<Response>, Problem> {
+        let partner = registry.partner(flow.partner);
+        let Some(did) = partner.and_then(|partner| partner.did.as_ref()) else {
+            return Ok(None);
+        };
+        let refusal = |code: &'static str| {
+            counter!(telemetry::TOKEN_REFUSALS, "code" => code).increment(1);
+            tracing::info!(flow = %flow.id, partner = %flow.partner, code, "a renewal was refused: the client did not prove to be the partner");
+            Ok(Some(unproven()))
+        };
+        let Ok(proof) = caller::token(headers) else {
+            return refusal("proof-missing");
+        };
+        let document = self.dataspace.dids.document(did).await.map_err(|error| {
+            tracing::error!(flow = %flow.id, error = %error, "the keys of a partner cannot be had, so it cannot renew");
+            Problem::with(Kind::Upstream, "the DID document of the partner cannot be had")
+        })?;
+        let endpoint = format!("{}/token", self.exchange_url(world.tenant.id));
+        let audiences = [world.tenant.participant(), world.tenant.id.as_str(), &endpoint];
+        let proof = match document.verify(proof, &audiences, now) {
+            Ok(proof) => proof,
+            Err(error) => return refusal(error.code()),
+        };
+        let verifier = self.dataspace.verifiers.get(&world.tenant.id);
+        let made_for = verifier.and_then(|verifier| verifier.made_for(&proof.token).ok());
+        if made_for.is_some_and(|grant| *grant.flow == *flow.id.as_str()) {
+            Ok(None)
+        } else {
+            refusal("proof-token")
+        }
+    }
+}
+
 /// The refresh token of a request that asks for what there is.
 fn refresh_token(form: &str) -> Option<String> {
     let value = |name: &str| {
@@ -118,6 +178,16 @@ fn refresh_token(form: &str) -> Option<String> {
     // The colon is the one character of a flow's id that forms encode.
     let token = token.replace("%3A", ":").replace("%3a", ":");
     (!token.contains(['%', '+'])).then_some(token)
+}
+
+/// The refusal of a client that is not who it should be (RFC 6749, section 5.2).
+fn unproven() -> Response {
+    let mut answer = refused("invalid_client");
+    *answer.status_mut() = StatusCode::UNAUTHORIZED;
+    answer
+        .headers_mut()
+        .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    answer
 }
 
 /// A refusal as RFC 6749 (section 5.2) has it, without a reason.

@@ -37,7 +37,10 @@ impl Talk {
             "@type": "ContractRequest", "protocol": "dataspace-protocol-http:2025-1", "counterPartyId": ELBE,
             "counterPartyAddress": provider.url("/dsp"), "policy": offer,
         });
-        let pid = told(service, WESER, "contractnegotiations", &body).json()["@id"].as_str().unwrap().to_owned();
+        let pid = told(service, WESER, "contractnegotiations", &body).json()["@id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let talk = Self { provider, offer, pid };
         talk.stands("REQUESTED");
         talk
@@ -90,18 +93,46 @@ fn a_counter_offer_that_is_what_was_asked_for_leads_to_a_contract() {
 
     // Out of turn, or from the wrong side.
     let finalized = json!({ "eventType": "FINALIZED" });
-    assert_eq!(talk.say("events", "ContractNegotiationEventMessage", finalized.clone()).0, 400);
-    assert_eq!(talk.say("events", "ContractNegotiationEventMessage", json!({ "eventType": "ACCEPTED" })).0, 400);
-    assert_eq!(talk.say("agreement/verification", "ContractAgreementVerificationMessage", json!({})).0, 400);
+    assert_eq!(
+        talk.say("events", "ContractNegotiationEventMessage", finalized.clone())
+            .0,
+        400
+    );
+    assert_eq!(
+        talk.say(
+            "events",
+            "ContractNegotiationEventMessage",
+            json!({ "eventType": "ACCEPTED" })
+        )
+        .0,
+        400
+    );
+    assert_eq!(
+        talk.say(
+            "agreement/verification",
+            "ContractAgreementVerificationMessage",
+            json!({})
+        )
+        .0,
+        400
+    );
 
     let agreement = talk.agreement();
-    let agreed = talk.say("agreement", "ContractAgreementMessage", json!({ "agreement": agreement }));
+    let agreed = talk.say(
+        "agreement",
+        "ContractAgreementMessage",
+        json!({ "agreement": agreement }),
+    );
     assert_eq!(agreed.0, 200, "{agreed:?}");
     assert_eq!(talk.sent("agreement/verification")["providerPid"], THEIRS);
     talk.stands("VERIFIED");
     let path = format!("contractagreements/{}", agreement["@id"].as_str().unwrap());
     let known = super::managed(service(), WESER, "GET", &path);
-    assert_eq!(known.send(service().address).status, 404, "nothing holds before it is final");
+    assert_eq!(
+        known.send(service().address).status,
+        404,
+        "nothing holds before it is final"
+    );
     assert_eq!(talk.say("events", "ContractNegotiationEventMessage", finalized).0, 200);
     assert_eq!(talk.stands("FINALIZED")["contractAgreementId"], agreement["@id"]);
     assert_eq!(shown(service(), WESER, &path)["providerId"], ELBE);
@@ -113,36 +144,67 @@ fn a_counter_offer_on_other_terms_ends_the_negotiation() {
     let talk = Talk::begin();
     let mut other = talk.offer.clone();
     other["permission"][0]["constraint"][0]["and"][2]["rightOperand"] = json!(["cx.quality.base:1"]);
-    assert_eq!(talk.say("offers", "ContractOfferMessage", json!({ "offer": other })).0, 200);
+    assert_eq!(
+        talk.say("offers", "ContractOfferMessage", json!({ "offer": other })).0,
+        200
+    );
     let ended = talk.stands("TERMINATED");
     let wanted = "it has `UsagePurpose isAnyOf cx.quality.base:1` for `UsagePurpose isAnyOf cx.pcf.base:1`";
     assert!(ended["errorDetail"].as_str().unwrap().ends_with(wanted), "{ended}");
-    assert!(talk.sent("termination")["reason"][0].as_str().unwrap().ends_with(wanted));
+    assert!(
+        talk.sent("termination")["reason"][0]
+            .as_str()
+            .unwrap()
+            .ends_with(wanted)
+    );
 }
 
 #[test]
 fn an_agreement_that_is_not_what_was_asked_for_is_refused_with_what_is_wrong_and_changes_nothing() {
     let talk = Talk::begin();
     let cases = [
-        ("target", json!("pcf-resin"), "the agreement's `target` is `pcf-resin`, not `pcf-ethanol`"),
+        (
+            "target",
+            json!("pcf-resin"),
+            "the agreement's `target` is `pcf-resin`, not `pcf-ethanol`",
+        ),
         ("assigner", json!(WESER), "the agreement's `assigner` is"),
         ("assignee", json!(ELBE), "the agreement's `assignee` is"),
-        ("timestamp", json!("2026-11-25T20:00:00"), "the agreement's `timestamp` is"),
-        ("permission", json!([{ "action": "use" }]), "the policy sent back is not understood"),
+        (
+            "timestamp",
+            json!("2026-11-25T20:00:00"),
+            "the agreement's `timestamp` is",
+        ),
+        (
+            "permission",
+            json!([{ "action": "use" }]),
+            "the policy sent back is not understood",
+        ),
         ("@id", json!(""), "the agreement has no `@id`"),
     ];
     for (member, value, wanted) in cases {
         let mut agreement = talk.agreement();
         agreement[member] = value;
-        let (status, reason) = talk.say("agreement", "ContractAgreementMessage", json!({ "agreement": agreement }));
+        let (status, reason) = talk.say(
+            "agreement",
+            "ContractAgreementMessage",
+            json!({ "agreement": agreement }),
+        );
         assert_eq!(status, 400, "{member}");
         assert!(reason.starts_with(wanted), "{member}: {reason}");
         talk.stands("REQUESTED");
     }
     let mut lighter = talk.agreement();
-    lighter["permission"][0]["constraint"][0]["and"].as_array_mut().unwrap().remove(1);
+    lighter["permission"][0]["constraint"][0]["and"]
+        .as_array_mut()
+        .unwrap()
+        .remove(1);
     let (status, reason) = talk.say("agreement", "ContractAgreementMessage", json!({ "agreement": lighter }));
-    assert_eq!((status, reason.ends_with("it lacks `Membership eq active`")), (400, true), "{reason}");
+    assert_eq!(
+        (status, reason.ends_with("it lacks `Membership eq active`")),
+        (400, true),
+        "{reason}"
+    );
     // The right one is still taken.
     let right = json!({ "agreement": talk.agreement() });
     assert_eq!(talk.say("agreement", "ContractAgreementMessage", right).0, 200);

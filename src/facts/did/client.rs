@@ -1,0 +1,80 @@
+//! Fetches DID documents. Rules as for key sets: https only (in dev mode: http on this machine too), no redirects, bounded
+//! body and time.
+
+use std::time::Duration;
+
+use reqwest::{Client, StatusCode};
+
+use super::{DidDocument, MAX_DOCUMENT};
+use crate::ids::Did;
+
+/// How long a fetch may take in all.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why the keys of a company are not to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum DidError {
+    /// The HTTP client cannot be made.
+    #[error("no HTTP client for DID documents: {0}")]
+    Client(#[source] reqwest::Error),
+    /// The host could not be reached or broke off.
+    #[error("the document of `{0}` could not be fetched: {1}")]
+    Fetch(Did, #[source] reqwest::Error),
+    /// The host answered something else than 200.
+    #[error("the host of `{0}` answered {1} for its document")]
+    Status(Did, u16),
+    /// The document is not one.
+    #[error("the document of `{0}` cannot be used: {1}")]
+    Document(Did, String),
+}
+
+/// The HTTP client for DID documents.
+#[derive(Clone, Debug)]
+pub struct DidClient {
+    client: Client,
+    loopback: bool,
+}
+
+impl DidClient {
+    /// A client that follows no redirect and gives up after five seconds; with `loopback`, documents of hosts on this machine come
+    /// over http.
+    ///
+    /// # Errors
+    /// [`DidError::Client`] where TLS cannot be set up.
+    pub fn new(loopback: bool) -> Result<Self, DidError> {
+        let builder = Client::builder()
+            .https_only(!loopback)
+            .redirect(reqwest::redirect::Policy::none());
+        let client = builder.connect_timeout(TIMEOUT).timeout(TIMEOUT).build();
+        let client = client.map_err(DidError::Client)?;
+        Ok(Self { client, loopback })
+    }
+
+    /// The document of `did`, as it stands now.
+    ///
+    /// # Errors
+    /// [`DidError`].
+    pub async fn document(&self, did: &Did) -> Result<DidDocument, DidError> {
+        let failed = |error| DidError::Fetch(did.clone(), error);
+        let mut response = self
+            .client
+            .get(did.document(self.loopback))
+            .send()
+            .await
+            .map_err(failed)?;
+        if response.status() != StatusCode::OK {
+            return Err(DidError::Status(did.clone(), response.status().as_u16()));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_DOCUMENT {
+                return Err(DidError::Document(
+                    did.clone(),
+                    format!("it has more than {MAX_DOCUMENT} bytes"),
+                ));
+            }
+        }
+        DidDocument::parse(did, &body)
+    }
+}
