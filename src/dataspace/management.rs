@@ -1,6 +1,6 @@
 //! The management API of a tenant's connector: publishing, following and ending what it negotiates.
 //!
-//! Eclipse EDC's API, in its versions 3 (EDC up to 0.16, and Tractus-X) and 4 (EDC 0.17 on). The version is the last segment
+//! Eclipse EDC's API, in its versions 3 (EDC up to 0.17, and Tractus-X) and 4 (EDC from 0.18 on). The version is the last segment
 //! of the configured address, and settles how signals are sent, too: [`Dialect`]. Names are sent as full IRIs and read in
 //! any spelling, so no JSON-LD processor is needed on this side and no remote context on the other.
 //!

@@ -341,6 +341,13 @@ fn the_older_language_is_spoken_too() {
     };
     let first = start(service, &message);
     assert_eq!(first.json()["@type"], "DataFlowResponseMessage");
+    // EDC reads an address by its own names alone, and 0.16 has others than 0.15.
+    let mut newer = message.clone();
+    newer["processId"] = json!("older-0.17");
+    newer["@context"]["dspace"] = json!("https://w3id.org/dspace/2025/1/");
+    for (message, answer) in [(&message, &first), (&newer, &start(service, &newer))] {
+        assert_eq!(answer.json()["@context"]["dspace"], message["@context"]["dspace"]);
+    }
     let first = token(&first);
     assert_eq!(fetch(service, HOLDS, &first).status, 200);
     let suspend = json!({ "@type": "DataFlowSuspendMessage", "@context": {} });

@@ -37,7 +37,7 @@ pub enum Ending<'a> {
 }
 
 impl Management {
-    /// Registers Tidegate, or puts the registration right. EDC up to 0.16 has no place in it for credentials: there the
+    /// Registers Tidegate, or puts the registration right. EDC up to 0.17 has no place in it for credentials: there the
     /// connector must be made to show a token by itself.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The signaling of Eclipse EDC up to 0.16, which Tractus-X runs in production: the same purpose, another language.
+//! The signaling of Eclipse EDC up to 0.17, which Tractus-X runs in production: the same purpose, another language.
 //!
 //! JSON-LD in one fixed context, so its members are read by their names. It differs from the protocol in what it says and
 //! in what it does: `participantId` is the *consumer*, claims are not sent, resuming is a second `start` of the same
@@ -14,7 +14,12 @@ use crate::ids::{AgreementId, AssetId, FlowId};
 /// The `@type` of a start.
 pub const START: &str = "DataFlowStartMessage";
 
-/// A start as EDC up to 0.16 writes it.
+/// Where the names of a data address's parts are, until EDC 0.15.
+pub const DSPACE_08: &str = "https://w3id.org/dspace/v0.8/";
+/// And in EDC 0.16 and 0.17.
+const DSPACE_2025: &str = "https://w3id.org/dspace/2025/1/";
+
+/// A start as EDC up to 0.17 writes it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LegacyStart {
@@ -28,12 +33,22 @@ pub struct LegacyStart {
     transfer_type_destination: Option<String>,
     #[serde(default)]
     callback_address: Option<String>,
+    #[serde(default, rename = "@context")]
+    context: Value,
 }
 
 impl LegacyStart {
     /// Whether a body is one of these: by its `@type`, which the protocol's own messages do not have.
     pub fn is_one(body: &Value) -> bool {
         body.get("@type").and_then(Value::as_str) == Some(START)
+    }
+
+    /// Where the names of an address's parts are in this control plane's language: in the answer they must be there, too.
+    pub fn dspace(&self) -> &'static str {
+        match self.context.get("dspace").and_then(Value::as_str) {
+            Some(DSPACE_2025) => DSPACE_2025,
+            _ => DSPACE_08,
+        }
     }
 
     /// The same in the words of the protocol, said to the provider `tenant`.
@@ -57,8 +72,9 @@ impl LegacyStart {
     }
 }
 
-/// The answer to a start (`DataFlowResponseMessage`). The endpoint must be among the properties, all names must be IRIs.
-pub fn response(address: &DataAddress) -> Value {
+/// The answer to a start (`DataFlowResponseMessage`), with the parts of the address named in `dspace`. The endpoint must be among the
+/// properties, all names must be IRIs.
+pub fn response(address: &DataAddress, dspace: &str) -> Value {
     let property = |name: &str, value: &str| json!({ "@type": "dspace:EndpointProperty", "dspace:name": name, "dspace:value": value });
     let endpoint = address
         .endpoint()
@@ -73,7 +89,7 @@ pub fn response(address: &DataAddress) -> Value {
         property(&name, &one.value)
     });
     json!({
-        "@context": { "@vocab": EDC, "dspace": "https://w3id.org/dspace/v0.8/" },
+        "@context": { "@vocab": EDC, "dspace": dspace },
         "@type": "DataFlowResponseMessage",
         "provisioning": false,
         "dataAddress": {
@@ -108,6 +124,10 @@ mod tests {
         assert_eq!(begin.counter_party_id, "BPNL00000000C3EF");
         assert_eq!(begin.profile, "HttpData-PULL");
         assert!(begin.is_pull() && begin.claims.is_none());
+        let start = |text: &str| serde_json::from_str::<LegacyStart>(text).unwrap();
+        assert_eq!(start(START_015).dspace(), DSPACE_08);
+        assert_eq!(start(&START_015.replace("v0.8", "2025/1")).dspace(), DSPACE_2025);
+        assert_eq!(start(&START_015.replace("v0.8", "2031/1")).dspace(), DSPACE_08);
         let push = START_015.replace("\"PULL\"", "\"PUSH\"");
         assert!(!serde_json::from_str::<LegacyStart>(&push).unwrap().begin("x").is_pull());
     }
@@ -117,7 +137,7 @@ mod tests {
         let address: DataAddress = serde_json::from_value(json!({ "endpointType": HTTP, "endpoint": "http://e",
             "endpointProperties": [{ "name": "authorization", "value": "t" }, { "name": format!("{TX_AUTH}expiresIn"), "value": "300" }] }))
         .unwrap();
-        let answer = response(&address);
+        let answer = response(&address, DSPACE_08);
         let names: Vec<_> = answer["dataAddress"]["dspace:endpointProperties"]
             .as_array()
             .unwrap()

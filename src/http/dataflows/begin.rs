@@ -78,6 +78,8 @@ struct Addressed {
 struct Message {
     begin: Begin,
     dialect: Dialect,
+    /// Of the older language.
+    dspace: &'static str,
     partner: Bpnl,
     begun_by: Digest,
 }
@@ -196,7 +198,7 @@ impl App {
         }
         let answer = match message.dialect {
             Dialect::Dps => Json(Status::of(&flow.id, flow.state).at(address)).into_response(),
-            Dialect::Legacy => Json(legacy::response(&address)).into_response(),
+            Dialect::Legacy => Json(legacy::response(&address, message.dspace)).into_response(),
         };
         Ok(recorded_answer(answer, id, &permit))
     }
@@ -237,11 +239,13 @@ impl Message {
 fn read(body: &[u8], world: &TenantWorld, registry: &Registry) -> Result<Message, Problem> {
     let wrong = |error: serde_json::Error| unread(&error);
     let said: Value = crate::json::parse(body).map_err(wrong)?;
-    let (begin, dialect) = if LegacyStart::is_one(&said) {
+    let (begin, dialect, dspace) = if LegacyStart::is_one(&said) {
         let start: LegacyStart = serde_json::from_value(said).map_err(wrong)?;
-        (start.begin(world.tenant.id.as_str()), Dialect::Legacy)
+        let dspace = start.dspace();
+        (start.begin(world.tenant.id.as_str()), Dialect::Legacy, dspace)
     } else {
-        (crate::json::read::<Begin>(body).map_err(wrong)?, Dialect::Dps)
+        let begin = crate::json::read::<Begin>(body).map_err(wrong)?;
+        (begin, Dialect::Dps, legacy::DSPACE_08)
     };
     if !world.tenant.is_named(&begin.participant_id) {
         return Err(Problem::with(Kind::Body, "`participantId` is not this tenant"));
@@ -268,6 +272,7 @@ fn read(body: &[u8], world: &TenantWorld, registry: &Registry) -> Result<Message
     Ok(Message {
         begin,
         dialect,
+        dspace,
         partner,
         begun_by,
     })

@@ -193,7 +193,7 @@ impl App {
             .map_err(failed)?;
         let answer = match flow.dialect {
             Dialect::Dps => Json(Status::of(&flow.id, flow.state).at(address)).into_response(),
-            Dialect::Legacy => Json(legacy::response(&address)).into_response(),
+            Dialect::Legacy => Json(legacy::response(&address, legacy::DSPACE_08)).into_response(),
         };
         Ok(recorded_answer(answer, flow.tenant, &permit))
     }
