@@ -142,11 +142,10 @@ fn the_dev_connectors_company_makes_a_contract_with_a_real_provider() {
         .collect();
     assert!(negotiations.len() >= 4);
     for entry in negotiations {
-        for said in [&entry.message, &entry.answer]
-            .into_iter()
-            .filter(|said| !said.is_null())
-        {
-            check(said);
+        check(&entry.message);
+        // What comes while EDC is busy with the negotiation it answers with 409, and without the names that the schema wants there.
+        if !entry.answer.is_null() && entry.status != 409 {
+            check(&entry.answer);
         }
     }
 }
