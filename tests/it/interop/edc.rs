@@ -1,14 +1,60 @@
 //! One Eclipse EDC control plane in a process of its own; see `tests/interop/edc/README.md`.
+//!
+//! Which EDC is told by the environment: `EDC_VERSION`, and `EDC_JAR` where it was not built by `tests/interop/run`. From 0.18 on it
+//! tells data planes in Data Plane Signaling and is managed by version 4 of its API.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
+use tidegate::dataspace::flow::Dialect;
 
+use super::EDC;
 use crate::harness::block_on;
+
+/// The version of EDC: what the environment says, else what is built by default.
+fn version() -> String {
+    std::env::var("EDC_VERSION").unwrap_or_else(|_| {
+        let build = std::fs::read_to_string(folder().join("pom.xml")).unwrap();
+        let after = build.split_once("<edc.version>").unwrap().1;
+        after.split_once('<').unwrap().0.to_owned()
+    })
+}
+
+/// The language in which that EDC tells its data planes.
+pub fn dialect() -> Dialect {
+    let version = version();
+    let mut parts = version.split('.').map(|part| part.parse::<u32>());
+    match (parts.next(), parts.next()) {
+        (Some(Ok(0)), Some(Ok(..18))) => Dialect::Legacy,
+        (Some(Ok(_)), Some(Ok(_))) => Dialect::Dps,
+        _ => panic!("`{version}` is no version of EDC"),
+    }
+}
+
+/// The JSON-LD context of a request to the management API.
+pub fn context() -> Value {
+    match dialect() {
+        Dialect::Legacy => json!({ "@vocab": EDC }),
+        Dialect::Dps => json!(["https://w3id.org/edc/connector/management/v2"]),
+    }
+}
+
+/// The context of a request with a policy in it.
+pub fn policy_context() -> Value {
+    match dialect() {
+        Dialect::Legacy => json!(["https://w3id.org/dspace/2025/1/odrl-profile.jsonld", { "@vocab": EDC }]),
+        Dialect::Dps => context(),
+    }
+}
+
+/// Asks for all that fit the criteria.
+pub fn query(filter: Value) -> Value {
+    json!({ "@context": context(), "@type": "QuerySpec", "filterExpression": filter })
+}
 
 /// Where it listens, before it is started: Tidegate wants to know its connectors first.
 pub struct Ports {
@@ -16,25 +62,31 @@ pub struct Ports {
     management: u16,
     protocol: u16,
     control: u16,
+    signaling: u16,
 }
 
 impl Ports {
-    /// Four ports that are free now.
+    /// Five ports that are free now.
     pub fn free() -> Self {
         // Held together until all are known, so that no two are the same.
-        let held: Vec<_> = (0..4).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let held: Vec<_> = (0..5).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let port = |index: usize| held[index].local_addr().unwrap().port();
         Self {
             default: port(0),
             management: port(1),
             protocol: port(2),
             control: port(3),
+            signaling: port(4),
         }
     }
 
-    /// The management API. The released artifacts have version 3 of it.
+    /// The management API.
     pub fn management(&self) -> String {
-        format!("http://127.0.0.1:{}/api/management/v3", self.management)
+        let version = match dialect() {
+            Dialect::Legacy => "v3",
+            Dialect::Dps => "v4",
+        };
+        format!("http://127.0.0.1:{}/api/management/{version}", self.management)
     }
 
     /// Where other connectors send messages of the Dataspace Protocol, version 2025-1.
@@ -42,13 +94,16 @@ impl Ports {
         format!("http://127.0.0.1:{}/api/dsp/2025-1", self.protocol)
     }
 
-    /// Where data planes register and answer.
-    pub fn control(&self) -> String {
-        format!("http://127.0.0.1:{}/api/control", self.control)
+    /// Where data planes answer, and in the older language register.
+    pub fn signaling(&self) -> String {
+        match dialect() {
+            Dialect::Legacy => format!("http://127.0.0.1:{}/api/control", self.control),
+            Dialect::Dps => format!("http://127.0.0.1:{}/api/signaling", self.signaling),
+        }
     }
 }
 
-/// The client whose token the connector shows its data plane.
+/// The client whose token the connector shows its data plane; from 0.18 on it learns that by the registration.
 pub struct Client<'a> {
     pub token_url: &'a str,
     pub id: &'a str,
@@ -71,15 +126,22 @@ fn folder() -> PathBuf {
 impl Edc {
     /// Starts the control plane of `role` (`provider` or `consumer`), without waiting for it.
     pub fn start(role: &str, ports: Ports, client: &Client<'_>) -> Self {
-        let jar = folder().join("target/edc-controlplane.jar");
+        let built = || folder().join(format!("target/edc-controlplane-{}.jar", version()));
+        let jar = std::env::var_os("EDC_JAR").map_or_else(built, PathBuf::from);
         assert!(jar.exists(), "`{}` is not there: run tests/interop/run", jar.display());
         let directory = tempfile::tempdir().unwrap();
-        let text = std::fs::read_to_string(folder().join(format!("config/{role}.properties"))).unwrap();
+        let of_version = match dialect() {
+            Dialect::Legacy => "until-0.17",
+            Dialect::Dps => "from-0.18",
+        };
+        let read = |name: &str| std::fs::read_to_string(folder().join(format!("config/{name}.properties"))).unwrap();
+        let text = format!("{}\n{}", read(role), read(of_version));
         let text = text
             .replace("@DEFAULT_PORT@", &ports.default.to_string())
             .replace("@MANAGEMENT_PORT@", &ports.management.to_string())
             .replace("@PROTOCOL_PORT@", &ports.protocol.to_string())
             .replace("@CONTROL_PORT@", &ports.control.to_string())
+            .replace("@SIGNALING_PORT@", &ports.signaling.to_string())
             .replace("@TOKEN_URL@", client.token_url)
             .replace("@CLIENT_ID@", client.id)
             .replace("@CLIENT_SECRET@", client.secret);
@@ -139,6 +201,21 @@ impl Edc {
             );
             std::thread::sleep(Duration::from_millis(100));
         }
+        self.check_version();
+    }
+
+    /// That the running connector has the API that goes with the version it was said to be.
+    fn check_version(&self) {
+        let url = format!("http://127.0.0.1:{}/api/v1/version", self.ports.default);
+        let text = block_on(async { reqwest::get(url).await.unwrap().text().await.unwrap() });
+        let has: Value = serde_json::from_str(&text).unwrap();
+        let has_signaling = has.get("signaling").is_some();
+        assert_eq!(
+            has_signaling,
+            dialect() == Dialect::Dps,
+            "this is not EDC {}: {has}",
+            version()
+        );
     }
 
     /// What it logged.
