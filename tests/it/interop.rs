@@ -9,9 +9,11 @@
 //!
 //! It needs Java and the jar that `tests/interop/run` builds, so it runs only when asked for.
 
+mod backend;
 mod dev;
 mod edc;
 mod exchange;
+mod generation;
 mod steps;
 mod tck;
 
@@ -27,7 +29,8 @@ use tidegate::ids::TenantId;
 use tidegate::registry::{ConnectorSettings, Offer, TenantWorld, TermsPool};
 use tidegate::vault::SessionScope;
 
-use self::edc::{Client, Edc, Ports};
+use self::edc::{Build, Client, Edc, Ports};
+use self::generation::{dialect, query};
 use crate::dataflows::scripted::Connector;
 use crate::harness::{ELBE, LOG, Service, WESER, block_on};
 use tidegate::assemble::BundleSource;
@@ -48,20 +51,13 @@ struct Scene {
 }
 
 impl Scene {
-    fn start() -> Self {
+    fn start(build: Build) -> Self {
         let clock = Clock::fixed(Clock::system().now());
         let service = Service::with(clock.clone(), BundleSource::BuiltIn).unwrap();
-        let start = |role, company: &str| {
-            let issuer = service.issuer(company);
-            let id = format!("connector-{}", company.to_ascii_lowercase());
-            let secret = issuer.client_secret(&id.parse().unwrap()).unwrap();
-            let token_url = format!("http://{}/dev/issuers/{company}/oauth2/token", service.address);
-            let client = Client {
-                token_url: &token_url,
-                id: &id,
-                secret: secret.expose_secret(),
-            };
-            Edc::start(role, Ports::free(), &client)
+        let start = |role, company| {
+            with_client(&service, company, |client| {
+                Edc::start(build, role, Ports::free(), client)
+            })
         };
         let (mut provider, mut consumer) = (start("provider", ELBE), start("consumer", WESER));
         provider.ready();
@@ -141,13 +137,13 @@ impl Scene {
         self.wait("the offers are published", || {
             let definitions = self
                 .provider
-                .manage("POST", "/contractdefinitions/request", Some(edc::query(json!([]))));
+                .manage("POST", "/contractdefinitions/request", Some(query(json!([]))));
             definitions.as_array().is_some_and(|definitions| definitions.len() >= 3)
         });
         self.wait("Tidegate is the provider's data plane", || {
             is_data_plane(&self.provider)
         });
-        if edc::dialect() == Dialect::Dps {
+        if dialect() == Dialect::Dps {
             self.wait("Tidegate is the consumer's data plane", || {
                 is_data_plane(&self.consumer)
             });
@@ -175,9 +171,20 @@ impl Scene {
     }
 }
 
+/// Does something with the client of the company's connector.
+fn with_client<T>(service: &Service, company: &str, does: impl FnOnce(&Client<'_>) -> T) -> T {
+    let id = format!("connector-{}", company.to_ascii_lowercase());
+    let secret = service.issuer(company).client_secret(&id.parse().unwrap()).unwrap();
+    does(&Client {
+        token_url: &format!("http://{}/dev/issuers/{company}/oauth2/token", service.address),
+        id: &id,
+        secret: secret.expose_secret(),
+    })
+}
+
 /// Whether a connector has a data plane that it would choose.
 fn is_data_plane(edc: &Edc) -> bool {
-    let state = match edc::dialect() {
+    let state = match dialect() {
         Dialect::Legacy => "AVAILABLE",
         Dialect::Dps => "REGISTERED",
     };

@@ -1,28 +1,21 @@
 //! The dev connector and a real one: a plain Eclipse EDC negotiates with it, as consumer and as provider, and every message either
 //! of them sends is one of the protocol's.
 
-use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tidegate::dataspace::flow::Dialect;
 
-use super::edc::{Client, Edc, Ports, context, dialect, policy_context, query};
-use super::{EDC, PROTOCOL};
+use super::edc::{Build, Edc, Ports};
+use super::generation::{context, dialect, policy_context, query};
+use super::{EDC, PROTOCOL, with_client};
 use crate::connector::schema::{check, check_journal};
 use crate::connector::{catalog_at, connector, negotiated_at, offer_in, service, until};
 use crate::harness::{ELBE, WESER, get};
 
 fn start(role: &str) -> Edc {
     let service = service();
-    let issuer = service.issuer(ELBE);
-    let id = format!("connector-{}", ELBE.to_ascii_lowercase());
-    let secret = issuer.client_secret(&id.parse().unwrap()).unwrap();
-    let token_url = format!("http://{}/dev/issuers/{ELBE}/oauth2/token", service.address);
-    let client = Client {
-        token_url: &token_url,
-        id: &id,
-        secret: secret.expose_secret(),
-    };
-    let mut edc = Edc::start(role, Ports::free(), &client);
+    let mut edc = with_client(service, ELBE, |client| {
+        Edc::start(Build::ControlPlane, role, Ports::free(), client)
+    });
     edc.ready();
     edc
 }
@@ -30,15 +23,15 @@ fn start(role: &str) -> Edc {
 /// Registers Tidegate as Weser's data plane: from 0.18 on a consumer needs one.
 fn be_data_plane(weser: &Edc) {
     let service = service();
-    let id = format!("connector-{}", WESER.to_ascii_lowercase());
-    let secret = service.issuer(WESER).client_secret(&id.parse().unwrap()).unwrap();
-    let registration = json!({
-        "dataplaneId": "tidegate", "endpoint": format!("http://{}/dataflows/{WESER}", service.address),
-        "transferTypes": ["HttpData-PULL"], "labels": [],
-        "authorization": {
-            "type": "oauth2_client_credentials", "clientId": id, "clientSecret": secret.expose_secret(),
-            "tokenEndpoint": format!("http://{}/dev/issuers/{WESER}/oauth2/token", service.address),
-        },
+    let registration = with_client(service, WESER, |client| {
+        json!({
+            "dataplaneId": "tidegate", "endpoint": format!("http://{}/dataflows/{WESER}", service.address),
+            "transferTypes": ["HttpData-PULL"], "labels": [],
+            "authorization": {
+                "type": "oauth2_client_credentials", "tokenEndpoint": client.token_url,
+                "clientId": client.id, "clientSecret": client.secret,
+            },
+        })
     });
     weser.manage("PUT", "/dataplanes", Some(registration));
 }

@@ -1,60 +1,16 @@
 //! One Eclipse EDC control plane in a process of its own; see `tests/interop/edc/README.md`.
-//!
-//! Which EDC is told by the environment: `EDC_VERSION`, and `EDC_JAR` where it was not built by `tests/interop/run`. From 0.18 on it
-//! tells data planes in Data Plane Signaling and is managed by version 4 of its API.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 use tidegate::dataspace::flow::Dialect;
 
-use super::EDC;
+use super::generation::{dialect, version};
 use crate::harness::block_on;
-
-/// The version of EDC: what the environment says, else what is built by default.
-fn version() -> String {
-    std::env::var("EDC_VERSION").unwrap_or_else(|_| {
-        let build = std::fs::read_to_string(folder().join("pom.xml")).unwrap();
-        let after = build.split_once("<edc.version>").unwrap().1;
-        after.split_once('<').unwrap().0.to_owned()
-    })
-}
-
-/// The language in which that EDC tells its data planes.
-pub fn dialect() -> Dialect {
-    let version = version();
-    let mut parts = version.split('.').map(|part| part.parse::<u32>());
-    match (parts.next(), parts.next()) {
-        (Some(Ok(0)), Some(Ok(..18))) => Dialect::Legacy,
-        (Some(Ok(_)), Some(Ok(_))) => Dialect::Dps,
-        _ => panic!("`{version}` is no version of EDC"),
-    }
-}
-
-/// The JSON-LD context of a request to the management API.
-pub fn context() -> Value {
-    match dialect() {
-        Dialect::Legacy => json!({ "@vocab": EDC }),
-        Dialect::Dps => json!(["https://w3id.org/edc/connector/management/v2"]),
-    }
-}
-
-/// The context of a request with a policy in it.
-pub fn policy_context() -> Value {
-    match dialect() {
-        Dialect::Legacy => json!(["https://w3id.org/dspace/2025/1/odrl-profile.jsonld", { "@vocab": EDC }]),
-        Dialect::Dps => context(),
-    }
-}
-
-/// Asks for all that fit the criteria.
-pub fn query(filter: Value) -> Value {
-    json!({ "@context": context(), "@type": "QuerySpec", "filterExpression": filter })
-}
 
 /// Where it listens, before it is started: Tidegate wants to know its connectors first.
 pub struct Ports {
@@ -63,13 +19,14 @@ pub struct Ports {
     protocol: u16,
     control: u16,
     signaling: u16,
+    public: u16,
 }
 
 impl Ports {
-    /// Five ports that are free now.
+    /// Six ports that are free now.
     pub fn free() -> Self {
         // Held together until all are known, so that no two are the same.
-        let held: Vec<_> = (0..5).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let held: Vec<_> = (0..6).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let port = |index: usize| held[index].local_addr().unwrap().port();
         Self {
             default: port(0),
@@ -77,6 +34,7 @@ impl Ports {
             protocol: port(2),
             control: port(3),
             signaling: port(4),
+            public: port(5),
         }
     }
 
@@ -103,6 +61,35 @@ impl Ports {
     }
 }
 
+/// What is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Build {
+    /// A control plane of the version that is tested against.
+    ControlPlane,
+    /// A connector with a data plane of its own.
+    OwnDataPlane,
+}
+
+impl Build {
+    /// Where it is, once it is built.
+    pub fn jar(self) -> PathBuf {
+        let built = |name: &str| folder().join(format!("target/{name}-{}.jar", version()));
+        match self {
+            Self::ControlPlane => std::env::var_os("EDC_JAR").map_or_else(|| built("edc-controlplane"), PathBuf::from),
+            Self::OwnDataPlane => built("edc-own-data-plane"),
+        }
+    }
+
+    /// The parts of its configuration beside that of its role.
+    fn config(self) -> &'static [&'static str] {
+        match (self, dialect()) {
+            (Self::ControlPlane, Dialect::Legacy) => &["until-0.17"],
+            (Self::ControlPlane, Dialect::Dps) => &["from-0.18"],
+            (Self::OwnDataPlane, _) => &["until-0.17", "own-data-plane"],
+        }
+    }
+}
+
 /// The client whose token the connector shows its data plane; from 0.18 on it learns that by the registration.
 pub struct Client<'a> {
     pub token_url: &'a str,
@@ -112,6 +99,7 @@ pub struct Client<'a> {
 
 /// A running control plane; it ends with this value.
 pub struct Edc {
+    build: Build,
     process: Child,
     ports: Ports,
     key: String,
@@ -119,29 +107,26 @@ pub struct Edc {
     _directory: TempDir,
 }
 
-fn folder() -> PathBuf {
+pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/edc")
 }
 
 impl Edc {
     /// Starts the control plane of `role` (`provider` or `consumer`), without waiting for it.
-    pub fn start(role: &str, ports: Ports, client: &Client<'_>) -> Self {
-        let built = || folder().join(format!("target/edc-controlplane-{}.jar", version()));
-        let jar = std::env::var_os("EDC_JAR").map_or_else(built, PathBuf::from);
+    pub fn start(build: Build, role: &str, ports: Ports, client: &Client<'_>) -> Self {
+        let jar = build.jar();
         assert!(jar.exists(), "`{}` is not there: run tests/interop/run", jar.display());
         let directory = tempfile::tempdir().unwrap();
-        let of_version = match dialect() {
-            Dialect::Legacy => "until-0.17",
-            Dialect::Dps => "from-0.18",
-        };
         let read = |name: &str| std::fs::read_to_string(folder().join(format!("config/{name}.properties"))).unwrap();
-        let text = format!("{}\n{}", read(role), read(of_version));
+        let parts = [role].into_iter().chain(build.config().iter().copied());
+        let text: String = parts.map(|part| read(part) + "\n").collect();
         let text = text
             .replace("@DEFAULT_PORT@", &ports.default.to_string())
             .replace("@MANAGEMENT_PORT@", &ports.management.to_string())
             .replace("@PROTOCOL_PORT@", &ports.protocol.to_string())
             .replace("@CONTROL_PORT@", &ports.control.to_string())
             .replace("@SIGNALING_PORT@", &ports.signaling.to_string())
+            .replace("@PUBLIC_PORT@", &ports.public.to_string())
             .replace("@TOKEN_URL@", client.token_url)
             .replace("@CLIENT_ID@", client.id)
             .replace("@CLIENT_SECRET@", client.secret);
@@ -161,6 +146,7 @@ impl Edc {
             .spawn()
             .expect("java starts");
         Self {
+            build,
             process,
             ports,
             key: format!("{role}-key"),
@@ -201,7 +187,9 @@ impl Edc {
             );
             std::thread::sleep(Duration::from_millis(100));
         }
-        self.check_version();
+        if self.build == Build::ControlPlane {
+            self.check_version();
+        }
     }
 
     /// That the running connector has the API that goes with the version it was said to be.
@@ -234,8 +222,20 @@ impl Edc {
 
     /// Asks its management API; the body of a success, which may be empty.
     pub fn manage(&self, method: &str, path: &str, body: Option<Value>) -> Value {
-        let url = format!("{}{path}", self.ports.management());
-        let request = reqwest::Client::new().request(method.parse().unwrap(), &url);
+        self.ask(method, &format!("{}{path}", self.ports.management()), body)
+    }
+
+    /// Takes a data plane off its list, which up to 0.17 its control API does.
+    pub fn forget_data_plane(&self, id: &str) {
+        self.ask(
+            "DELETE",
+            &format!("{}/v1/dataplanes/{id}", self.ports.signaling()),
+            None,
+        );
+    }
+
+    fn ask(&self, method: &str, url: &str, body: Option<Value>) -> Value {
+        let request = reqwest::Client::new().request(method.parse().unwrap(), url);
         let request = request.header("X-Api-Key", &self.key);
         let request = match body {
             Some(body) => request
@@ -249,7 +249,7 @@ impl Edc {
         });
         assert!(
             status.is_success(),
-            "{method} {path}: {status} {text}\n{}",
+            "{method} {url}: {status} {text}\n{}",
             self.log_text()
         );
         serde_json::from_str(&text).unwrap_or(Value::Null)

@@ -7,7 +7,8 @@ use tidegate::dataspace::flow::Dialect;
 use tidegate::decision::Effect;
 use tidegate::ledger::Event;
 
-use super::edc::{context, dialect};
+use super::edc::Build;
+use super::generation::{context, dialect};
 use super::{ASSET, OTHER_PURPOSE, Scene, text};
 use crate::harness::{Answer, ELBE, ISAR, WESER, get};
 
@@ -28,7 +29,7 @@ fn decided(scene: &Scene, record: &str) -> (String, Effect, Vec<String>) {
 }
 
 /// The newest decision of Elbe's on `action`.
-fn newest(scene: &Scene, action: &str) -> (Effect, Vec<String>) {
+pub fn newest(scene: &Scene, action: &str) -> (Effect, Vec<String>) {
     let records = scene.service.records(ELBE);
     let decisions = records.iter().rev().filter_map(|stored| match &stored.record.event {
         Event::Decision(decided) if decided.action == action => Some(decided),
@@ -59,7 +60,7 @@ fn check_refused_transfer(scene: &Scene, agreement: &str, reason: &str, of: &str
 #[test]
 #[ignore = "needs Java and the connector that tests/interop/run builds"]
 fn an_exchange_between_two_real_connectors_and_every_way_out_of_it() {
-    let scene = Scene::start();
+    let scene = Scene::start(Build::ControlPlane);
     scene.offer_for_another_purpose();
     scene.published();
 

@@ -7,7 +7,7 @@ use tidegate::dataspace::signaling::DataAddress;
 use tidegate::ids::{Digest, SecretName};
 use tidegate::vault::SessionScope;
 
-use super::edc::{self, context, policy_context, query};
+use super::generation::{context, dialect, policy_context, query};
 use super::{ASSET, EDC, PROTOCOL, Scene, many, text};
 use crate::harness::{Answer, ELBE, WESER, ask, block_on, get, post};
 
@@ -79,7 +79,7 @@ impl Scene {
 
     /// The newest address that the consumer was handed for a transfer.
     pub fn address(&self, transfer: &str) -> Handed {
-        let newest = || match edc::dialect() {
+        let newest = || match dialect() {
             Dialect::Legacy => self.called_back(transfer),
             Dialect::Dps => self.received(transfer),
         };
