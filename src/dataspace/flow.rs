@@ -132,7 +132,7 @@ pub enum Side {
 pub enum Dialect {
     /// The Data Plane Signaling Protocol.
     Dps,
-    /// That of EDC up to 0.16.
+    /// That of EDC up to 0.17.
     Legacy,
 }
 
