@@ -44,6 +44,7 @@ pub struct Dataset {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Offered {
     asset: AssetId,
+    version: Option<String>,
     policy: Value,
 }
 
@@ -52,15 +53,11 @@ impl Offered {
     pub fn policy(&self) -> &Value {
         &self.policy
     }
-}
 
-/// Where a transfer stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransferState {
-    /// As the connector spells it.
-    pub state: String,
-    /// What went wrong.
-    pub detail: Option<String>,
+    /// The version of what is offered.
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
 }
 
 impl Management {
@@ -114,22 +111,29 @@ impl Management {
         agreement.ok_or_else(|| ManagementError::unreadable(&path, "a finalized negotiation without an agreement's id"))
     }
 
-    /// Starts a transfer under an agreement; with `patience`, waits until it is started.
+    /// Begins a transfer under an agreement; gives the connector's id of it.
     ///
     /// # Errors
-    /// The transfer ended or did not start in time; see [`ManagementError`].
-    pub async fn transfer(
+    /// See [`ManagementError`].
+    pub async fn begin_transfer(
         &self,
         party: &CounterParty,
         agreement: &AgreementId,
-        patience: Duration,
     ) -> Result<FlowId, ManagementError> {
         let body = json!({
             "@context": self.context(), "@type": "TransferRequest", "counterPartyAddress": party.dsp,
             "counterPartyId": party.participant, "protocol": PROTOCOL, "contractId": agreement,
             "transferType": "HttpData-PULL", "callbackAddresses": [],
         });
-        let id: FlowId = self.begin("/transferprocesses", body).await?;
+        self.begin("/transferprocesses", body).await
+    }
+
+    /// Waits until a transfer that was begun is started; gives the asset it is of, as the connector names it.
+    ///
+    /// # Errors
+    /// The transfer ended, or did not start within `patience`; see [`ManagementError`].
+    pub async fn until_started(&self, flow: &FlowId, patience: Duration) -> Result<Option<AssetId>, ManagementError> {
+        let path = format!("/transferprocesses/{flow}");
         let over = [
             "TERMINATED",
             "TERMINATING",
@@ -137,27 +141,8 @@ impl Management {
             "DEPROVISIONED",
             "DEPROVISIONING",
         ];
-        self.wait(
-            "transfer",
-            &format!("/transferprocesses/{id}"),
-            &["STARTED"],
-            &over,
-            patience,
-        )
-        .await?;
-        Ok(id)
-    }
-
-    /// Where a transfer stands, if the connector knows it.
-    ///
-    /// # Errors
-    /// See [`ManagementError`].
-    pub async fn transfer_state(&self, flow: &FlowId) -> Result<Option<TransferState>, ManagementError> {
-        let found = self.get(&format!("/transferprocesses/{flow}")).await?;
-        Ok(found.map(|found| TransferState {
-            state: text(&found, "state").unwrap_or_default().to_owned(),
-            detail: text(&found, "errorDetail").map(str::to_owned),
-        }))
+        let started = self.wait("transfer", &path, &["STARTED"], &over, patience).await?;
+        Ok(text(&started, "assetId").and_then(|asset| asset.parse().ok()))
     }
 
     async fn begin(&self, path: &str, body: Value) -> Result<FlowId, ManagementError> {
@@ -225,15 +210,17 @@ fn dataset(value: &Value) -> Option<Dataset> {
     let version = value
         .get("https://w3id.org/catenax/ontology/common#version")
         .or_else(|| value.get("cx-common:version"));
+    let version = version.and_then(Value::as_str).map(str::to_owned);
     Some(Dataset {
         pcf_exchange,
-        version: version.and_then(Value::as_str).map(str::to_owned),
         offers: list(member(value, "hasPolicy"))
             .map(|policy| Offered {
                 asset: asset.clone(),
+                version: version.clone(),
                 policy: policy.clone(),
             })
             .collect(),
+        version,
         asset,
     })
 }
