@@ -71,7 +71,7 @@ pub(in crate::http) async fn submit(
     body: Body,
 ) -> Result<Response, Problem> {
     let cover = || {
-        let query = Query::read(query.as_deref(), &["message", "update"])?;
+        let query = Query::read_known(query.as_deref(), &["message", "update"])?;
         Ok(Cover {
             exchange: Some(exchange_id(&exchange)?),
             answers: !query.flag("update")?,
@@ -93,7 +93,7 @@ pub(in crate::http) async fn submit_by_product(
     let cover = || {
         // Whether the document is about it is the document's to say; a name that is none is refused all the same.
         product_id(&product)?;
-        let query = Query::read(query.as_deref(), &["requestId", "message"])?;
+        let query = Query::read_known(query.as_deref(), &["requestId", "message"])?;
         let exchange = query.parsed("requestId")?;
         Ok(Cover {
             exchange,
