@@ -2,6 +2,7 @@
 
 pub mod agreements;
 mod connectors;
+mod renewal;
 pub mod scripted;
 mod tokens;
 
