@@ -4,15 +4,13 @@
 //! address of a private network is entered, whether by its number or by a name that resolves to it ([`outside`](super::outside)), of
 //! an answer only the status is used (and of one to a renewal, the new token), and all of it has an end in time.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Client, Url};
-use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use secrecy::ExposeSecret;
 
 use super::exchange::{Asked, ExchangeId, Form, Wanted};
 use super::model::Model;
@@ -25,9 +23,6 @@ use crate::ids::TenantId;
 /// The header in which a partner's endpoint is told who asks. Tractus-X's data plane sets it by itself; plain EDC's does not.
 const EDC_BPN: HeaderName = HeaderName::from_static("edc-bpn");
 
-/// The most bytes of the answer to a renewal.
-const MAX_TOKEN: usize = 64 * 1024;
-
 /// How long a connection may take, and a request in all.
 const CONNECT: Duration = Duration::from_secs(5);
 const REQUEST: Duration = Duration::from_secs(30);
@@ -35,7 +30,7 @@ const REQUEST: Duration = Duration::from_secs(30);
 /// Sends requests to partners; made once, and holds nothing of a tenant.
 #[derive(Clone, Debug)]
 pub struct Carrier {
-    client: Client,
+    pub(super) client: Client,
     /// Dev mode: loopback is a network too.
     loopback: bool,
 }
@@ -62,42 +57,6 @@ pub struct Parcel<'a> {
     pub from: TenantId,
     /// The exchange it is part of.
     pub exchange: ExchangeId,
-}
-
-/// A token that takes the place of another.
-pub struct Renewed {
-    /// The token.
-    pub token: SecretString,
-    /// With which the next is got; the one before where there is none.
-    pub refresh_token: Option<SecretString>,
-    /// For how many seconds it is good.
-    pub expires_in: Option<i64>,
-}
-
-/// The same as it is answered (RFC 6749, section 5.1).
-#[derive(Deserialize)]
-struct Answered {
-    access_token: String,
-    #[serde(default)]
-    refresh_token: Option<String>,
-    #[serde(default)]
-    expires_in: Option<i64>,
-}
-
-impl From<Answered> for Renewed {
-    fn from(answered: Answered) -> Self {
-        Self {
-            token: answered.access_token.into(),
-            refresh_token: answered.refresh_token.map(SecretString::from),
-            expires_in: answered.expires_in,
-        }
-    }
-}
-
-impl fmt::Debug for Renewed {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Renewed({:?} s)", self.expires_in)
-    }
 }
 
 impl Carrier {
@@ -156,32 +115,6 @@ impl Carrier {
         }
     }
 
-    /// The next token, got with a refresh token alone (RFC 6749, section 6): whoever wants the client proved by its connector's DID as
-    /// well is not served, for those keys are not here. Nothing where none is given.
-    pub async fn renew(&self, endpoint: &str, refresh_token: &SecretString) -> Option<Renewed> {
-        let url = self.allowed(endpoint).ok()?;
-        let form = format!(
-            "grant_type=refresh_token&refresh_token={}",
-            segment(refresh_token.expose_secret())
-        );
-        let request = self
-            .client
-            .post(url)
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let mut answer = request.body(form).send().await.ok()?;
-        if !answer.status().is_success() {
-            return None;
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.ok()? {
-            if body.len() + chunk.len() > MAX_TOKEN {
-                return None;
-            }
-            body.extend_from_slice(&chunk);
-        }
-        serde_json::from_slice::<Answered>(&body).ok().map(Renewed::from)
-    }
-
     async fn put(&self, parcel: Parcel<'_>, url: Result<Url, String>, document: Vec<u8>) -> Reply {
         let url = match url {
             Ok(url) => url,
@@ -220,7 +153,7 @@ impl Carrier {
         Ok(url)
     }
 
-    fn allowed(&self, text: &str) -> Result<Url, String> {
+    pub(super) fn allowed(&self, text: &str) -> Result<Url, String> {
         let url: Url = text
             .parse()
             .map_err(|_| "the partner's connector gave an address that is none".to_owned())?;

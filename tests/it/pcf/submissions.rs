@@ -243,7 +243,7 @@ fn a_submission_that_is_none_is_refused_before_anything_is_decided() {
             "query",
             "message",
         ),
-        ("productIds/1?update=true".to_owned(), 400, "query", ""),
+        ("productIds/1?update=true".to_owned(), 400, "query", "update"),
         ("productIds/1?requestId=1".to_owned(), 400, "query", "requestId"),
     ] {
         let answer = submit(service, &path, &document);
