@@ -33,7 +33,7 @@ use super::App;
 use crate::contract::Terms;
 use crate::dataspace::management::{CounterParty, Dataset, Management, ManagementError, Offered};
 use crate::ids::{AgreementId, AssetId, Bpnl, TenantId};
-use crate::pcf::{Boxed, Endpoint, Ends, Goal, Paved, Road, RoadError, Worn, numbers};
+use crate::pcf::{Boxed, Endpoint, Ends, Goal, Paved, PcfStoreError, Road, RoadError, Worn, numbers};
 use crate::registry::TenantWorld;
 
 /// How long a negotiation may take.
@@ -168,23 +168,18 @@ impl App {
     /// Gives up the transfer of a way, but not the agreement it is under.
     async fn leave(&self, world: &TenantWorld, ends: Ends<'_>, reason: &str) {
         let left = async {
-            let paved = self.pcf.paved(ends).await?;
-            self.pcf.lose(ends).await?;
-            Ok::<_, crate::pcf::PcfStoreError>(paved)
+            if let Some(paved) = self.pcf.paved(ends).await?
+                && let Some(flow) = &paved.flow
+            {
+                let to = (ends.1, ends.2);
+                self.end_transfer(world, to, (&paved.agreement, flow), reason).await;
+                // Afterwards: a transfer that is forgotten first would be ended by nobody after a crash.
+                self.pcf.lose(ends).await?;
+            }
+            Ok::<_, PcfStoreError>(())
         };
-        match left.await {
-            Ok(Some(Paved {
-                agreement,
-                flow: Some(flow),
-                ..
-            })) => {
-                self.end_transfer(world, (ends.1, ends.2), (&agreement, &flow), reason)
-                    .await
-            }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::error!(tenant = %ends.0, partner = %ends.1, error = %error, "a way that is lost could not be noted as such");
-            }
+        if let Err(error) = left.await {
+            tracing::error!(tenant = %ends.0, partner = %ends.1, error = %error, "a way that is lost could not be noted as such");
         }
     }
 
@@ -227,7 +222,10 @@ async fn agree(sides: &Sides<'_>) -> Result<(AgreementId, Option<String>), RoadE
         }
         match management.negotiate(party, offer, NEGOTIATION).await {
             Ok(agreement) => return Ok((agreement, offer.version().map(str::to_owned))),
-            Err(error) => refused = error.into(),
+            // The partner, or the own connector, will not have this one.
+            Err(error) if error.is_of_the_agreement() => refused = error.into(),
+            // Whatever it was, it would befall the next as well; and this one may become a contract yet.
+            Err(error) => return Err(error.into()),
         }
     }
     Err(refused)

@@ -98,17 +98,29 @@ impl Management {
         });
         let id: FlowId = self.begin("/contractnegotiations", body).await?;
         let path = format!("/contractnegotiations/{id}");
-        let done = self
-            .wait(
-                "negotiation",
-                &path,
-                &["FINALIZED"],
-                &["TERMINATED", "TERMINATING"],
-                patience,
-            )
-            .await?;
+        let over = ["TERMINATED", "TERMINATING"];
+        let done = match self.wait("negotiation", &path, &["FINALIZED"], &over, patience).await {
+            Err(error) if !error.is_of_the_agreement() => {
+                // What nobody waits for any more must not become a contract.
+                self.abandon(&id).await;
+                return Err(error);
+            }
+            done => done?,
+        };
         let agreement = text(&done, "contractAgreementId").and_then(|id| id.parse().ok());
         agreement.ok_or_else(|| ManagementError::unreadable(&path, "a finalized negotiation without an agreement's id"))
+    }
+
+    /// Has the connector end a negotiation, if it can be reached.
+    async fn abandon(&self, negotiation: &FlowId) {
+        let body = json!({
+            "@context": self.context(), "@type": "TerminateNegotiation", "@id": negotiation,
+            "reason": "it did not come to its end in time",
+        });
+        let path = format!("/contractnegotiations/{negotiation}/terminate");
+        if let Err(error) = self.call(Method::POST, &path, Some(body), Again::Yes).await {
+            tracing::warn!(%negotiation, %error, "a negotiation that takes too long could not be ended; it may become a contract yet");
+        }
     }
 
     /// Begins a transfer under an agreement; gives the connector's id of it.
@@ -151,7 +163,7 @@ impl Management {
         id.ok_or_else(|| ManagementError::unreadable(path, "an answer without an id"))
     }
 
-    /// Asks until the state is one of `good`, at most for `patience`.
+    /// Asks until the state is one of `good`, at most for `patience`. A connector that cannot answer now may by then.
     async fn wait(
         &self,
         what: &'static str,
@@ -163,7 +175,14 @@ impl Management {
         let begun = Instant::now();
         let mut asked = 0;
         loop {
-            let found = self.get(path).await?.unwrap_or_default();
+            let found = match self.get(path).await {
+                Ok(found) => found.unwrap_or_default(),
+                Err(error) if begun.elapsed() < patience && error.passes() => {
+                    tokio::time::sleep(pause(3)).await;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let state = text(&found, "state").unwrap_or_default();
             if good.contains(&state) {
                 return Ok(found);

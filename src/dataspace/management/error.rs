@@ -95,8 +95,18 @@ impl ManagementError {
         matches!(self, Self::Unreachable(_) | Self::OutOfTime(_))
     }
 
-    /// Whether a transfer failed for a reason that lies in its agreement: the peer ended it, or the connector does not know the
-    /// agreement or will have no transfer under it. Everything else may pass, and leaves the agreement what it is.
+    /// Whether the same may go well in a while.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => true,
+            Self::Refused { status, .. } => [408, 429, 500, 502, 503, 504].contains(status),
+            _ => false,
+        }
+    }
+
+    /// Whether a transfer failed for a reason that lies in its agreement, or a negotiation for one that lies in its offer: the peer ended
+    /// it, or the connector does not know what it is about or will not have it. Everything else may pass, and leaves the agreement what
+    /// it is.
     pub fn is_of_the_agreement(&self) -> bool {
         matches!(
             self,

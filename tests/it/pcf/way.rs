@@ -194,6 +194,28 @@ fn what_was_agreed_is_kept_to_and_not_agreed_on_again() {
 }
 
 #[test]
+fn one_offer_is_negotiated_at_a_time_and_what_merely_fails_is_not_tried_with_the_next() {
+    let mut many = catalog("UsagePurpose", EXCHANGE);
+    let policy = many["dataset"][0]["hasPolicy"][0].clone();
+    many["dataset"][0]["hasPolicy"] = json!([policy.clone(), policy.clone(), policy]);
+    let scene = Scene::new(vec![(CATALOG, 200, many), (NEGOTIATE, 503, json!([]))]);
+    let problem = scene.problem(1);
+    assert!(problem.contains("503"), "{problem}");
+    assert_eq!(scene.connector.times_asked(NEGOTIATE), 1);
+    // One that the partner will not have is left for the next.
+    scene.answers(NEGOTIATE, 200, json!({ "@id": "n-1" }));
+    scene.answers(
+        "GET /management/v4/contractnegotiations/n-1",
+        200,
+        json!({ "state": "TERMINATED", "errorDetail": "not fulfilled" }),
+    );
+    scene.later(60);
+    let problem = scene.problem(2);
+    assert!(problem.contains("not fulfilled"), "{problem}");
+    assert_eq!(scene.connector.times_asked(NEGOTIATE), 4);
+}
+
+#[test]
 fn another_contract_is_made_only_where_the_old_one_has_stood_and_gives_no_transfers() {
     let scene = Scene::new(agreeable("v4"));
     scene.problem(1);

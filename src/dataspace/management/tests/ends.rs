@@ -213,3 +213,43 @@ fn only_what_lies_in_an_agreement_is_taken_for_its_end() {
     };
     assert!(ended.is_of_the_agreement());
 }
+
+#[test]
+fn a_negotiation_that_takes_too_long_is_ended_so_that_it_becomes_no_contract() {
+    const NEGOTIATIONS: &str = "/management/v4/contractnegotiations";
+    let dataset = json!({ "@id": "asset-1", "hasPolicy": { "@id": "offer", "permission": [] } });
+    let script = HashMap::from([
+        (
+            "POST /management/v4/catalog/request",
+            vec![(200, json!({ "dataset": dataset }))],
+        ),
+        (
+            "POST /management/v4/contractnegotiations",
+            vec![(200, json!({ "@id": "n-1" }))],
+        ),
+        (
+            "GET /management/v4/contractnegotiations/n-1",
+            vec![(500, Value::Null), (200, json!({ "state": "REQUESTED" }))],
+        ),
+        (
+            "POST /management/v4/contractnegotiations/n-1/terminate",
+            vec![(204, Value::Null)],
+        ),
+    ]);
+    with("v4", script, async |management, scripted| {
+        let party = CounterParty {
+            partner: "BPNL00000000B2CD".parse().unwrap(),
+            participant: "BPNL00000000B2CD".into(),
+            dsp: "https://connector.isar.example/dsp/2025-1".into(),
+        };
+        let catalog = management.catalog(&party).await.unwrap();
+        let patience = Duration::from_secs(2);
+        let late = management
+            .negotiate(&party, &catalog[0].offers[0], patience)
+            .await
+            .unwrap_err();
+        assert!(matches!(late, ManagementError::Late { .. }), "{late}");
+        let ended = scripted.body(&format!("POST {NEGOTIATIONS}/n-1/terminate"));
+        assert_eq!(ended["@type"], "TerminateNegotiation");
+    });
+}
