@@ -1,6 +1,6 @@
 //! Tidegate as a data plane, over real HTTP: from a control plane's `start` to a footprint, and every way in which that ends.
 
-mod agreements;
+pub mod agreements;
 mod connectors;
 mod renewal;
 pub mod scripted;

@@ -1,10 +1,11 @@
 //! The signaling of Eclipse EDC up to 0.17, which Tractus-X runs in production: the same purpose, another language.
 //!
-//! JSON-LD in one fixed context, so its members are read by their names. It differs from the protocol in what it says and
+//! JSON-LD in a fixed context, so its members are read by their names. Where the names of the Dataspace Protocol are differs by
+//! version ([`Space`]); what a connector is answered must have them where its own message had them, or it reads nothing. It differs from the protocol in what it says and
 //! in what it does: `participantId` is the *consumer*, claims are not sent, resuming is a second `start` of the same
 //! process, an answer other than 200 or 204 is repeated, and a flow is failed by `…/transferprocess/{id}/fail`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use serde_json::{Value, json};
 
 use super::address::{DataAddress, EDC, HTTP, TX_AUTH};
@@ -14,10 +15,44 @@ use crate::ids::{AgreementId, AssetId, FlowId};
 /// The `@type` of a start.
 pub const START: &str = "DataFlowStartMessage";
 
-/// Where the names of a data address's parts are, until EDC 0.15.
-pub const DSPACE_08: &str = "https://w3id.org/dspace/v0.8/";
-/// And in EDC 0.16 and 0.17.
-const DSPACE_2025: &str = "https://w3id.org/dspace/2025/1/";
+/// Where a connector has the names of the Dataspace Protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Space {
+    /// EDC up to 0.15; meant where nothing is said.
+    #[default]
+    V08,
+    /// EDC 0.16 and 0.17.
+    V2025,
+}
+
+impl Space {
+    const ALL: [Self; 2] = [Self::V08, Self::V2025];
+
+    /// The IRI that the prefix `dspace` stands for.
+    pub fn iri(self) -> &'static str {
+        match self {
+            Self::V08 => "https://w3id.org/dspace/v0.8/",
+            Self::V2025 => "https://w3id.org/dspace/2025/1/",
+        }
+    }
+}
+
+/// Reads the space from the `@context` of a message.
+fn space<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Space, D::Error> {
+    let context = Value::deserialize(deserializer)?;
+    let contexts = match &context {
+        Value::Array(many) => many.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let Some(named) = contexts.iter().find_map(|context| context.get("dspace")?.as_str()) else {
+        return Ok(Space::default());
+    };
+    let known = Space::ALL.into_iter().find(|space| space.iri() == named);
+    known.ok_or_else(|| {
+        let [old, new] = Space::ALL.map(Space::iri);
+        de::Error::custom(format!("`dspace` of the `@context` is neither `{old}` nor `{new}`"))
+    })
+}
 
 /// A start as EDC up to 0.17 writes it.
 #[derive(Clone, Debug, Deserialize)]
@@ -33,22 +68,19 @@ pub struct LegacyStart {
     transfer_type_destination: Option<String>,
     #[serde(default)]
     callback_address: Option<String>,
-    #[serde(default, rename = "@context")]
-    context: Value,
+    #[serde(rename = "@context", default, deserialize_with = "space")]
+    space: Space,
 }
 
 impl LegacyStart {
+    /// Where the answer must have its names.
+    pub fn space(&self) -> Space {
+        self.space
+    }
+
     /// Whether a body is one of these: by its `@type`, which the protocol's own messages do not have.
     pub fn is_one(body: &Value) -> bool {
         body.get("@type").and_then(Value::as_str) == Some(START)
-    }
-
-    /// Where the names of an address's parts are in this control plane's language: in the answer they must be there, too.
-    pub fn dspace(&self) -> &'static str {
-        match self.context.get("dspace").and_then(Value::as_str) {
-            Some(DSPACE_2025) => DSPACE_2025,
-            _ => DSPACE_08,
-        }
     }
 
     /// The same in the words of the protocol, said to the provider `tenant`.
@@ -72,9 +104,8 @@ impl LegacyStart {
     }
 }
 
-/// The answer to a start (`DataFlowResponseMessage`), with the parts of the address named in `dspace`. The endpoint must be among the
-/// properties, all names must be IRIs.
-pub fn response(address: &DataAddress, dspace: &str) -> Value {
+/// The answer to a start (`DataFlowResponseMessage`). The endpoint must be among the properties, all names must be IRIs.
+pub fn response(address: &DataAddress, space: Space) -> Value {
     let property = |name: &str, value: &str| json!({ "@type": "dspace:EndpointProperty", "dspace:name": name, "dspace:value": value });
     let endpoint = address
         .endpoint()
@@ -89,7 +120,7 @@ pub fn response(address: &DataAddress, dspace: &str) -> Value {
         property(&name, &one.value)
     });
     json!({
-        "@context": { "@vocab": EDC, "dspace": dspace },
+        "@context": { "@vocab": EDC, "dspace": space.iri() },
         "@type": "DataFlowResponseMessage",
         "provisioning": false,
         "dataAddress": {
@@ -124,12 +155,34 @@ mod tests {
         assert_eq!(begin.counter_party_id, "BPNL00000000C3EF");
         assert_eq!(begin.profile, "HttpData-PULL");
         assert!(begin.is_pull() && begin.claims.is_none());
-        let start = |text: &str| serde_json::from_str::<LegacyStart>(text).unwrap();
-        assert_eq!(start(START_015).dspace(), DSPACE_08);
-        assert_eq!(start(&START_015.replace("v0.8", "2025/1")).dspace(), DSPACE_2025);
-        assert_eq!(start(&START_015.replace("v0.8", "2031/1")).dspace(), DSPACE_08);
         let push = START_015.replace("\"PULL\"", "\"PUSH\"");
         assert!(!serde_json::from_str::<LegacyStart>(&push).unwrap().begin("x").is_pull());
+    }
+
+    #[test]
+    fn a_connector_is_answered_where_its_own_names_are() {
+        let address: DataAddress = serde_json::from_value(json!({ "endpointType": HTTP, "endpoint": "http://e",
+            "endpointProperties": [{ "name": "authorization", "value": "t" }] }))
+        .unwrap();
+        let old = "\"https://w3id.org/dspace/v0.8/\"";
+        let new = START_015.replace(old, "\"https://w3id.org/dspace/2025/1/\"");
+        let listed = new
+            .replace("\"@context\":{", "\"@context\":[\"https://w3id.org/edc/v0.0.1\",{")
+            .replace("}}", "}]}");
+        let unsaid = START_015.replace("\"dspace\":\"https://w3id.org/dspace/v0.8/\",", "");
+        for (text, space, iri) in [
+            (START_015, Space::V08, "https://w3id.org/dspace/v0.8/"),
+            (&unsaid, Space::V08, "https://w3id.org/dspace/v0.8/"),
+            (&new, Space::V2025, "https://w3id.org/dspace/2025/1/"),
+            (&listed, Space::V2025, "https://w3id.org/dspace/2025/1/"),
+        ] {
+            let start: LegacyStart = serde_json::from_str(text).unwrap();
+            assert_eq!(start.space(), space, "{text}");
+            assert_eq!(response(&address, start.space())["@context"]["dspace"], iri);
+        }
+        let odd = START_015.replace(old, "\"https://w3id.org/dspace/2031/1/\"");
+        let error = serde_json::from_str::<LegacyStart>(&odd).unwrap_err();
+        assert!(error.to_string().contains("neither"), "{error}");
     }
 
     #[test]
@@ -137,7 +190,7 @@ mod tests {
         let address: DataAddress = serde_json::from_value(json!({ "endpointType": HTTP, "endpoint": "http://e",
             "endpointProperties": [{ "name": "authorization", "value": "t" }, { "name": format!("{TX_AUTH}expiresIn"), "value": "300" }] }))
         .unwrap();
-        let answer = response(&address, DSPACE_08);
+        let answer = response(&address, Space::V08);
         let names: Vec<_> = answer["dataAddress"]["dspace:endpointProperties"]
             .as_array()
             .unwrap()

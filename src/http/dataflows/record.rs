@@ -127,7 +127,7 @@ async fn finalized(management: &Management, id: &AgreementId) -> Result<Asked, M
         return Ok(Asked::Open);
     }
     let retired = management.retirements().await?;
-    if retired.iter().any(|retirement| retirement.agreement == *id) {
+    if retired.entries.iter().any(|retirement| retirement.agreement == *id) {
         return Ok(Asked::Retired);
     }
     Ok(Asked::Final(Box::new(found)))

@@ -13,8 +13,12 @@ use crate::harness::{ELBE, HOLDS, ISAR, Service, WESER, block_on, get, retire, w
 
 /// Elbe's world, changed.
 pub fn change_world(service: &Service, change: impl FnOnce(&mut TenantWorld)) {
+    change_world_of(service, ELBE, change);
+}
+
+pub fn change_world_of(service: &Service, tenant: &str, change: impl FnOnce(&mut TenantWorld)) {
     let registry = service.app.registry.current();
-    let mut world = TenantWorld::clone(registry.tenant(ELBE.parse().unwrap()).unwrap());
+    let mut world = TenantWorld::clone(registry.tenant(tenant.parse().unwrap()).unwrap());
     change(&mut world);
     block_on(service.app.registry.seed(&[world], &[])).unwrap();
 }
