@@ -288,9 +288,12 @@ async fn at_rest(scene: &Scene, count: usize) {
             id: id(number),
             state: AgreementState::Retired,
             reason: "for the bench".into(),
+            at: now,
+            by: "bench".into(),
+            decision: None,
         };
         let started = Instant::now();
-        store.end_agreements(&[ending], now).await.expect("it is ended");
+        store.end_agreements(&[ending]).await.expect("it is ended");
         changes.push(started.elapsed().as_secs_f64() * 1e6);
     }
     println!("retire, written to the file, of {count}: {:.0} us", median(changes));

@@ -3,7 +3,8 @@
 //! Every change takes the same way: first it is written to the tenant's log, then to the registry, where the next request sees it,
 //! and then everyone who listens is told ([`AgreementChange`]), so that tokens can be ended and connectors be signalled. So no
 //! decision is made under an agreement of which the ledger does not tell, and where a change cannot be recorded it does not
-//! happen.
+//! happen. That an agreement is going to end is noted beforehand, so that an ending which is cut short, by a crash or a full disk, is
+//! done to its end by the next start ([`Book::settle`]).
 //!
 //! Nothing of what was agreed changes in an agreement's life, and none is ever removed:
 //!
@@ -20,9 +21,8 @@
 //! Anna of Elbe retires agreement `a-1`. Policy is asked whether she may (`retireAgreement`), and the decision is recorded. Then
 //! the log of Elbe tells that `a-1` is retired, by whom, why and under which decision; then `a-1` is retired in the registry. A
 //! request of Weser that was being decided meanwhile may still be answered with data; the next one is refused by
-//! `exchange/agreement-in-force`. If the log could not be written, Anna gets 503 and `a-1` stays in force. If the log tells of
-//! it but the file of the registry cannot be written, `a-1` grants nothing any more and Anna is told that it must be retired once more
-//! lest it be in force again after a restart.
+//! `exchange/agreement-in-force`. If the registry's file or the log could not be written, Anna gets an error and `a-1` stays in force.
+//! If the log tells of it and then the machine stops, `a-1` is retired when the service is up again; the log may then tell of it twice.
 //!
 //! An agreement whose end has passed grants nothing by its own terms, at every request. That it is put on record as expired, a little
 //! later, is for those who listen and for whoever reads the list.
@@ -254,8 +254,7 @@ impl Book {
     /// Ends an agreement by its provider's will. One that has ended before stays as it is.
     ///
     /// # Errors
-    /// It is not on record; or the change cannot be recorded, and then the agreement stays in force. Where only the file cannot be
-    /// written it grants nothing any more, but must be retired once more lest it be in force again after a restart.
+    /// It is not on record; or the change cannot be noted or recorded, and then the agreement stays in force.
     pub async fn retire(
         &self,
         provider: TenantId,
@@ -301,7 +300,9 @@ impl Book {
             self.end(past, AgreementState::Expired, PAST_ITS_END, &Cause::time(), now)
                 .await?;
             let mut ends = self.ends();
-            ends.retain(|end| !due.contains(end));
+            due.iter().for_each(|end| {
+                ends.remove(end);
+            });
         }
     }
 
@@ -320,23 +321,67 @@ impl Book {
         cause: &Cause,
         now: Timestamp,
     ) -> Result<(), AgreementError> {
-        let entries = agreements
-            .iter()
-            .map(|agreement| entry(agreement, state, Some(reason), None, cause));
-        self.record(entries.collect()).await?;
         let endings = agreements.iter().map(|agreement| Ending {
             provider: agreement.provider,
             id: agreement.id.clone(),
             state,
             reason: reason.to_owned(),
+            at: now,
+            by: cause.by.clone(),
+            decision: cause.decision,
         });
         let endings: Vec<_> = endings.collect();
-        let written = self.registry.end_agreements(&endings, now).await;
-        let reason = Arc::<str>::from(reason);
-        for agreement in &agreements {
-            self.tell(agreement, state, Some(Arc::clone(&reason)));
+        self.registry.intend(&endings).await?;
+        if let Err(error) = self.finish(&agreements, &endings).await {
+            if let Err(error) = self.registry.forgo(&endings).await {
+                tracing::error!(%error, "agreements that were to end could not be kept in force; they will end");
+            }
+            return Err(error);
         }
-        Ok(written?)
+        Ok(())
+    }
+
+    /// Ends what is intended to end: in the ledger, in the registry, for those who listen.
+    ///
+    /// # Errors
+    /// The ledger; nothing has ended then.
+    async fn finish(&self, agreements: &[Arc<Agreement>], endings: &[Ending]) -> Result<(), AgreementError> {
+        let pairs = || agreements.iter().zip(endings);
+        let entries = pairs().map(|(agreement, ending)| {
+            let cause = Cause {
+                by: ending.by.clone(),
+                decision: ending.decision,
+            };
+            entry(agreement, ending.state, Some(&ending.reason), None, &cause)
+        });
+        self.record(entries.collect()).await?;
+        if let Err(error) = self.registry.end_agreements(endings).await {
+            // Ended all the same, and noted as intended: it is written again later.
+            tracing::error!(%error, "the ends of agreements could not be written to the registry; that is tried again");
+        }
+        for (agreement, ending) in pairs() {
+            self.tell(agreement, ending.state, Some(ending.reason.as_str().into()));
+        }
+        Ok(())
+    }
+
+    /// Does to its end what was cut short: by a crash before now, or by a file that could not be written. Returns how many
+    /// agreements it was about.
+    ///
+    /// # Errors
+    /// The registry's file or the ledger; what is left is found again the next time.
+    pub async fn settle(&self) -> Result<usize, AgreementError> {
+        let _changing = self.changing.lock().await;
+        let endings = self.registry.intended().await?;
+        for ending in &endings {
+            let held = self.held(ending.provider, &ending.id);
+            match held.filter(|agreement| agreement.state == AgreementState::Active) {
+                Some(agreement) => self.finish(&[agreement], std::slice::from_ref(ending)).await?,
+                // Ended in memory already, or never on record.
+                None => self.registry.end_agreements(std::slice::from_ref(ending)).await?,
+            }
+        }
+        Ok(endings.len())
     }
 
     /// Records all of `entries`, side by side, for what waits together is made durable together.
@@ -436,7 +481,8 @@ impl Default for Upkeep {
 pub async fn keep(book: &Book, clock: &Clock, upkeep: Upkeep) {
     let mut expire = tokio::time::interval(upkeep.expire);
     let mut write = tokio::time::interval(upkeep.write_uses);
-    for interval in [&mut expire, &mut write] {
+    let mut settle = tokio::time::interval(upkeep.expire);
+    for interval in [&mut expire, &mut write, &mut settle] {
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     }
     loop {
@@ -447,6 +493,11 @@ pub async fn keep(book: &Book, clock: &Clock, upkeep: Upkeep) {
                 Err(error) => tracing::error!(%error, "agreements past their end are not put on record; they grant nothing all the same"),
             },
             _ = write.tick() => write_uses(book).await,
+            _ = settle.tick() => match book.settle().await {
+                Ok(0) => {}
+                Ok(count) => tracing::warn!(count, "the ends of agreements, cut short before, are in the registry now"),
+                Err(error) => tracing::error!(%error, "the ends of agreements are still not in the registry; they grant nothing all the same"),
+            },
         }
     }
 }

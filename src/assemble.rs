@@ -127,6 +127,13 @@ pub async fn assemble(
     let put = agreements.put_all(new, &Cause::operator(), now).await;
     put.map_err(StartError::of("the agreements"))?;
     // Before anything is served, so that what is listed is true from the first answer on.
+    let settled = agreements.settle().await.map_err(StartError::of("the agreements"))?;
+    if settled > 0 {
+        tracing::warn!(
+            settled,
+            "the ends of agreements, cut short when the service stopped, were done to their end"
+        );
+    }
     let expired = agreements.expire(now).await;
     expired.map_err(StartError::of("the agreements"))?;
     let verifiers = verifiers(&registry.current(), &parts.issuers)?;

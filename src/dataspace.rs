@@ -9,6 +9,7 @@
 //! Nothing here decides. A flow that is started says that the control plane wanted it and that policy permitted it *then*;
 //! what it is worth at the next request is decided at the next request.
 
+pub mod claims;
 mod database;
 pub mod flow;
 pub mod management;

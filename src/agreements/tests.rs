@@ -244,6 +244,89 @@ async fn what_is_put_once_more_as_over_ends_and_does_not_come_back() {
     assert_eq!(states, [AgreementState::Active, AgreementState::Retired]);
 }
 
+/// What a retirement has written when it is cut short after the ledger: the intention and the record.
+async fn cut_short(desk: &Desk, name: &str) -> Ending {
+    let ending = Ending {
+        provider: provider(),
+        id: id(name),
+        state: AgreementState::Retired,
+        reason: "moved away".into(),
+        at: now(),
+        by: "operator".into(),
+        decision: None,
+    };
+    desk.registry.intend(std::slice::from_ref(&ending)).await.unwrap();
+    let agreement = desk.book.held(provider(), &id(name)).unwrap();
+    let told = entry(&agreement, ending.state, Some(&ending.reason), None, &Cause::operator());
+    desk.ledger.append(told).await.unwrap();
+    ending
+}
+
+#[tokio::test]
+async fn a_retirement_that_a_crash_cut_short_is_done_to_its_end_by_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let desk = Desk::open(directory.path()).await;
+    desk.put(agreement("a-1", USAGE)).await.unwrap();
+    desk.put(agreement("a-2", USAGE)).await.unwrap();
+    cut_short(&desk, "a-1").await;
+    desk.ledger.close().await;
+    drop(desk);
+    let desk = Desk::open(directory.path()).await;
+    let mut listener = desk.book.changes();
+    assert_eq!(desk.state("a-1"), Some(AgreementState::Active));
+    assert_eq!(desk.book.settle().await.unwrap(), 1);
+    assert_eq!(desk.state("a-1"), Some(AgreementState::Retired));
+    assert_eq!(desk.state("a-2"), Some(AgreementState::Active));
+    assert_eq!(listener.try_recv().unwrap().agreement, id("a-1"));
+    assert_eq!(desk.book.settle().await.unwrap(), 0);
+    desk.ledger.close().await;
+    drop(desk);
+    let desk = Desk::open(directory.path()).await;
+    assert_eq!(desk.state("a-1"), Some(AgreementState::Retired), "for good");
+}
+
+#[tokio::test]
+async fn an_ending_that_could_not_be_written_is_written_later_and_told_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let desk = Desk::open(directory.path()).await;
+    desk.put(agreement("a-1", USAGE)).await.unwrap();
+    let ending = cut_short(&desk, "a-1").await;
+    // Ended in memory, as where the file could not be written.
+    desk.registry
+        .end_agreements(std::slice::from_ref(&ending))
+        .await
+        .unwrap();
+    desk.registry.intend(&[ending]).await.unwrap();
+    let again = desk.retire("a-1").await.unwrap();
+    assert_eq!((again.state, again.changed), (AgreementState::Retired, false));
+    assert_eq!(desk.book.settle().await.unwrap(), 1);
+    assert_eq!(desk.book.settle().await.unwrap(), 0);
+    desk.ledger.close().await;
+    assert_eq!(told(directory.path()).await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_cannot_be_noted_or_recorded_stays_in_force_for_good() {
+    let directory = tempfile::tempdir().unwrap();
+    let desk = Desk::open(directory.path()).await;
+    desk.put(agreement("a-1", USAGE)).await.unwrap();
+    desk.ledger.close().await;
+    assert!(matches!(desk.retire("a-1").await, Err(AgreementError::Ledger(_))));
+    assert_eq!(desk.registry.intended().await.unwrap(), []);
+    drop(desk);
+    let desk = Desk::open(directory.path()).await;
+    assert_eq!(desk.book.settle().await.unwrap(), 0);
+    assert_eq!(desk.state("a-1"), Some(AgreementState::Active));
+    let file = format!("sqlite://{}", directory.path().join("registry.sqlite").display());
+    let pool = sqlx::SqlitePool::connect(&file).await.unwrap();
+    sqlx::raw_sql("DROP TABLE ending").execute(&pool).await.unwrap();
+    assert!(matches!(desk.retire("a-1").await, Err(AgreementError::Registry(_))));
+    assert_eq!(desk.state("a-1"), Some(AgreementState::Active));
+    desk.ledger.close().await;
+    let told = told(directory.path()).await;
+    assert!(told.iter().all(|line| line.1 == AgreementState::Active), "{told:?}");
+}
+
 #[tokio::test]
 async fn of_two_who_retire_at_once_one_changes_it() {
     let directory = tempfile::tempdir().unwrap();

@@ -23,8 +23,13 @@ pub use store::{FlowError, FlowStore, Signal};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::claims::{self, Credential};
 use crate::ids::{AgreementId, AssetId, Bpnl, ClientId, Digest, FlowId, TenantId};
-use crate::registry::Partner;
+use crate::registry::{Partner, Registry};
+
+/// How many tokens of one flow are good at once. Each is for five minutes and a connector asks when one runs out, so more than two are
+/// asked for by somebody else.
+pub const MAX_TOKENS: usize = 8;
 
 /// Where a flow stands, as the protocol spells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -156,15 +161,26 @@ pub struct Issued {
     pub expires: Timestamp,
 }
 
-/// With what the next token is got. Only digests are kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Which refresh tokens are good. They are numbered, and made from their number: nothing of them is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Renewal {
-    /// The refresh token that was used last, or the first one.
-    pub current: Option<Digest>,
-    /// The one that was given for it and has not been used yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next: Option<Digest>,
+struct Renewal {
+    /// The first since the flow was last started. Those before it ended with what was before.
+    first: u64,
+    /// The last one that was used, or the first. It is good still, for the answer to its use may have been lost, and so is the one
+    /// after it, which that answer gave.
+    used: u64,
+}
+
+/// What a refresh token is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worth {
+    /// A token is given for it.
+    Good,
+    /// It was used, and so was the one given for it: two hold what one was given.
+    Spent,
+    /// Nothing: it is of another time, or the flow is not started.
+    Nothing,
 }
 
 /// A data flow.
@@ -195,9 +211,9 @@ pub struct Flow {
     pub begun_by: Digest,
     /// When.
     pub begun_at: Timestamp,
-    /// The other company as its control plane's claims showed it when the flow began; what the registry has where it is absent.
+    /// The other company's credentials, as its control plane showed them when the flow began; absent where it showed none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub known: Option<Partner>,
+    pub shown: Option<Vec<Credential>>,
     /// The tokens that are good.
     #[serde(default)]
     tokens: Vec<Issued>,
@@ -266,10 +282,16 @@ impl Flow {
             dialect,
             begun_by,
             begun_at,
-            known: None,
+            shown: None,
             tokens: Vec::new(),
             renewal: Renewal::default(),
         }
+    }
+
+    /// What is known of the other company at `now`.
+    pub fn partner(&self, registry: &Registry, now: Timestamp) -> Option<Partner> {
+        let known = registry.partner(self.partner).map(AsRef::as_ref);
+        claims::vouched(self.shown.as_deref(), self.partner, known, now)
     }
 
     /// Does what the control plane says. Returns whether anything changed.
@@ -293,25 +315,41 @@ impl Flow {
         }
         self.state = next;
         if next != State::Started {
-            self.tokens.clear();
-            self.renewal = Renewal::default();
+            self.end_tokens();
         }
         Ok(true)
     }
 
-    /// Takes a token on, with the refresh token given along. Only a flow that is started does; the answer says whether.
+    /// Ends all tokens, and with them all refresh tokens.
+    pub fn end_tokens(&mut self) {
+        self.tokens.clear();
+        // Past the one that was given and not used yet.
+        let first = self.renewal.used + 2;
+        self.renewal = Renewal { first, used: first };
+    }
+
+    /// Takes a token on. Only a flow that is started does; the answer says whether. Of more than [`MAX_TOKENS`] the oldest ends.
     #[must_use]
-    pub fn issue(&mut self, token: Issued, refresh: Digest, now: Timestamp) -> bool {
+    pub fn issue(&mut self, token: Issued, now: Timestamp) -> bool {
         if self.state != State::Started {
             return false;
         }
         self.tokens.retain(|issued| issued.expires > now);
-        self.tokens.push(token);
-        match self.renewal.current {
-            None => self.renewal.current = Some(refresh),
-            Some(_) => self.renewal.next = Some(refresh),
+        if self.tokens.len() >= MAX_TOKENS {
+            self.tokens.remove(0);
         }
+        self.tokens.push(token);
         true
+    }
+
+    /// The number of the refresh token that goes with a token that is handed out at a start.
+    pub fn first_refresh(&self) -> u64 {
+        self.renewal.used
+    }
+
+    /// The number of the refresh token that goes with a token that is handed out for a refresh token.
+    pub fn next_refresh(&self) -> u64 {
+        self.renewal.used + 1
     }
 
     /// Whether a token with that revocation id is good.
@@ -319,22 +357,24 @@ impl Flow {
         self.state == State::Started && self.tokens.iter().any(|issued| issued.id == id)
     }
 
-    /// Whether that refresh token is good.
-    pub fn is_renewable_with(&self, refresh: Digest) -> bool {
-        let known = [self.renewal.current, self.renewal.next];
-        self.state == State::Started && known.contains(&Some(refresh))
+    /// What the refresh token of that number is worth.
+    pub fn worth(&self, number: u64) -> Worth {
+        let Renewal { first, used } = self.renewal;
+        match self.state {
+            State::Started if number == used || number == used + 1 => Worth::Good,
+            State::Started if (first..used).contains(&number) => Worth::Spent,
+            _ => Worth::Nothing,
+        }
     }
 
-    /// Whether that refresh token is good, and notes its use: the one before stays good until the new one is used, so that an
-    /// answer that was lost loses nothing.
-    pub fn renews(&mut self, refresh: Digest) -> bool {
-        if !self.is_renewable_with(refresh) {
-            return false;
+    /// Notes that the refresh token of that number is used. Returns whether it is good: the one before stays good until the new one
+    /// is used, so that an answer that was lost loses nothing, and two who ask at once are given the same.
+    pub fn renews(&mut self, number: u64) -> bool {
+        let good = self.worth(number) == Worth::Good;
+        if good {
+            self.renewal.used = number;
         }
-        if self.renewal.next == Some(refresh) {
-            self.renewal.current = self.renewal.next.take();
-        }
-        true
+        good
     }
 }
 

@@ -81,6 +81,7 @@ mod admission;
 mod authority;
 mod error;
 mod keys;
+mod refresh;
 mod verify;
 
 #[cfg(test)]
@@ -93,6 +94,7 @@ use secrecy::SecretString;
 
 pub use error::EdrError;
 pub use keys::{EdrKeyError, EdrKeys, FILE};
+pub use refresh::Refresh;
 pub use verify::{Edr, EdrVerifier};
 
 use crate::ids::{AgreementId, AssetId, Bpnl, Digest, PcfId, ProductId, TenantId};

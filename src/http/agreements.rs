@@ -18,7 +18,7 @@ use super::ingest::read_body;
 use super::problem::{Kind, Problem};
 use super::{App, Shared};
 use crate::agreements::{AgreementError, Cause};
-use crate::contract::{Class, Clause, Terms};
+use crate::contract::Notice;
 use crate::decide::Permit;
 use crate::ids::{AgreementId, Bpnl, Digest};
 use crate::ledger::record::Request;
@@ -61,15 +61,6 @@ struct AgreementAnswer<'a> {
     uses: u64,
     /// What binds the parties and decides nothing.
     notices: Vec<Notice>,
-}
-
-#[derive(Serialize)]
-struct Notice {
-    path: String,
-    operand: &'static str,
-    operator: &'static str,
-    value: Vec<String>,
-    text: String,
 }
 
 #[derive(Deserialize)]
@@ -213,8 +204,7 @@ fn failed(error: &AgreementError, permit: &Permit) -> Problem {
             Problem::with(Kind::Unrecorded, detail)
         }
         AgreementError::Registry(_) => {
-            let detail = "the agreement grants nothing any more, but that could not be written; retire it once more, lest it be in force \
-                          again after a restart";
+            let detail = "that the agreement ends could not be written, so it is still in force; try again";
             Problem::with(Kind::Upstream, detail)
         }
     };
@@ -236,19 +226,6 @@ fn answer(listed: &Listed) -> AgreementAnswer<'_> {
         versions: agreement.signed.as_deref(),
         ends: agreement.terms.usage_ends(agreement.signed_at).map(spell_time),
         uses: listed.uses,
-        notices: notices(&agreement.terms),
+        notices: agreement.terms.notices(),
     }
-}
-
-fn notices(terms: &Terms) -> Vec<Notice> {
-    let recorded = terms.constraints().into_iter();
-    let recorded = recorded.filter(|clause| clause.class == Class::Recorded);
-    let notice = |clause: Clause| Notice {
-        path: clause.path,
-        operand: clause.operand,
-        operator: clause.operator,
-        value: clause.value,
-        text: clause.reason,
-    };
-    recorded.map(notice).collect()
 }

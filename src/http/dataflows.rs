@@ -15,14 +15,13 @@
 //! 1. The message is read ([`signaling`](crate::dataspace::signaling)); `participantId` must be the tenant, `counterPartyId` a BPNL.
 //! 2. The agreement is looked up in the tenant's world. Where it is not on record, the tenant's connector is asked for it, and it
 //!    goes on record if it is between these two, about this asset, and compiles (`record`).
-//! 3. What the control plane verified of the partner becomes facts about it (`claims`).
+//! 3. What the control plane verified of the partner becomes facts about it ([`claims`](crate::dataspace::claims)).
 //! 4. `transfer` is asked and recorded. A deny is a 403 whose `detail` says why: the control plane keeps it as the transfer's
 //!    error. It may show it to the partner as well, so it says no more than the partner may know.
 //! 5. A token is made for this flow, five minutes long at most, and a refresh token (`grant`). The flow goes on record as
 //!    started, and the answer carries the address.
 
 mod begin;
-mod claims;
 mod connectors;
 mod end;
 mod grant;
@@ -91,7 +90,7 @@ impl App {
 }
 
 /// What became of a change to a flow, as an answer.
-fn failed(error: FlowError) -> Problem {
+pub(in crate::http) fn failed(error: FlowError) -> Problem {
     match error {
         FlowError::Unknown => Problem::with(Kind::NotFound, "there is no such data flow"),
         FlowError::Exists => Problem::with(

@@ -1,6 +1,5 @@
 //! Around every request: its id, its deadline, its panic guard, its metrics and its one log line.
 
-use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use axum::body::Body;
@@ -165,30 +164,17 @@ fn settle_path(app: &Shared, request: &mut Request) -> Result<(), Problem> {
 }
 
 /// Runs the request to its end, its deadline or its panic.
+///
+/// In a task of its own, which a peer that hangs up and the deadline do not stop: what was recorded in the ledger is done as well,
+/// whether or not anyone waits for the answer. A panic ends that task alone.
 async fn guarded(app: &Shared, request: Request<Body>, next: Next) -> Response {
-    let run = AssertUnwindSafe(next.run(request));
-    let guarded = CatchUnwind(Box::pin(run));
-    match tokio::time::timeout(app.limits.request, guarded).await {
+    let running = tokio::spawn(next.run(request));
+    match tokio::time::timeout(app.limits.request, running).await {
         Ok(Ok(response)) => response,
-        Ok(Err(())) => {
+        Ok(Err(_)) => {
             tracing::error!("a handler panicked; this is a defect");
             Problem::new(Kind::Internal).into_response()
         }
         Err(_) => Problem::new(Kind::Timeout).into_response(),
-    }
-}
-
-/// A future that turns a panic into an error: one bad request must not end the connection of others.
-struct CatchUnwind<F>(std::pin::Pin<Box<AssertUnwindSafe<F>>>);
-
-impl<F: Future> Future for CatchUnwind<F> {
-    type Output = Result<F::Output, ()>;
-
-    fn poll(mut self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
-        let inner = &mut self.0;
-        match std::panic::catch_unwind(AssertUnwindSafe(|| inner.as_mut().poll(context))) {
-            Ok(poll) => poll.map(Ok),
-            Err(_) => std::task::Poll::Ready(Err(())),
-        }
     }
 }

@@ -7,6 +7,7 @@
 //! could not be written, and whoever ended it is told.
 
 mod agreements;
+mod endings;
 mod load;
 mod rows;
 mod uses;
@@ -21,7 +22,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::watch;
 
-pub use self::agreements::{Ending, Listed, Papers};
+pub use self::agreements::{Listed, Papers};
+pub use self::endings::Ending;
 pub use self::uses::Turn;
 use self::uses::Uses;
 use super::model::{Footprint, Partner, TenantWorld};
@@ -100,6 +102,8 @@ CREATE TABLE IF NOT EXISTS agreement (provider TEXT NOT NULL, id TEXT NOT NULL, 
   terms TEXT NOT NULL REFERENCES terms (digest), signed_at TEXT NOT NULL, signed TEXT, state TEXT NOT NULL,
   changed_at TEXT NOT NULL, reason TEXT, uses INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (provider, id)) STRICT;
 CREATE TABLE IF NOT EXISTS papers (provider TEXT NOT NULL, id TEXT NOT NULL, claims TEXT, odrl TEXT NOT NULL,
+  PRIMARY KEY (provider, id)) STRICT;
+CREATE TABLE IF NOT EXISTS ending (provider TEXT NOT NULL, id TEXT NOT NULL, document TEXT NOT NULL,
   PRIMARY KEY (provider, id)) STRICT;
 CREATE TABLE IF NOT EXISTS offer (provider TEXT NOT NULL, id TEXT NOT NULL, asset TEXT NOT NULL,
   access_odrl TEXT NOT NULL, usage_odrl TEXT NOT NULL, PRIMARY KEY (provider, id)) STRICT;

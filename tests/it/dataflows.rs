@@ -2,6 +2,7 @@
 
 mod agreements;
 mod connectors;
+mod renewal;
 pub mod scripted;
 mod tokens;
 

@@ -9,6 +9,7 @@
 mod dev;
 mod edc;
 mod exchange;
+mod tck;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

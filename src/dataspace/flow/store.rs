@@ -2,7 +2,8 @@
 //! that carries a token looks its flow up.
 //!
 //! Changes are made one after the other. A change that leaves a flow without good tokens is seen before it is durable, any
-//! other only after: whichever of the two fails, what remains is the refusal.
+//! other only after: whichever of the two fails, what remains is the refusal. It remains for good: what is seen and could not be
+//! written is kept in memory, a flow that is over as well, until it is written ([`FlowStore::settle`]).
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,12 +15,11 @@ use tokio::sync::Mutex;
 
 use super::{Flow, Misfit, State};
 use crate::dataspace::database;
-use crate::ids::{AgreementId, FlowId, TenantId};
+use crate::ids::{FlowId, TenantId};
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS flow (tenant TEXT NOT NULL, id TEXT NOT NULL, agreement TEXT NOT NULL, over INTEGER NOT NULL,
   document TEXT NOT NULL, PRIMARY KEY (tenant, id)) STRICT;
-CREATE INDEX IF NOT EXISTS flow_agreement ON flow (tenant, agreement) WHERE over = 0;
 CREATE INDEX IF NOT EXISTS flow_id ON flow (id);
 CREATE TABLE IF NOT EXISTS signal (tenant TEXT NOT NULL, flow TEXT NOT NULL, reason TEXT NOT NULL, tries INTEGER NOT NULL,
   due INTEGER NOT NULL, PRIMARY KEY (tenant, flow)) STRICT;
@@ -47,12 +47,20 @@ pub enum FlowError {
 
 type Key = (TenantId, FlowId);
 
+/// A flow in memory.
+#[derive(Clone, Debug)]
+struct Held {
+    flow: Arc<Flow>,
+    /// Whether the file has it as it is here.
+    written: bool,
+}
+
 /// The flows of all tenants. Each is reached through its tenant only.
 #[derive(Debug)]
 pub struct FlowStore {
     pool: SqlitePool,
-    /// Those that are not over.
-    live: RwLock<HashMap<Key, Arc<Flow>>>,
+    /// Those that are not over, and those of which the file does not know that they are.
+    held: RwLock<HashMap<Key, Held>>,
     turn: Mutex<()>,
 }
 
@@ -80,27 +88,39 @@ impl FlowStore {
         let rows: Vec<(String,)> = sqlx::query_as("SELECT document FROM flow WHERE over = 0")
             .fetch_all(&pool)
             .await?;
-        let live = rows
+        let held = |flow: Flow| {
+            let key = (flow.tenant, flow.id.clone());
+            let (flow, written) = (Arc::new(flow), true);
+            (key, Held { flow, written })
+        };
+        let all = rows
             .iter()
-            .map(|(document,)| read(document).map(|flow| ((flow.tenant, flow.id.clone()), Arc::new(flow))))
+            .map(|(document,)| read(document).map(held))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             pool,
-            live: RwLock::new(live),
+            held: RwLock::new(all),
             turn: Mutex::new(()),
         })
     }
 
     /// A tenant's flow that is not over.
     pub fn live(&self, tenant: TenantId, id: &FlowId) -> Option<Arc<Flow>> {
-        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
-        live.get(&(tenant, id.clone())).cloned()
+        self.held(tenant, id)
+            .map(|held| held.flow)
+            .filter(|flow| !flow.state.is_final())
+    }
+
+    fn held(&self, tenant: TenantId, id: &FlowId) -> Option<Held> {
+        let all = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        all.get(&(tenant, id.clone())).cloned()
     }
 
     /// Every flow that is not over, in no order.
     pub fn all_live(&self) -> Vec<Arc<Flow>> {
-        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
-        live.values().cloned().collect()
+        let all = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        let flows = all.values().map(|held| &held.flow);
+        flows.filter(|flow| !flow.state.is_final()).cloned().collect()
     }
 
     /// The tenants that have a flow of that id: for a message that names no tenant, whose verifiers may accept its token.
@@ -108,7 +128,7 @@ impl FlowStore {
     /// # Errors
     /// The database.
     pub async fn tenants_with(&self, id: &FlowId) -> Result<Vec<TenantId>, FlowError> {
-        let rows: Vec<(String,)> = sqlx::query_as("SELECT tenant FROM flow WHERE id = ? ORDER BY tenant LIMIT 8")
+        let rows: Vec<(String,)> = sqlx::query_as("SELECT tenant FROM flow WHERE id = ? ORDER BY tenant")
             .bind(id.as_str())
             .fetch_all(&self.pool)
             .await?;
@@ -120,8 +140,8 @@ impl FlowStore {
     /// # Errors
     /// [`FlowError::Unknown`], or the database.
     pub async fn find(&self, tenant: TenantId, id: &FlowId) -> Result<Arc<Flow>, FlowError> {
-        if let Some(flow) = self.live(tenant, id) {
-            return Ok(flow);
+        if let Some(held) = self.held(tenant, id) {
+            return Ok(held.flow);
         }
         let row: Option<(String,)> = sqlx::query_as("SELECT document FROM flow WHERE tenant = ? AND id = ?")
             .bind(tenant.as_str())
@@ -161,31 +181,34 @@ impl FlowStore {
         let before = self.find(tenant, id).await?;
         let mut flow = Flow::clone(&before);
         let out = change(&mut flow)?;
-        if flow == *before {
+        let written = self.held(tenant, id).is_none_or(|held| held.written);
+        if flow == *before && written {
             return Ok((before, out));
         }
         Ok((self.put(flow).await?, out))
     }
 
-    /// The flows under an agreement that are not over.
+    /// Writes what is seen and could not be written; returns how many flows that was about.
     ///
     /// # Errors
-    /// The database.
-    pub async fn under(&self, tenant: TenantId, agreement: &AgreementId) -> Result<Vec<Arc<Flow>>, FlowError> {
-        let rows: Vec<(String,)> =
-            sqlx::query_as("SELECT id FROM flow WHERE tenant = ? AND agreement = ? AND over = 0 ORDER BY id")
-                .bind(tenant.as_str())
-                .bind(agreement.as_str())
-                .fetch_all(&self.pool)
-                .await?;
-        let ids = rows.into_iter().filter_map(|(id,)| id.parse().ok());
-        Ok(ids.filter_map(|id| self.live(tenant, &id)).collect())
+    /// The database still.
+    pub async fn settle(&self) -> Result<usize, FlowError> {
+        let _turn = self.turn.lock().await;
+        let unwritten: Vec<_> = {
+            let all = self.held.read().unwrap_or_else(PoisonError::into_inner);
+            let unwritten = all.values().filter(|held| !held.written);
+            unwritten.map(|held| Arc::clone(&held.flow)).collect()
+        };
+        for flow in &unwritten {
+            self.put(Flow::clone(flow)).await?;
+        }
+        Ok(unwritten.len())
     }
 
     async fn put(&self, flow: Flow) -> Result<Arc<Flow>, FlowError> {
         let flow = Arc::new(flow);
         if flow.state != State::Started {
-            self.show(&flow);
+            self.show(&flow, false);
         }
         let document = serde_json::to_string(&*flow).map_err(|error| FlowError::Row(flow.id.to_string(), error))?;
         sqlx::query("INSERT OR REPLACE INTO flow (tenant, id, agreement, over, document) VALUES (?, ?, ?, ?, ?)")
@@ -196,17 +219,18 @@ impl FlowStore {
             .bind(document)
             .execute(&self.pool)
             .await?;
-        self.show(&flow);
+        self.show(&flow, true);
         Ok(flow)
     }
 
-    fn show(&self, flow: &Arc<Flow>) {
-        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+    fn show(&self, flow: &Arc<Flow>, written: bool) {
+        let mut all = self.held.write().unwrap_or_else(PoisonError::into_inner);
         let key = (flow.tenant, flow.id.clone());
-        if flow.state.is_final() {
-            live.remove(&key);
+        if flow.state.is_final() && written {
+            all.remove(&key);
         } else {
-            live.insert(key, Arc::clone(flow));
+            let flow = Arc::clone(flow);
+            all.insert(key, Held { flow, written });
         }
     }
 
@@ -293,7 +317,7 @@ mod tests {
                 id: "aa".into(),
                 expires: begun.begun_at,
             };
-            let issue = |flow: &mut Flow| Ok(flow.issue(token.clone(), Digest::ZERO, begun.begun_at));
+            let issue = |flow: &mut Flow| Ok(flow.issue(token.clone(), begun.begun_at));
             assert!(store.change(tenant, &id, issue).await.unwrap().1);
             drop(store);
             let store = FlowStore::open(dir.path()).await.unwrap();
@@ -301,21 +325,61 @@ mod tests {
             let other: TenantId = "BPNL00000000B2CD".parse().unwrap();
             assert!(store.live(other, &id).is_none());
             assert!(matches!(store.find(other, &id).await, Err(FlowError::Unknown)));
-            assert!(store.under(other, &begun.agreement).await.unwrap().is_empty());
-            assert_eq!(store.under(tenant, &begun.agreement).await.unwrap().len(), 1);
             store
                 .change(tenant, &id, |flow| flow.apply(Verb::Terminate))
                 .await
                 .unwrap();
             assert!(store.live(tenant, &id).is_none());
             assert_eq!(store.find(tenant, &id).await.unwrap().state, State::Terminated);
-            assert!(store.under(tenant, &begun.agreement).await.unwrap().is_empty());
             let store = FlowStore::open(dir.path()).await.unwrap();
             assert!(
                 store.live(tenant, &id).is_none(),
                 "what is over is over after a restart"
             );
         });
+    }
+
+    #[test]
+    fn what_ended_is_over_for_good_though_the_file_could_not_be_written() {
+        for verb in [Verb::Terminate, Verb::Suspend] {
+            let dir = tempfile::tempdir().unwrap();
+            block_on(async {
+                let store = FlowStore::open(dir.path()).await.unwrap();
+                let begun = store.begin(flow("f", Side::Provider)).await.unwrap();
+                let (tenant, id) = (begun.tenant, begun.id.clone());
+                let token = Issued {
+                    id: "aa".into(),
+                    expires: begun.begun_at,
+                };
+                let issue = |flow: &mut Flow| Ok(flow.issue(token.clone(), begun.begun_at));
+                assert!(store.change(tenant, &id, issue).await.unwrap().1);
+                sqlx::raw_sql("ALTER TABLE flow RENAME TO gone")
+                    .execute(&store.pool)
+                    .await
+                    .unwrap();
+                let ended = store.change(tenant, &id, |flow| flow.apply(verb)).await;
+                assert!(matches!(ended, Err(FlowError::Database(_))));
+                let check_ended = |state: State, accepts: bool| {
+                    assert_ne!(state, State::Started, "{verb:?}");
+                    assert!(!accepts, "{verb:?}");
+                };
+                let seen = store.find(tenant, &id).await.unwrap();
+                check_ended(seen.state, seen.accepts("aa"));
+                assert!(store.live(tenant, &id).is_none_or(|flow| !flow.accepts("aa")));
+                let taken = store.change(tenant, &id, issue).await.map(|(_, taken)| taken);
+                assert!(!matches!(taken, Ok(true)), "no token is taken on");
+                assert!(store.settle().await.is_err());
+                sqlx::raw_sql("ALTER TABLE gone RENAME TO flow")
+                    .execute(&store.pool)
+                    .await
+                    .unwrap();
+                assert_eq!(store.settle().await.unwrap(), 1);
+                assert_eq!(store.settle().await.unwrap(), 0);
+                let store = FlowStore::open(dir.path()).await.unwrap();
+                let seen = store.find(tenant, &id).await.unwrap();
+                check_ended(seen.state, seen.accepts("aa"));
+            });
+        }
     }
 
     #[test]

@@ -75,25 +75,36 @@ fn the_table_of_states() {
 #[test]
 fn a_refresh_token_is_good_until_the_one_given_for_it_is_used() {
     let mut flow = flow("f", Side::Provider);
-    let [a, b, c] = ["a", "b", "c"].map(|text| Digest::of(text.as_bytes()));
-    assert!(flow.issue(issued(1), a, at(1)));
-    assert!(flow.renews(a) && flow.issue(issued(2), b, at(2)));
-    // The answer with `b` was lost: `a` is good again, and what it gives takes the place of `b`.
-    assert!(flow.renews(a) && flow.issue(issued(3), c, at(3)));
-    assert!(!flow.renews(b));
-    assert!(flow.renews(c));
-    assert!(!flow.renews(a), "the new one was used");
-    assert!(flow.renews(c));
+    let first = flow.first_refresh();
+    let worth = |flow: &Flow| [0, 1, 2, 3].map(|number| flow.worth(first + number));
+    assert!(flow.renews(first));
+    assert_eq!(flow.next_refresh(), first + 1);
+    // The answer was lost, or two asked at once: the same is given again.
+    assert!(flow.renews(first));
+    assert_eq!(flow.next_refresh(), first + 1);
+    assert_eq!(worth(&flow), [Worth::Good, Worth::Good, Worth::Nothing, Worth::Nothing]);
+    assert!(flow.renews(first + 1));
+    assert_eq!(worth(&flow), [Worth::Spent, Worth::Good, Worth::Good, Worth::Nothing]);
+    assert!(!flow.renews(first), "the new one was used");
+    assert!(!flow.renews(first + 3), "it was never given");
+    assert!(flow.renews(first + 1) && flow.renews(first + 2));
+    flow.apply(Verb::Suspend).unwrap();
+    assert_eq!(worth(&flow), [Worth::Nothing; 4]);
+    flow.apply(Verb::Resume).unwrap();
+    assert_eq!(worth(&flow), [Worth::Nothing; 4], "of before the break");
+    assert!(flow.first_refresh() > first + 3 && flow.renews(flow.first_refresh()));
 }
 
 #[test]
-fn tokens_past_their_end_are_not_kept() {
+fn tokens_past_their_end_are_not_kept_and_no_more_than_a_few() {
     let mut flow = flow("f", Side::Provider);
     for number in 0..1000 {
-        assert!(flow.issue(issued(number), Digest::ZERO, at(number)));
+        assert!(flow.issue(issued(number), at(number)));
+        assert!(flow.tokens.len() <= MAX_TOKENS);
     }
-    assert!(flow.tokens.len() <= 301, "{}", flow.tokens.len());
-    assert!(!flow.accepts("00") && flow.accepts(&issued(999).id));
+    assert!(!flow.accepts(&issued(999 - MAX_TOKENS as i64).id) && flow.accepts(&issued(999).id));
+    assert!(flow.issue(issued(5000), at(5000)));
+    assert_eq!(flow.tokens.len(), 1);
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -119,22 +130,33 @@ proptest! {
         // Those that may still be good: all that were issued since the flow last left STARTED.
         let mut alive: Vec<String> = Vec::new();
         let mut every: Vec<String> = Vec::new();
+        // The refresh tokens that were given since, and those of before.
+        let (mut refresh, mut ended): (Vec<u64>, Vec<u64>) = Default::default();
         for (number, step) in (0_i64..).zip(&steps) {
             match step {
                 Step::Say(verb) => { let _ = flow.apply(*verb); }
                 Step::Issue => {
                     let token = issued(number);
-                    let taken = flow.issue(token.clone(), Digest::of(token.id.as_bytes()), at(number));
+                    let taken = flow.issue(token.clone(), at(number));
                     prop_assert_eq!(taken, flow.state == State::Started);
                     every.push(token.id.clone());
-                    if taken { alive.push(token.id); }
+                    if taken {
+                        alive.push(token.id);
+                        let oldest = alive.len().saturating_sub(MAX_TOKENS);
+                        alive.drain(..oldest);
+                        refresh.push(flow.first_refresh());
+                    }
                 }
             }
-            if flow.state != State::Started { alive.clear(); }
+            if flow.state != State::Started {
+                alive.clear();
+                ended.append(&mut refresh);
+            }
             for id in &every {
                 prop_assert_eq!(flow.accepts(id), alive.contains(id), "{} after {:?}", id, &steps);
-                let renews = flow.clone().renews(Digest::of(id.as_bytes()));
-                prop_assert!(!renews || alive.contains(id));
+            }
+            for number in &ended {
+                prop_assert_eq!(flow.worth(*number), Worth::Nothing, "{} after {:?}", number, &steps);
             }
         }
     }
@@ -149,7 +171,7 @@ proptest! {
             for step in &steps {
                 match step {
                     Step::Say(verb) => { let _ = flow.apply(*verb); }
-                    Step::Issue => prop_assert!(!flow.issue(issued(1), Digest::ZERO, at(1))),
+                    Step::Issue => prop_assert!(!flow.issue(issued(1), at(1))),
                 }
                 prop_assert_eq!(flow.state, state);
             }

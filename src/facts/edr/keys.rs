@@ -49,8 +49,8 @@ pub enum EdrKeyError {
 /// Makes each tenant's root key.
 #[derive(Clone)]
 pub struct EdrKeys {
-    secret: Prk,
-    generation: u32,
+    pub(super) secret: Prk,
+    pub(super) generation: u32,
 }
 
 impl EdrKeys {

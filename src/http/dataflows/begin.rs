@@ -1,5 +1,7 @@
 //! `prepare` and `start`: a data flow begins.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Extension, Path, State as Shares};
@@ -8,9 +10,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::claims::vouched;
 use super::failed;
 use super::grant::{Granted, Granting};
+use crate::dataspace::claims::credentials;
 use crate::dataspace::flow::{Beginning, Dialect, Flow, FlowError, Side, State, Verb};
 use crate::dataspace::signaling::legacy::{self, LegacyStart};
 use crate::dataspace::signaling::{Begin, Status};
@@ -152,12 +154,8 @@ impl App {
         let (agreement, why) = self
             .on_record(world, &message.begin.agreement_id, message.begin.claims.as_ref(), now)
             .await;
-        let partner = vouched(
-            message.begin.claims.as_ref(),
-            message.partner,
-            registry.partner(message.partner),
-            now,
-        );
+        flow.shown = credentials(message.begin.claims.as_ref(), message.partner);
+        let partner = flow.partner(registry, now);
         let granting = Granting {
             world,
             connector: client,
@@ -167,6 +165,9 @@ impl App {
             asset: &message.begin.dataset_id,
             flow: &flow.id,
             profile: &message.begin.profile,
+            refresh: known
+                .as_ref()
+                .map_or(flow.first_refresh(), |known| known.first_refresh()),
             why: why.as_deref(),
             now,
         };
@@ -174,17 +175,15 @@ impl App {
             permit,
             address,
             issued,
-            refresh,
             ..
         } = self.grant(&granting, request).await?;
-        if known != Some(State::Started) {
+        if known.is_none_or(|known| known.state != State::Started) {
             self.record_flow(&flow, State::Started, None, Some(request)).await?;
         }
-        flow.known = partner;
         let begun = self.dataspace.flows.begin(flow).await.map_err(failed)?;
         let change = |flow: &mut Flow| {
             flow.apply(Verb::Resume)?;
-            Ok(flow.issue(issued, refresh, now))
+            Ok(flow.issue(issued, now))
         };
         let (flow, taken) = self
             .dataspace
@@ -202,14 +201,14 @@ impl App {
         Ok(recorded_answer(answer, id, &permit))
     }
 
-    /// Where the flow stands that this message would begin, if there is one already: a repetition of the very message may be
+    /// The flow that this message would begin, if there is one already: a repetition of the very message may be
     /// answered again while the flow is started, and in the older language a start of what is suspended resumes it.
-    async fn resumable(&self, flow: &Flow, dialect: Dialect) -> Result<Option<State>, Problem> {
+    async fn resumable(&self, flow: &Flow, dialect: Dialect) -> Result<Option<Arc<Flow>>, Problem> {
         match self.dataspace.flows.find(flow.tenant, &flow.id).await {
             Err(FlowError::Unknown) => Ok(None),
             Err(error) => Err(failed(error)),
             Ok(known) => match (known.begun_by == flow.begun_by, known.state, dialect) {
-                (true, State::Started, _) | (true, State::Suspended, Dialect::Legacy) => Ok(Some(known.state)),
+                (true, State::Started, _) | (true, State::Suspended, Dialect::Legacy) => Ok(Some(known)),
                 _ => Err(failed(FlowError::Exists)),
             },
         }

@@ -46,6 +46,16 @@ pub async fn watch(app: Shared) {
 impl App {
     /// Ends every flow whose agreement grants nothing any more.
     async fn end_lapsed(&self) {
+        match self.dataspace.flows.settle().await {
+            Ok(0) => {}
+            Ok(count) => tracing::warn!(
+                count,
+                "data flows that ended and could not be written are in the file now"
+            ),
+            Err(error) => {
+                tracing::error!(error = %error, "data flows that ended are still not in the file; they are over all the same")
+            }
+        }
         let (now, registry) = (self.clock.now(), self.registry.current());
         for flow in self.dataspace.flows.all_live() {
             let Some(world) = registry.tenant(flow.tenant) else {

@@ -1,11 +1,7 @@
 //! From a permitted transfer to a token and the address it is good at.
 
-use aws_lc_rs::rand;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
-use secrecy::{ExposeSecret as _, SecretString};
-use zeroize::Zeroizing;
+use secrecy::SecretString;
 
 use crate::dataspace::flow::Issued;
 use crate::dataspace::signaling::DataAddress;
@@ -17,7 +13,7 @@ use crate::http::decided::reasons;
 use crate::http::exchange::PURPOSE;
 use crate::http::observe::Outcome;
 use crate::http::problem::{Kind, Problem};
-use crate::ids::{AssetId, Bpnl, ClientId, Digest, FlowId, TenantId};
+use crate::ids::{AssetId, Bpnl, ClientId, FlowId, TenantId};
 use crate::ledger::record::Request;
 use crate::question::ask::{self, ExchangeFacts};
 use crate::registry::store::Turn;
@@ -45,6 +41,8 @@ pub(in crate::http) struct Granting<'a> {
     pub(in crate::http) flow: &'a FlowId,
     /// The kind of transfer.
     pub(in crate::http) profile: &'a str,
+    /// The number of the refresh token that goes with it.
+    pub(in crate::http) refresh: u64,
     /// Why there is no agreement on record, where something more can be said of that.
     pub(in crate::http) why: Option<&'a str>,
     /// When.
@@ -59,8 +57,6 @@ pub(in crate::http) struct Granted {
     pub(in crate::http) address: DataAddress,
     /// The token, as the flow keeps it.
     pub(in crate::http) issued: Issued,
-    /// The digest of the refresh token.
-    pub(in crate::http) refresh: Digest,
     /// The token.
     pub(in crate::http) token: SecretString,
     /// The refresh token.
@@ -126,7 +122,8 @@ impl App {
             Problem::new(Kind::Internal)
         };
         let minted = self.dataspace.keys.mint(&grant).map_err(|_| internal("the token"))?;
-        let (refresh_token, refresh) = refresh_token(asked.flow).ok_or_else(|| internal("the refresh token"))?;
+        let refresh_token = self.dataspace.keys.refresh_token(tenant, asked.flow, asked.refresh);
+        let refresh_token = refresh_token.map_err(|_| internal("the refresh token"))?;
         let expires_in = end.as_second() - asked.now.as_second();
         let handed = Handed {
             endpoint: &endpoint,
@@ -143,21 +140,11 @@ impl App {
                 id: hex::encode(minted.id.as_bytes()),
                 expires: end,
             },
-            refresh,
             token: minted.token,
             refresh_token,
             expires_in,
         })
     }
-}
-
-/// A refresh token, and the digest by which it is known. It names its flow, so that none has to be searched for.
-fn refresh_token(flow: &FlowId) -> Option<(SecretString, Digest)> {
-    let mut random = Zeroizing::new([0; 32]);
-    rand::fill(random.as_mut_slice()).ok()?;
-    let token = SecretString::from(format!("{}.{flow}", URL_SAFE_NO_PAD.encode(random.as_slice())));
-    let digest = Digest::of(token.expose_secret().as_bytes());
-    Some((token, digest))
 }
 
 /// The refusal. The partner may read it, so reasons are told only where the agreement names that partner.

@@ -158,19 +158,17 @@ impl App {
         let now = self.clock.now();
         let registry = self.registry.current();
         let world = tenant(&registry, flow.tenant.as_str())?;
-        let known = flow
-            .known
-            .as_ref()
-            .or_else(|| registry.partner(flow.partner).map(AsRef::as_ref));
+        let known = flow.partner(&registry, now);
         let granting = Granting {
             world,
             connector: &flow.connector,
             partner: flow.partner,
-            known,
+            known: known.as_ref(),
             agreement: world.agreements.get(&flow.agreement).map(AsRef::as_ref),
             asset: &flow.asset,
             flow: &flow.id,
             profile: &flow.profile,
+            refresh: flow.first_refresh(),
             why: None,
             now,
         };
@@ -178,7 +176,6 @@ impl App {
             permit,
             address,
             issued,
-            refresh,
             ..
         } = self.grant(&granting, request).await?;
         if flow.state != State::Started {
@@ -186,7 +183,7 @@ impl App {
         }
         let change = |flow: &mut Flow| {
             flow.apply(Verb::Resume)?;
-            Ok(flow.issue(issued, refresh, now))
+            Ok(flow.issue(issued, now))
         };
         let (flow, _) = self
             .dataspace

@@ -28,8 +28,8 @@ use crate::facts::{ClientKind, bearer_or_bare};
 use crate::http::App;
 use crate::http::caller::{id_header, optional_id_header, token_as};
 use crate::http::problem::{Kind, Problem};
-use crate::ids::{AgreementId, AssetId, Bpnl, ClientId, PcfId, ProductId};
-use crate::registry::{AgreementState, Partner, TenantWorld};
+use crate::ids::{AgreementId, Bpnl, ClientId, PcfId, ProductId};
+use crate::registry::{AgreementState, Partner, Registry, TenantWorld};
 use crate::telemetry;
 
 /// The header in which the connector names the partner.
@@ -57,12 +57,10 @@ pub struct Caller {
     pub connector: ClientId,
     /// The company that asks.
     pub partner: Bpnl,
-    /// What the partner's credentials proved when its data flow began; the registry says it where there is none.
+    /// What the credentials prove that were shown of the partner; the registry says it where there is none.
     pub known: Option<Partner>,
     /// The agreement it asks under; whether it is on record, and with whom, is for policy to say.
     pub agreement: AgreementId,
-    /// The asset the token is bound to, where it is bound to one.
-    pub asset: Option<AssetId>,
     /// The company the data is for, where the partner says it is another than itself.
     pub recipient: Option<Bpnl>,
     /// The token of a data flow that it came with; what its holder narrowed it to must cover what is asked.
@@ -95,13 +93,14 @@ impl App {
     pub(super) async fn exchange_caller(
         &self,
         headers: &HeaderMap,
+        registry: &Registry,
         world: &TenantWorld,
         now: Timestamp,
     ) -> Result<Caller, Problem> {
         // A JWT has dots, a biscuit in base64url has none. Only the latter may stand there without a scheme.
         let token = token_as(headers, bearer_or_bare)?;
         if !token.contains('.') {
-            return self.edr_caller(token, headers, world, now);
+            return self.edr_caller(token, headers, registry, world, now);
         }
         let machine = self
             .machine(headers, world.tenant.id, ClientKind::Connector, SCOPE, now)
@@ -111,7 +110,6 @@ impl App {
             partner: id_header(headers, &EDC_BPN)?,
             known: None,
             agreement: id_header(headers, &EDC_AGREEMENT)?,
-            asset: None,
             recipient: optional_id_header(headers, &RECIPIENT)?,
             edr: None,
         })
@@ -122,6 +120,7 @@ impl App {
         &self,
         token: &str,
         headers: &HeaderMap,
+        registry: &Registry,
         world: &TenantWorld,
         now: Timestamp,
     ) -> Result<Caller, Problem> {
@@ -170,15 +169,16 @@ impl App {
             let detail = "the header `edc-contract-agreement-id` and the token are of two agreements";
             return Err(Problem::with(Kind::Header, detail));
         }
+        // The log would name whoever the header names, and the token is another's.
+        if partner.is_some_and(|partner: Bpnl| partner != grant.consumer) {
+            let detail = "the header `edc-bpn` and the token are of two companies";
+            return Err(Problem::with(Kind::Header, detail));
+        }
         Ok(Caller {
             connector,
-            // Whoever says to be someone else than the token says is asked about as that: no agreement of the token's serves them.
-            partner: partner.unwrap_or(grant.consumer),
-            known: good
-                .and_then(|flow| flow.known.clone())
-                .filter(|known| partner.is_none_or(|partner| partner == known.bpnl)),
+            partner: grant.consumer,
+            known: good.and_then(|flow| flow.partner(registry, now)),
             agreement: grant.agreement.clone(),
-            asset: Some(grant.asset.clone()),
             recipient,
             edr: Some(edr.clone()),
         })

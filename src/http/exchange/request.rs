@@ -142,7 +142,7 @@ async fn take(
     let registry = app.registry.current();
     let world = tenant(&registry, bpnl)?;
     // Who calls comes first: a stranger is told nothing of what is wrong with a request.
-    let caller = app.exchange_caller(headers, world, now).await?;
+    let caller = app.exchange_caller(headers, &registry, world, now).await?;
     let wish = wish()?;
     let (found, permit) = decide(app, &registry, world, request, (&caller, &wish)).await?;
     let id = world.tenant.id;

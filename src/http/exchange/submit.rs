@@ -115,7 +115,7 @@ async fn take(
     let registry = app.registry.current();
     let world = tenant(&registry, bpnl)?;
     let id = world.tenant.id;
-    let caller = app.exchange_caller(headers, world, now).await?;
+    let caller = app.exchange_caller(headers, &registry, world, now).await?;
     let cover = cover()?;
     let sent = app.sent(id, headers, body).await?;
     let agreement = caller.agreement(world);

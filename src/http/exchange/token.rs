@@ -2,7 +2,7 @@
 //!
 //! The consumer shows the refresh token it was handed with the last one. It names its flow; the flow must be started, and
 //! the refresh token the one given last, or the one before as long as that last one has not been used: an answer that got lost
-//! loses nothing. `transfer` is asked again, for an agreement may have changed since. RFC 6749, section 6; the parameters stand in the
+//! loses nothing, and two who ask at once get the same. One that was used before those ends all tokens of the flow. `transfer` is asked again, for an agreement may have changed since. RFC 6749, section 6; the parameters stand in the
 //! body, or in the query as the data space's protocol shows it and Tractus-X does it.
 //!
 //! Where the partner's DID is on record, the consumer proves itself as well, with a token signed by a key of that DID
@@ -20,14 +20,13 @@ use metrics::counter;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use crate::dataspace::flow::Flow;
+use crate::dataspace::flow::{Flow, Worth};
 use crate::http::caller::{self, tenant};
-use crate::http::dataflows::Granting;
+use crate::http::dataflows::{Granting, failed};
 use crate::http::decided::recorded_answer;
 use crate::http::ingest::read_body;
 use crate::http::problem::{Kind, Problem};
 use crate::http::{App, Shared};
-use crate::ids::{Digest, FlowId};
 use crate::ledger::record::Request;
 use crate::registry::{Registry, TenantWorld};
 use crate::telemetry;
@@ -58,51 +57,48 @@ pub(in crate::http) async fn token(
     let Some(refresh_token) = refresh_token(&asked) else {
         return Ok(refused("unsupported_grant_type"));
     };
-    let Some(flow) = refresh_token
-        .split_once('.')
-        .and_then(|(_, flow)| flow.parse::<FlowId>().ok())
-    else {
+    let Some(shown) = app.dataspace.keys.read_refresh_token(id, &refresh_token) else {
         return Ok(refused("invalid_grant"));
     };
-    let digest = Digest::of(refresh_token.as_bytes());
-    match app.dataspace.flows.find(id, &flow).await {
-        Ok(flow) if flow.is_renewable_with(digest) => {
-            if let Some(refusal) = app.unproven(&headers, &registry, world, &flow, now).await? {
-                return Ok(refusal);
-            }
-        }
-        _ => return Ok(refused("invalid_grant")),
+    let Ok(flow) = app.dataspace.flows.find(id, &shown.flow).await else {
+        return Ok(refused("invalid_grant"));
+    };
+    match flow.worth(shown.number) {
+        Worth::Nothing => return Ok(refused("invalid_grant")),
+        Worth::Spent => return app.spent(&registry, &flow, shown.number, &request).await,
+        Worth::Good => {}
+    }
+    if let Some(refusal) = app.unproven(&headers, &registry, world, &flow, now).await? {
+        return Ok(refusal);
     }
     let renewed = app
         .dataspace
         .flows
-        .change(id, &flow, |flow| Ok(flow.renews(digest)))
+        .change(id, &shown.flow, |flow| Ok(flow.renews(shown.number)))
         .await;
     let Ok((flow, true)) = renewed else {
         return Ok(refused("invalid_grant"));
     };
-    let known = flow
-        .known
-        .as_ref()
-        .or_else(|| registry.partner(flow.partner).map(AsRef::as_ref));
+    let known = flow.partner(&registry, now);
     let granting = Granting {
         world,
         connector: &flow.connector,
         partner: flow.partner,
-        known,
+        known: known.as_ref(),
         agreement: world.agreements.get(&flow.agreement).map(AsRef::as_ref),
         asset: &flow.asset,
         flow: &flow.id,
         profile: &flow.profile,
+        refresh: flow.next_refresh(),
         why: None,
         now,
     };
     let granted = app.grant(&granting, &request).await?;
-    let (issued, refresh) = (granted.issued, granted.refresh);
+    let issued = granted.issued;
     let taken = app
         .dataspace
         .flows
-        .change(id, &flow.id, |flow: &mut Flow| Ok(flow.issue(issued, refresh, now)))
+        .change(id, &flow.id, |flow: &mut Flow| Ok(flow.issue(issued, now)))
         .await;
     if !matches!(taken, Ok((_, true))) {
         // It was suspended or ended meanwhile.
@@ -119,6 +115,35 @@ pub(in crate::http) async fn token(
 }
 
 impl App {
+    /// The refusal of a refresh token that was used, and after it the one that was given for it: two hold what one was handed. Which
+    /// of them is the thief cannot be known, so both lose it and all tokens of the flow (RFC 9700, section 4.14.2); but not where
+    /// renewing takes the partner's signature, for then the secret alone is of no use to anyone else.
+    async fn spent(
+        &self,
+        registry: &Registry,
+        flow: &Flow,
+        number: u64,
+        request: &Request,
+    ) -> Result<Response, Problem> {
+        let partner = registry.partner(flow.partner);
+        if partner.is_some_and(|partner| partner.did.is_some()) {
+            return Ok(refused("invalid_grant"));
+        }
+        counter!(telemetry::TOKEN_REFUSALS, "code" => "refresh-spent").increment(1);
+        tracing::warn!(tenant = %flow.tenant, flow = %flow.id, partner = %flow.partner, "a spent refresh token was shown; all tokens of its flow were ended");
+        let reason = "a spent refresh token was shown: all tokens ended";
+        self.record_flow(flow, flow.state, Some(reason), Some(request)).await?;
+        let end = |flow: &mut Flow| {
+            if flow.worth(number) == Worth::Spent {
+                flow.end_tokens();
+            }
+            Ok(())
+        };
+        let ended = self.dataspace.flows.change(flow.tenant, &flow.id, end).await;
+        ended.map_err(failed)?;
+        Ok(refused("invalid_grant"))
+    }
+
     /// The refusal of a client that does not prove to be the flow's partner; `None` where it does, or where there is nothing to prove
     /// it by.
     ///

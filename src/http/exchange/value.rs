@@ -28,7 +28,7 @@ pub(in crate::http) async fn footprint(
     let registry = app.registry.current();
     let world = tenant(&registry, &bpnl)?;
     let id = world.tenant.id;
-    let caller = app.exchange_caller(&headers, world, now).await?;
+    let caller = app.exchange_caller(&headers, &registry, world, now).await?;
     let pcf: PcfId = pcf
         .parse()
         .map_err(|error| Problem::with(Kind::Path, format!("{error}")))?;

@@ -1,4 +1,4 @@
-//! Agreements in the file: they come in, end, and are listed. Nothing of what was agreed is ever changed, and none is removed.
+//! Agreements in the file: they come in and are listed. Nothing of what was agreed is ever changed, and none is removed.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::{RegistryError, RegistryStore};
 use crate::contract::{ContractError, Kind, Role, Terms};
 use crate::ids::{AgreementId, TenantId};
 use crate::registry::Registry;
-use crate::registry::agreement::{Agreement, AgreementState, NewAgreement};
+use crate::registry::agreement::{Agreement, NewAgreement};
 
 /// What is kept of an agreement beside what decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,19 +19,6 @@ pub struct Papers {
     pub odrl: String,
     /// What the consumer's verified credentials proved at signing, as JSON.
     pub claims: Option<String>,
-}
-
-/// That an agreement ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ending {
-    /// The tenant that provides.
-    pub provider: TenantId,
-    /// The agreement.
-    pub id: AgreementId,
-    /// Retired or expired.
-    pub state: AgreementState,
-    /// Why.
-    pub reason: String,
 }
 
 /// An agreement as a list shows it.
@@ -120,43 +107,6 @@ impl RegistryStore {
                 world.agreements.insert(Arc::clone(agreement))
             });
         }
-        Ok(())
-    }
-
-    /// Ends agreements as of `now`. They are ended in memory whatever becomes of the file: what was ended grants nothing more, not
-    /// even where that could not be written.
-    ///
-    /// # Errors
-    /// The database. After the next start the agreements are in force again, unless they are ended once more.
-    pub async fn end_agreements(&self, endings: &[Ending], now: Timestamp) -> Result<(), RegistryError> {
-        let written = self.write_endings(endings, now).await;
-        for ending in endings {
-            self.change(ending.provider, |world| {
-                let ended = world.agreements.get(&ending.id).map(|agreement| Agreement {
-                    state: ending.state,
-                    ..Agreement::clone(agreement)
-                });
-                ended
-                    .into_iter()
-                    .for_each(|ended| world.agreements.insert(Arc::new(ended)));
-            });
-        }
-        written
-    }
-
-    async fn write_endings(&self, endings: &[Ending], now: Timestamp) -> Result<(), RegistryError> {
-        let mut transaction = self.pool.begin().await?;
-        for ending in endings {
-            sqlx::query("UPDATE agreement SET state = ?, changed_at = ?, reason = ? WHERE provider = ? AND id = ?")
-                .bind(ending.state.as_str())
-                .bind(now.to_string())
-                .bind(&ending.reason)
-                .bind(ending.provider.as_str())
-                .bind(ending.id.as_str())
-                .execute(&mut *transaction)
-                .await?;
-        }
-        transaction.commit().await?;
         Ok(())
     }
 

@@ -235,8 +235,11 @@ async fn end(store: &RegistryStore, id: &str) -> Result<(), RegistryError> {
         id: id.parse().unwrap(),
         state: AgreementState::Retired,
         reason: "moved to another platform".into(),
+        at: now(),
+        by: "operator".into(),
+        decision: None,
     };
-    store.end_agreements(&[ending], now()).await
+    store.end_agreements(&[ending]).await
 }
 
 #[tokio::test]
@@ -255,6 +258,7 @@ async fn what_is_ended_is_ended_in_memory_though_the_file_cannot_be_written() {
     let store = RegistryStore::open(directory.path()).await.unwrap();
     assert_eq!(store.held(provider(), &id).unwrap().state, AgreementState::Active);
     end(&store, "a-1").await.unwrap();
+    assert_eq!(store.intended().await.unwrap(), []);
     close(store).await;
     let store = RegistryStore::open(directory.path()).await.unwrap();
     assert_eq!(store.held(provider(), &id).unwrap().state, AgreementState::Retired);

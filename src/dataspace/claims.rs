@@ -3,11 +3,14 @@
 //! A control plane checks its counter-party's credentials (CX-0050) when it negotiates and when a transfer starts, and passes
 //! them on as `claims.vc`. It vouches for them by its token. They say more than the registry does of a partner nobody wrote
 //! down, and are fresher. But where the registry knows that a membership ended, no credential brings it back.
+//!
+//! A data flow keeps the credentials it began with, not what they proved then: what they prove is asked anew at each use, for they run
+//! out, and what the registry knows may change.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::ids::Bpnl;
@@ -16,27 +19,46 @@ use crate::registry::Partner;
 /// The status of a membership that holds.
 const ACTIVE: &str = "active";
 
-/// The partner as its credentials show it at `now`; as the registry has it where the claims hold no list of credentials.
-pub(super) fn vouched(
-    claims: Option<&Map<String, Value>>,
+/// A credential that was shown for a partner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credential {
+    /// Its type, without the word `Credential` at the end.
+    kind: String,
+    /// The version of the contract it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    /// From when on it holds; always, where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<Timestamp>,
+    /// From when on it holds no longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
+}
+
+/// The credentials in a control plane's claims that are the partner's; `None` where the claims hold no list of them. One that
+/// does not read proves nothing and is left out.
+pub fn credentials(claims: Option<&Map<String, Value>>, partner: Bpnl) -> Option<Vec<Credential>> {
+    let list = claims?.get("vc")?.as_array()?;
+    Some(list.iter().filter_map(|one| Credential::read(one, partner)).collect())
+}
+
+/// The partner as its credentials show it at `now`; as the registry has it where no list of them was shown.
+pub fn vouched(
+    shown: Option<&[Credential]>,
     partner: Bpnl,
-    known: Option<&Arc<Partner>>,
+    known: Option<&Partner>,
     now: Timestamp,
 ) -> Option<Partner> {
-    let known = known.map(|known| Partner::clone(known));
-    let Some(credentials) = claims.and_then(|claims| claims.get("vc")).and_then(Value::as_array) else {
-        return known;
-    };
-    let held: Vec<_> = credentials
-        .iter()
-        .filter_map(|credential| Credential::read(credential, partner, now))
-        .collect();
+    let known = known.cloned();
+    let Some(shown) = shown else { return known };
+    let held: Vec<_> = shown.iter().filter(|credential| credential.holds(now)).collect();
     let member = held.iter().any(|credential| credential.kind == "Membership");
     let frameworks: BTreeSet<_> = held
         .iter()
         .filter_map(|credential| Some(format!("{}:{}", credential.kind, credential.version.as_deref()?)))
         .collect();
-    let mut shown = known.unwrap_or_else(|| Partner {
+    let mut vouched = known.unwrap_or_else(|| Partner {
         bpnl: partner,
         name: String::new(),
         membership: ACTIVE.to_owned(),
@@ -46,23 +68,15 @@ pub(super) fn vouched(
         dsp: None,
         did: None,
     });
-    if shown.membership == ACTIVE && !member {
-        "unknown".clone_into(&mut shown.membership);
+    if vouched.membership == ACTIVE && !member {
+        "unknown".clone_into(&mut vouched.membership);
     }
-    shown.frameworks = frameworks;
-    Some(shown)
-}
-
-/// A credential that is the partner's and in force.
-struct Credential {
-    /// Its type, without the word `Credential` at the end.
-    kind: String,
-    /// The version of the contract it is about.
-    version: Option<String>,
+    vouched.frameworks = frameworks;
+    Some(vouched)
 }
 
 impl Credential {
-    fn read(credential: &Value, partner: Bpnl, now: Timestamp) -> Option<Self> {
+    fn read(credential: &Value, partner: Bpnl) -> Option<Self> {
         let kinds = credential.get("type").and_then(Value::as_array)?;
         let mut kinds = kinds
             .iter()
@@ -74,7 +88,7 @@ impl Credential {
             .next()?
             .strip_suffix("Credential")?
             .to_owned();
-        if kinds.next().is_some() || !is_in_force(credential, now) {
+        if kinds.next().is_some() {
             return None;
         }
         let subject = credential.get("credentialSubject")?;
@@ -94,31 +108,36 @@ impl Credential {
         if said("holderIdentifier") != Some(partner.as_str()) {
             return None;
         }
-        let version = said("contractVersion").map(str::to_owned);
-        Some(Self { kind, version })
+        Some(Self {
+            kind,
+            version: said("contractVersion").map(str::to_owned),
+            // Both spellings may stand there, of the two versions of the data model: each that does must hold.
+            from: dates(credential, ["issuanceDate", "validFrom"])?.into_iter().max(),
+            until: dates(credential, ["expirationDate", "validUntil"])?.into_iter().min(),
+        })
+    }
+
+    fn holds(&self, now: Timestamp) -> bool {
+        self.from.is_none_or(|from| from <= now) && self.until.is_none_or(|until| until > now)
     }
 }
 
-/// Whether the dates of a credential hold; one that does not read does not.
-fn is_in_force(credential: &Value, now: Timestamp) -> bool {
-    let date = |names: [&str; 2]| {
-        let found = names
-            .iter()
-            .find_map(|name| credential.get(name))
-            .filter(|value| !value.is_null());
-        // EDC writes seconds since 1970 as a number with a fraction.
-        found.map(|value| match value {
-            Value::String(text) => text.parse::<Timestamp>().ok(),
-            #[expect(clippy::cast_possible_truncation, reason = "a date, to the second")]
-            Value::Number(number) => number
-                .as_f64()
-                .and_then(|seconds| Timestamp::from_second(seconds as i64).ok()),
-            _ => None,
-        })
-    };
-    let begun = date(["issuanceDate", "validFrom"]).is_none_or(|from| from.is_some_and(|from| from <= now));
-    let lasts = date(["expirationDate", "validUntil"]).is_none_or(|until| until.is_some_and(|until| until > now));
-    begun && lasts
+/// The dates that stand under those names; `None` where one does not read.
+fn dates(credential: &Value, names: [&str; 2]) -> Option<Vec<Timestamp>> {
+    let found = names.iter().filter_map(|name| credential.get(name));
+    found.filter(|value| !value.is_null()).map(date).collect()
+}
+
+/// A date as text, or as EDC writes it: seconds since 1970, with a fraction.
+fn date(value: &Value) -> Option<Timestamp> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        #[expect(clippy::cast_possible_truncation, reason = "a date, to the second")]
+        Value::Number(number) => number
+            .as_f64()
+            .and_then(|seconds| Timestamp::from_second(seconds as i64).ok()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -133,21 +152,21 @@ mod tests {
         "2026-11-25T09:00:00Z".parse().unwrap()
     }
 
-    fn shown(credentials: Value, membership: Option<&str>) -> Option<Partner> {
-        let known = membership.map(|membership| {
-            Arc::new(Partner {
-                bpnl: WESER.parse().unwrap(),
-                name: "Weser".into(),
-                membership: membership.into(),
-                frameworks: BTreeSet::from(["DataExchangeGovernance:1.0".to_owned()]),
-                region: None,
-                affiliates: BTreeSet::new(),
-                dsp: None,
-                did: None,
-            })
+    fn shown(list: Value, membership: Option<&str>) -> Option<Partner> {
+        let known = membership.map(|membership| Partner {
+            bpnl: WESER.parse().unwrap(),
+            name: "Weser".into(),
+            membership: membership.into(),
+            frameworks: BTreeSet::from(["DataExchangeGovernance:1.0".to_owned()]),
+            region: None,
+            affiliates: BTreeSet::new(),
+            dsp: None,
+            did: None,
         });
-        let claims = json!({ "vc": credentials });
-        vouched(claims.as_object(), WESER.parse().unwrap(), known.as_ref(), now())
+        let claims = json!({ "vc": list });
+        let weser = WESER.parse().unwrap();
+        let shown = credentials(claims.as_object(), weser);
+        vouched(shown.as_deref(), weser, known.as_ref(), now())
     }
 
     fn credential(kind: &str, subject: Value) -> Value {
@@ -185,13 +204,20 @@ mod tests {
             change(&mut credential);
             shown(json!([credential]), None).unwrap().membership
         };
-        let bad: [fn(&mut Value); 8] = [
+        let bad: [fn(&mut Value); 11] = [
             |one| one["credentialSubject"][0]["holderIdentifier"] = json!("BPNL00000000D4GH"),
             |one| one["credentialSubject"] = json!([]),
             |one| one["credentialSubject"] = json!([{ "holderIdentifier": WESER }, {}]),
             |one| one["expirationDate"] = json!("2026-11-25T09:00:00Z"),
             |one| one["expirationDate"] = json!(1_795_000_000.5),
             |one| one["expirationDate"] = json!("soon"),
+            // Of two dates each counts, and an empty one hides no other.
+            |one| (one["expirationDate"], one["validUntil"]) = (Value::Null, json!("2020-01-01T00:00:00Z")),
+            |one| {
+                (one["expirationDate"], one["validUntil"]) =
+                    (json!("2030-01-01T00:00:00Z"), json!("2020-01-01T00:00:00Z"))
+            },
+            |one| one["validFrom"] = json!("2027-01-01T00:00:00Z"),
             |one| one["issuanceDate"] = json!("2027-01-01T00:00:00Z"),
             |one| one["type"] = json!(["MembershipCredential", "BpnCredential"]),
         ];
@@ -210,7 +236,7 @@ mod tests {
     fn without_a_list_of_credentials_the_registry_says_what_is_known() {
         for claims in [json!({}), json!({ "client_id": WESER }), json!({ "vc": "none" })] {
             assert_eq!(
-                vouched(claims.as_object(), WESER.parse().unwrap(), None, now()),
+                credentials(claims.as_object(), WESER.parse().unwrap()),
                 None,
                 "{claims}"
             );
