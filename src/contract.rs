@@ -12,13 +12,15 @@
 //! Three promises hold for every text:
 //!
 //! - **Nothing is ignored.** What is not understood is refused with its place and how to mend it: an unknown key, operand,
-//!   operator, value or context, a key given twice, two versions of the profile in one text. Connectors drop constraints
-//!   they have no function for, and what is dropped counts as fulfilled; here it would grant what nobody agreed to.
+//!   operator, value or context, a key given twice, two versions of the profile in one text, an assignee where there is no
+//!   agreement. Connectors drop constraints they have no function for, and what is dropped counts as fulfilled; here it would grant
+//!   what nobody agreed to.
 //! - **Meaning names the terms, spelling does not.** Order, prefixes, JSON-LD expansion, scalar or array, numbers or digits, time zones
 //!   and ids vanish in the normal form, and so does what connectors make of a text on its way into an agreement. The parties, the
-//!   target and the times of signing name the agreement and are set aside. Where two texts differ all the same,
-//!   [`Terms::differences`] names the constraints.
-//! - **What is shown is what is evaluated.** [`Terms::cedar_text`] is the very text the policy sets are parsed from.
+//!   target and the times of signing name the agreement: they stand beside the terms ([`Terms::parties`]), for whoever puts the agreement
+//!   on record to hold it to. Where two texts differ all the same, [`Terms::differences`] names the constraints.
+//! - **What is shown is what is evaluated.** [`Terms::cedar_text`] is the very text the policy sets are parsed from. Whoever has a text
+//!   before them is shown the same with the paths of that text ([`Terms::cedar_text_of_source`]).
 //!
 //! # A worked example
 //!
@@ -57,7 +59,8 @@
 //! | `access`, and `submit` with it | `Footprint` | nothing | permit, forbid; forbid once an obligation's end has passed |
 //!
 //! Access terms never permit a negotiation, they only stand in its way; so **a negotiation is to be judged under the policies
-//! of both terms of the offer together**, and refused if either is not known. Prohibitions always win.
+//! of both terms of the offer together**, and refused if either is not known. Prohibitions always win. Each of the two must be of the
+//! kind its place asks for ([`Terms::from_odrl_as`]): terms of use in the place of terms of access would keep nobody out.
 //!
 //! Dates, versions, uses and recipients count where data is handed out, at `transfer` and `access`. An end of use or of provision does
 //! not stop a negotiation: EDC does not look at it there either, and a contract concluded after its own end is one under which every
@@ -112,6 +115,7 @@ use serde::{Deserialize, Serialize};
 
 use self::compile::Compiled;
 use self::constraint::Constraint;
+pub use self::constraint::no_group;
 pub use self::difference::Difference;
 pub use self::error::{ContractError, Fault};
 pub use self::explain::{Clause, Notice};

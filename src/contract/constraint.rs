@@ -307,6 +307,11 @@ fn frameworks() -> String {
     )
 }
 
+/// Why a text is not the one name of a group that it is taken for; none if it is.
+pub fn no_group(text: &str) -> Option<&'static str> {
+    no_name(text, true)
+}
+
 /// Why a text is not the one name it is taken for.
 fn no_name(text: &str, group: bool) -> Option<&'static str> {
     if text.trim() != text {

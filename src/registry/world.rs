@@ -11,7 +11,7 @@ use super::agreement::{AgreementState, NewAgreement, Signed};
 use super::model::{Asset, Partner, Relation, Tenant, TenantWorld};
 use super::offer::OfferReader;
 use super::pool::TermsPool;
-use crate::contract::{ContractError, Terms};
+use crate::contract::{ContractError, Terms, no_group};
 use crate::ids::{AgreementId, AssetId, Bpnl, OfferId, TenantId, Version};
 
 /// Tenants, partners, assets, relations, offers and agreements. Contracts stand in it as ODRL and are kept byte for byte.
@@ -135,6 +135,20 @@ pub enum WorldError {
         /// The tenant it names.
         provider: TenantId,
     },
+    /// A group by a name that no policy can mean.
+    #[error(
+        "the relation `{partner}` of {provider} has the group {group:?}, which no policy can name: {why}; give each group a name of its own"
+    )]
+    Group {
+        /// The tenant whose record it is.
+        provider: TenantId,
+        /// The partner.
+        partner: Bpnl,
+        /// The group.
+        group: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// A contract that does not compile.
     #[error("the {what} `{id}`: {source}")]
     Terms {
@@ -230,6 +244,16 @@ impl Building {
     }
 
     fn relation(&mut self, read: RelationDocument) -> Result<(), WorldError> {
+        // A partner in a group nobody can name would be in none that `isNoneOf` names.
+        let odd = read.groups.iter().find_map(|group| Some((group, no_group(group)?)));
+        if let Some((group, why)) = odd {
+            return Err(WorldError::Group {
+                provider: read.provider,
+                partner: read.partner,
+                group: group.clone(),
+                why,
+            });
+        }
         let world = self.world("relation", read.partner.as_str(), read.provider)?;
         let relation = Relation {
             partner: read.partner,

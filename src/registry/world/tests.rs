@@ -87,7 +87,12 @@ fn policies_of_offers_may_be_old_and_may_say_whose_they_are() {
 #[test]
 fn what_is_wrong_with_a_document_is_named() {
     type Change = fn(&mut Value);
-    let wrong: [(&str, Change, &str); 11] = [
+    let wrong: [(&str, Change, &str); 12] = [
+        (
+            "two groups in one",
+            |all| all["relations"][0]["groups"] = json!(["gold,silver"]),
+            "has the group \"gold,silver\", which no policy can name: there is a comma in it",
+        ),
         (
             "a usage policy for access",
             |all| all["offers"][0]["access"] = all["offers"][0]["usage"].clone(),
