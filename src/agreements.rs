@@ -181,7 +181,7 @@ impl Book {
     }
 
     /// Puts an agreement on record; returns whether it was not there before. To put the same again is no change, but for one that
-    /// is in force here and put as over: it ends. What is over stays over.
+    /// is in force here and put as over: it ends. What is over stays over. Which versions it was signed under may be told later.
     ///
     /// # Errors
     /// Its text does not compile, another agreement is on record under its id, or it cannot be recorded or written.
@@ -215,7 +215,12 @@ impl Book {
                     ids.insert(key);
                     chunk.push((Arc::new(agreement), new));
                 }
-                None => self.overtake(&new, cause, now).await?,
+                None => {
+                    self.overtake(&new, cause, now).await?;
+                    if self.registry.tell_signed(&new).await? {
+                        tracing::info!(tenant = %new.provider, agreement = %new.id, "which versions an agreement was signed under is on record now");
+                    }
+                }
             }
         }
         count += self.take_in(chunk, cause, now).await?;

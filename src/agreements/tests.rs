@@ -244,6 +244,35 @@ async fn what_is_put_once_more_as_over_ends_and_does_not_come_back() {
     assert_eq!(states, [AgreementState::Active, AgreementState::Retired]);
 }
 
+#[tokio::test]
+async fn the_versions_of_signing_may_be_told_later_and_then_stay() {
+    use crate::registry::Signed;
+    let directory = tempfile::tempdir().unwrap();
+    let desk = Desk::open(directory.path()).await;
+    let under = |api: &str| NewAgreement {
+        signed: Some(Signed {
+            api: api.parse().unwrap(),
+            asset: "1.0".parse().unwrap(),
+            models: Default::default(),
+        }),
+        ..agreement("a-1", USAGE)
+    };
+    desk.put(agreement("a-1", USAGE)).await.unwrap();
+    let api = |desk: &Desk| {
+        let held = desk.book.held(provider(), &id("a-1")).unwrap();
+        held.signed.as_ref().map(|signed| signed.api.full().to_owned())
+    };
+    assert_eq!(api(&desk), None);
+    assert!(!desk.put(under("1.2.0")).await.unwrap());
+    assert!(!desk.put(under("1.3.0")).await.unwrap());
+    assert!(!desk.put(agreement("a-1", USAGE)).await.unwrap());
+    assert_eq!(api(&desk).as_deref(), Some("1.2.0"));
+    desk.ledger.close().await;
+    drop(desk);
+    let desk = Desk::open(directory.path()).await;
+    assert_eq!(api(&desk).as_deref(), Some("1.2.0"));
+}
+
 /// What a retirement has written when it is cut short after the ledger: the intention and the record.
 async fn cut_short(desk: &Desk, name: &str) -> Ending {
     let ending = Ending {

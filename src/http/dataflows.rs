@@ -89,6 +89,20 @@ impl App {
     }
 }
 
+/// That a message does not read. Control planes keep the answer and may show it to the partner, and an address has tokens in it: so what stands
+/// in the wrong place is not repeated, only where.
+fn unread(error: &serde_json::Error) -> Problem {
+    let text = error.to_string();
+    let repeats = ["invalid type", "invalid value", "unknown variant"];
+    let detail = if repeats.iter().any(|start| text.starts_with(start)) {
+        let (line, column) = (error.line(), error.column());
+        format!("what stands before line {line}, column {column} is not of the type the protocol has there")
+    } else {
+        text
+    };
+    Problem::with(Kind::Body, detail)
+}
+
 /// What became of a change to a flow, as an answer.
 pub(in crate::http) fn failed(error: FlowError) -> Problem {
     match error {

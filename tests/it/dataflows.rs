@@ -445,3 +445,28 @@ fn tokens_are_in_no_file_and_no_log() {
         assert!(!LOG.text().contains(secret));
     }
 }
+
+#[test]
+fn what_is_wrong_with_a_message_is_told_without_repeating_it() {
+    let service = Service::shared();
+    let told = |path: &str, body: Value| {
+        let answer = say(service, &format!("/dataflows/{ELBE}/{path}"), &body);
+        answer.check_problem(400, "body", path);
+        answer.json()["detail"].as_str().unwrap().to_owned()
+    };
+    started(service, "unread", HOLDS);
+    for address in [
+        json!("S3CRET"),
+        json!({ "endpointType": "x", "endpointProperties": "S3CRET" }),
+    ] {
+        let detail = told("unread/started", json!({ "dataAddress": address }));
+        assert!(!detail.contains("S3CRET") && detail.contains("column"), "{detail}");
+        let mut body = begin(service, "unread-too", HOLDS);
+        body["dataAddress"] = address;
+        let detail = told("start", body);
+        assert!(!detail.contains("S3CRET"), "{detail}");
+    }
+    let mut body = begin(service, "unread-too", HOLDS);
+    body.as_object_mut().unwrap().remove("agreementId");
+    assert!(told("start", body).contains("missing field `agreementId`"));
+}

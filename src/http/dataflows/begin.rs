@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::failed;
 use super::grant::{Granted, Granting};
+use super::{failed, unread};
 use crate::dataspace::claims::credentials;
 use crate::dataspace::flow::{Beginning, Dialect, Flow, FlowError, Side, State, Verb};
 use crate::dataspace::signaling::legacy::{self, LegacyStart};
@@ -235,7 +235,7 @@ impl Message {
 
 /// Reads a message and holds it to be the tenant's.
 fn read(body: &[u8], world: &TenantWorld, registry: &Registry) -> Result<Message, Problem> {
-    let wrong = |error: serde_json::Error| Problem::with(Kind::Body, error.to_string());
+    let wrong = |error: serde_json::Error| unread(&error);
     let said: Value = crate::json::parse(body).map_err(wrong)?;
     let (begin, dialect) = if LegacyStart::is_one(&said) {
         let start: LegacyStart = serde_json::from_value(said).map_err(wrong)?;

@@ -1,12 +1,13 @@
 //! Agreements that the connector has and Tidegate does not have on record yet.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::agreements::{AgreementError, Cause};
-use crate::dataspace::management::Finalized;
+use crate::dataspace::management::{Finalized, Management, ManagementError};
 use crate::http::App;
 use crate::ids::AgreementId;
 use crate::question::{EntityKind, EntityRef};
@@ -30,8 +31,13 @@ impl App {
         let Some(management) = self.management(world).await else {
             return (None, None);
         };
-        match management.agreement(id).await {
-            Ok(Some(mut found)) => {
+        // Within the time a control plane waits for its answer, so that it gets the reason and not a time-out.
+        let asked = tokio::time::timeout(PATIENCE, finalized(&management, id)).await;
+        let late = |_| Err(ManagementError::Unreachable(management.addresses().management.clone()));
+        match asked.unwrap_or_else(late) {
+            Ok(Asked::Open) => (None, Some("the negotiation of the agreement is not finalized".into())),
+            Ok(Asked::Retired) => (None, Some("the agreement was retired at the connector".into())),
+            Ok(Asked::Final(mut found)) => {
                 let said = claims.filter(|claims| !claims.is_empty());
                 let said = said.and_then(|claims| serde_json::to_string(claims).ok());
                 found.claims = found.claims.or(said.map(Into::into));
@@ -40,7 +46,7 @@ impl App {
                     Err(why) => (None, Some(why)),
                 }
             }
-            Ok(None) => (None, None),
+            Ok(Asked::Unknown) => (None, None),
             Err(error) => {
                 tracing::warn!(tenant = %world.tenant.id, agreement = %id, error = %error, "the connector was asked for an agreement in vain");
                 (
@@ -76,7 +82,10 @@ impl App {
             state: AgreementState::Active,
             // To the second, and perhaps by a clock that is ahead of ours.
             signed_at: found.signed_at.min(now),
-            signed: world.signed(&found.asset),
+            // What was in force at signing is what is in force now only if that was just now.
+            signed: world
+                .signed(&found.asset)
+                .filter(|_| now.duration_since(found.signed_at) <= JUST_NOW),
             claims: found.claims.clone(),
             odrl: Arc::clone(&found.odrl),
         };
@@ -88,6 +97,40 @@ impl App {
             .and_then(|world| world.agreements.get(&found.id));
         kept.cloned().ok_or_else(|| NOT_PUT.to_owned())
     }
+}
+
+/// How long the connector may take to tell of an agreement that a flow is to begin under.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long ago an agreement may have been signed for the versions of today to be those of its signing. Connectors are asked every few
+/// seconds; an hour without one is an outage.
+const JUST_NOW: SignedDuration = SignedDuration::from_hours(1);
+
+/// What the connector has of an agreement.
+enum Asked {
+    /// Nothing.
+    Unknown,
+    /// It is not agreed to the end.
+    Open,
+    /// Its operator has retired it.
+    Retired,
+    /// It is in force.
+    Final(Box<Finalized>),
+}
+
+/// Asks the connector for an agreement, and whether it is in force: a connector has one on record before it is verified.
+async fn finalized(management: &Management, id: &AgreementId) -> Result<Asked, ManagementError> {
+    let Some(found) = management.agreement(id).await? else {
+        return Ok(Asked::Unknown);
+    };
+    if !management.is_finalized(id).await? {
+        return Ok(Asked::Open);
+    }
+    let retired = management.retirements().await?;
+    if retired.iter().any(|retirement| retirement.agreement == *id) {
+        return Ok(Asked::Retired);
+    }
+    Ok(Asked::Final(Box::new(found)))
 }
 
 /// What is told of an agreement that could not be put on record for a reason that is no one's outside.

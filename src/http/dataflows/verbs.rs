@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::failed;
 use super::grant::{Granted, Granting};
+use super::{failed, unread};
 use crate::dataspace::flow::{Dialect, Flow, Side, State, Verb};
 use crate::dataspace::signaling::{Ended, Started, Status, legacy};
 use crate::http::caller::tenant;
@@ -204,5 +204,5 @@ fn read<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Problem> {
     if body.is_empty() {
         return Ok(T::default());
     }
-    crate::json::read(body).map_err(|error| Problem::with(Kind::Body, error.to_string()))
+    crate::json::read(body).map_err(|error| unread(&error))
 }

@@ -74,6 +74,34 @@ impl RegistryStore {
         }))
     }
 
+    /// Takes in which versions were in force when an agreement was signed, where that is not on record yet; returns whether it was not.
+    /// What is on record stays: facts of signing do not change.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn tell_signed(&self, new: &NewAgreement) -> Result<bool, RegistryError> {
+        let missing = self.held(new.provider, &new.id).filter(|known| known.signed.is_none());
+        let (Some(_), Some(signed)) = (missing, &new.signed) else {
+            return Ok(false);
+        };
+        sqlx::query("UPDATE agreement SET signed = ? WHERE provider = ? AND id = ? AND signed IS NULL")
+            .bind(to_json(signed))
+            .bind(new.provider.as_str())
+            .bind(new.id.as_str())
+            .execute(&self.pool)
+            .await?;
+        let signed = Arc::new(signed.clone());
+        self.change(new.provider, |world| {
+            let told = world.agreements.get(&new.id).map(|known| Agreement {
+                signed: Some(Arc::clone(&signed)),
+                ..Agreement::clone(known)
+            });
+            told.into_iter()
+                .for_each(|told| world.agreements.insert(Arc::new(told)));
+        });
+        Ok(true)
+    }
+
     /// What of `new` is not as it is on record. The state is not compared, for it goes on; nor is what was in force or was proved at
     /// signing, which may be told later than the rest.
     async fn differs(&self, known: &Agreement, new: &NewAgreement) -> Result<Option<&'static str>, RegistryError> {

@@ -84,7 +84,7 @@ pub fn at_connector(id: &str, provider: &str, operand: &str) -> Value {
             { "leftOperand": format!("https://w3id.org/catenax/2025/9/policy/{operand}"), "operator": "eq", "rightOperand": "active" },
             { "leftOperand": "https://w3id.org/catenax/2025/9/policy/UsagePurpose", "operator": "isAnyOf", "rightOperand": "cx.pcf.base:1" }] }] }],
             "assignee": WESER, "assigner": provider, "target": "asset-ethanol" },
-        "contractSigningDate": 1_795_000_000, "consumerId": WESER, "providerId": provider,
+        "contractSigningDate": Clock::system().now().as_second() - 5, "consumerId": WESER, "providerId": provider,
         "@context": ["https://w3id.org/edc/connector/management/v2"] })
 }
 
@@ -97,7 +97,56 @@ fn an_agreement_that_only_the_connector_has_is_brought_on_record_or_told_what_is
         agreement["assetId"] = json!(asset);
         agreement
     };
+    let mut old = with_asset(at_connector("old", ELBE, "Membership"));
+    old["contractSigningDate"] = json!(Clock::system().now().as_second() - 2 * 3600);
+    let finalized = json!({ "state": "FINALIZED" });
     connector.script.lock().unwrap().extend([
+        ("GET /management/v4/contractagreements/old", 200, old),
+        (
+            "GET /management/v4/contractagreements/old/negotiation",
+            200,
+            finalized.clone(),
+        ),
+        (
+            "GET /management/v4/contractagreements/new/negotiation",
+            200,
+            finalized.clone(),
+        ),
+        (
+            "GET /management/v4/contractagreements/odd/negotiation",
+            200,
+            finalized.clone(),
+        ),
+        (
+            "GET /management/v4/contractagreements/theirs/negotiation",
+            200,
+            finalized.clone(),
+        ),
+        (
+            "GET /management/v4/contractagreements/open",
+            200,
+            with_asset(at_connector("open", ELBE, "Membership")),
+        ),
+        (
+            "GET /management/v4/contractagreements/open/negotiation",
+            200,
+            json!({ "state": "AGREED" }),
+        ),
+        (
+            "GET /management/v4/contractagreements/ended",
+            200,
+            with_asset(at_connector("ended", ELBE, "Membership")),
+        ),
+        (
+            "GET /management/v4/contractagreements/ended/negotiation",
+            200,
+            finalized,
+        ),
+        (
+            "POST /management/v4/contractagreements/retirements/request",
+            200,
+            json!([{ "agreementId": "ended", "reason": "moved away" }]),
+        ),
         (
             "GET /management/v4/contractagreements/new",
             200,
@@ -144,4 +193,13 @@ fn an_agreement_that_only_the_connector_has_is_brought_on_record_or_told_what_is
     assert!(odd.contains("MoonPhase") && odd.contains("$.permission[0]"), "{odd}");
     assert!(detail("f-theirs", "theirs").contains("not one in which this company provides"));
     assert!(detail("f-none", "none").contains("not on record"));
+    assert!(detail("f-open", "open").contains("is not finalized"));
+    assert!(detail("f-ended", "ended").contains("was retired at the connector"));
+    // Signed when other versions may have been in force.
+    assert!(detail("f-old", "old").contains("context.agreement has signed"));
+    for absent in ["open", "ended"] {
+        let registry = service.app.registry.current();
+        let world = registry.tenant(ELBE.parse().unwrap()).unwrap();
+        assert!(world.agreements.get(&absent.parse().unwrap()).is_none(), "{absent}");
+    }
 }
