@@ -149,7 +149,7 @@ fn a_counter_offer_on_other_terms_ends_the_negotiation() {
         200
     );
     let ended = talk.stands("TERMINATED");
-    let wanted = "it has `UsagePurpose isAnyOf cx.quality.base:1` for `UsagePurpose isAnyOf cx.pcf.base:1`";
+    let wanted = r#"it has `UsagePurpose isAnyOf "cx.quality.base:1"` for `UsagePurpose isAnyOf "cx.pcf.base:1"`"#;
     assert!(ended["errorDetail"].as_str().unwrap().ends_with(wanted), "{ended}");
     assert!(
         talk.sent("termination")["reason"][0]
@@ -201,7 +201,7 @@ fn an_agreement_that_is_not_what_was_asked_for_is_refused_with_what_is_wrong_and
         .remove(1);
     let (status, reason) = talk.say("agreement", "ContractAgreementMessage", json!({ "agreement": lighter }));
     assert_eq!(
-        (status, reason.ends_with("it lacks `Membership eq active`")),
+        (status, reason.ends_with("it lacks `Membership eq \"active\"`")),
         (400, true),
         "{reason}"
     );
