@@ -12,13 +12,15 @@
 //! Three promises hold for every text:
 //!
 //! - **Nothing is ignored.** What is not understood is refused with its place and how to mend it: an unknown key, operand,
-//!   operator, value or context, a key given twice, two versions of the profile in one text. Connectors drop constraints
-//!   they have no function for, and what is dropped counts as fulfilled; here it would grant what nobody agreed to.
+//!   operator, value or context, a key given twice, two versions of the profile in one text, an assignee where there is no
+//!   agreement. Connectors drop constraints they have no function for, and what is dropped counts as fulfilled; here it would grant
+//!   what nobody agreed to.
 //! - **Meaning names the terms, spelling does not.** Order, prefixes, JSON-LD expansion, scalar or array, numbers or digits, time zones
 //!   and ids vanish in the normal form, and so does what connectors make of a text on its way into an agreement. The parties, the
-//!   target and the times of signing name the agreement and are set aside. Where two texts differ all the same,
-//!   [`Terms::differences`] names the constraints.
-//! - **What is shown is what is evaluated.** [`Terms::cedar_text`] is the very text the policy sets are parsed from.
+//!   target and the times of signing name the agreement: they stand beside the terms ([`Terms::parties`]), for whoever puts the agreement
+//!   on record to hold it to. Where two texts differ all the same, [`Terms::differences`] names the constraints.
+//! - **What is shown is what is evaluated.** [`Terms::cedar_text`] is the very text the policy sets are parsed from. Whoever has a text
+//!   before them is shown the same with the paths of that text ([`Terms::cedar_text_of_source`]).
 //!
 //! # A worked example
 //!
@@ -57,7 +59,8 @@
 //! | `access`, and `submit` with it | `Footprint` | nothing | permit, forbid; forbid once an obligation's end has passed |
 //!
 //! Access terms never permit a negotiation, they only stand in its way; so **a negotiation is to be judged under the policies
-//! of both terms of the offer together**, and refused if either is not known. Prohibitions always win.
+//! of both terms of the offer together**, and refused if either is not known. Prohibitions always win. Each of the two must be of the
+//! kind its place asks for ([`Terms::from_odrl_as`]): terms of use in the place of terms of access would keep nobody out.
 //!
 //! Dates, versions, uses and recipients count where data is handed out, at `transfer` and `access`. An end of use or of provision does
 //! not stop a negotiation: EDC does not look at it there either, and a contract concluded after its own end is one under which every
@@ -84,14 +87,18 @@ mod condition;
 mod constraint;
 mod default;
 mod difference;
+mod draft;
 mod error;
 mod explain;
 mod json;
 mod legal;
 mod linked;
+mod moment;
 mod normal;
 mod odrl;
 mod operand;
+mod render;
+mod source;
 mod value;
 mod words;
 
@@ -100,7 +107,6 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use cedar_policy::PolicySet;
@@ -109,61 +115,17 @@ use serde::{Deserialize, Serialize};
 
 use self::compile::Compiled;
 use self::constraint::Constraint;
+pub use self::constraint::no_group;
 pub use self::difference::Difference;
 pub use self::error::{ContractError, Fault};
-pub use self::explain::{Clause, Notice, render_table};
+pub use self::explain::{Clause, Notice};
+pub use self::moment::{Moment, UnknownMoment};
 use self::normal::Normal;
 use self::operand::Operand;
+pub use self::render::render_table;
+use self::source::{Naming, Source};
+pub use self::source::{OtherParty, Parties, Role};
 use crate::ids::Digest;
-
-/// Where a contract is judged. Each is a Cedar action of the same name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Moment {
-    /// A partner reads the catalog: is the offer visible?
-    Discover,
-    /// A partner asks for an agreement on an offer.
-    Negotiate,
-    /// A partner asks for a transfer under an agreement.
-    Transfer,
-    /// A partner fetches data under an agreement: each single request.
-    Access,
-}
-
-impl Moment {
-    /// All four, in the order they come in an exchange.
-    pub const ALL: [Self; 4] = [Self::Discover, Self::Negotiate, Self::Transfer, Self::Access];
-
-    /// The name, as the Cedar action has it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Discover => "discover",
-            Self::Negotiate => "negotiate",
-            Self::Transfer => "transfer",
-            Self::Access => "access",
-        }
-    }
-}
-
-impl fmt::Display for Moment {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
-    }
-}
-
-/// A text that names no moment.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no moment of a contract; use `discover`, `negotiate`, `transfer` or `access`")]
-pub struct UnknownMoment(String);
-
-impl FromStr for Moment {
-    type Err = UnknownMoment;
-
-    fn from_str(text: &str) -> Result<Self, UnknownMoment> {
-        let found = Self::ALL.into_iter().find(|moment| moment.as_str() == text);
-        found.ok_or_else(|| UnknownMoment(error::shown(text)))
-    }
-}
 
 /// Which of the two policies of an offer terms are, told by the action of their rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -224,6 +186,8 @@ pub struct Terms {
     canonical: Arc<[u8]>,
     normal: Normal,
     compiled: Compiled,
+    /// What is known of the text they were read from; none where they stand for many.
+    source: Option<Box<Source>>,
 }
 
 impl Terms {
@@ -233,7 +197,25 @@ impl Terms {
     ///
     /// [`ContractError`] with the JSON path and how to mend it for whatever is not understood; see the module's page.
     pub fn from_odrl(text: &str) -> Result<Self, ContractError> {
-        Self::of(normal::of_text(text)?)
+        Self::read(text, None)
+    }
+
+    /// As [`Terms::from_odrl`], where only a policy of one kind belongs. As an access policy, a text of the older profile or with
+    /// operands of older connectors is read as one, though its action is `use`: they had no other.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Terms::from_odrl`], and a policy of the other kind.
+    pub fn from_odrl_as(text: &str, kind: Kind) -> Result<Self, ContractError> {
+        Self::read(text, Some(kind))
+    }
+
+    fn read(text: &str, wanted: Option<Kind>) -> Result<Self, ContractError> {
+        let (normal, source) = normal::of_text(text, wanted)?;
+        Ok(Self {
+            source: Some(Box::new(source)),
+            ..Self::of(normal)?
+        })
     }
 
     /// Reads back what [`Terms::canonical`] gave, for a replay.
@@ -255,7 +237,19 @@ impl Terms {
             canonical: canonical.into(),
             normal,
             compiled,
+            source: None,
         })
+    }
+
+    /// The same, without what is known of one text: for whoever keeps one value for all texts that mean the same.
+    #[must_use]
+    pub fn without_source(self) -> Self {
+        Self { source: None, ..self }
+    }
+
+    /// Whom and what the text names beside its terms; none of terms that were not read from a text just now.
+    pub fn parties(&self) -> Option<&Parties> {
+        self.source.as_deref().map(|source| &source.parties)
     }
 
     /// The name of the terms: SHA-256 of [`Terms::canonical`].
@@ -290,9 +284,20 @@ impl Terms {
         self.compiled.text()
     }
 
+    /// As [`Terms::cedar_text`], for whoever has the text before them that the terms were read from: paths are those of that text,
+    /// and nothing else differs. The normal form and what the paths are of are said in comments.
+    pub fn cedar_text_of_source(&self) -> String {
+        render::cedar(self)
+    }
+
+    /// How the parts of the terms are named to people.
+    fn naming(&self) -> Naming<'_> {
+        Naming(self.source.as_deref().map(|source| &source.places))
+    }
+
     /// Each constraint, with its class and its reason in plain words, the defaults nobody wrote down included.
     pub fn constraints(&self) -> Vec<Clause> {
-        explain::clauses(&self.normal)
+        explain::clauses(&self.normal, self.naming())
     }
 
     /// What binds the parties and decides nothing: clauses that are only recorded, prohibitions that forbid nothing among
@@ -303,7 +308,12 @@ impl Terms {
 
     /// How `other` differs from these terms, constraint by constraint; empty exactly if their digests are the same.
     pub fn differences(&self, other: &Self) -> Vec<Difference> {
-        difference::differences(&self.normal, &other.normal)
+        difference::differences((&self.normal, self.naming()), (&other.normal, other.naming()))
+    }
+
+    /// What the texts of these terms and of `other` name otherwise, beside the terms.
+    pub fn other_parties(&self, other: &Self) -> Vec<OtherParty> {
+        source::other_parties(self.parties(), other.parties())
     }
 
     /// Whether a decision needs to know how often data was handed out before (`DataFrequency` once).

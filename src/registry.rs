@@ -15,6 +15,7 @@ mod agreement;
 mod collection;
 mod footprints;
 mod model;
+mod offer;
 mod pool;
 pub mod store;
 pub mod world;
@@ -28,6 +29,7 @@ pub use model::{
     Asset, ConnectorSettings, Footprint, FootprintStatus, Identity, Map, Offer, Partner, Relation, Tenant, TenantState,
     TenantWorld,
 };
+pub use offer::{OfferError, OfferReader};
 pub use pool::TermsPool;
 
 use crate::ids::{Bpnl, Did, TenantId};

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 
 use super::{Exit, Failure, Format, Outcome, print, print_json};
-use crate::contract::{Clause, Difference, Kind, Notice, Profile, Terms, render_table};
+use crate::contract::{Clause, Difference, Kind, Notice, OtherParty, Profile, Terms, render_table};
 use crate::ids::Digest;
 
 /// What `contract` does.
@@ -17,11 +17,17 @@ pub(super) enum ContractCommand {
     Compile {
         /// The ODRL policy, offer or agreement
         file: PathBuf,
+        /// Read it as this kind of policy, and refuse it if it is the other
+        #[arg(long = "as", value_enum, value_name = "KIND")]
+        kind: Option<PolicyKind>,
     },
     /// Print each constraint with its class, its reason and what it means in law
     Explain {
         /// The ODRL policy, offer or agreement
         file: PathBuf,
+        /// Read it as this kind of policy, and refuse it if it is the other
+        #[arg(long = "as", value_enum, value_name = "KIND")]
+        kind: Option<PolicyKind>,
         /// How to print
         #[arg(long, value_enum, default_value_t)]
         format: Format,
@@ -32,10 +38,22 @@ pub(super) enum ContractCommand {
         a: PathBuf,
         /// The other
         b: PathBuf,
+        /// Read them as this kind of policy, and refuse one that is the other
+        #[arg(long = "as", value_enum, value_name = "KIND")]
+        kind: Option<PolicyKind>,
         /// How to print
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+}
+
+/// Which of the two policies of an offer a text is.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum PolicyKind {
+    /// Who may see the offer; a text of the profile of 2405, whose only action is `use`, is read as such
+    Access,
+    /// Under what conditions data is provided and used
+    Usage,
 }
 
 /// What `explain --format json` prints.
@@ -58,16 +76,19 @@ struct Compared {
     b: Digest,
     same: bool,
     differences: Vec<Difference>,
+    /// What the texts name otherwise, beside the terms.
+    #[serde(rename = "otherParties", skip_serializing_if = "Vec::is_empty")]
+    other_parties: Vec<OtherParty>,
 }
 
 pub(super) fn run(command: &ContractCommand) -> Outcome {
     match command {
-        ContractCommand::Compile { file } => {
-            print(read(file)?.cedar_text());
+        ContractCommand::Compile { file, kind } => {
+            print(&read(file, *kind)?.cedar_text_of_source());
             Ok(Exit::Holds)
         }
-        ContractCommand::Explain { file, format } => explain(&read(file)?, *format),
-        ContractCommand::Diff { a, b, format } => diff(&read(a)?, &read(b)?, *format),
+        ContractCommand::Explain { file, kind, format } => explain(&read(file, *kind)?, *format),
+        ContractCommand::Diff { a, b, kind, format } => diff(&read(a, *kind)?, &read(b, *kind)?, *format),
     }
 }
 
@@ -89,13 +110,19 @@ fn explain(terms: &Terms, format: Format) -> Outcome {
 fn diff(a: &Terms, b: &Terms, format: Format) -> Outcome {
     let same = a.digest() == b.digest();
     let differences = a.differences(b);
+    let other_parties = a.other_parties(b);
     match format {
-        Format::Text if same => print(&format!("the same terms, {}\n", a.digest())),
         Format::Text => {
-            let mut out = format!("the terms differ\n  - {}\n  + {}\n", a.digest(), b.digest());
+            let mut out = match same {
+                true => format!("the same terms, {}\n", a.digest()),
+                false => format!("the terms differ\n  - {}\n  + {}\n", a.digest(), b.digest()),
+            };
+            // Writing to a string cannot fail.
             for difference in &differences {
-                // Writing to a string cannot fail.
                 let _ = writeln!(out, "\n{difference}");
+            }
+            for party in &other_parties {
+                let _ = writeln!(out, "\nbeside the terms, another {party}");
             }
             print(&out);
         }
@@ -104,13 +131,19 @@ fn diff(a: &Terms, b: &Terms, format: Format) -> Outcome {
             b: b.digest(),
             same,
             differences,
+            other_parties,
         })?,
     }
     Ok(if same { Exit::Holds } else { Exit::Finding })
 }
 
-fn read(file: &Path) -> Result<Terms, Failure> {
+fn read(file: &Path, kind: Option<PolicyKind>) -> Result<Terms, Failure> {
     let failed = |problem: String| Failure::invalid(format!("{}: {problem}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
-    Terms::from_odrl(&text).map_err(|error| failed(error.to_string()))
+    let terms = match kind {
+        None => Terms::from_odrl(&text),
+        Some(PolicyKind::Access) => Terms::from_odrl_as(&text, Kind::Access),
+        Some(PolicyKind::Usage) => Terms::from_odrl_as(&text, Kind::Usage),
+    };
+    terms.map_err(|error| failed(error.to_string()))
 }

@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 
 use cedar_policy::{PolicyId, PolicySet};
 
-use super::condition::{Says, hands_out, quoted, says};
+use super::condition::{Says, hands_out, says};
 use super::default;
+use super::draft::{Condition, Draft};
 use super::error::ContractError;
 use super::normal::{Normal, Rule};
 use super::operand::{Operand, Sort};
+use super::source::{NORMAL, Naming};
 use super::words::{clause, reason};
 use super::{Class, Kind, Moment};
 use crate::ids::Digest;
@@ -37,34 +39,15 @@ impl Compiled {
     }
 }
 
-/// One policy before it is Cedar.
-struct Draft {
-    moment: Moment,
-    id: String,
-    path: String,
-    why: String,
-    /// Clauses of the rule that decide nothing.
-    recorded: Vec<String>,
-    effect: &'static str,
-    /// A conjunction, after what ties the policy to its terms.
-    when: Vec<Condition>,
-    /// A disjunction; left out if empty.
-    unless: Vec<Condition>,
-}
-
-/// What must hold, and the part of the normal form that says so.
-struct Condition {
-    text: String,
-    path: String,
-}
-
 /// Compiles terms. Fails only if Cedar refuses what is written here.
 pub(super) fn compile(normal: &Normal, digest: Digest) -> Result<Compiled, ContractError> {
-    let mut text = format!("// Contract terms {digest}\n");
-    for path in without_policy(normal) {
-        let _ = writeln!(text, "// {path} is recorded only: no policy, shown with each decision");
-    }
-    let mut set = |moment| parse(&drafts(normal, digest, moment), digest, &mut text);
+    let compiler = Compiler {
+        normal,
+        digest,
+        naming: NORMAL,
+    };
+    let mut text = compiler.head();
+    let mut set = |moment| parse(&compiler.drafts(moment), digest, &mut text);
     Ok(Compiled {
         discover: set(Moment::Discover)?,
         negotiate: set(Moment::Negotiate)?,
@@ -72,6 +55,17 @@ pub(super) fn compile(normal: &Normal, digest: Digest) -> Result<Compiled, Contr
         access: set(Moment::Access)?,
         text,
     })
+}
+
+/// What [`compile`] compiles to, with other names for the parts of the terms; nothing else differs.
+pub(super) fn text(normal: &Normal, digest: Digest, naming: Naming<'_>) -> String {
+    let compiler = Compiler { normal, digest, naming };
+    let mut text = compiler.head();
+    for draft in Moment::ALL.into_iter().flat_map(|moment| compiler.drafts(moment)) {
+        text.push('\n');
+        draft.write(&mut text);
+    }
+    text
 }
 
 /// The policies of one moment, from one text; the text is added to what is shown.
@@ -99,92 +93,162 @@ fn parse(drafts: &[Draft], digest: Digest, shown: &mut String) -> Result<PolicyS
     Ok(set)
 }
 
-/// The prohibitions that forbid nothing, for all they say is recorded.
-pub(super) fn without_policy(normal: &Normal) -> Vec<String> {
-    let rules = normal.prohibitions.iter().enumerate();
-    let only_recorded = rules.filter(|(_, rule)| rule.only_recorded());
-    only_recorded
-        .map(|(index, _)| format!("$.prohibitions[{index}]"))
-        .collect()
+/// Terms on their way to Cedar, and how their parts are named there.
+struct Compiler<'a> {
+    normal: &'a Normal,
+    digest: Digest,
+    naming: Naming<'a>,
 }
 
-/// The policies these terms have at `moment`.
-fn drafts(normal: &Normal, digest: Digest, moment: Moment) -> Vec<Draft> {
-    let mut drafts = Vec::new();
-    let mut add = |sort| {
-        let rules = normal.rules(sort).iter().enumerate();
-        drafts.extend(rules.filter_map(|(index, rule)| draft(normal, digest, moment, (sort, index), rule)));
-    };
-    match (normal.kind, moment) {
-        (Kind::Access, Moment::Transfer | Moment::Access) | (Kind::Usage, Moment::Discover) => {}
-        (Kind::Access, Moment::Negotiate) => {
-            add(Sort::Prohibition);
-            drafts.splice(0..0, gate(normal, digest));
+/// Which rule of the terms: its list, and its number in it.
+type Which = (Sort, usize);
+
+impl Compiler<'_> {
+    /// The name of the terms, and the prohibitions that become no policy, for all they say is recorded.
+    fn head(&self) -> String {
+        let mut text = format!("// Contract terms {}\n", self.digest);
+        let rules = self.normal.prohibitions.iter().enumerate();
+        for (index, _) in rules.filter(|(_, rule)| rule.only_recorded()) {
+            let path = self.naming.rule(Sort::Prohibition, index);
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "// {path} is recorded only: no policy, shown with each decision");
         }
-        _ => [Sort::Permission, Sort::Prohibition, Sort::Obligation]
-            .into_iter()
-            .for_each(add),
+        text
     }
-    drafts
-}
 
-/// One rule at one moment; none where it can have no effect.
-fn draft(normal: &Normal, digest: Digest, moment: Moment, (sort, index): (Sort, usize), rule: &Rule) -> Option<Draft> {
-    let path = format!("$.{}s[{index}]", sort.name());
-    let bears = match sort {
-        Sort::Permission => true,
-        Sort::Prohibition => !rule.only_recorded(),
-        Sort::Obligation => hands_out(moment),
-    };
-    let when = conditions(normal, moment, sort, rule, &path).filter(|_| bears)?;
-    let constraints = rule.constraints.iter();
-    let recorded = constraints.filter(|constraint| constraint.class() == Class::Recorded);
-    Some(Draft {
-        moment,
-        id: policy_id(digest, moment, &format!("{}/{index}", sort.name())),
-        why: why(normal, moment, sort, rule),
-        recorded: recorded.map(clause).collect(),
-        effect: if sort == Sort::Permission { "permit" } else { "forbid" },
-        when: tied(normal.kind, moment, digest).into_iter().chain(when).collect(),
-        unless: Vec::new(),
-        path,
-    })
-}
-
-/// What keeps a partner that may not see an offer from negotiating it. Not needed if a permission holds for everyone.
-fn gate(normal: &Normal, digest: Digest) -> Option<Draft> {
-    let moment = Moment::Negotiate;
-    let mut unless = Vec::new();
-    for (index, rule) in normal.permissions.iter().enumerate() {
-        let path = format!("$.permissions[{index}]");
-        let conditions = conditions(normal, moment, Sort::Permission, rule, &path)?;
-        if conditions.is_empty() {
-            return None;
+    /// The policies these terms have at `moment`.
+    fn drafts(&self, moment: Moment) -> Vec<Draft> {
+        let mut drafts = Vec::new();
+        let mut add = |sort| {
+            let rules = self.normal.rules(sort).iter().enumerate();
+            drafts.extend(rules.filter_map(|(index, rule)| self.draft(moment, (sort, index), rule)));
+        };
+        match (self.normal.kind, moment) {
+            (Kind::Access, Moment::Transfer | Moment::Access) | (Kind::Usage, Moment::Discover) => {}
+            (Kind::Access, Moment::Negotiate) => {
+                add(Sort::Prohibition);
+                drafts.splice(0..0, self.gate());
+            }
+            _ => [Sort::Permission, Sort::Prohibition, Sort::Obligation]
+                .into_iter()
+                .for_each(add),
         }
-        let texts: Vec<_> = conditions.into_iter().map(|condition| condition.text).collect();
-        unless.push(Condition {
-            text: format!("({})", texts.join(" && ")),
-            path,
+        drafts
+    }
+
+    /// One rule at one moment; none where it can have no effect.
+    fn draft(&self, moment: Moment, which: Which, rule: &Rule) -> Option<Draft> {
+        let (sort, index) = which;
+        let bears = match sort {
+            Sort::Permission => true,
+            Sort::Prohibition => !rule.only_recorded(),
+            Sort::Obligation => hands_out(moment),
+        };
+        let when = self.conditions(moment, which, rule).filter(|_| bears)?;
+        let constraints = rule.constraints.iter();
+        let recorded = constraints.filter(|constraint| constraint.class() == Class::Recorded);
+        Some(Draft {
+            moment,
+            id: policy_id(self.digest, moment, &format!("{}/{index}", sort.name())),
+            why: why(self.normal, moment, sort, rule),
+            recorded: recorded.map(clause).collect(),
+            effect: if sort == Sort::Permission { "permit" } else { "forbid" },
+            when: tied(self.normal.kind, moment, self.digest)
+                .into_iter()
+                .chain(when)
+                .collect(),
+            unless: Vec::new(),
+            path: self.naming.rule(sort, index),
+        })
+    }
+
+    /// What keeps a partner that may not see an offer from negotiating it.
+    fn gate(&self) -> Option<Draft> {
+        let moment = Moment::Negotiate;
+        let rules = || self.normal.permissions.iter().enumerate();
+        let alternatives = rules().map(|(index, rule)| {
+            let conditions = self.conditions(moment, (Sort::Permission, index), rule)?;
+            let texts = conditions.into_iter().map(|condition| condition.text);
+            Some((texts.collect(), self.naming.rule(Sort::Permission, index)))
         });
+        let unless = alternatives_of(alternatives)?;
+        let reasons = rules().map(|(_, rule)| reasons(self.normal, moment, Sort::Permission, rule));
+        let paths: Vec<_> = rules()
+            .map(|(index, _)| self.naming.rule(Sort::Permission, index))
+            .collect();
+        Some(Draft {
+            moment,
+            id: policy_id(self.digest, moment, "permissions"),
+            path: paths.join(", "),
+            why: format!(
+                "Nobody negotiates what they may not see; seen if {}.",
+                reasons.collect::<Vec<_>>().join("; or if ")
+            ),
+            recorded: Vec::new(),
+            effect: "forbid",
+            when: tied(self.normal.kind, moment, self.digest),
+            unless,
+        })
     }
-    let reasons: Vec<_> = normal
-        .permissions
-        .iter()
-        .map(|rule| reasons(normal, moment, Sort::Permission, rule))
-        .collect();
-    Some(Draft {
-        moment,
-        id: policy_id(digest, moment, "permissions"),
-        path: "$.permissions".to_owned(),
-        why: format!(
-            "Nobody negotiates what they may not see; seen if {}.",
-            reasons.join("; or if ")
-        ),
-        recorded: Vec::new(),
-        effect: "forbid",
-        when: tied(normal.kind, moment, digest),
-        unless,
-    })
+
+    /// The conditions of a rule at a moment, the unwritten ones included; none if they can never hold.
+    fn conditions(&self, moment: Moment, which: Which, rule: &Rule) -> Option<Vec<Condition>> {
+        let (sort, number) = which;
+        let mut conditions: Vec<Condition> = Vec::new();
+        let mut add = |said: Says, path: String| {
+            let texts = match said {
+                Says::Nothing => Vec::new(),
+                Says::Never => return false,
+                Says::If(texts) => texts,
+            };
+            for text in texts {
+                if conditions.iter().all(|known| known.text != text) {
+                    conditions.push(Condition {
+                        text,
+                        path: path.clone(),
+                    });
+                }
+            }
+            true
+        };
+        for (index, constraint) in rule.constraints.iter().enumerate() {
+            let said = match says(constraint, sort, moment) {
+                // Left out of a prohibition, what nobody can decide yet would make it forbid more than it says.
+                Says::Nothing if sort == Sort::Prohibition && constraint.class() == Class::Decided => Says::Never,
+                said => said,
+            };
+            if !add(said, self.naming.constraint(sort, number, index)) {
+                return None;
+            }
+        }
+        if sort == Sort::Permission {
+            let framework = rule.position(Operand::FrameworkAgreement);
+            let framework =
+                framework.map(|index| format!("{}, unwritten", self.naming.constraint(sort, number, index)));
+            let own = format!("{}, unwritten", self.naming.rule(sort, number));
+            for term in default::of_permission(self.normal, rule) {
+                let path = framework.clone().filter(|_| term.of_framework());
+                if !add(term.says(moment), path.unwrap_or_else(|| own.clone())) {
+                    return None;
+                }
+            }
+        }
+        Some(conditions)
+    }
+}
+
+/// The disjunction of what each permission asks, with the permission's name; no gate is needed only where one of them asks nothing. One
+/// that can never hold opens the gate to nobody, and if none can, it stays shut.
+fn alternatives_of(all: impl Iterator<Item = Option<(Vec<String>, String)>>) -> Option<Vec<Condition>> {
+    let all = all.flatten().map(|(texts, path)| {
+        let text = match texts.as_slice() {
+            [] => return None,
+            [one] => one.clone(),
+            several => format!("({})", several.join(" &&\n   ")),
+        };
+        Some(Condition { text, path })
+    });
+    all.collect()
 }
 
 fn policy_id(digest: Digest, moment: Moment, rest: &str) -> String {
@@ -207,47 +271,6 @@ fn tied(kind: Kind, moment: Moment, digest: Digest) -> Vec<Condition> {
         path: String::new(),
     };
     texts.into_iter().map(tie).collect()
-}
-
-/// The conditions of a rule at a moment, the unwritten ones included; none if they can never hold.
-fn conditions(normal: &Normal, moment: Moment, sort: Sort, rule: &Rule, path: &str) -> Option<Vec<Condition>> {
-    let mut conditions: Vec<Condition> = Vec::new();
-    let mut add = |said: Says, path: String| {
-        let texts = match said {
-            Says::Nothing => Vec::new(),
-            Says::Never => return false,
-            Says::If(texts) => texts,
-        };
-        for text in texts {
-            if conditions.iter().all(|known| known.text != text) {
-                conditions.push(Condition {
-                    text,
-                    path: path.clone(),
-                });
-            }
-        }
-        true
-    };
-    for (index, constraint) in rule.constraints.iter().enumerate() {
-        let said = match says(constraint, sort, moment) {
-            // Left out of a prohibition, what nobody can decide yet would make it forbid more than it says.
-            Says::Nothing if sort == Sort::Prohibition && constraint.class() == Class::Decided => Says::Never,
-            said => said,
-        };
-        if !add(said, format!("{path}.constraints[{index}]")) {
-            return None;
-        }
-    }
-    if sort == Sort::Permission {
-        let framework = rule.position(Operand::FrameworkAgreement);
-        let framework = framework.map(|index| format!("{path}.constraints[{index}], unwritten"));
-        let own = format!("{path}, unwritten");
-        for term in default::of_permission(normal, rule) {
-            let path = framework.clone().filter(|_| term.of_framework());
-            add(term.says(moment), path.unwrap_or_else(|| own.clone()));
-        }
-    }
-    Some(conditions)
 }
 
 /// Why a policy is there, in plain words.
@@ -291,57 +314,39 @@ impl Rule {
     }
 }
 
-impl Draft {
-    fn write(&self, out: &mut String) {
-        // Writing to a string cannot fail.
-        let mut annotate = |key: &str, value: &str| {
-            let _ = writeln!(out, "@{key}({})", quoted(value));
-        };
-        annotate("id", &self.id);
-        annotate("path", &self.path);
-        annotate("why", &self.why);
-        annotate("control", "contract");
-        if !self.recorded.is_empty() {
-            annotate("recorded", &self.recorded.join("; "));
-        }
-        let Self { moment, effect, .. } = self;
-        let (actions, resource) = match moment {
-            Moment::Discover | Moment::Negotiate => (format!("== Tidegate::Action::\"{moment}\""), "Offer"),
-            Moment::Transfer => (format!("== Tidegate::Action::\"{moment}\""), "Asset"),
-            Moment::Access => {
-                // Handing a footprint in under an agreement is bound to its terms as fetching one is.
-                let both = "in [Tidegate::Action::\"access\", Tidegate::Action::\"submit\"]";
-                (both.to_owned(), "Footprint")
-            }
-        };
-        let _ = write!(
-            out,
-            "{effect} (\n  principal is Tidegate::Partner,\n  action {actions},\n  resource is Tidegate::{resource}\n)\nwhen {{\n"
-        );
-        write_joined(out, &self.when, "&&");
-        out.push('}');
-        if !self.unless.is_empty() {
-            out.push_str("\nunless {\n");
-            write_joined(out, &self.unless, "||");
-            out.push('}');
-        }
-        out.push_str(";\n");
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Conditions one a line; where another part of the normal form begins to speak, with its path.
-fn write_joined(out: &mut String, conditions: &[Condition], operator: &str) {
-    let last = conditions.len().saturating_sub(1);
-    let mut spoke = "";
-    for (index, Condition { text, path }) in conditions.iter().enumerate() {
-        let _ = write!(out, "  {text}");
-        if index != last {
-            let _ = write!(out, " {operator}");
-        }
-        if path != spoke {
-            let _ = write!(out, " // {path}");
-            spoke = path;
-        }
-        out.push('\n');
+    /// The gate must never open because what one permission asks could not be written down.
+    #[test]
+    fn the_gate_is_left_out_only_where_a_permission_asks_nothing() {
+        let asks = |text: &str| Some((vec![text.to_owned()], "$".to_owned()));
+        let gate = |all: Vec<_>| {
+            let unless = alternatives_of(all.into_iter())?;
+            Some(unless.into_iter().map(|condition| condition.text).collect::<Vec<_>>())
+        };
+        let never = || None;
+        assert_eq!(
+            gate(vec![asks("a"), asks("b")]),
+            Some(vec!["a".to_owned(), "b".to_owned()])
+        );
+        assert_eq!(gate(vec![never(), asks("b")]), Some(vec!["b".to_owned()]));
+        assert_eq!(gate(vec![never(), never()]), Some(Vec::new()));
+        assert_eq!(gate(vec![asks("a"), Some((Vec::new(), "$".to_owned()))]), None);
+        let shut = Draft {
+            moment: Moment::Negotiate,
+            id: "shut".to_owned(),
+            path: "$".to_owned(),
+            why: "nobody".to_owned(),
+            recorded: Vec::new(),
+            effect: "forbid",
+            when: tied(Kind::Access, Moment::Negotiate, Digest::of(b"")),
+            unless: Vec::new(),
+        };
+        let mut text = String::new();
+        shut.write(&mut text);
+        assert!(!text.contains("unless"), "{text}");
+        assert!(text.parse::<PolicySet>().is_ok(), "{text}");
     }
 }

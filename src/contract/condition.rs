@@ -11,6 +11,7 @@ use super::Moment;
 use super::constraint::Constraint;
 use super::operand::{Operator, Sort};
 use super::value::{Bound, End};
+use super::words::visible;
 use crate::ids::Bpnl;
 
 /// What a constraint says at a moment.
@@ -82,7 +83,7 @@ pub(super) fn versions(moment: Moment, part: &str, models: &str) -> Says {
     if moment == Moment::Access {
         // What a partner hands in is of the partner's own model: those of the asset bind what the provider hands out.
         all.push(format!(
-            "(action == Tidegate::Action::\"submit\" || (context.versions has model && \
+            "(action == Tidegate::Action::\"submit\" ||\n   (context.versions has model &&\n    \
              context.agreement.signed.{models}.contains(context.versions.model.{part})))"
         ));
     }
@@ -102,14 +103,14 @@ pub(super) fn within(days: u32) -> Says {
     Says::If(vec![format!("context.now < {}", after(End::Days(days)))])
 }
 
-/// A permission lets the data go to the partner and to those named. A prohibition keeps it from those named, the partner
-/// among them where nobody else is given.
+/// A permission lets the data go to the partner and to those named. A prohibition keeps it from those named, whether they ask or are
+/// whom it is for: a partner that is named gets nothing by saying that it asks for another.
 fn affiliates(partners: &BTreeSet<Bpnl>, sort: Sort, moment: Moment) -> Says {
     let list = companies(partners);
     match (sort, hands_out(moment)) {
         (Sort::Prohibition, false) => Says::If(vec![format!("{list}.contains(principal)")]),
         (Sort::Prohibition, true) => Says::If(vec![format!(
-            "{list}.contains(if context has recipient then context.recipient else principal)"
+            "({list}.contains(principal) ||\n   (context has recipient && {list}.contains(context.recipient)))"
         )]),
         (_, false) => Says::Nothing,
         (_, true) => for_itself(Some(&format!("{list}.contains(context.recipient)"))),
@@ -211,9 +212,9 @@ fn texts(texts: &BTreeSet<String>) -> String {
     format!("[{}]", list.join(", "))
 }
 
-/// A text as a Cedar string literal. Cedar reads the escapes Rust writes; the tests try hostile texts.
+/// A text as a Cedar string literal. Cedar reads the escapes that are written; the tests try hostile texts.
 pub(super) fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.escape_debug())
+    format!("\"{}\"", visible(text, '"'))
 }
 
 /// An instant as Cedar's `datetime` takes it: UTC with milliseconds.

@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use super::error::{Fault, shown};
-use super::linked::is_list_in_a_text;
-use super::operand::{Operand, Operator, Place, Spelled, Takes, listed};
+use super::operand::{FRAMEWORKS, Operand, Operator, Place, Spelled, Takes, listed};
 use super::value::{Bound, End, bound, count, end_date, framework};
+use super::words::is_hidden;
 use super::{Class, Profile};
 use crate::ids::Bpnl;
 
@@ -79,10 +79,17 @@ impl Constraint {
         let read = sound.then(|| Self::with(operand, operator, values)).flatten();
         read.ok_or_else(|| {
             let number = if single { "" } else { "1 to 256 of: " };
+            let found = match values {
+                [] => "[]".to_owned(),
+                some => shown(&some.join(", ")),
+            };
             let fault = Fault::Value {
                 operand: operand.name(),
-                found: shown(&values.join(", ")),
-                expected: format!("{number}{}", operand.entry().takes),
+                found,
+                expected: match operand.entry().takes {
+                    Takes::Framework if profile == Profile::Cx2509 => frameworks(),
+                    takes => format!("{number}{takes}"),
+                },
             };
             (Part::Value, fault)
         })
@@ -142,6 +149,34 @@ impl Constraint {
                 }
             }
         })
+    }
+
+    /// Why a text may not say so, though it is understood: for it would not be understood by everyone as it is here. Terms that are on
+    /// record keep the meaning they were recorded with, so this is not asked of a normal form.
+    pub(super) fn misleads(&self, profile: Profile) -> Option<Fault> {
+        match self {
+            Self::Framework(name) if profile == Profile::Cx2509 && !FRAMEWORKS.contains(&name.as_str()) => {
+                Some(Fault::Value {
+                    operand: self.operand().name(),
+                    found: shown(name),
+                    expected: frameworks(),
+                })
+            }
+            Self::Group { groups: names, .. }
+            | Self::Contracts(names)
+            | Self::Purpose(names)
+            | Self::Recorded { values: names, .. } => {
+                let operand = self.operand();
+                let of_texts = matches!(operand.entry().takes, Takes::Texts { .. });
+                let fault = |name: &String| {
+                    let why = no_name(name, operand == Operand::BusinessPartnerGroup)?;
+                    let found = shown(name);
+                    Some(Fault::Name { found, why })
+                };
+                names.iter().filter(|_| of_texts).find_map(fault)
+            }
+            _ => None,
+        }
     }
 
     pub(super) fn class(&self) -> Class {
@@ -250,7 +285,7 @@ fn read_operator(
 fn names(operand: Operand, values: &[String]) -> Option<BTreeSet<String>> {
     let sound = |value: &String| match operand.entry().takes {
         Takes::Listed(known) => known.contains(&value.as_str()),
-        Takes::Texts => (1..=MAX_TEXT).contains(&value.len()) && !is_list_in_a_text(value),
+        Takes::Texts { .. } => (1..=MAX_TEXT).contains(&value.len()),
         Takes::Count => count(value).is_some(),
         Takes::Partners => value.parse::<Bpnl>().is_ok(),
         Takes::Framework => framework(value).is_some(),
@@ -262,4 +297,35 @@ fn names(operand: Operand, values: &[String]) -> Option<BTreeSet<String>> {
 
 fn partners(values: &[String]) -> Option<BTreeSet<Bpnl>> {
     values.iter().map(|value| value.parse().ok()).collect()
+}
+
+/// The framework agreements of the profile of 25.09, for a message.
+fn frameworks() -> String {
+    format!(
+        "{}; any other is of the profile of 2405, and so must be the whole text",
+        listed(FRAMEWORKS)
+    )
+}
+
+/// Why a text is not the one name of a group that it is taken for; none if it is.
+pub fn no_group(text: &str) -> Option<&'static str> {
+    no_name(text, true)
+}
+
+/// Why a text is not the one name it is taken for.
+fn no_name(text: &str, group: bool) -> Option<&'static str> {
+    if text.trim() != text {
+        return Some("there is white space around it");
+    }
+    if text.starts_with(['[', '{']) {
+        return Some("it begins as JSON does, and stands as a text");
+    }
+    // Connectors keep the groups of a partner as one text and part it there.
+    if group && text.contains(',') {
+        return Some("there is a comma in it");
+    }
+    if group && text.contains(is_hidden) {
+        return Some("there is a character in it that nobody sees");
+    }
+    None
 }

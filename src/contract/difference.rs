@@ -11,10 +11,12 @@ use serde::Serialize;
 use super::constraint::Constraint;
 use super::normal::{Normal, Rule};
 use super::operand::Sort;
+use super::source::Naming;
 use super::words::clause;
 use super::{Kind, Profile};
 
-/// One way in which terms `b` differ from terms `a`. Paths are those of the normal forms.
+/// One way in which terms `b` differ from terms `a`. Paths are those of the texts the terms were read from; where they were read
+/// from none, those of the normal form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "difference", rename_all = "camelCase")]
 pub enum Difference {
@@ -81,11 +83,15 @@ pub enum Difference {
     },
 }
 
-/// A rule and its path.
-type Placed<'a> = (String, &'a Rule);
+/// A rule with its path and those of its constraints.
+struct Placed<'a> {
+    rule: &'a Rule,
+    path: String,
+    paths: Vec<String>,
+}
 
 /// All differences; none exactly if the terms are the same.
-pub(super) fn differences(a: &Normal, b: &Normal) -> Vec<Difference> {
+pub(super) fn differences((a, in_a): (&Normal, Naming<'_>), (b, in_b): (&Normal, Naming<'_>)) -> Vec<Difference> {
     let mut found = Vec::new();
     if a.kind != b.kind {
         found.push(Difference::Kind { a: a.kind, b: b.kind });
@@ -97,37 +103,51 @@ pub(super) fn differences(a: &Normal, b: &Normal) -> Vec<Difference> {
         });
     }
     for sort in [Sort::Permission, Sort::Prohibition, Sort::Obligation] {
-        let placed = |normal| -> Vec<Placed<'_>> { self::placed(normal, sort) };
-        let (mut ours, mut theirs) = (placed(a), placed(b));
-        ours.retain(|(_, rule)| !b.rules(sort).contains(rule));
-        theirs.retain(|(_, rule)| !a.rules(sort).contains(rule));
+        let (mut ours, mut theirs) = (placed(a, in_a, sort), placed(b, in_b, sort));
+        ours.retain(|placed| !b.rules(sort).contains(placed.rule));
+        theirs.retain(|placed| !a.rules(sort).contains(placed.rule));
         while let Some((our, their)) = closest(&ours, &theirs) {
             of_rules(&ours.remove(our), &theirs.remove(their), &mut found);
         }
-        found.extend(ours.into_iter().map(|(path, rule)| Difference::RuleRemoved {
-            path,
-            constraints: rule.constraints.iter().map(clause).collect(),
-        }));
-        found.extend(theirs.into_iter().map(|(path, rule)| Difference::RuleAdded {
-            path,
-            constraints: rule.constraints.iter().map(clause).collect(),
-        }));
+        let clauses = |rule: &Rule| rule.constraints.iter().map(clause).collect();
+        found.extend(
+            ours.into_iter()
+                .map(|Placed { rule, path, .. }| Difference::RuleRemoved {
+                    path,
+                    constraints: clauses(rule),
+                }),
+        );
+        found.extend(
+            theirs
+                .into_iter()
+                .map(|Placed { rule, path, .. }| Difference::RuleAdded {
+                    path,
+                    constraints: clauses(rule),
+                }),
+        );
     }
     found
 }
 
-fn placed(normal: &Normal, sort: Sort) -> Vec<Placed<'_>> {
+fn placed<'a>(normal: &'a Normal, naming: Naming<'_>, sort: Sort) -> Vec<Placed<'a>> {
     let rules = normal.rules(sort).iter().enumerate();
-    rules
-        .map(|(index, rule)| (format!("$.{}s[{index}]", sort.name()), rule))
-        .collect()
+    let placed = rules.map(|(index, rule)| Placed {
+        rule,
+        path: naming.rule(sort, index),
+        paths: (0..rule.constraints.len())
+            .map(|constraint| naming.constraint(sort, index, constraint))
+            .collect(),
+    });
+    placed.collect()
 }
 
-/// The two rules that share most: operands, and of these most equal constraints. None if one side is used up.
+/// The two rules that share most: operands, and of these most equal constraints. None if nothing is left to pair. A rule without
+/// constraints is like none with some: told as what it lacks, that it applies to everyone would look like a little less.
 fn closest(ours: &[Placed<'_>], theirs: &[Placed<'_>]) -> Option<(usize, usize)> {
     let pairs = ours.iter().enumerate().flat_map(|(our, a)| {
         let theirs = theirs.iter().enumerate();
-        theirs.map(move |(their, b)| (likeness(a.1, b.1), our, their))
+        let theirs = theirs.filter(|(_, b)| a.rule.constraints.is_empty() == b.rule.constraints.is_empty());
+        theirs.map(move |(their, b)| (likeness(a.rule, b.rule), our, their))
     });
     // Of equally close pairs, the first.
     let best = pairs.max_by_key(|(likeness, our, their)| (*likeness, usize::MAX - our, usize::MAX - their))?;
@@ -146,12 +166,12 @@ fn likeness(a: &Rule, b: &Rule) -> (usize, usize) {
 /// The differences of two rules that are taken for one.
 fn of_rules(a: &Placed<'_>, b: &Placed<'_>, found: &mut Vec<Difference>) {
     let only = |this: &Placed<'_>, other: &Rule| -> Vec<(String, Constraint)> {
-        let constraints = this.1.constraints.iter().enumerate();
+        let constraints = this.paths.iter().zip(&this.rule.constraints);
         let only = constraints.filter(|(_, constraint)| !other.constraints.contains(constraint));
-        only.map(|(index, constraint)| (format!("{}.constraints[{index}]", this.0), constraint.clone()))
+        only.map(|(path, constraint)| (path.clone(), constraint.clone()))
             .collect()
     };
-    let (ours, mut theirs) = (only(a, b.1), only(b, a.1));
+    let (ours, mut theirs) = (only(a, b.rule), only(b, a.rule));
     for (path, from) in ours {
         let counterpart = theirs.iter().position(|(_, to)| to.operand() == from.operand());
         match counterpart.map(|index| theirs.remove(index)) {
@@ -199,7 +219,19 @@ impl fmt::Display for Difference {
             Self::Profile { a, b } => write!(formatter, "profile\n  - {}\n  + {}", a.namespace(), b.namespace()),
             Self::Added { path, constraint } => write!(formatter, "{path} of the second\n  + {constraint}"),
             Self::Removed { path, constraint } => write!(formatter, "{path} of the first\n  - {constraint}"),
-            Self::Changed { path, from, to, .. } => write!(formatter, "{path}\n  - {from}\n  + {to}"),
+            Self::Changed {
+                path,
+                path_in_b,
+                from,
+                to,
+                ..
+            } => {
+                write!(formatter, "{path}")?;
+                if path != path_in_b {
+                    write!(formatter, " of the first, {path_in_b} of the second")?;
+                }
+                write!(formatter, "\n  - {from}\n  + {to}")
+            }
             Self::RuleAdded { path, constraints } => {
                 rule(formatter, '+', &format!("{path} of the second"), constraints)
             }

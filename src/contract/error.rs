@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use super::Kind;
+use super::words::visible;
+
 /// Why a contract text or a stored normal form has not become [`Terms`](super::Terms). Nothing is granted in any case.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContractError {
@@ -43,7 +46,8 @@ pub enum ContractError {
 impl ContractError {
     /// What a JSON parser said; it may quote the text.
     pub(super) fn not_json(said: &str) -> Self {
-        let detail = said.chars().take(200).flat_map(char::escape_debug).collect();
+        let said: String = said.chars().take(200).collect();
+        let detail = visible(&said, '`');
         Self::NotJson { detail }
     }
 }
@@ -85,8 +89,21 @@ pub enum Fault {
     Type { found: String, expected: &'static str },
     #[error("`{key}` differs from the policy's other `{key}`; make one contract for each")]
     Party { key: &'static str },
+    #[error("`{key}` is `{found}`, and must be {expected}")]
+    OtherParty {
+        key: &'static str,
+        found: String,
+        expected: String,
+    },
+    #[error(
+        "`assignee` says for whom the rules are, which only an `Agreement` does; in a policy or an offer write it as a constraint \
+         of the access policy, such as `BusinessPartnerNumber` `isAnyOf` `[\"BPNL…\"]`"
+    )]
+    Assignee,
     #[error("unknown action `{found}`; use `use` for a usage policy or `access` for an access policy")]
     Action { found: String },
+    #[error("{}", other_kind(*wanted))]
+    OtherKind { wanted: Kind },
     #[error("one text holds both `use` and `access` rules; make a usage policy and an access policy of it")]
     MixedActions,
     #[error("`{found}` is not allowed, only `and` is; write each alternative as a permission of its own")]
@@ -111,6 +128,10 @@ pub enum Fault {
         found: String,
         expected: String,
     },
+    #[error(
+        "`{found}` may be read as another name or as several: {why}; write a JSON array, each name in it as it is on record"
+    )]
+    Name { found: String, why: &'static str },
     #[error("`{found}` and `{other}` say when the same thing ends, and may differ; keep one of them")]
     AtMostOne { found: &'static str, other: &'static str },
     #[error(
@@ -122,10 +143,25 @@ pub enum Fault {
          `DataProvisioningEndDurationDays`, or take it out"
     )]
     EmptyObligation,
+    #[error("this is not a policy but an object around one; give the policy under `{key}` alone")]
+    Wrapped { key: String },
     #[error("there is no permission, so nothing could ever be granted; add a rule under `permission`")]
     NoPermission,
     #[error("a usage permission must name `{operand}` (CX-0152); add such a constraint")]
     Mandatory { operand: &'static str },
+}
+
+fn other_kind(wanted: Kind) -> &'static str {
+    match wanted {
+        Kind::Access => {
+            "the action `use` makes this a usage policy, and an access policy belongs here; write who may see the offer as a policy \
+             of its own, with the action `access`"
+        }
+        Kind::Usage => {
+            "the action `access` makes this an access policy, and a usage policy belongs here; write the conditions of use as a \
+             policy of its own, with the action `use`"
+        }
+    }
 }
 
 /// A JSON path under construction, as RFC 9535 writes it.
@@ -143,7 +179,7 @@ impl Path {
         Self(if plain {
             format!("{self}.{key}")
         } else {
-            format!("{self}['{}']", shown(key))
+            format!("{self}['{}']", cut(key, '\''))
         })
     }
 
@@ -166,9 +202,14 @@ impl fmt::Display for Path {
     }
 }
 
-/// A caller's text fit for a message: control characters escaped, cut to 80 characters.
+/// A caller's text fit for a message, between backticks: hidden characters escaped, cut to 80 characters.
 pub(super) fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
+    cut(text, '`')
+}
+
+fn cut(text: &str, quote: char) -> String {
+    let start: String = text.chars().take(80).collect();
+    let mut shown = visible(&start, quote);
     if text.chars().nth(80).is_some() {
         shown.push('…');
     }

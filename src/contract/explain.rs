@@ -1,19 +1,18 @@
 //! Terms for showing: each constraint with what becomes of it and why, what nobody wrote down, and the dates that follow.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::condition::{Says, says};
 use super::constraint::Constraint;
 use super::default::{self, Unwritten, YEAR};
-use super::legal::{SOURCE, legal};
+use super::legal::legal;
 use super::normal::{Normal, Rule};
 use super::operand::{Operand, Operator, Sort};
+use super::source::{NORMAL, Naming};
 use super::value::End;
 use super::words::{clause, reason};
-use super::{Class, Kind, Moment, Terms};
+use super::{Class, Kind, Moment};
 
 /// One constraint of terms, for showing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -21,6 +20,9 @@ use super::{Class, Kind, Moment, Terms};
 pub struct Clause {
     /// Where it stands in the normal form, as a JSON path; a default stands with what brings it.
     pub path: String,
+    /// Where it stands in the text the terms were read from; none where they were read from no text, or are kept for many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// Which list of the policy it stands in: `permission`, `prohibition` or `obligation`.
     pub rule: &'static str,
     /// The left operand, by its ODRL name. Of a default, the operand that would replace it.
@@ -56,43 +58,58 @@ pub struct Notice {
 
 const SORTS: [Sort; 3] = [Sort::Permission, Sort::Prohibition, Sort::Obligation];
 
-/// Each rule, with its sort and its path.
-fn rules(normal: &Normal) -> impl Iterator<Item = (Sort, String, &Rule)> {
+/// Each rule, with its list and its number in it.
+pub(super) fn rules(normal: &Normal) -> impl Iterator<Item = (Sort, usize, &Rule)> {
     SORTS.into_iter().flat_map(move |sort| {
         let rules = normal.rules(sort).iter().enumerate();
-        rules.map(move |(index, rule)| (sort, format!("$.{}s[{index}]", sort.name()), rule))
+        rules.map(move |(index, rule)| (sort, index, rule))
     })
 }
 
 /// All constraints, in the order of the normal form, each followed by the defaults it brings.
-pub(super) fn clauses(normal: &Normal) -> Vec<Clause> {
-    rules(normal)
-        .flat_map(|(sort, path, rule)| of_rule(normal, sort, &path, rule))
-        .collect()
+pub(super) fn clauses(normal: &Normal, naming: Naming<'_>) -> Vec<Clause> {
+    rules(normal).flat_map(|rule| of_rule(normal, naming, rule)).collect()
 }
 
-fn of_rule(normal: &Normal, sort: Sort, rule_path: &str, rule: &Rule) -> Vec<Clause> {
+/// The constraints of one rule.
+pub(super) fn of_rule(normal: &Normal, naming: Naming<'_>, (sort, number, rule): (Sort, usize, &Rule)) -> Vec<Clause> {
     let unwritten = match sort {
         Sort::Permission => default::of_permission(normal, rule),
         Sort::Prohibition | Sort::Obligation => Vec::new(),
     };
+    let source = |path: String| naming.0.is_some().then_some(path);
     let mut clauses = Vec::new();
     for (index, constraint) in rule.constraints.iter().enumerate() {
-        let path = format!("{rule_path}.constraints[{index}]");
-        clauses.push(of_constraint(normal.kind, sort, path.clone(), constraint));
+        let place = Place {
+            path: NORMAL.constraint(sort, number, index),
+            source: source(naming.constraint(sort, number, index)),
+        };
+        clauses.push(of_constraint(normal.kind, sort, place.clone(), constraint));
         if matches!(constraint, Constraint::Framework(_)) {
             let brought = unwritten.iter().filter(|term| term.of_framework());
-            clauses.extend(brought.map(|term| of_unwritten(*term, &path)));
+            clauses.extend(brought.map(|term| of_unwritten(*term, place.clone())));
         }
     }
+    let place = Place {
+        path: NORMAL.rule(sort, number),
+        source: source(naming.rule(sort, number)),
+    };
     let others = unwritten.iter().filter(|term| !term.of_framework());
-    clauses.extend(others.map(|term| of_unwritten(*term, rule_path)));
+    clauses.extend(others.map(|term| of_unwritten(*term, place.clone())));
     clauses
 }
 
-fn of_constraint(kind: Kind, sort: Sort, path: String, constraint: &Constraint) -> Clause {
+/// Where something stands in the normal form, and in the text if that is known.
+#[derive(Clone)]
+struct Place {
+    path: String,
+    source: Option<String>,
+}
+
+fn of_constraint(kind: Kind, sort: Sort, Place { path, source }: Place, constraint: &Constraint) -> Clause {
     Clause {
         path,
+        source,
         rule: sort.name(),
         operand: constraint.operand().name(),
         operator: constraint.operator().name(),
@@ -105,10 +122,11 @@ fn of_constraint(kind: Kind, sort: Sort, path: String, constraint: &Constraint) 
     }
 }
 
-fn of_unwritten(term: Unwritten, path: &str) -> Clause {
+fn of_unwritten(term: Unwritten, Place { path, source }: Place) -> Clause {
     let (operand, operator, value) = term.as_if_written();
     Clause {
-        path: path.to_owned(),
+        path,
+        source,
         rule: Sort::Permission.name(),
         operand: operand.name(),
         operator: operator.name(),
@@ -116,14 +134,7 @@ fn of_unwritten(term: Unwritten, path: &str) -> Clause {
         class: Class::Decided,
         by_default: true,
         moments: moments(Kind::Usage, |moment| term.says(moment) != Says::Nothing),
-        reason: if term.of_framework() {
-            format!(
-                "{}; the framework agreement has it so unless agreed otherwise",
-                term.reason()
-            )
-        } else {
-            term.reason().to_owned()
-        },
+        reason: term.reason().to_owned(),
         legal: Vec::new(),
     }
 }
@@ -140,11 +151,11 @@ fn moments(kind: Kind, has_say: impl Fn(Moment) -> bool) -> Vec<Moment> {
 
 /// What is only recorded, in the order of the normal form.
 pub(super) fn notices(normal: &Normal) -> Vec<Notice> {
-    let of_rule = |(sort, path, rule): (Sort, String, &Rule)| -> Vec<Notice> {
+    let of_rule = |(sort, number, rule): (Sort, usize, &Rule)| -> Vec<Notice> {
         let constraints = rule.constraints.iter().enumerate();
         let recorded = constraints.filter(|(_, constraint)| constraint.class() == Class::Recorded);
         let notices = recorded.map(|(index, constraint)| Notice {
-            path: format!("{path}.constraints[{index}]"),
+            path: NORMAL.constraint(sort, number, index),
             clause: match sort {
                 Sort::Permission | Sort::Obligation => clause(constraint),
                 Sort::Prohibition => format!("prohibited: {}", clause(constraint)),
@@ -190,62 +201,6 @@ impl Rule {
             .any(|term| matches!(term, Unwritten::ProvisionYear | Unwritten::UsageYear));
         let year = yearly.then(|| End::Days(YEAR).after(signed_at)).flatten();
         own.chain(year).min()
-    }
-}
-
-/// A table of [`Terms::constraints`] for people: of each its facts, its reason and its legal text.
-pub fn render_table(terms: &Terms) -> String {
-    let mut table = format!(
-        "{} terms {}\nprofile {}\n",
-        terms.kind(),
-        terms.digest(),
-        terms.profile().namespace()
-    );
-    // Writing to a string cannot fail.
-    for (_, path, rule) in rules(&terms.normal) {
-        if rule.constraints.is_empty() {
-            let _ = writeln!(table, "\n{path}\n  has no constraint: it applies to every partner");
-        }
-    }
-    let clauses = terms.constraints();
-    for clause in &clauses {
-        render(&mut table, clause);
-    }
-    if clauses.iter().any(|clause| !clause.legal.is_empty()) {
-        let _ = writeln!(table, "\nlegal: {SOURCE}");
-    }
-    table
-}
-
-fn render(table: &mut String, clause: &Clause) {
-    let class = match clause.class {
-        Class::Decided => "decided",
-        Class::Recorded => "recorded",
-        Class::Refused => "refused",
-    };
-    let origin = if clause.by_default { ", by default" } else { "" };
-    let moments: Vec<_> = clause.moments.iter().map(|moment| moment.as_str()).collect();
-    let moments = match moments.as_slice() {
-        [] => String::new(),
-        some => format!(", at {}", some.join(", ")),
-    };
-    let value = match clause.value.as_slice() {
-        [] => "(nothing said)".to_owned(),
-        some => some.join(", ").escape_debug().to_string(),
-    };
-    let Clause {
-        path,
-        operand,
-        operator,
-        reason,
-        ..
-    } = clause;
-    let _ = writeln!(
-        table,
-        "\n{path}\n  {operand} {operator} {value}\n  {class}{origin}{moments}\n  {reason}"
-    );
-    for text in &clause.legal {
-        let _ = writeln!(table, "  legal: {text}");
     }
 }
 

@@ -32,6 +32,11 @@ impl Json {
                 limit: MAX_TEXT,
             });
         }
+        if text.starts_with('\u{feff}') {
+            return Err(ContractError::not_json(
+                "it begins with a byte order mark (U+FEFF); save it without one",
+            ));
+        }
         let json: Self = serde_json::from_str(text).map_err(|error| ContractError::not_json(&error.to_string()))?;
         json.check(&Path::root(), MAX_DEPTH)?;
         Ok(json)

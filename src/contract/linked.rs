@@ -11,11 +11,9 @@ use super::json::Json;
 use super::operand::{Space, Spelled};
 
 const ODRL: &str = "http://www.w3.org/ns/odrl/2/";
-const EDC: &str = "https://w3id.org/edc/v0.0.1/ns/";
+pub(super) const EDC: &str = "https://w3id.org/edc/v0.0.1/ns/";
 const XSD: &str = "http://www.w3.org/2001/XMLSchema#";
 const TRACTUS: &str = "https://w3id.org/tractusx/v0.0.1/ns/";
-/// What the Eclipse Dataspace Connector makes of a list on its way into an agreement begins with this.
-const LIST_IN_A_TEXT: &str = r#"[{"@"#;
 /// The Dataspace Protocol's namespaces; of them only an agreement's `timestamp` is met in a policy.
 const DSPACE: [&str; 2] = ["https://w3id.org/dspace/2025/1/", "https://w3id.org/dspace/v0.8/"];
 
@@ -112,10 +110,11 @@ pub(super) fn reference<'a>(value: &'a Json, path: &Path) -> Result<&'a str, Con
 /// The literals of a right operand, in any spelling of a list; with `numbers`, whole numbers are taken too and given in digits.
 ///
 /// The Eclipse Dataspace Connector writes a list of more than one value into an agreement as one text that holds JSON,
-/// `"[{\"@value\":\"a\"},{\"@value\":\"b\"}]"`. Such a text is that list; no value of the profile begins so.
+/// `"[{\"@value\":\"a\"},{\"@value\":\"b\"}]"`. A text that begins as a list is that list, in whatever white space and of whatever
+/// literals; taken for one name, it would be none that anybody has, and `isNoneOf` it would exclude nobody.
 pub(super) fn literals(value: &Json, path: &Path, numbers: bool) -> Result<Vec<String>, ContractError> {
     if let Json::Text(text) = value
-        && is_list_in_a_text(text)
+        && text.trim_start().starts_with('[')
     {
         let list = Json::read(text).map_err(|_| shape(value, path, "the whole JSON of a list"))?;
         return literals_of(&list, path, numbers);
@@ -128,30 +127,45 @@ fn literals_of(value: &Json, path: &Path, numbers: bool) -> Result<Vec<String>, 
     items.map(|(path, value)| literal(value, &path, numbers)).collect()
 }
 
-/// Whether a text is no literal but a list written into one.
-pub(super) fn is_list_in_a_text(text: &str) -> bool {
-    text.starts_with(LIST_IN_A_TEXT)
-}
-
 /// One literal: a text, a number or `{"@value": …}`; `@id` would make it the name of a thing.
 fn literal(value: &Json, path: &Path, numbers: bool) -> Result<String, ContractError> {
-    match value {
-        Json::Number(Some(number)) if numbers => Ok(number.to_string()),
-        Json::Object(members) if numbers => {
-            let value_of = |wanted: &str| members.iter().find(|(key, _)| key == wanted).map(|(_, value)| value);
-            let typed = value_of("@type").is_none_or(|of| matches!(of, Json::Text(of) if xsd(of) == Some("integer")));
-            match value_of("@value") {
-                Some(Json::Number(Some(number))) if typed && members.len() <= 2 => Ok(number.to_string()),
-                _ => node(value, path, false).map(str::to_owned),
-            }
-        }
-        _ => node(value, path, false).map(str::to_owned),
+    if numbers && let Some(number) = number(value, path)? {
+        return Ok(number);
+    }
+    node(value, path, false).map(str::to_owned)
+}
+
+/// The digits of a number, whether they stand as one, or as a text with a type that says so. None if the value is no number.
+fn number(value: &Json, path: &Path) -> Result<Option<String>, ContractError> {
+    let digits = |value: &Json, path: &Path| match value {
+        Json::Number(Some(number)) => Ok(Some(number.to_string())),
+        Json::Number(None) => Err(shape(value, path, "a whole number in digits, such as `365`,")),
+        _ => Ok(None),
+    };
+    let Json::Object(members) = value else {
+        return digits(value, path);
+    };
+    let member = |wanted: &str| members.iter().find(|(key, _)| key == wanted).map(|(_, value)| value);
+    let typed = member("@type").map(|of| matches!(of, Json::Text(of) if xsd(of).is_some_and(is_whole)));
+    match (member("@value"), typed) {
+        (Some(Json::Text(text)), Some(true)) if members.len() == 2 => Ok(Some(text.clone())),
+        (Some(number), None) if members.len() == 1 => digits(number, &path.key("@value")),
+        (Some(number), Some(true)) if members.len() == 2 => digits(number, &path.key("@value")),
+        _ => Ok(None),
     }
 }
 
 /// The name of a type of XML Schema.
 fn xsd(text: &str) -> Option<&str> {
     text.strip_prefix(XSD).or_else(|| text.strip_prefix("xsd:"))
+}
+
+/// Whether the values of a type of XML Schema are whole numbers.
+fn is_whole(of: &str) -> bool {
+    matches!(
+        of,
+        "integer" | "int" | "long" | "positiveInteger" | "nonNegativeInteger"
+    )
 }
 
 /// The only element at `path`.

@@ -15,6 +15,7 @@ use super::error::{ContractError, Fault, Path};
 use super::json::Json;
 use super::odrl::{Document, RawConstraint, RawRule};
 use super::operand::{Group, Operand, Place, Sort, Spelled};
+use super::source::{Parties, Places, RulePlace, Source};
 use super::{Kind, Profile};
 
 /// Greatest length of a stored normal form: more than any text of the greatest length can become.
@@ -70,30 +71,37 @@ struct ConstraintJson {
 }
 
 impl Normal {
-    /// Gives the rules of a text their meaning.
-    pub(super) fn of(document: &Document) -> Result<Self, ContractError> {
-        let rules = |raw: &[RawRule], sort| {
-            let place = Place {
-                kind: document.kind,
-                sort,
-            };
+    /// Gives the rules of a text their meaning, and says where each of them stands in the text.
+    pub(super) fn of(document: &Document) -> Result<(Self, Places), ContractError> {
+        let rules = |raw: &[RawRule], sort| -> Result<(Vec<Rule>, Vec<RulePlace>), ContractError> {
             if let Some(extra) = raw.get(MAX_RULES) {
                 let (what, limit) = ("rules of one sort", MAX_RULES);
                 return Err(extra.path.refuse(Fault::TooMany { what, limit }));
             }
-            let read = raw.iter().map(|rule| Rule::of(rule, document.profile, place));
+            let read = raw.iter().map(|rule| Rule::of(rule, document, sort));
             let mut rules = read.collect::<Result<Vec<_>, _>>()?;
-            rules.sort_by_cached_key(Rule::json);
-            rules.dedup();
-            Ok(rules)
+            // Stable, so that of what stands there twice the first place is kept.
+            rules.sort_by_cached_key(|(rule, _)| rule.json());
+            rules.dedup_by(|later, earlier| later.0 == earlier.0);
+            Ok(rules.into_iter().unzip())
         };
-        Ok(Self {
+        let (permissions, permitting) = rules(&document.permissions, Sort::Permission)?;
+        let (prohibitions, prohibiting) = rules(&document.prohibitions, Sort::Prohibition)?;
+        let (obligations, obliging) = rules(&document.obligations, Sort::Obligation)?;
+        check_one_end(&document.obligations, &obligations)?;
+        let normal = Self {
             kind: document.kind,
             profile: document.profile,
-            permissions: rules(&document.permissions, Sort::Permission)?,
-            prohibitions: rules(&document.prohibitions, Sort::Prohibition)?,
-            obligations: check_one_end(&document.obligations, rules(&document.obligations, Sort::Obligation)?)?,
-        })
+            permissions,
+            prohibitions,
+            obligations,
+        };
+        let places = Places {
+            permissions: permitting,
+            prohibitions: prohibiting,
+            obligations: obliging,
+        };
+        Ok((normal, places))
     }
 
     /// The rules of one sort.
@@ -105,7 +113,8 @@ impl Normal {
         }
     }
 
-    /// Reads canonical JSON back. Everything is checked as in a contract text; any other spelling of the same is refused.
+    /// Reads canonical JSON back. Everything that has a meaning is read as in a contract text, though a new text might not say it any
+    /// more; any other spelling of the same is refused.
     pub(super) fn from_canonical(bytes: &[u8]) -> Result<Self, ContractError> {
         if bytes.len() > MAX_NORMAL {
             return Err(ContractError::TooLarge {
@@ -124,13 +133,15 @@ impl Normal {
             return Err(Path::root().key("permissions").refuse(Fault::NoPermission));
         }
         let document = Document {
+            on_record: true,
             kind: json.kind,
             profile: json.profile,
+            parties: Parties::default(),
             permissions: raw_rules(json.permissions, "permissions"),
             prohibitions: raw_rules(json.prohibitions, "prohibitions"),
             obligations: raw_rules(json.obligations, "obligations"),
         };
-        let normal = Self::of(&document)?;
+        let (normal, _) = Self::of(&document)?;
         if normal.canonical()? == bytes {
             Ok(normal)
         } else {
@@ -153,27 +164,38 @@ impl Normal {
 }
 
 impl Rule {
-    fn of(raw: &RawRule, profile: Profile, place: Place) -> Result<Self, ContractError> {
+    fn of(raw: &RawRule, document: &Document, sort: Sort) -> Result<(Self, RulePlace), ContractError> {
+        let Document { kind, profile, .. } = *document;
+        let place = Place { kind, sort };
         if let Some(extra) = raw.constraints.get(MAX_CONSTRAINTS) {
             let (what, limit) = ("constraints in one rule", MAX_CONSTRAINTS);
             return Err(extra.operand.0.refuse(Fault::TooMany { what, limit }));
         }
-        let mut constraints = Vec::new();
+        let mut constraints: Vec<(Constraint, Path)> = Vec::new();
         for raw in &raw.constraints {
             let constraint = read(raw, profile, place)?;
-            if let Some(other) = constraints.iter().find(|other| excludes(&constraint, other)) {
+            let misleads = constraint.misleads(profile).filter(|_| !document.on_record);
+            if let Some(fault) = misleads {
+                return Err(raw.values.0.refuse(fault));
+            }
+            if let Some((other, _)) = constraints.iter().find(|(other, _)| excludes(&constraint, other)) {
                 return Err(raw.operand.0.refuse(at_most_one(&constraint, other)));
             }
-            constraints.push(constraint);
+            constraints.push((constraint, raw.path.clone()));
         }
         if constraints.is_empty() && place.sort == Sort::Obligation {
             return Err(raw.path.refuse(Fault::EmptyObligation));
         }
-        constraints.sort_by_cached_key(json_of);
-        constraints.dedup();
+        constraints.sort_by_cached_key(|(constraint, _)| json_of(constraint));
+        constraints.dedup_by(|later, earlier| later.0 == earlier.0);
+        let (constraints, places) = constraints.into_iter().unzip();
         let rule = Self { constraints };
         rule.check_mandatory(&raw.path, profile, place)?;
-        Ok(rule)
+        let place = RulePlace {
+            rule: raw.path.clone(),
+            constraints: places,
+        };
+        Ok((rule, place))
     }
 
     /// CX-0152 demands a framework agreement and a purpose of every usage permission; without them it would grant far more
@@ -222,6 +244,7 @@ fn read(raw: &RawConstraint, profile: Profile, place: Place) -> Result<Constrain
         operand,
         operator,
         values,
+        ..
     } = raw;
     let read = Constraint::read(profile, place, &operand.1, &operator.1, &values.1);
     read.map_err(|(part, fault)| match part {
@@ -245,13 +268,12 @@ fn at_most_one(one: &Constraint, other: &Constraint) -> Fault {
 }
 
 /// All obligations of a text are about one thing, the end of provision, so they may give one answer only.
-fn check_one_end(raw: &[RawRule], rules: Vec<Rule>) -> Result<Vec<Rule>, ContractError> {
+fn check_one_end(raw: &[RawRule], rules: &[Rule]) -> Result<(), ContractError> {
     let mut ends = rules.iter().flat_map(|rule| &rule.constraints);
-    if let (Some(one), Some(other), Some(at)) = (ends.next(), ends.next(), raw.last()) {
-        return Err(at.path.refuse(at_most_one(other, one)));
+    match (ends.next(), ends.next(), raw.last()) {
+        (Some(one), Some(other), Some(at)) => Err(at.path.refuse(at_most_one(other, one))),
+        _ => Ok(()),
     }
-    drop(ends);
-    Ok(rules)
 }
 
 fn json_of(constraint: &Constraint) -> ConstraintJson {
@@ -272,6 +294,7 @@ fn raw_rules(rules: Vec<RuleJson>, key: &str) -> Vec<RawRule> {
             let constraints = constraints.map(|(index, constraint)| {
                 let path = path.key("constraints").at(index);
                 RawConstraint {
+                    path: path.clone(),
                     operand: (path.key("operand"), Spelled::bare(constraint.operand)),
                     operator: (path.key("operator"), constraint.operator),
                     values: (path.key("value"), constraint.value),
@@ -285,7 +308,10 @@ fn raw_rules(rules: Vec<RuleJson>, key: &str) -> Vec<RawRule> {
         .collect()
 }
 
-/// The rules of a contract text, normalised.
-pub(super) fn of_text(text: &str) -> Result<Normal, ContractError> {
-    Normal::of(&super::odrl::read(&Json::read(text)?)?)
+/// The rules of a contract text, normalised, and what it says beside them. `wanted` is the kind of policy that it must be.
+pub(super) fn of_text(text: &str, wanted: Option<Kind>) -> Result<(Normal, Source), ContractError> {
+    let document = super::odrl::read(&Json::read(text)?, wanted)?;
+    let (normal, places) = Normal::of(&document)?;
+    let parties = document.parties;
+    Ok((normal, Source { parties, places }))
 }

@@ -1,15 +1,17 @@
 //! From the JSON of a contract text to its rules: what is said, not yet what it means.
 
-use std::collections::BTreeMap;
-
 use super::error::{ContractError, Fault, Path, shown};
 use super::json::Json;
-use super::linked::{Claims, Member, items, literals, members, odrl_name, only, reference, shape};
-use super::operand::{Operand, Sort, Spelled, Takes};
+use super::linked::{Claims, EDC, Member, items, literals, members, odrl_name, only, reference, shape};
+use super::operand::{Operand, Sort, Space, Spelled, Takes};
+use super::source::{Parties, Role};
 use super::{Kind, Profile};
 
 /// The rules of a text, its operands, operators and values still as written.
 pub(super) struct Document {
+    /// Whether they were on record, and not written down just now.
+    pub(super) on_record: bool,
+    pub(super) parties: Parties,
     pub(super) kind: Kind,
     pub(super) profile: Profile,
     pub(super) permissions: Vec<RawRule>,
@@ -25,6 +27,7 @@ pub(super) struct RawRule {
 
 /// One constraint, each part with its place in the text.
 pub(super) struct RawConstraint {
+    pub(super) path: Path,
     pub(super) operand: (Path, Spelled),
     pub(super) operator: (Path, String),
     pub(super) values: (Path, Vec<String>),
@@ -32,22 +35,31 @@ pub(super) struct RawConstraint {
 
 /// What is gathered while a text is read.
 #[derive(Default)]
-struct Reader<'a> {
+struct Reader {
     claims: Claims,
-    kind: Option<Kind>,
-    /// The first `target`, `assigner` and `assignee` met.
-    parties: BTreeMap<&'static str, &'a str>,
+    /// What the first action says, and where it stands.
+    kind: Option<(Kind, Path)>,
+    parties: Parties,
+    /// Whether it is an agreement, which is between the parties it names.
+    agreement: bool,
+    /// Whether an operand is spelled in the vocabulary of older connectors.
+    older: bool,
 }
 
-/// Reads the rules of a policy: the object itself, or the array of one object that JSON-LD expansion makes of it.
-pub(super) fn read(json: &Json) -> Result<Document, ContractError> {
+/// Reads the rules of a policy: the object itself, or the array of one object that JSON-LD expansion makes of it. `wanted` is the
+/// kind of policy that belongs where it is read, if only one does.
+pub(super) fn read(json: &Json, wanted: Option<Kind>) -> Result<Document, ContractError> {
     let (path, policy) = only(json, &Path::root(), "one policy")?;
-    Reader::default().policy(policy, &path)
+    Reader::default().policy(policy, &path, wanted)
 }
 
-impl<'a> Reader<'a> {
-    fn policy(mut self, policy: &'a Json, path: &Path) -> Result<Document, ContractError> {
+impl Reader {
+    fn policy(mut self, policy: &Json, path: &Path, wanted: Option<Kind>) -> Result<Document, ContractError> {
         let members = members(policy, path)?;
+        if let Some(wrapped) = members.iter().find(|member| is_wrapper(member.name)) {
+            let key = shown(wrapped.name);
+            return Err(wrapped.path.refuse(Fault::Wrapped { key }));
+        }
         // A context governs its whole object, wherever it stands in it.
         if let Some(context) = members.iter().find(|member| member.name == "@context") {
             self.claims.read_context(context.value, &context.path)?;
@@ -57,12 +69,10 @@ impl<'a> Reader<'a> {
             let Member { name, path, value } = member;
             match *name {
                 "@context" => {}
-                "@type" => of_type(
-                    value,
-                    path,
-                    &["Set", "Offer", "Agreement"],
-                    "`Set`, `Offer` or `Agreement`",
-                )?,
+                "@type" => {
+                    let types = ["Set", "Offer", "Agreement"];
+                    self.agreement = of_type(value, path, &types, "`Set`, `Offer` or `Agreement`")? == "Agreement";
+                }
                 "profile" => self.claims.read_profile(value, path)?,
                 "@id" | "uid" | "timestamp" => drop(reference(value, path)?),
                 "target" | "assigner" | "assignee" => self.party(member)?,
@@ -76,19 +86,41 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        let Some(kind) = self.kind.filter(|_| !permissions.is_empty()) else {
+        if permissions.is_empty() {
             return Err(path.refuse(Fault::NoPermission));
-        };
+        }
+        let kind = self.settle(path, wanted)?;
         Ok(Document {
             kind,
+            on_record: false,
             profile: self.claims.profile(),
+            parties: self.parties,
             permissions,
             prohibitions,
             obligations,
         })
     }
 
-    fn rules(&mut self, value: &'a Json, path: &Path, sort: Sort) -> Result<Vec<RawRule>, ContractError> {
+    /// The kind of policy it is. Who provides and who consumes is said by an agreement only: elsewhere an assignee would make the rules
+    /// for one company only, and neither terms nor connectors look at it.
+    fn settle(&self, path: &Path, wanted: Option<Kind>) -> Result<Kind, ContractError> {
+        let Some((said, at)) = &self.kind else {
+            return Err(path.refuse(Fault::NoPermission));
+        };
+        // The older profile has no action but `use`, for access policies too.
+        let older = self.older || self.claims.profile() == Profile::Cx2405;
+        let kind = match wanted {
+            Some(Kind::Access) if older => Kind::Access,
+            Some(wanted) if wanted != *said => return Err(at.refuse(Fault::OtherKind { wanted })),
+            _ => *said,
+        };
+        match self.parties.place(Role::Assignee) {
+            Some(at) if kind == Kind::Access || !self.agreement => Err(at.refuse(Fault::Assignee)),
+            _ => Ok(kind),
+        }
+    }
+
+    fn rules(&mut self, value: &Json, path: &Path, sort: Sort) -> Result<Vec<RawRule>, ContractError> {
         let mut rules = Vec::new();
         for (path, rule) in items(value, path) {
             rules.push(self.rule(rule, path, sort)?);
@@ -96,7 +128,7 @@ impl<'a> Reader<'a> {
         Ok(rules)
     }
 
-    fn rule(&mut self, rule: &'a Json, path: Path, sort: Sort) -> Result<RawRule, ContractError> {
+    fn rule(&mut self, rule: &Json, path: Path, sort: Sort) -> Result<RawRule, ContractError> {
         let mut constraints = Vec::new();
         let mut action = false;
         for member in members(rule, &path)? {
@@ -107,7 +139,7 @@ impl<'a> Reader<'a> {
                     action = true;
                 }
                 "constraint" => self.constraints(value, path, &mut constraints)?,
-                "@type" => of_type(value, path, types(sort), "the name of the rule's own list")?,
+                "@type" => drop(of_type(value, path, types(sort), "the name of the rule's own list")?),
                 "@id" | "uid" => drop(reference(value, path)?),
                 "target" | "assigner" | "assignee" => self.party(&member)?,
                 "duty" | "remedy" | "consequence" => return Err(path.refuse(Fault::Duty { key: shown(name) })),
@@ -134,24 +166,25 @@ impl<'a> Reader<'a> {
         } else {
             return Err(path.refuse(Fault::Action { found: shown(text) }));
         };
-        if self.kind.replace(kind).is_some_and(|other| other != kind) {
-            return Err(path.refuse(Fault::MixedActions));
+        match &self.kind {
+            Some((other, _)) if *other != kind => Err(path.refuse(Fault::MixedActions)),
+            Some(_) => Ok(()),
+            None => {
+                self.kind = Some((kind, path.clone()));
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     /// Who and what the agreement is about. They name the agreement, not its terms, as long as all rules name the same.
-    fn party(&mut self, member: &Member<'a>) -> Result<(), ContractError> {
-        let key = match member.name {
-            "target" => "target",
-            "assigner" => "assigner",
-            _ => "assignee",
+    fn party(&mut self, member: &Member<'_>) -> Result<(), ContractError> {
+        let role = match member.name {
+            "target" => Role::Target,
+            "assigner" => Role::Assigner,
+            _ => Role::Assignee,
         };
-        let found = reference(member.value, &member.path)?;
-        if *self.parties.entry(key).or_insert(found) != found {
-            return Err(member.path.refuse(Fault::Party { key }));
-        }
-        Ok(())
+        self.parties
+            .add(role, reference(member.value, &member.path)?, &member.path)
     }
 
     /// Reads constraints, which are all to hold: an array of them, one of them, or `and` around either.
@@ -169,6 +202,7 @@ impl<'a> Reader<'a> {
                 "and" => and = Some((path, value)),
                 "leftOperand" => {
                     let spelled = self.claims.left_operand(reference(value, &path)?, &path)?;
+                    self.older |= spelled.space == Space::Tractus;
                     operand = Some((path, spelled));
                 }
                 "operator" => {
@@ -196,12 +230,13 @@ impl<'a> Reader<'a> {
                 }
                 self.constraints(value, &path, into)
             }
-            (None, Some(operand), Some(operator), Some((path, value))) => {
-                let values = right_operand(&operand, value, &path)?;
+            (None, Some(operand), Some(operator), Some((at, value))) => {
+                let values = right_operand(&operand, value, &at)?;
                 into.push(RawConstraint {
+                    path: path.clone(),
                     operand,
                     operator,
-                    values: (path, values),
+                    values: (at, values),
                 });
                 Ok(())
             }
@@ -246,14 +281,25 @@ fn action_name<'a>(value: &'a Json, path: &Path) -> Result<&'a str, ContractErro
     reference(value, path)
 }
 
-/// Checks `@type` against the ODRL classes that may stand here.
-fn of_type(value: &Json, path: &Path, allowed: &[&str], expected: &'static str) -> Result<(), ContractError> {
+/// Whether a key holds a policy in what connectors keep of one: a policy definition or an agreement.
+fn is_wrapper(key: &str) -> bool {
+    let bare = key.strip_prefix(EDC).or_else(|| key.strip_prefix("edc:"));
+    bare.unwrap_or(key) == "policy"
+}
+
+/// The ODRL class that `@type` names; one of those that may stand here.
+fn of_type<'a>(
+    value: &'a Json,
+    path: &Path,
+    allowed: &[&str],
+    expected: &'static str,
+) -> Result<&'a str, ContractError> {
     let text = reference(value, path)?;
-    if odrl_name(text).is_some_and(|name| allowed.contains(&name)) {
-        return Ok(());
-    }
-    let found = shown(text);
-    Err(path.refuse(Fault::Type { found, expected }))
+    let name = odrl_name(text).filter(|name| allowed.contains(name));
+    name.ok_or_else(|| {
+        let found = shown(text);
+        path.refuse(Fault::Type { found, expected })
+    })
 }
 
 fn unknown(key: &str, known: &'static str) -> Fault {

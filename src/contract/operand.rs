@@ -9,6 +9,8 @@ mod table;
 
 use std::fmt;
 
+pub(super) use self::table::FRAMEWORKS;
+
 use super::error::{Fault, shown};
 use super::{Kind, Profile};
 
@@ -92,7 +94,9 @@ pub(super) enum Takes {
     /// Values of a list that is written down.
     Listed(&'static [&'static str]),
     /// Texts of the parties' own, each up to 256 bytes.
-    Texts,
+    Texts {
+        such_as: &'static str,
+    },
     /// `name:version`.
     Framework,
     Partners,
@@ -235,7 +239,7 @@ impl Operand {
         let found = found.filter(|operand| operand.is_in(spelled.space) && operand.is_of(profile));
         found.ok_or_else(|| Fault::Operand {
             found: shown(&spelled.name),
-            mend: mend(&spelled.name, profile),
+            mend: mend(spelled, profile),
         })
     }
 
@@ -244,6 +248,14 @@ impl Operand {
             Space::Bare | Space::Edc => true,
             Space::Catena => self != Self::InForceDate,
             Space::Tractus => matches!(self, Self::BusinessPartnerNumber | Self::BusinessPartnerGroup),
+        }
+    }
+
+    /// The name to give in a message; with the vocabulary where Catena-X's is not meant.
+    fn in_full(self) -> &'static str {
+        match self {
+            Self::InForceDate => "edc:inForceDate",
+            other => other.name(),
         }
     }
 
@@ -281,7 +293,7 @@ impl fmt::Display for Takes {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listed(values) => write!(formatter, "{}", listed(values)),
-            Self::Texts => formatter.write_str("texts of 1 to 256 bytes, such as `cx.pcf.base:1`"),
+            Self::Texts { such_as } => write!(formatter, "texts of 1 to 256 bytes, such as `{such_as}`"),
             Self::Framework => formatter.write_str("one `name:version` such as `DataExchangeGovernance:1.0`"),
             Self::Partners => formatter.write_str("BPNLs, each `BPNL` and twelve of 0-9 A-Z"),
             Self::Date => formatter.write_str("one date-time with zone from 1970 to 9998, such as `2027-06-30T23:59:59Z`"),
@@ -300,19 +312,25 @@ pub(super) fn listed(names: &[&str]) -> String {
     quoted.join(" or ")
 }
 
-/// What to do about a name that is no operand of `profile`.
-fn mend(name: &str, profile: Profile) -> String {
+/// What to do about a name that is no operand of `profile`, or none in its vocabulary.
+fn mend(Spelled { space, name }: &Spelled, profile: Profile) -> String {
     let known: Vec<_> = Operand::ALL
         .into_iter()
         .filter(|operand| operand.is_of(profile))
         .collect();
+    if let Some(operand) = known
+        .iter()
+        .find(|operand| operand.name() == name && !operand.is_in(*space))
+    {
+        return format!("it is not of that vocabulary; write `{}`", operand.in_full());
+    }
     let lower = name.to_ascii_lowercase();
     let close = |operand: &&Operand| {
         let known = operand.name().to_ascii_lowercase();
         lower.len() > 4 && (known.starts_with(&lower) || lower.ends_with(&known))
     };
     match (known.iter().find(close), profile) {
-        (Some(operand), _) => format!("did you mean `{}`?", operand.name()),
+        (Some(operand), _) => format!("did you mean `{}`?", operand.in_full()),
         (None, Profile::Cx2509) => {
             "`docs/policies.md` lists those of the Catena-X profile of 25.09 and 26.09".to_owned()
         }

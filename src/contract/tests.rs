@@ -6,6 +6,7 @@ mod difference;
 mod drafts;
 mod laws;
 mod meaning;
+mod messages;
 mod oracle;
 mod refused;
 mod samples;
@@ -57,7 +58,9 @@ fn terms(text: &str) -> Terms {
 
 /// The normal form of a text that must be accepted. Where only names and differences matter, Cedar need not be asked.
 fn normal(text: &str) -> Normal {
-    of_text(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    let read = of_text(text, None);
+    read.map(|(normal, _)| normal)
+        .unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
 /// What every compiled policy is validated against, and every request checked.

@@ -4,15 +4,45 @@ use super::constraint::Constraint;
 use super::operand::{Group, Operand, Operator, Release, Sort};
 use super::value::{Bound, End};
 
-/// A constraint on one line, control characters escaped.
+/// A constraint on one line. Different constraints have different lines.
 pub(super) fn clause(constraint: &Constraint) -> String {
-    let values = constraint.values().join(", ");
-    format!(
-        "{} {} {}",
-        constraint.operand().name(),
-        constraint.operator().name(),
-        values.escape_debug()
-    )
+    let (operand, operator) = (constraint.operand().name(), constraint.operator().name());
+    format!("{operand} {operator} {}", quoted(&constraint.values()))
+}
+
+/// Values in quotes, with commas between them.
+pub(super) fn quoted(values: &[String]) -> String {
+    let quoted: Vec<_> = values
+        .iter()
+        .map(|value| format!("\"{}\"", visible(value, '"')))
+        .collect();
+    quoted.join(", ")
+}
+
+/// A text for people: what cannot be seen or would change how the rest is seen is escaped, and so are `quote`, which stands around it,
+/// and the backslash. All else stands as it is written.
+pub(super) fn visible(text: &str, quote: char) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' => shown.push_str("\\n"),
+            '\r' => shown.push_str("\\r"),
+            '\t' => shown.push_str("\\t"),
+            '\\' => shown.push_str("\\\\"),
+            hidden if is_hidden(hidden) => shown.extend(hidden.escape_unicode()),
+            quote_itself if quote_itself == quote => shown.extend(['\\', quote]),
+            plain => shown.push(plain),
+        }
+    }
+    shown
+}
+
+/// Whether nothing is seen of a character, or it turns the direction of others: control, format and filler characters.
+pub(super) fn is_hidden(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// What a constraint demands, in words that complete "granted if …", or "refused if …" where it forbids; of one that is only
@@ -119,11 +149,11 @@ fn when(bound: Bound) -> String {
     }
 }
 
-/// Values in backticks, control characters escaped.
+/// Values in backticks.
 fn listed(values: &[String]) -> String {
     let quoted: Vec<_> = values
         .iter()
-        .map(|value| format!("`{}`", value.escape_debug()))
+        .map(|value| format!("`{}`", visible(value, '`')))
         .collect();
     quoted.join(", ")
 }

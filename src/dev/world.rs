@@ -18,8 +18,8 @@ use crate::http::{dataflows, exchange, ingest as ingest_http};
 use crate::ids::{AgreementId, AssetId, Bpnl, ClientId, CompanyRole, PcfId, SecretName, TenantId, UserName};
 use crate::ingest::Claims;
 use crate::registry::{
-    AgreementState, Asset, Footprint, Identity, NewAgreement, Offer, Partner, Relation, Tenant, TenantState,
-    TenantWorld, TermsPool,
+    AgreementState, Asset, Footprint, Identity, NewAgreement, Offer, OfferReader, Partner, Relation, Tenant,
+    TenantState, TenantWorld, TermsPool,
 };
 
 /// The world as it is written down.
@@ -235,6 +235,7 @@ impl DevTenant {
             world.relations.insert_mut(relation.partner, Arc::new(relation.clone()));
         }
         let mut terms = TermsPool::default();
+        let mut offers = OfferReader::new(&mut terms);
         let mut documents = Vec::new();
         for written in &self.footprints {
             let document = text(DOCUMENTS, &written.file)?;
@@ -245,28 +246,23 @@ impl DevTenant {
             documents.push((footprint, document));
         }
         for asset in &self.assets {
-            let offer = self.offer(&asset.id, &mut terms)?;
+            let offer = self.offer(&asset.id, &world.tenant, &mut offers)?;
             world.offers.insert_mut(offer.id.clone(), Arc::new(offer));
         }
         Ok((world, documents))
     }
 
-    fn offer(&self, asset: &AssetId, terms: &mut TermsPool) -> Result<Offer, DevError> {
+    fn offer(&self, asset: &AssetId, tenant: &Tenant, offers: &mut OfferReader<'_>) -> Result<Offer, DevError> {
         let access = text(
             CONTRACTS,
             &format!("{}.json", self.access.as_deref().unwrap_or(OFFER.0)),
         )?;
         let usage = self.usage.get(asset).map_or(OFFER.1, String::as_str);
         let usage = text(CONTRACTS, &format!("{usage}.json"))?;
-        Ok(Offer {
-            id: id(&format!("offer-{asset}"))?,
-            provider: self.id,
-            asset: asset.clone(),
-            access_terms: terms.compile(access).map_err(DevError::from)?,
-            usage_terms: terms.compile(usage).map_err(DevError::from)?,
-            access_odrl: access.into(),
-            usage_odrl: usage.into(),
-        })
+        let id = id(&format!("offer-{asset}"))?;
+        offers
+            .read(id, tenant, asset.clone(), (access, usage))
+            .map_err(DevError::from)
     }
 
     /// The agreements of the tenant, dated relative to `now` and signed under what its `world` has.

@@ -33,7 +33,7 @@ impl TermsPool {
         Ok(shared)
     }
 
-    /// The one value of these terms.
+    /// The one value of these terms. What was known of the text they were read from is not kept, for another text may mean the same.
     pub fn share(&mut self, terms: Terms) -> Arc<Terms> {
         let digest = terms.digest();
         if let Some(known) = self.terms.get(&digest).and_then(Weak::upgrade) {
@@ -43,7 +43,7 @@ impl TermsPool {
             self.terms.retain(|_, terms| terms.strong_count() > 0);
             self.most = 2 * self.terms.len() + 1_024;
         }
-        let shared = Arc::new(terms);
+        let shared = Arc::new(terms.without_source());
         self.terms.insert(digest, Arc::downgrade(&shared));
         shared
     }

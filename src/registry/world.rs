@@ -8,9 +8,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::agreement::{AgreementState, NewAgreement, Signed};
-use super::model::{Asset, Offer, Partner, Relation, Tenant, TenantWorld};
+use super::model::{Asset, Partner, Relation, Tenant, TenantWorld};
+use super::offer::OfferReader;
 use super::pool::TermsPool;
-use crate::contract::{ContractError, Terms};
+use crate::contract::{ContractError, Terms, no_group};
 use crate::ids::{AgreementId, AssetId, Bpnl, OfferId, TenantId, Version};
 
 /// Tenants, partners, assets, relations, offers and agreements. Contracts stand in it as ODRL and are kept byte for byte.
@@ -134,6 +135,20 @@ pub enum WorldError {
         /// The tenant it names.
         provider: TenantId,
     },
+    /// A group by a name that no policy can mean.
+    #[error(
+        "the relation `{partner}` of {provider} has the group {group:?}, which no policy can name: {why}; give each group a name of its own"
+    )]
+    Group {
+        /// The tenant whose record it is.
+        provider: TenantId,
+        /// The partner.
+        partner: Bpnl,
+        /// The group.
+        group: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// A contract that does not compile.
     #[error("the {what} `{id}`: {source}")]
     Terms {
@@ -169,7 +184,7 @@ impl WorldDocument {
         self.relations
             .into_iter()
             .try_for_each(|relation| building.relation(relation))?;
-        self.offers.into_iter().try_for_each(|offer| building.offer(offer))?;
+        building.offers(self.offers)?;
         let agreements = self
             .agreements
             .into_iter()
@@ -188,13 +203,22 @@ struct Building {
     compiled: TermsPool,
 }
 
+fn world_of<'w>(
+    worlds: &'w mut HashMap<TenantId, TenantWorld>,
+    what: &'static str,
+    id: &str,
+    provider: TenantId,
+) -> Result<&'w mut TenantWorld, WorldError> {
+    worlds.get_mut(&provider).ok_or_else(|| WorldError::Provider {
+        what,
+        id: id.to_owned(),
+        provider,
+    })
+}
+
 impl Building {
     fn world(&mut self, what: &'static str, id: &str, provider: TenantId) -> Result<&mut TenantWorld, WorldError> {
-        self.worlds.get_mut(&provider).ok_or_else(|| WorldError::Provider {
-            what,
-            id: id.to_owned(),
-            provider,
-        })
+        world_of(&mut self.worlds, what, id, provider)
     }
 
     fn terms(&mut self, what: &'static str, id: &str, odrl: &RawValue) -> Result<Arc<Terms>, WorldError> {
@@ -220,6 +244,16 @@ impl Building {
     }
 
     fn relation(&mut self, read: RelationDocument) -> Result<(), WorldError> {
+        // A partner in a group nobody can name would be in none that `isNoneOf` names.
+        let odd = read.groups.iter().find_map(|group| Some((group, no_group(group)?)));
+        if let Some((group, why)) = odd {
+            return Err(WorldError::Group {
+                provider: read.provider,
+                partner: read.partner,
+                group: group.clone(),
+                why,
+            });
+        }
         let world = self.world("relation", read.partner.as_str(), read.provider)?;
         let relation = Relation {
             partner: read.partner,
@@ -230,21 +264,19 @@ impl Building {
         Ok(())
     }
 
-    fn offer(&mut self, read: OfferDocument) -> Result<(), WorldError> {
-        let id = read.id.as_str();
-        let access_terms = self.terms("offer", id, &read.access)?;
-        let usage_terms = self.terms("offer", id, &read.usage)?;
-        let world = self.world("offer", id, read.provider)?;
-        let offer = Offer {
-            access_terms,
-            usage_terms,
-            id: read.id,
-            provider: read.provider,
-            asset: read.asset,
-            access_odrl: read.access.get().into(),
-            usage_odrl: read.usage.get().into(),
-        };
-        world.offers.insert_mut(offer.id.clone(), Arc::new(offer));
+    fn offers(&mut self, all: Vec<OfferDocument>) -> Result<(), WorldError> {
+        let mut reader = OfferReader::new(&mut self.compiled);
+        for read in all {
+            let world = world_of(&mut self.worlds, "offer", read.id.as_str(), read.provider)?;
+            let policies = (read.access.get(), read.usage.get());
+            let offer = reader.read(read.id.clone(), &world.tenant, read.asset, policies);
+            let offer = offer.map_err(|error| WorldError::Terms {
+                what: error.what,
+                id: read.id.to_string(),
+                source: error.source,
+            })?;
+            world.offers.insert_mut(read.id, Arc::new(offer));
+        }
         Ok(())
     }
 
@@ -267,114 +299,4 @@ impl Building {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    fn document() -> Value {
-        let usage: Value = serde_json::from_str(include_str!("../../fixtures/odrl/dev/pcf-usage.json")).unwrap();
-        let access: Value = serde_json::from_str(include_str!("../../fixtures/odrl/dev/pcf-access.json")).unwrap();
-        let elbe = "BPNL000000000DWF";
-        json!({
-            "tenants": [{
-                "id": elbe, "name": "Elbe", "state": "active",
-                "identity": {"issuer": "https://i.example", "jwks": "https://i.example/jwks", "resource_server": elbe,
-                    "connectors": [], "integrations": [], "user_clients": []},
-                "connector": {"participant": elbe, "dsp": "https://c.example/dsp", "management": "https://c.example/m",
-                    "signaling": "https://c.example/s", "secret": "connector-key"}
-            }],
-            "partners": [{
-                "bpnl": "BPNL00000000C3EF", "name": "Weser", "membership": "active", "frameworks": [],
-                "region": "cx.region.europe:1", "affiliates": ["BPNL00000000D4GH"], "dsp": "https://w.example/dsp"
-            }],
-            "assets": [{"id": "pcf", "provider": elbe, "api": "1.3.0", "version": "1.0"}],
-            "relations": [{"provider": elbe, "partner": "BPNL00000000C3EF", "groups": ["gold"], "contracts": ["c-7"]}],
-            "offers": [{"id": "o-1", "provider": elbe, "asset": "pcf", "access": access, "usage": usage}],
-            "agreements": [{
-                "id": "a-1", "provider": elbe, "consumer": "BPNL00000000C3EF", "asset": "pcf", "state": "active",
-                "signed_at": "2026-11-01T00:00:00Z", "odrl": usage, "claims": {"membership": "active"},
-                "signed": {"api": "1.3.0", "asset": "1.0", "models": ["9.0.0", "10.0.0"]}
-            }]
-        })
-    }
-
-    fn seed(document: &Value) -> Result<Seed, WorldError> {
-        WorldDocument::read(document.to_string().as_bytes())?.seed()
-    }
-
-    #[test]
-    fn a_document_brings_all_it_names_each_in_its_tenants_world() {
-        let document = document();
-        let Seed {
-            worlds,
-            partners,
-            agreements,
-        } = seed(&document).unwrap();
-        let [world] = worlds.as_slice() else {
-            panic!("one tenant")
-        };
-        let asset = world.assets.get(&"pcf".parse().unwrap()).unwrap();
-        assert_eq!((asset.api.full(), asset.version.full()), ("1.3.0", "1.0"));
-        let relation = world.relations.get(&"BPNL00000000C3EF".parse().unwrap()).unwrap();
-        assert!(relation.groups.contains("gold") && relation.contracts.contains("c-7"));
-        assert!(world.offers.contains_key(&"o-1".parse().unwrap()));
-        let connector = world.tenant.connector.as_ref().unwrap();
-        assert_eq!(
-            connector.secret.as_ref().map(|name| name.as_str()),
-            Some("connector-key")
-        );
-        assert_eq!(partners[0].affiliates.len(), 1);
-        // Agreements come on record one by one, with their texts to the byte.
-        assert!(world.agreements.is_empty());
-        let [agreement] = agreements.as_slice() else {
-            panic!("one agreement")
-        };
-        let text = document["agreements"][0]["odrl"].to_string();
-        assert_eq!(&*agreement.odrl, text);
-        assert_eq!(agreement.claims.as_deref(), Some(r#"{"membership":"active"}"#));
-        assert_eq!(agreement.signed.as_ref().unwrap().models.len(), 2);
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_document_is_named() {
-        type Change = fn(&mut Value);
-        let wrong: [(&str, Change, &str); 6] = [
-            (
-                "an asset of nobody",
-                |all| all["assets"][0]["provider"] = json!("BPNL00000000NNNN"),
-                "the asset `pcf`",
-            ),
-            (
-                "a relation of nobody",
-                |all| all["relations"][0]["provider"] = json!("BPNL00000000NNNN"),
-                "the relation",
-            ),
-            (
-                "an agreement of nobody",
-                |all| all["agreements"][0]["provider"] = json!("BPNL00000000NNNN"),
-                "`a-1`",
-            ),
-            (
-                "terms that are none",
-                |all| all["agreements"][0]["odrl"] = json!({}),
-                "the agreement `a-1`",
-            ),
-            (
-                "a version that is none",
-                |all| all["assets"][0]["api"] = json!("v1"),
-                "not a version",
-            ),
-            (
-                "a member nobody knows",
-                |all| all["assets"][0]["type"] = json!("Pcf"),
-                "unknown field",
-            ),
-        ];
-        for (what, change, expected) in wrong {
-            let mut document = document();
-            change(&mut document);
-            let said = seed(&document).unwrap_err().to_string();
-            assert!(said.contains(expected), "{what}: {said}");
-        }
-    }
-}
+mod tests;

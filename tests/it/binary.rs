@@ -152,7 +152,7 @@ fn the_demo_walks_the_handshake_and_everything_comes_out_as_it_should() {
         "ok: it is byte for byte what the supplier stored",
         "is shown no offer",
         "reason: denied: the provider's policy does not permit it",
-        "it lacks `Membership eq active`",
+        "it lacks `Membership eq \"active\"`",
         "cx.quality.base:1",
         "401 at Isar Castings",
         "403 for another footprint",

@@ -48,8 +48,8 @@ fn diff_says_the_same_terms_or_names_the_constraint() {
     assert_eq!(told["same"], false);
     assert_eq!(
         told["differences"],
-        json!([{"difference": "removed", "path": "$.permissions[0].constraints[0]",
-                "constraint": "DataUsageEndDate eq 2027-06-30T23:59:59Z"}])
+        json!([{"difference": "removed", "path": "$.permission[0].constraint[0].and[3]",
+                "constraint": "DataUsageEndDate eq \"2027-06-30T23:59:59Z\""}])
     );
     let broken = written(&directory, "broken.json", &usage.replace("isAnyOf", "isKindOf"));
     for pair in [
@@ -76,6 +76,7 @@ fn explain_tells_class_reason_and_law_to_programs_too() {
         .find(|clause| clause["operand"] == "Warranty")
         .unwrap();
     assert_eq!(warranty["class"], "recorded");
+    assert_eq!(warranty["source"], "$.permission[0].constraint[0].and[3]");
     assert_eq!(warranty["moments"], json!([]));
     assert!(warranty["legal"][0].as_str().unwrap().contains("defects"));
     let clauses: Vec<_> = told["notices"]
@@ -87,14 +88,68 @@ fn explain_tells_class_reason_and_law_to_programs_too() {
     assert_eq!(
         clauses,
         [
-            "Warranty eq cx.warranty.none:1",
-            "prohibited: UsageRestriction isAllOf cx.thirdParty.forbidden:1"
+            "Warranty eq \"cx.warranty.none:1\"",
+            "prohibited: UsageRestriction isAllOf \"cx.thirdParty.forbidden:1\""
         ]
     );
     let terms = Terms::from_odrl(&with_notices()).unwrap();
     assert_eq!(told["digest"], terms.digest().to_string());
     let form: Value = serde_json::from_slice(terms.canonical()).unwrap();
     assert_eq!(told["normalForm"], form);
+}
+
+/// One text is read as the kind of policy that is asked for, or refused.
+#[test]
+fn a_text_is_read_as_the_policy_that_belongs_where_it_is() {
+    let directory = TempDir::new().unwrap();
+    let old = written(
+        &directory,
+        "old.json",
+        r#"{"@context": {"cx-policy": "https://w3id.org/catenax/policy/"}, "permission": [{"action": "use", "constraint":
+            [{"leftOperand": "cx-policy:Membership", "operator": "eq", "rightOperand": "active"}]}]}"#,
+    );
+    assert!(check(&["contract", "explain", &old], 0).starts_with("usage terms"));
+    assert!(check(&["contract", "explain", &old, "--as", "access"], 0).starts_with("access terms"));
+    let gate = check(&["contract", "compile", &old, "--as", "access"], 0);
+    assert!(gate.contains("/negotiate/permissions"), "{gate}");
+    check(&["contract", "diff", &old, &old, "--as", "access"], 0);
+    let out = run(&["contract", "compile", USAGE, "--as", "access"]);
+    assert_eq!(out.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(
+        said.contains("$.permission[0].action: the action `use` makes this a usage policy"),
+        "{said}"
+    );
+}
+
+/// Agreements on the same terms between others are told apart.
+#[test]
+fn diff_tells_whom_two_agreements_name() {
+    let directory = TempDir::new().unwrap();
+    let usage = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(USAGE)).unwrap();
+    let agreed = |name: &str, assignee: &str| {
+        let typed = format!(r#""@type": "Agreement", "assignee": "{assignee}""#);
+        written(&directory, name, &usage.replacen(r#""@type": "Set""#, &typed, 1))
+    };
+    let (a, b) = (agreed("a.json", WESER), agreed("b.json", "did:web:weser.example"));
+    let told = check(&["contract", "diff", &a, &b], 0);
+    assert!(told.starts_with("the same terms, "), "{told}");
+    assert!(told.contains("beside the terms, another `assignee`"), "{told}");
+    let told: Value = serde_json::from_str(&check(&["contract", "diff", &a, &b, "--format", "json"], 0)).unwrap();
+    assert_eq!(
+        told["otherParties"],
+        json!([{"role": "assignee", "a": WESER, "b": "did:web:weser.example"}])
+    );
+    assert!(
+        check(&["contract", "explain", &a], 0).contains("assignee \"BPNL00000000C3EF\", which is no part of the terms")
+    );
+    // In a policy it would be dropped, so it is refused.
+    let set = written(
+        &directory,
+        "set.json",
+        &usage.replacen('{', r#"{"assignee": "BPNL00000000C3EF","#, 1),
+    );
+    assert_eq!(run(&["contract", "explain", &set]).status.code(), Some(3));
 }
 
 /// The clauses for the courts stand beside the decision in `explain`, and change nothing of it.
@@ -116,7 +171,7 @@ fn a_decision_is_explained_with_what_no_machine_can_judge() {
         .split_once("what binds the parties besides")
         .unwrap_or_else(|| panic!("{told}"));
     assert!(
-        notices.contains("- Warranty eq cx.warranty.none:1\n    The provider does not answer for"),
+        notices.contains("- Warranty eq \"cx.warranty.none:1\"\n    The provider does not answer for"),
         "{told}"
     );
     assert!(notices.contains("- prohibited: UsageRestriction isAllOf"), "{told}");
@@ -171,6 +226,6 @@ fn an_evaluation_is_answered_with_them() {
     assert_eq!(notices[0]["path"], "$.permissions[0].constraints[3]");
     assert_eq!(
         notices[1]["clause"],
-        "prohibited: UsageRestriction isAllOf cx.thirdParty.forbidden:1"
+        "prohibited: UsageRestriction isAllOf \"cx.thirdParty.forbidden:1\""
     );
 }

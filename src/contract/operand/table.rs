@@ -30,6 +30,13 @@ const REGIONS: &[&str] = &[
     "cx.region.antarctica:1",
 ];
 
+/// The framework agreements of the profile of 25.09. The older one has more, and lists none of them.
+pub(in crate::contract) const FRAMEWORKS: &[&str] = &["DataExchangeGovernance:1.0"];
+
+const fn texts(such_as: &'static str) -> Takes {
+    Takes::Texts { such_as }
+}
+
 /// An operand of usage permissions that takes one value: what most of them are.
 const fn usage(name: &'static str, takes: Takes) -> Entry {
     Entry {
@@ -118,18 +125,18 @@ impl Operand {
             Self::BusinessPartnerGroup => Entry {
                 places: &[ACCESS],
                 operators: ANY_OR_NONE,
-                ..usage("BusinessPartnerGroup", Takes::Texts)
+                ..usage("BusinessPartnerGroup", texts("gold-suppliers"))
             },
             Self::ContractReference => Entry {
                 operators: &[IsAllOf],
                 old: &[IsAllOf, Eq],
-                ..usage("ContractReference", Takes::Texts)
+                ..usage("ContractReference", texts("Contract-4711"))
             },
             // --- what for, and for whom -----------------------------------------------------------------------------
             Self::UsagePurpose => Entry {
                 beyond: &[USAGE_FORBIDS],
                 old: &[IsAnyOf, Eq],
-                ..any_of("UsagePurpose", Takes::Texts)
+                ..any_of("UsagePurpose", texts("cx.pcf.base:1"))
             },
             Self::AffiliatesBpnl => Entry {
                 places: &[USAGE, USAGE_FORBIDS],
@@ -231,7 +238,7 @@ impl Operand {
                 "Liability",
                 Takes::Listed(&["cx.grossNegligence:1", "cx.slightNegligence:1"]),
             ),
-            Self::JurisdictionLocation => usage("JurisdictionLocation", Takes::Texts),
+            Self::JurisdictionLocation => usage("JurisdictionLocation", texts("Munich, Germany")),
             Self::JurisdictionLocationReference => usage(
                 "JurisdictionLocationReference",
                 Takes::Listed(&["cx.location.dataConsumer:1", "cx.location.contractReference:1"]),

@@ -206,6 +206,9 @@ fn each_operand_is_refused_with_a_value_it_does_not_take() {
                     "1000000000",
                     "9223372036854775808",
                     r#"{"@value":1.0}"#,
+                    r#"{"@value":"042","@type":"xsd:integer"}"#,
+                    r#"{"@value":"+42","@type":"xsd:integer"}"#,
+                    r#"{"@value":"42","@type":"xsd:decimal"}"#,
                 ]
                 .map(str::to_owned),
             );
@@ -241,6 +244,8 @@ fn a_number_is_the_same_in_each_spelling() {
     .chain([
         r#"{"@value":42,"@type":"xsd:integer"}"#,
         r#"{"@type":"http://www.w3.org/2001/XMLSchema#integer","@value":42}"#,
+        r#"{"@value":"42","@type":"http://www.w3.org/2001/XMLSchema#integer"}"#,
+        r#"[{"@type":"xsd:positiveInteger","@value":"42"}]"#,
         r#""[{\"@value\":42}]""#,
     ])
     .map(|value| super::terms(&policy(value)).digest());

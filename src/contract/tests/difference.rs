@@ -6,9 +6,14 @@ use super::drafts::drafts;
 use super::spelling::Coin;
 use super::{access, constraint, normal, odrl, terms, usage};
 use crate::contract::Difference;
-use crate::contract::difference::differences;
 use crate::contract::explain::clauses;
 use crate::contract::normal::Normal;
+use crate::contract::source::NORMAL;
+use crate::contract::words::quoted;
+
+fn differences(a: &Normal, b: &Normal) -> Vec<Difference> {
+    crate::contract::difference::differences((a, NORMAL), (b, NORMAL))
+}
 
 /// The differences of two texts, as people read them.
 fn diff(a: &str, b: &str) -> String {
@@ -50,7 +55,10 @@ fn a_value_that_differs_is_named_with_what_came_and_went() {
     };
     assert_eq!(
         (path.as_str(), path_in_b.as_str()),
-        ("$.permissions[0].constraints[0]", "$.permissions[0].constraints[0]")
+        (
+            "$.permission[0].constraint[0].and[2]",
+            "$.permission[0].constraint[0].and[2]"
+        )
     );
     assert_eq!(
         (added.as_slice(), removed.as_slice()),
@@ -67,11 +75,11 @@ fn what_only_one_has_is_named_where_it_stands() {
     let without = odrl("dev/pcf-usage.json");
     assert_eq!(
         diff(&without, &until),
-        "$.permissions[0].constraints[0] of the second\n  + DataUsageEndDate eq 2027-06-30T23:59:59Z"
+        "$.permission[0].constraint[0].and[3] of the second\n  + DataUsageEndDate eq \"2027-06-30T23:59:59Z\""
     );
     assert_eq!(
         diff(&until, &without),
-        "$.permissions[0].constraints[0] of the first\n  - DataUsageEndDate eq 2027-06-30T23:59:59Z"
+        "$.permission[0].constraint[0].and[3] of the first\n  - DataUsageEndDate eq \"2027-06-30T23:59:59Z\""
     );
     assert_eq!(diff(&until, &until), "");
 }
@@ -93,7 +101,7 @@ fn the_kind_the_profile_and_the_list_of_a_rule_are_told_apart() {
     );
     assert_eq!(
         diff(&open, &forbids),
-        "rule at $.prohibitions[0] of the second\n  + no constraint: it applies to every partner"
+        "rule at $.prohibition[0] of the second\n  + no constraint: it applies to every partner"
     );
 }
 
@@ -111,16 +119,71 @@ fn the_same_constraints_in_other_rules_are_other_terms() {
     let two = format!(r#"{{"permission":[{},{}]}}"#, rule(&pcf), rule(&quality));
     assert_eq!(
         diff(&pcf, &two),
-        "rule at $.permissions[1] of the second\n  + FrameworkAgreement eq DataExchangeGovernance:1.0\n  \
-         + UsagePurpose isAnyOf cx.quality.base:1"
+        "rule at $.permission[1] of the second\n  + FrameworkAgreement eq \"DataExchangeGovernance:1.0\"\n  \
+         + UsagePurpose isAnyOf \"cx.quality.base:1\""
     );
     let one = pcf.replace(r#""cx.pcf.base:1""#, r#""cx.pcf.base:1","cx.quality.base:1""#);
     let told = diff(&one, &two);
     assert!(
-        told.contains("- UsagePurpose isAnyOf cx.pcf.base:1, cx.quality.base:1"),
+        told.contains(r#"- UsagePurpose isAnyOf "cx.pcf.base:1", "cx.quality.base:1""#),
         "{told}"
     );
-    assert!(told.contains("rule at $.permissions[1] of the second"), "{told}");
+    assert!(told.contains("rule at $.permission[1] of the second"), "{told}");
+}
+
+/// "Became unconstrained" must not look like one constraint less.
+#[test]
+fn a_rule_that_applies_to_everyone_is_no_other_rule_with_less_in_it() {
+    let forbids = |constraint: &str| {
+        let open = usage("");
+        let open = open.strip_suffix('}').unwrap();
+        format!(r#"{open},"prohibition":[{{"action":"use","constraint":[{constraint}]}}]}}"#)
+    };
+    let one = forbids(&constraint(
+        "UsageRestriction",
+        "isAllOf",
+        r#""cx.thirdParty.forbidden:1""#,
+    ));
+    let removed = "rule at $.prohibition[0] of the first\n  - UsageRestriction isAllOf \"cx.thirdParty.forbidden:1\"";
+    let added = "rule at $.prohibition[0] of the second\n  + no constraint: it applies to every partner";
+    assert_eq!(diff(&one, &forbids("")), format!("{removed}\n{added}"));
+    let member = access(&constraint("Membership", "eq", r#""active""#));
+    let told = diff(&member, &access(""));
+    assert!(told.contains("+ no constraint: it applies to every partner"), "{told}");
+}
+
+/// Different constraints look different, whatever is in their values.
+#[test]
+fn one_value_with_a_comma_is_not_two_values() {
+    let with = |values: &str| usage(&constraint("ContractReference", "isAllOf", values));
+    let told = diff(&with(r#"["a, b"]"#), &with(r#"["a","b"]"#));
+    assert!(
+        told.ends_with("- ContractReference isAllOf \"a, b\"\n  + ContractReference isAllOf \"a\", \"b\""),
+        "{told}"
+    );
+    let told = diff(&with(r#"["a\", \"b"]"#), &with(r#"["a","b"]"#));
+    assert!(told.contains(r#"- ContractReference isAllOf "a\", \"b""#), "{told}");
+}
+
+/// What agreements name beside their terms is told apart from the terms.
+#[test]
+fn the_same_terms_between_others_are_the_same_terms_and_another_agreement() {
+    let rules = usage("");
+    let rules = rules.strip_prefix('{').unwrap();
+    let between = |who: &str, what: &str| {
+        terms(&format!(
+            r#"{{"@type":"Agreement","assigner":"BPNL000000000DWF","assignee":"{who}","target":"{what}",{rules}"#
+        ))
+    };
+    let (a, b) = (between("BPNL00000000C3EF", "pcf"), between("did:web:weser", "pcf"));
+    assert_eq!(a, b);
+    assert!(a.differences(&b).is_empty());
+    let [other] = &a.other_parties(&b)[..] else { panic!() };
+    assert_eq!(
+        other.to_string(),
+        "`assignee`\n  - \"BPNL00000000C3EF\"\n  + \"did:web:weser\""
+    );
+    assert!(a.other_parties(&between("BPNL00000000C3EF", "pcf")).is_empty());
 }
 
 /// Of several rules, those that are most alike are taken for one.
@@ -140,7 +203,7 @@ fn rules_are_paired_by_what_they_share() {
     let told = diff(&a, &b);
     assert_eq!(told.matches("UsagePurpose").count(), 4, "{told}");
     assert!(
-        told.contains("- UsagePurpose isAnyOf a\n  + UsagePurpose isAnyOf c"),
+        told.contains("- UsagePurpose isAnyOf \"a\"\n  + UsagePurpose isAnyOf \"c\""),
         "{told}"
     );
     assert!(!told.contains("DataUsageEndDate"), "{told}");
@@ -148,17 +211,11 @@ fn rules_are_paired_by_what_they_share() {
 
 /// What a difference says, applied to the one side, is what the other side has.
 fn lines(normal: &Normal) -> Vec<String> {
-    let written = clauses(normal).into_iter().filter(|clause| !clause.by_default);
+    let written = clauses(normal, NORMAL).into_iter().filter(|clause| !clause.by_default);
     let mut lines: Vec<_> = written
         .map(|clause| {
-            let value = clause.value.join(", ");
-            format!(
-                "{} {} {} {}",
-                clause.rule,
-                clause.operand,
-                clause.operator,
-                value.escape_debug()
-            )
+            let value = quoted(&clause.value);
+            format!("{} {} {} {value}", clause.rule, clause.operand, clause.operator)
         })
         .collect();
     lines.sort();

@@ -14,7 +14,7 @@ const FRAMEWORKS: [&str; 2] = ["DataExchangeGovernance:1.0", "Pcf:1.0"];
 const PURPOSES: [&str; 4] = [
     "cx.pcf.base:1",
     "cx.quality.base:1",
-    "say \"hi\"\\\n",
+    "say \"hi\"\n\\",
     "Zweck ✓ \u{202e}\u{0}",
 ];
 const ENDS: [&str; 3] = ["2026-12-31T23:59:59Z", "2027-06-30T23:59:59Z", "2027-03-01T00:00:00Z"];
@@ -135,10 +135,16 @@ fn recorded() -> BoxedStrategy<Atom> {
     proptest::strategy::Union::new(all).boxed()
 }
 
+/// The profile of 25.09 has one framework agreement, the older one is open.
+fn framework(old: bool) -> BoxedStrategy<Atom> {
+    let all: &[&str] = if old { &FRAMEWORKS } else { &FRAMEWORKS[..1] };
+    one("FrameworkAgreement", "eq", all)
+}
+
 /// A constraint that may stand in a permission.
 fn permitting(access: bool, old: bool) -> BoxedStrategy<Atom> {
     let membership = one("Membership", "eq", &["active"]);
-    let framework = one("FrameworkAgreement", "eq", &FRAMEWORKS);
+    let framework = framework(old);
     let mut choices = vec![membership, framework];
     if !old {
         choices.push(many("BusinessPartnerNumber", "isAnyOf", &PARTNERS));
@@ -201,10 +207,7 @@ fn without_contradiction(rule: Vec<Atom>) -> Vec<Atom> {
 /// Any policy the compiler takes.
 pub(super) fn drafts() -> impl Strategy<Value = Draft> {
     select(vec![(true, false), (false, false), (false, false), (false, true)]).prop_flat_map(|(access, old)| {
-        let needed = (
-            one("FrameworkAgreement", "eq", &FRAMEWORKS),
-            many("UsagePurpose", "isAnyOf", &PURPOSES),
-        );
+        let needed = (framework(old), many("UsagePurpose", "isAnyOf", &PURPOSES));
         let permission = (needed, prop::collection::vec(permitting(access, old), 0..6));
         let permission = permission.prop_map(move |((framework, purpose), mut rule)| {
             if !access && !old {

@@ -126,7 +126,9 @@ fn a_prohibition_forbids_what_it_names_and_everything_if_it_names_nothing() {
     let one = constraint("BusinessPartnerNumber", "isAnyOf", r#"["BPNL00000003CRHK"]"#);
     let one = with(&format!(r#"{{"action":"use","constraint":[{one}]}}"#));
     assert_valid(&everything);
-    assert!(render_table(&everything).contains("$.prohibitions[0]\n  has no constraint: it applies to every partner"));
+    let shown = render_table(&everything);
+    let rule = "prohibition 0 at $.prohibition[0]: refused always\n\n  has no constraint: it applies to every partner";
+    assert!(shown.contains(rule), "{shown}");
     for moment in [Moment::Negotiate, Moment::Transfer, Moment::Access] {
         let named = Ask {
             partner: "BPNL00000003CRHK".to_owned(),
@@ -201,5 +203,83 @@ fn hostile() -> impl Strategy<Value = String> {
         Just("${context.purpose}*?\\u{22}\\x22".to_owned()),
         "(?s).{1,20}",
     ];
-    prop::collection::vec(pieces, 1..4).prop_map(|pieces| pieces.concat())
+    // With letters around, for white space there is refused, and so is what begins as JSON.
+    prop::collection::vec(pieces, 1..4).prop_map(|pieces| format!("x{}y", pieces.concat()))
+}
+
+/// A reader meets what they wrote: where it stands in their text, and in words that are as they wrote them.
+#[test]
+fn what_is_shown_of_a_text_has_its_paths_and_its_words() {
+    let place = constraint("JurisdictionLocation", "eq", r#""L'Aquila""#);
+    let text = usage(&place).replace(r#""permission":["#, r#""odrl:permission":["#);
+    let terms = terms(&text);
+    let at = "$['odrl:permission'][0].constraint[0].and[2]";
+    let table = render_table(&terms);
+    assert!(table.contains("paths are those of the text as it was given"), "{table}");
+    let row = format!("  JurisdictionLocation eq \"L'Aquila\"\n    path    {at}\n    class   recorded\n");
+    assert!(table.contains(&row), "{table}");
+    let cedar = terms.cedar_text_of_source();
+    assert!(
+        cedar.starts_with("// Paths are those of the text as it was given."),
+        "{cedar}"
+    );
+    assert!(cedar.contains(r#"@path("$['odrl:permission'][0]")"#), "{cedar}");
+    assert!(
+        cedar.contains(r#"@recorded("JurisdictionLocation eq \"L'Aquila\"")"#),
+        "{cedar}"
+    );
+    assert!(
+        cedar.contains("// $['odrl:permission'][0].constraint[0].and[1]"),
+        "{cedar}"
+    );
+    // But for the paths it is what is evaluated.
+    let evaluated = |text: &str| -> Vec<String> {
+        let lines = text
+            .lines()
+            .filter(|line| !line.starts_with("@path") && !line.starts_with("//"));
+        lines
+            .map(|line| line.split(" // ").next().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(evaluated(&cedar), evaluated(terms.cedar_text()));
+    let kept = terms.without_source();
+    assert!(render_table(&kept).contains("paths are those of the normal form"));
+    assert!(kept.constraints().iter().all(|clause| clause.source.is_none()));
+}
+
+/// What several rules do together, and what each is for, is said before them.
+#[test]
+fn the_table_says_what_grants_and_what_refuses() {
+    let rule = |text: &str| {
+        let rule = text.strip_prefix(r#"{"permission":["#).unwrap();
+        rule.strip_suffix("]}").unwrap().to_owned()
+    };
+    let until = constraint("DataProvisioningEndDate", "eq", r#""2027-06-30T23:59:59Z""#);
+    let restriction = constraint("UsageRestriction", "isAllOf", r#""cx.thirdParty.forbidden:1""#);
+    let partner = constraint("BusinessPartnerNumber", "isAnyOf", r#""BPNL00000003CRHK""#);
+    let forbids = |constraint: &str| format!(r#"{{"action":"use","constraint":[{constraint}]}}"#);
+    let text = format!(
+        r#"{{"permission":[{},{}],"prohibition":[{},{}],"obligation":[{}]}}"#,
+        rule(&usage("")),
+        rule(&usage("").replace("cx.pcf.base:1", "cx.quality.base:1")),
+        forbids(&restriction),
+        forbids(&partner),
+        forbids(&until)
+    );
+    let table = render_table(&terms(&text));
+    for expected in [
+        "\nAny one of these 2 permissions grants.\n",
+        "\npermission 1 at $.permission[1]: granted only if everything holds that is decided here\n",
+        "at $.prohibition[1]: refused if everything holds that is decided here, whatever is permitted\n",
+        "at $.prohibition[0]: binds the parties and refuses nothing, for no machine can tell\n",
+        "obligation 0 at $.obligation[0]: refused, whatever is permitted, once it holds that\n",
+    ] {
+        assert!(table.contains(expected), "{expected}\n{table}");
+    }
+    assert_eq!(
+        table.matches("unless agreed otherwise").count(),
+        2,
+        "once a permission: {table}"
+    );
+    assert!(table.lines().all(|line| line.chars().count() <= 120), "{table}");
 }

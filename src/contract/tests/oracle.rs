@@ -237,9 +237,10 @@ impl Judge<'_> {
         let only_recorded = decided.is_empty() && !rule.0.is_empty();
         let holds = |(operand, operator, values): &&(&str, &str, Vec<&str>)| match *operand {
             "AffiliatesBpnl" => {
+                // Who is named neither asks nor is given anything.
                 let recipient = self.ask.recipient.as_ref().filter(|_| self.hands_out);
-                let whom = recipient.map_or(&self.ask.partner, |(recipient, _)| recipient);
-                values.contains(&whom.as_str())
+                let named = |company: &str| values.contains(&company);
+                named(&self.ask.partner) || recipient.is_some_and(|(recipient, _)| named(recipient))
             }
             "AffiliatesRegion" => {
                 let elsewhere = |region: &Option<String>| {

@@ -90,8 +90,10 @@ impl Coin {
     }
 
     fn number(&mut self, digits: &str) -> String {
-        match self.below(4) {
+        match self.below(6) {
             0 => digits.to_owned(),
+            2 => format!("{{\"@value\":\"{digits}\",\"@type\":\"http://www.w3.org/2001/XMLSchema#integer\"}}"),
+            3 => format!("[{{\"@type\":\"xsd:integer\",\"@value\":\"{digits}\"}}]"),
             1 => format!("{{\"@value\":{digits},\"@type\":\"xsd:integer\"}}"),
             _ => self.literal(digits),
         }
@@ -100,11 +102,14 @@ impl Coin {
     /// The values of a list, in one of its spellings or in the connector's: one text that holds JSON.
     fn values(&mut self, values: &[String]) -> String {
         if self.below(4) == 0 {
-            let values: Vec<_> = values
-                .iter()
-                .map(|value| format!("{{\"@value\":{}}}", quoted(value)))
-                .collect();
-            return quoted(&format!("[{}]", values.join(",")));
+            let plain = self.flip();
+            let spelled = |value: &String| match plain {
+                true => quoted(value),
+                false => format!("{{\"@value\":{}}}", quoted(value)),
+            };
+            let values: Vec<_> = values.iter().map(spelled).collect();
+            let (around, between) = [("", ""), (" ", "\n  ")][self.below(2)];
+            return quoted(&format!("{around}[{between}{}]{around}", values.join(",")));
         }
         let values: Vec<_> = values.iter().map(|value| self.literal(value)).collect();
         self.list(&values)
@@ -235,8 +240,8 @@ impl Coin {
             true => r#"["http://www.w3.org/ns/odrl.jsonld",{"cx-policy":"https://w3id.org/catenax/policy/"}]"#,
             false => r#""https://w3id.org/catenax/2025/9/policy/context.jsonld""#,
         };
-        let kind = ["Set", "Offer", "Agreement"][self.below(3)];
-        let kind = self.odrl(kind);
+        let of = ["Set", "Offer", "Agreement"][self.below(3)];
+        let kind = self.odrl(of);
         let mut members = vec![
             ("@type".to_owned(), self.reference(&kind)),
             ("@id".to_owned(), format!("\"urn:{}\"", self.below(1000))),
@@ -252,6 +257,9 @@ impl Coin {
         if self.flip() {
             members.push((self.odrl("target"), self.reference("urn:asset")));
             members.push((self.odrl("assigner"), self.reference("did:web:provider")));
+            if of == "Agreement" && !draft.access {
+                members.push((self.odrl("assignee"), self.reference("did:web:consumer")));
+            }
             members.push(("dspace:timestamp".to_owned(), "\"2026-01-01T00:00:00Z\"".to_owned()));
         }
         if !draft.prohibitions.is_empty() || self.flip() {

@@ -4,8 +4,8 @@
 //! | in the suite | here |
 //! |---|---|
 //! | action `odrl:use`, `odrl:read`, or none | `use` |
-//! | assignee `ex:alice` | `BusinessPartnerNumber isAnyOf` her number |
-//! | a party collection as assignee | `BusinessPartnerGroup isAnyOf` its name, in an access policy |
+//! | assignee `ex:alice` | `assignee` of an agreement, her number: it is hers alone; anywhere else it must be refused |
+//! | a party collection as assignee | the same, and refused: no company is meant |
 //! | `odrl:dateTime` | `inForceDate` |
 //! | the rule is active | it permits, or forbids |
 //!
@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use self::turtle::Graph;
 use super::meaning::{ask, verdict};
 use super::oracle::{Agreement, Ask, Verdict};
-use crate::contract::{Moment, Terms};
+use crate::contract::{Moment, Role, Terms};
 
 const ALICE: &str = "BPNL0000000ALICE";
 const BOB: &str = "BPNL000000000BOB";
@@ -57,44 +57,29 @@ fn number(of: &str) -> &'static str {
     }
 }
 
-/// The policy in the profile's words, and the moment at which it is judged.
-fn translate(policies: &Graph, policy: &str) -> (String, Moment) {
-    let mut groups = false;
+/// The policy in the profile's words, without its type.
+fn translate(policies: &Graph, policy: &str) -> String {
     let mut rules = BTreeMap::<&str, Vec<String>>::new();
     for sort in ["permission", "prohibition"] {
         for rule in policies.all(policy, &format!("odrl:{sort}")) {
-            let mut constraints = Vec::new();
-            match policies.one(rule, "odrl:assignee") {
-                Some("ex:partyCollection") => {
-                    groups = true;
-                    constraints.push(super::constraint(
-                        "BusinessPartnerGroup",
-                        "isAnyOf",
-                        r#"["partyCollection"]"#,
-                    ));
-                }
-                Some(party) => constraints.push(super::constraint(
-                    "BusinessPartnerNumber",
-                    "isAnyOf",
-                    &format!(r#"["{}"]"#, number(party)),
-                )),
-                None => {}
-            }
-            constraints.extend(
-                policies
-                    .all(rule, "odrl:constraint")
-                    .map(|constraint| constraint_of(policies, constraint)),
-            );
+            let assignee = match policies.one(rule, "odrl:assignee") {
+                Some("ex:partyCollection") => r#""assignee":"ex:partyCollection","#.to_owned(),
+                Some(party) => format!(r#""assignee":"{}","#, number(party)),
+                None => String::new(),
+            };
+            let constraints = policies.all(rule, "odrl:constraint");
+            let mut constraints: Vec<_> = constraints
+                .map(|constraint| constraint_of(policies, constraint))
+                .collect();
             let duty = match policies.one(rule, "odrl:duty") {
                 Some(_) => r#""duty":[{"action":"compensate"}],"#,
                 None => "",
             };
-            if !groups && sort == "permission" {
+            if sort == "permission" {
                 constraints.extend(needed());
             }
-            let action = if groups { "access" } else { "use" };
             let rule = format!(
-                r#"{{{duty}"action":"{action}","constraint":[{}]}}"#,
+                r#"{{{duty}{assignee}"action":"use","constraint":[{}]}}"#,
                 constraints.join(",")
             );
             rules.entry(sort).or_default().push(rule);
@@ -114,8 +99,7 @@ fn translate(policies: &Graph, policy: &str) -> (String, Moment) {
         .iter()
         .map(|(sort, rules)| format!(r#""{sort}":[{}]"#, rules.join(",")))
         .collect();
-    let moment = if groups { Moment::Discover } else { Moment::Access };
-    (format!("{{{}}}", members.join(",")), moment)
+    members.join(",")
 }
 
 /// What every usage permission must have.
@@ -162,12 +146,8 @@ fn cases() -> Vec<Case> {
         let now = file_of("sotw", "ex:Sotw", world);
         let now = now.one("temp:currentTime", "dct:issued").unwrap();
         let now = now.parse::<jiff::Timestamp>().unwrap().as_millisecond();
-        let member = worlds.all(world, "ex:includes").any(|fact| fact == party)
-            && worlds
-                .all(party, "odrl:partOf")
-                .any(|whole| whole == "ex:partyCollection");
         // Policies share names of constraints, and so do worlds the name of the current time.
-        let (policy, moment) = translate(&file_of("policies", "odrl:Set", policy), policy);
+        let policy = translate(&file_of("policies", "odrl:Set", policy), policy);
         let report = graph.one(part("ex:expectedReport"), "report:ruleReport").unwrap();
         let active = graph.one(report, "report:activationState") == Some("report:Active");
         let prohibition = graph.one(report, "a") == Some("report:ProhibitionReport");
@@ -178,14 +158,9 @@ fn cases() -> Vec<Case> {
         };
         let asked = Ask {
             partner: number(party).to_owned(),
-            groups: Some(if member {
-                vec!["partyCollection".to_owned()]
-            } else {
-                vec![]
-            }),
             now,
             agreement: Agreement::These(now - 1000),
-            ..ask(moment)
+            ..ask(Moment::Access)
         };
         let name = path.file_name().unwrap().to_str().unwrap();
         cases.push(Case {
@@ -219,10 +194,17 @@ fn every_case_of_the_suite_comes_out_as_there_or_is_left_out_for_a_reason() {
             .find(|(_, class)| class.cases.contains(number))
             .map(|(name, _)| name.as_str())
     };
-    let (mut run, mut seen) = (0, BTreeSet::new());
+    let (mut run, mut seen, mut wrong) = (0, BTreeSet::new(), Vec::new());
     for case in cases() {
         assert!(seen.insert(case.number.clone()), "{} stands twice", case.number);
-        let read = Terms::from_odrl(&case.policy);
+        // Whom it is for is said by an agreement only.
+        let agreement = !case.policy.contains("ex:partyCollection");
+        let typed = |of: &str| Terms::from_odrl(&format!(r#"{{"@type":"{of}",{}}}"#, case.policy));
+        if case.policy.contains("assignee") && !case.policy.contains("duty") {
+            let error = typed("Set").unwrap_err().to_string();
+            assert!(error.contains("assignee"), "{}: {error}", case.number);
+        }
+        let read = typed(if agreement { "Agreement" } else { "Set" });
         match reason(&case.number) {
             Some(name) if name.starts_with("refused") => {
                 let error = read.map(|_| ()).unwrap_err().to_string();
@@ -231,19 +213,23 @@ fn every_case_of_the_suite_comes_out_as_there_or_is_left_out_for_a_reason() {
             }
             Some(_) => {}
             None => {
-                let terms = read.unwrap_or_else(|error| panic!("{}: {error}\n{}", case.number, case.policy));
-                assert_eq!(
-                    verdict(&terms, &case.ask),
-                    case.expected,
-                    "{}: {:?}\n{}",
-                    case.number,
-                    case.ask,
-                    case.policy
-                );
+                // An agreement is nobody's but its parties', which the platform's policies see to; the registry holds the text to them.
+                let said = read.map(|terms| {
+                    let party = terms.parties().unwrap().named(Role::Assignee);
+                    match party.is_none_or(|party| party == case.ask.partner) {
+                        true => verdict(&terms, &case.ask),
+                        false => Verdict::Silent,
+                    }
+                });
+                let said = said.map_err(|error| error.to_string());
+                if said != Ok(case.expected) {
+                    wrong.push(format!("{}: {said:?}\n{:?}\n{}", case.number, case.ask, case.policy));
+                }
                 run += 1;
             }
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     // The three whose policy is not on file.
     seen.extend(["062", "063", "064"].map(str::to_owned));
     let all: BTreeSet<_> = (1..=68).map(|number| format!("{number:03}")).collect();
@@ -252,5 +238,5 @@ fn every_case_of_the_suite_comes_out_as_there_or_is_left_out_for_a_reason() {
     let unknown: Vec<_> = listed.iter().filter(|number| !all.contains(**number)).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
     assert_eq!(run + listed.len(), 68, "a case is listed twice");
-    assert_eq!(run, 35);
+    assert_eq!(run, 32);
 }

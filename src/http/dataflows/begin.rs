@@ -169,7 +169,7 @@ impl App {
             profile: &message.begin.profile,
             refresh: known
                 .as_ref()
-                .map_or(flow.first_refresh(), |known| known.first_refresh()),
+                .map_or(flow.first_refresh(), |known| known.next_refresh()),
             why: why.as_deref(),
             now,
         };

@@ -18,7 +18,7 @@ impl App {
     /// The agreement of that id: on record, or asked of the tenant's connector and brought on record. Where there is none, why,
     /// as far as that can be said. `claims` are those of the message that names it; they go on record with it where the connector
     /// tells none of the day of signing.
-    pub(super) async fn on_record(
+    pub(in crate::http) async fn on_record(
         &self,
         world: &TenantWorld,
         id: &AgreementId,

@@ -168,7 +168,7 @@ impl App {
             asset: &flow.asset,
             flow: &flow.id,
             profile: &flow.profile,
-            refresh: flow.first_refresh(),
+            refresh: flow.next_refresh(),
             why: None,
             now,
         };

@@ -143,6 +143,8 @@ async fn take(
     let world = tenant(&registry, bpnl)?;
     // Who calls comes first: a stranger is told nothing of what is wrong with a request.
     let caller = app.exchange_caller(headers, &registry, world, now).await?;
+    let registry = app.registry.current();
+    let world = tenant(&registry, bpnl)?;
     let wish = wish()?;
     let (found, permit) = decide(app, &registry, world, request, (&caller, &wish)).await?;
     let id = world.tenant.id;

@@ -123,6 +123,8 @@ async fn take(
     let world = tenant(&registry, bpnl)?;
     let id = world.tenant.id;
     let caller = app.exchange_caller(headers, &registry, world, now).await?;
+    let registry = app.registry.current();
+    let world = tenant(&registry, bpnl)?;
     let cover = cover()?;
     let sent = app.sent(id, headers, body).await?;
     let agreement = caller.agreement(world);

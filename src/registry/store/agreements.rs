@@ -7,8 +7,9 @@ use sqlx::{Row as _, SqliteConnection};
 
 use super::rows::{id, to_json, wrong};
 use super::{RegistryError, RegistryStore};
-use crate::contract::Terms;
+use crate::contract::{ContractError, Kind, Role, Terms};
 use crate::ids::{AgreementId, TenantId};
+use crate::registry::Registry;
 use crate::registry::agreement::{Agreement, NewAgreement};
 
 /// What is kept of an agreement beside what decides.
@@ -37,7 +38,8 @@ impl RegistryStore {
     /// Looks whether `new` can come on record: `None` if it is on record already, as it is; otherwise what of it decides.
     ///
     /// # Errors
-    /// Its provider is no tenant, its text does not compile, or another agreement is on record under its id.
+    /// Its provider is no tenant, its text does not compile, is no usage policy or is between other parties or about another asset,
+    /// or another agreement is on record under its id.
     pub async fn examine(&self, new: &NewAgreement) -> Result<Option<Agreement>, RegistryError> {
         let provider = new.provider;
         self.current()
@@ -53,11 +55,13 @@ impl RegistryStore {
                 }),
             };
         }
-        let terms = Terms::from_odrl(&new.odrl).map_err(|source| RegistryError::Terms {
+        let wrong = |source| RegistryError::Terms {
             what: "agreement",
             id: new.id.to_string(),
             source: Box::new(source),
-        })?;
+        };
+        let terms = Terms::from_odrl_as(&new.odrl, Kind::Usage).map_err(wrong)?;
+        check_parties(&terms, new, &self.current()).map_err(wrong)?;
         Ok(Some(Agreement {
             id: new.id.clone(),
             provider,
@@ -183,6 +187,33 @@ impl RegistryStore {
         }
         Ok(listed)
     }
+}
+
+/// Whom and what the text names must be whom and what the agreement is on record with: who asks under it is held to the record
+/// alone. Connectors name companies by BPNL or by DID, and may name none.
+fn check_parties(terms: &Terms, new: &NewAgreement, registry: &Registry) -> Result<(), ContractError> {
+    let Some(parties) = terms.parties() else { return Ok(()) };
+    let provider = registry.tenant(new.provider).map(|world| &world.tenant);
+    let provides = |name: &str| {
+        let known = registry
+            .company(name)
+            .is_some_and(|bpnl| bpnl.as_str() == new.provider.as_str());
+        known || provider.is_some_and(|tenant| tenant.is_named(name))
+    };
+    let expected = format!(
+        "the provider, {}, as its connector or its DID on record names it",
+        new.provider
+    );
+    parties.check(Role::Assigner, &expected, provides)?;
+    let expected = format!(
+        "the consumer, {}, or the DID on record of this partner (`did` of the partner in the world document)",
+        new.consumer
+    );
+    parties.check(Role::Assignee, &expected, |name| {
+        registry.company(name) == Some(new.consumer)
+    })?;
+    let expected = format!("the asset of the agreement, `{}`", new.asset);
+    parties.check(Role::Target, &expected, |name| name == new.asset.as_str())
 }
 
 async fn insert(

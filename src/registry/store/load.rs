@@ -8,11 +8,12 @@ use sqlx::SqlitePool;
 
 use super::RegistryError;
 use super::rows::{from_json, id, wrong};
-use crate::contract::{ContractError, Terms};
+use crate::contract::Terms;
 use crate::ids::{AgreementId, AssetId, Digest, TenantId};
 use crate::registry::Registry;
 use crate::registry::agreement::{Agreement, AgreementState, Signed};
-use crate::registry::model::{Asset, Footprint, Offer, Partner, Relation, Tenant, TenantWorld};
+use crate::registry::model::{Asset, Footprint, Partner, Relation, Tenant, TenantWorld};
+use crate::registry::offer::OfferReader;
 use crate::registry::pool::TermsPool;
 
 /// How many agreements are read at once.
@@ -204,41 +205,17 @@ async fn load_offers(pool: &SqlitePool, worlds: &mut Worlds, compiled: &mut Term
         sqlx::query_as("SELECT provider, id, asset, access_odrl, usage_odrl FROM offer")
             .fetch_all(pool)
             .await?;
-    let mut texts = Texts::new();
+    let mut reader = OfferReader::new(compiled);
     for (provider, key, asset, access, usage) in rows {
-        let provider: TenantId = id("offer", &provider)?;
-        let failed = |source| RegistryError::Terms {
-            what: "offer",
-            id: key.clone(),
-            source: Box::new(source),
-        };
-        let (access_terms, access_odrl) = contract(&mut texts, compiled, &access).map_err(failed)?;
-        let (usage_terms, usage_odrl) = contract(&mut texts, compiled, &usage).map_err(failed)?;
-        let offer = Offer {
-            id: id("offer", &key)?,
-            provider,
-            asset: id("offer", &asset)?,
-            access_terms,
-            usage_terms,
-            access_odrl,
-            usage_odrl,
-        };
-        world_of(worlds, provider)?
-            .offers
-            .insert_mut(offer.id.clone(), Arc::new(offer));
+        let world = world_of(worlds, id("offer", &provider)?)?;
+        let (name, asset) = (id("offer", &key)?, id("offer", &asset)?);
+        let offer = reader.read(name, &world.tenant, asset, (&access, &usage));
+        let offer = offer.map_err(|error| RegistryError::Terms {
+            what: error.what,
+            id: key,
+            source: error.source,
+        })?;
+        world.offers.insert_mut(offer.id.clone(), Arc::new(offer));
     }
     Ok(())
-}
-
-/// Contract texts met so far: each is compiled once and kept once.
-type Texts = HashMap<Arc<str>, Arc<Terms>>;
-
-fn contract(texts: &mut Texts, compiled: &mut TermsPool, text: &str) -> Result<(Arc<Terms>, Arc<str>), ContractError> {
-    if let Some((text, terms)) = texts.get_key_value(text) {
-        return Ok((Arc::clone(terms), Arc::clone(text)));
-    }
-    let terms = compiled.share(Terms::from_odrl(text)?);
-    let text = Arc::<str>::from(text);
-    texts.insert(Arc::clone(&text), Arc::clone(&terms));
-    Ok((terms, text))
 }

@@ -1,5 +1,7 @@
 //! What is put into the file is what is there after the next start, and what was agreed never changes.
 
+mod texts;
+
 use std::path::Path;
 use std::sync::Arc;
 

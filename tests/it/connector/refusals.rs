@@ -49,7 +49,7 @@ fn a_policy_that_comes_back_changed_is_refused_and_the_difference_named() {
     assert_eq!(ended["state"], "TERMINATED");
     assert_eq!(
         ended["errorDetail"],
-        "policy: the policy sent back is not the one offered: it lacks `Membership eq active`"
+        "policy: the policy sent back is not the one offered: it lacks `Membership eq \"active\"`"
     );
     // Another order is the same policy.
     let mut turned = offer;
