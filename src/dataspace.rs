@@ -18,7 +18,7 @@ mod state;
 
 use std::collections::HashMap;
 
-pub use state::{ConnectorState, Connectors};
+pub use state::{ConnectorState, Connectors, Postponed, Waiting};
 
 use crate::facts::did::DidClient;
 use crate::facts::edr::{EdrKeys, EdrVerifier};

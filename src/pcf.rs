@@ -27,12 +27,15 @@ mod choose;
 mod courier;
 mod exchange;
 mod model;
+mod outside;
 mod part;
+mod renewal;
 pub mod retry;
 mod road;
+mod segment;
 mod store;
 
-pub use carrier::{Carrier, Reply};
+pub use carrier::{Carrier, Parcel, Reply};
 pub use choose::{Found, choose, nameless};
 pub use courier::{Attempt, Courier, is_valid};
 pub use exchange::{
@@ -41,5 +44,7 @@ pub use exchange::{
 };
 pub use model::{Flaw, MOST_FLAWS, Model, ModelError, Models, SchemaError};
 pub use part::{PartError, PartId, Parts};
-pub use road::{Boxed, Endpoint, Goal, Road, RoadError};
-pub use store::{Change, Ends, FILE, Page, Paved, PcfStore, PcfStoreError, Taken};
+pub use renewal::Renewed;
+pub use road::{Boxed, Endpoint, Goal, Road, RoadError, numbers};
+pub use segment::segment;
+pub use store::{Change, Ends, FILE, Page, Paved, PcfStore, PcfStoreError, Taken, Worn};

@@ -13,7 +13,8 @@
 //!
 //! **The law of tokens.** A token is good while its flow is STARTED *and* its revocation id is on the flow's list. Whatever takes a
 //! flow out of STARTED empties the list, and only a flow that is STARTED takes a token on, so no order of messages leaves a
-//! good token with a flow that is not started: a suspended flow that is resumed has a new token and not the old one back.
+//! good token with a flow that is not started: a suspended flow that is resumed has a new token and not the old one back. A refresh token
+//! is no token in this sense: it is good for asking for one, which only a flow that is STARTED is given and policy must permit.
 //! What is listed is good, instead of what is revoked being listed: forgetting something then errs on the safe side.
 
 mod store;
@@ -137,7 +138,7 @@ pub enum Side {
 pub enum Dialect {
     /// The Data Plane Signaling Protocol.
     Dps,
-    /// That of EDC up to 0.16.
+    /// That of EDC up to 0.17.
     Legacy,
 }
 
@@ -165,7 +166,7 @@ pub struct Issued {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Renewal {
-    /// The first since the flow was last started. Those before it ended with what was before.
+    /// The first since all of them were last ended. Those before it ended then.
     first: u64,
     /// The last one that was used, or the first. It is good still, for the answer to its use may have been lost, and so is the one
     /// after it, which that answer gave.
@@ -314,8 +315,12 @@ impl Flow {
             return Err(Misfit { verb, state });
         }
         self.state = next;
-        if next != State::Started {
-            self.end_tokens();
+        match next {
+            // EDC 0.18 does not pass on to the consumer's data plane the address that is given after a break, so a refresh token
+            // outlives it: with that of before the consumer asks for a token itself.
+            State::Suspended => self.tokens.clear(),
+            State::Completed | State::Terminated => self.end_tokens(),
+            State::Prepared | State::Started => {}
         }
         Ok(true)
     }
@@ -347,7 +352,8 @@ impl Flow {
         self.renewal.used
     }
 
-    /// The number of the refresh token that goes with a token that is handed out for a refresh token.
+    /// The number of the refresh token that goes with a token that is handed out for a refresh token, or again: whichever the
+    /// consumer holds then, this one is the same or the next.
     pub fn next_refresh(&self) -> u64 {
         self.renewal.used + 1
     }

@@ -1,6 +1,6 @@
 //! The management API of a tenant's connector: publishing, following and ending what it negotiates.
 //!
-//! Eclipse EDC's API, in its versions 3 (EDC up to 0.16, and Tractus-X) and 4 (EDC 0.17 on). The version is the last segment
+//! Eclipse EDC's API, in its versions 3 (EDC up to 0.17, and Tractus-X) and 4 (EDC 0.18 on). The version is the last segment
 //! of the configured address, and settles how signals are sent, too: [`Dialect`]. Names are sent as full IRIs and read in
 //! any spelling, so no JSON-LD processor is needed on this side and no remote context on the other.
 //!
@@ -30,6 +30,7 @@
 //! assert_eq!(addresses.callback(Some("https://connector.elbe.example/api/signaling/v1")), "https://connector.elbe.example/api/signaling/v1");
 //! ```
 
+mod address;
 mod agreements;
 mod consume;
 mod error;
@@ -37,17 +38,20 @@ mod odrl;
 mod publish;
 mod register;
 mod request;
+mod withdraw;
 
 #[cfg(test)]
 mod tests;
 
-pub use agreements::{Finalized, Retirement};
-pub use consume::{CounterParty, Dataset, Offered, TransferState};
+pub use address::Handed;
+pub use agreements::{Finalized, Retirement, Retirements};
+pub use consume::{CounterParty, Dataset, Offered};
 pub use error::ManagementError;
 pub use odrl::for_connector;
 pub use publish::{Change, Publication, Published};
 pub use register::{Ending, Registration};
 pub use request::{Management, Transport};
+pub use withdraw::Kept;
 
 use super::flow::Dialect;
 

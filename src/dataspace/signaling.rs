@@ -1,8 +1,8 @@
 //! The messages of the Data Plane Signaling Protocol, as control planes really send them.
 //!
 //! Three generations are in use, and one data plane meets them all. The protocol's release candidate 3 and the main line of
-//! Eclipse EDC name the kind of transfer `profile`; EDC 0.17 and 0.18 name it `transferType` and add the address of the
-//! control plane's signaling API; EDC up to 0.16 sends JSON-LD of another shape ([`legacy`]). They differ in what they leave
+//! Eclipse EDC name the kind of transfer `profile`; EDC 0.18 names it `transferType` and adds the address of the control
+//! plane's signaling API; EDC up to 0.17 sends JSON-LD of another shape ([`legacy`]). They differ in what they leave
 //! out as well, or send as `null`. So a message is read for what decides, strictly, and what it holds beyond that is passed
 //! over, as the protocol wants: members of later versions must not break a data plane.
 //!

@@ -21,12 +21,15 @@
 //! 5. A token is made for this flow, five minutes long at most, and a refresh token (`grant`). The flow goes on record as
 //!    started, and the answer carries the address.
 
+mod agreed;
 mod begin;
 mod connectors;
 mod end;
 mod grant;
 mod received;
 mod record;
+mod tell;
+mod turns;
 mod verbs;
 
 pub use begin::{prepare, prepare_shared, start, start_shared};

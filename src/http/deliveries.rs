@@ -30,6 +30,9 @@ const PAGE: u32 = 100;
 /// How many deliveries are under way at once; each partner of a tenant has one at most.
 const AT_ONCE: usize = 16;
 
+/// How often ways to partners are looked at that nobody goes any more.
+const WORN: Duration = Duration::from_secs(5);
+
 /// How often the queue is looked at although nobody put anything in: deliveries come due by time.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -151,6 +154,7 @@ impl App {
 pub async fn deliver(app: Shared, road: Arc<dyn Road>) {
     let mut under_way = JoinSet::new();
     let mut busy: HashSet<(TenantId, Bpnl)> = HashSet::new();
+    let mut worn = tokio::time::interval(WORN);
     loop {
         if let Err(error) = round(&app, &road, &mut under_way, &mut busy).await {
             tracing::error!(error = %error, "the queue of deliveries cannot be read");
@@ -163,6 +167,7 @@ pub async fn deliver(app: Shared, road: Arc<dyn Road>) {
             },
             () = app.pcf.woken() => {}
             () = tokio::time::sleep(LOOK) => {}
+            _ = worn.tick() => app.leave_worn_ways(|tenant, partner| busy.contains(&(tenant, partner))).await,
         }
         if under_way.is_empty() {
             busy.clear();

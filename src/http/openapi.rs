@@ -52,6 +52,7 @@ fn item(route: &Route) -> PathItem {
         Method::Get => HttpMethod::Get,
         Method::Post => HttpMethod::Post,
         Method::Put => HttpMethod::Put,
+        Method::Delete => HttpMethod::Delete,
     };
     let mut operation = OperationBuilder::new()
         .operation_id(Some(route.name))

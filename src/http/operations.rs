@@ -61,11 +61,8 @@ pub async fn ready(State(app): State<Shared>) -> Response {
     let status = app.gate.live().status();
     let stats = app.gate.ledger().stats();
     let writable = app.gate.ledger().is_writable();
-    let standing = app.dataspace.connectors.all().into_iter();
-    let connectors = standing.filter_map(|(tenant, state)| {
-        let problem = state.problem?;
-        Some(ConnectorProblem { tenant, problem })
-    });
+    let problems = app.dataspace.connectors.problems().into_iter();
+    let connectors = problems.map(|(tenant, problem)| ConnectorProblem { tenant, problem });
     let body = Ready {
         connectors: connectors.collect(),
         ready: writable,

@@ -3,8 +3,13 @@
 //! A proxy in front may resolve `..`, fold `//` or decode `%2e`, and what it saw is then not what Tidegate decides on.
 //! So a path that has two readings is refused: no dot segments, no empty segments, no backslash, no percent-encoding (but
 //! `%24` for the dollar sign of `$value`, which some clients encode), ASCII only.
+//!
+//! One segment is another's word and may hold anything: the product in `productIds/{productId}`, for part numbers have spaces and
+//! slashes, and URNs have colons that many clients encode. It is decoded once and encoded again in the one form there is here, so it
+//! is routed as one segment, whatever is in it, and read by its handler as what was meant.
 
 use crate::ids::TenantId;
+use crate::pcf::segment;
 
 /// Why a path is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,8 +21,11 @@ pub enum PathError {
     #[error("the path has an empty segment")]
     Empty,
     /// A percent sign that does not spell a dollar sign.
-    #[error("the path is percent-encoded; no path of this service needs that")]
+    #[error("the path is percent-encoded; only the product in `productIds/{{productId}}` may be")]
     Encoded,
+    /// A product that does not decode to text.
+    #[error("the product in the path is not percent-encoded UTF-8 without control characters")]
+    Product,
     /// A character no path of this service has.
     #[error("the path has a character that no path of this service has")]
     Character,
@@ -26,12 +34,70 @@ pub enum PathError {
     Long,
 }
 
+/// The longest path, and the longest product in one: what 128 characters can come to.
+const LONGEST: usize = 512;
+const LONGEST_PRODUCT: usize = 128 * 4 * 3;
+
 /// The path in its one form, with `%24` read as `$`.
 ///
 /// # Errors
 /// The path has two readings, or characters no path of the service has.
 pub fn canonical(path: &str) -> Result<String, PathError> {
-    if path.len() > 512 {
+    let Some((before, product)) = of_product(path) else {
+        return plain(path);
+    };
+    Ok(format!("{}/{}", plain(before)?, encoded(product)?))
+}
+
+/// The path up to a product, and the product as it was sent.
+fn of_product(path: &str) -> Option<(&str, &str)> {
+    let (before, product) = path.rsplit_once('/')?;
+    let mut segments = before.strip_prefix('/')?.split('/');
+    let names = [
+        segments.next()?,
+        segments.next().unwrap_or_default(),
+        segments.next().unwrap_or_default(),
+    ];
+    let is_one = match names {
+        ["exchange", tenant, "productIds"] => !tenant.is_empty(),
+        ["productIds", "", ""] => !before.ends_with('/'),
+        _ => false,
+    };
+    (is_one && segments.next().is_none()).then_some((before, product))
+}
+
+/// A product as a segment of a path: decoded once, and all of it but letters, digits and `-._~` encoded.
+fn encoded(product: &str) -> Result<String, PathError> {
+    if product.len() > LONGEST_PRODUCT {
+        return Err(PathError::Long);
+    }
+    let mut bytes = Vec::with_capacity(product.len());
+    let mut rest = product.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let mut decoded = [0];
+                let digits = [rest.next(), rest.next()].map(Option::unwrap_or_default);
+                hex::decode_to_slice(digits, &mut decoded).map_err(|_| PathError::Product)?;
+                u8::from_ne_bytes(decoded)
+            }
+            // What a segment may hold as it is (RFC 3986, `pchar`).
+            byte if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte) => byte,
+            _ => return Err(PathError::Character),
+        });
+    }
+    let product = String::from_utf8(bytes).map_err(|_| PathError::Product)?;
+    match product.as_str() {
+        "" => return Err(PathError::Empty),
+        "." | ".." => return Err(PathError::Dots),
+        text if text.chars().any(char::is_control) => return Err(PathError::Product),
+        _ => {}
+    }
+    Ok(segment(&product))
+}
+
+fn plain(path: &str) -> Result<String, PathError> {
+    if path.len() > LONGEST {
         return Err(PathError::Long);
     }
     let path = path.replace("%24", "$");
@@ -125,6 +191,76 @@ mod tests {
         for (path, error) in bad {
             assert_eq!(canonical(path), Err(error), "{path}");
         }
+    }
+
+    #[test]
+    fn a_product_is_decoded_once_and_has_one_form() {
+        for (sent, form) in [
+            ("401765", "401765"),
+            ("5Q0%20035%20842", "5Q0%20035%20842"),
+            (
+                "urn%3amycompany.com%3Aproduct-id%3A1",
+                "urn%3Amycompany.com%3Aproduct-id%3A1",
+            ),
+            ("urn:mycompany.com:product-id:1", "urn%3Amycompany.com%3Aproduct-id%3A1"),
+            ("A%2FB", "A%2FB"),
+            ("..%2f..%2fpcf", "..%2F..%2Fpcf"),
+            ("A%5CB;x(1)&c+d", "A%5CB%3Bx%281%29%26c%2Bd"),
+            ("%2520", "%2520"),
+            ("%C3%A4", "%C3%A4"),
+            ("...", "..."),
+            ("%24", "%24"),
+        ] {
+            for before in ["/exchange/BPNL000000000DWF/productIds", "/productIds"] {
+                let path = format!("{before}/{sent}");
+                assert_eq!(canonical(&path), Ok(format!("{before}/{form}")), "{path}");
+                assert_eq!(canonical(&format!("{before}/{form}")), Ok(format!("{before}/{form}")));
+            }
+        }
+        for (sent, error) in [
+            ("..", PathError::Dots),
+            (".", PathError::Dots),
+            ("%2e%2E", PathError::Dots),
+            (".%2e", PathError::Dots),
+            ("", PathError::Empty),
+            ("%", PathError::Product),
+            ("%2", PathError::Product),
+            ("%zz", PathError::Product),
+            ("%+1", PathError::Product),
+            ("%00", PathError::Product),
+            ("a%0Ab", PathError::Product),
+            ("%7f", PathError::Product),
+            ("%C2%85", PathError::Product),
+            ("%ff", PathError::Product),
+            ("a\\b", PathError::Character),
+            ("a|b", PathError::Character),
+        ] {
+            let path = format!("/exchange/BPNL000000000DWF/productIds/{sent}");
+            assert_eq!(canonical(&path), Err(error), "{path}");
+        }
+        let long = format!("/productIds/{}", "%C3%A4".repeat(128));
+        assert!(canonical(&long).is_ok());
+        assert_eq!(canonical(&format!("{long}{long}")), Err(PathError::Long));
+        assert_eq!(
+            canonical(&format!("/productIds/{}", "a".repeat(LONGEST_PRODUCT + 1))),
+            Err(PathError::Long)
+        );
+        // What we send ourselves is what we read.
+        let sent = segment("../a/b?c#d e%2F;|\\ä");
+        let path = format!("/exchange/BPNL000000000DWF/productIds/{sent}");
+        assert_eq!(canonical(&path), Ok(path));
+        // Nowhere else.
+        for path in [
+            "/exchange/BPNL000000000DWF/productIds/a%20b/c",
+            "/exchange/BPNL000000000DWF/pcf/a%20b",
+            "/exchange/a%20b/productIds/c",
+            "/x/exchange/BPNL000000000DWF/productIds/a%20b",
+            "/agreements/BPNL000000000DWF/productIds/a%20b",
+        ] {
+            assert_eq!(canonical(path), Err(PathError::Encoded), "{path}");
+        }
+        assert_eq!(canonical("//productIds/a"), Err(PathError::Empty));
+        assert_eq!(canonical("/exchange//productIds/a"), Err(PathError::Empty));
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! - **404**: no such route or tenant; or policy says yes and there is nothing there.
 //! - **409**: policy says yes, but the same id stands for something else already.
 //! - **422**: the document is not one that can be taken; or policy says yes, and there is no footprint of the version asked for.
-//! - **503**: the decision could not be recorded, so there is no answer.
+//! - **503**: the decision could not be recorded, so there is no answer; or policy says yes, and no answer could ever be sent.
 //!
 //! `type` is stable and made for programs; `detail` is made for people and may change.
 
@@ -53,6 +53,8 @@ pub enum Kind {
     Conflict,
     /// A message that does not fit where its data flow stands.
     Flow,
+    /// An answer is to be sent later, and there is nowhere it could be sent, or no way.
+    Unanswerable,
     /// The request took too long.
     Timeout,
     /// The decision could not be recorded.
@@ -65,7 +67,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for the API description.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Path,
         Self::Header,
         Self::Query,
@@ -80,6 +82,7 @@ impl Kind {
         Self::Model,
         Self::Conflict,
         Self::Flow,
+        Self::Unanswerable,
         Self::Timeout,
         Self::Unrecorded,
         Self::Upstream,
@@ -134,6 +137,11 @@ impl Kind {
                 "flow",
                 StatusCode::BAD_REQUEST,
                 "The message does not fit where the data flow stands",
+            ),
+            Self::Unanswerable => (
+                "unanswerable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "No answer could be sent",
             ),
             Self::Timeout => ("timeout", StatusCode::SERVICE_UNAVAILABLE, "The request took too long"),
             Self::Unrecorded => (

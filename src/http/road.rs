@@ -5,7 +5,12 @@
 //! ```
 //!
 //! What was agreed is kept ([`PcfStore::pave`](crate::pcf::PcfStore::pave)): the next delivery enters with the same token while that is
-//! good, then starts a new transfer under the same agreement, and only where that fails negotiates again.
+//! good, then with one it is renewed to, then by a new transfer under the same agreement. A new agreement is another contract, so
+//! there is one only where the connectors say that the old one gives no transfers any more ([`ManagementError::is_of_the_agreement`]),
+//! and only where it has stood for a while ([`STOOD`]). What merely fails is tried again later, under the same agreement.
+//!
+//! Whatever is begun is ended: a transfer whose token ran out, was refused or never came is terminated at the connector
+//! ([`transfer`]), so that neither side goes on having it.
 //!
 //! To accept an offer is to be bound by it. So only an offer is accepted whose terms compile, that is, in which every word is
 //! one the Catena-X profile gives a meaning; the tenant's people find the agreement at their connector.
@@ -21,20 +26,25 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+mod transfer;
+
+use self::transfer::Unentered;
 use super::App;
 use crate::contract::Terms;
 use crate::dataspace::management::{CounterParty, Dataset, Management, ManagementError, Offered};
-use crate::ids::{AgreementId, AssetId, FlowId, TenantId};
-use crate::pcf::{Boxed, Endpoint, Ends, Goal, Paved, Road, RoadError};
+use crate::ids::{AgreementId, AssetId, Bpnl, TenantId};
+use crate::pcf::{Boxed, Endpoint, Ends, Goal, Paved, PcfStoreError, Road, RoadError, Worn, numbers};
 use crate::registry::TenantWorld;
 
-/// How long a negotiation may take, and the start of a transfer.
+/// How long a negotiation may take.
 const NEGOTIATION: Duration = Duration::from_secs(60);
-const TRANSFER: Duration = Duration::from_secs(30);
 
-/// How long after its start a transfer's address may take to arrive, and how often it is looked for.
-const ARRIVAL: Duration = Duration::from_secs(5);
-const LOOK: Duration = Duration::from_millis(50);
+/// How long an agreement must have stood before another takes its place: what ails a transfer right after the contract was concluded is
+/// not the contract, and another would not mend it.
+const STOOD: SignedDuration = SignedDuration::from_hours(1);
+
+/// How long after its token ran out a transfer is kept, in case it can be renewed.
+const KEPT: SignedDuration = SignedDuration::from_mins(10);
 
 /// How long a token is taken to be good where nobody says so, and how long before its end it is no longer used.
 const GOOD: i64 = 300;
@@ -51,25 +61,18 @@ impl Road for App {
     fn lost<'a>(&'a self, world: &'a TenantWorld, goal: Goal<'a>) -> Boxed<'a, ()> {
         Box::pin(async move {
             let ends = (world.tenant.id, goal.partner.bpnl, goal.asset);
-            if let Err(error) = self.pcf.lose(ends).await {
-                tracing::error!(tenant = %ends.0, partner = %ends.1, error = %error, "a way that is lost could not be noted as such");
-            }
+            self.leave(world, ends, "the partner's endpoint refused its token")
+                .await;
         })
     }
 }
 
 /// What a way is found between.
 struct Sides<'a> {
+    world: &'a TenantWorld,
     ends: Ends<'a>,
     management: Management,
     party: CounterParty,
-}
-
-impl Sides<'_> {
-    /// Starts a transfer under the agreement.
-    async fn transfer(&self, agreement: &AgreementId) -> Result<FlowId, ManagementError> {
-        self.management.transfer(&self.party, agreement, TRANSFER).await
-    }
 }
 
 fn no_way(problem: impl ToString) -> RoadError {
@@ -88,91 +91,125 @@ impl App {
         let ends = (tenant, goal.partner.bpnl, goal.asset);
         let kept = self.pcf.paved(ends).await.map_err(no_way)?;
         let now = self.clock.now();
-        if let Some(Paved {
-            flow: Some(flow),
-            until,
-            ..
-        }) = &kept
-            && now < *until
-            && let Some((endpoint, _)) = self.handed(tenant, flow).await
+        if let Some(paved) = &kept
+            && now < paved.until
+            && let Some(endpoint) = self.handed(tenant, paved).await
         {
             return Ok(endpoint);
         }
         let sides = self.sides(world, goal).await?;
-        if let Some(Paved { agreement, .. }) = &kept {
-            match sides.transfer(agreement).await {
-                Ok(flow) => return self.enter(&sides, agreement, flow).await,
-                Err(error) => tracing::info!(
-                    %tenant, partner = %goal.partner.bpnl, %agreement, error = %error,
-                    "an agreement of before gives no transfer; a new one is negotiated"
-                ),
+        let Some(kept) = kept else {
+            return self.enter_anew(&sides).await;
+        };
+        if kept.flow.is_some() {
+            if let Some(endpoint) = self.renewed(&sides, &kept).await? {
+                return Ok(endpoint);
             }
+            self.leave(world, ends, "its token has run out").await;
         }
-        let agreement = agree(&sides).await?;
+        match self.enter(&sides, &kept).await {
+            Ok(endpoint) => Ok(endpoint),
+            Err(Unentered::Agreement(error)) if now.duration_since(kept.agreed) >= STOOD => {
+                tracing::info!(
+                    %tenant, partner = %goal.partner.bpnl, agreement = %kept.agreement, error = %error,
+                    "an agreement of before gives no transfer any more; a new one is negotiated"
+                );
+                self.enter_anew(&sides).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Agrees with the partner, and enters.
+    async fn enter_anew(&self, sides: &Sides<'_>) -> Result<Endpoint, RoadError> {
+        let (agreement, version) = agree(sides).await?;
+        let now = self.clock.now();
         let paved = Paved {
-            agreement: agreement.clone(),
+            agreement,
+            agreed: now,
+            version,
             flow: None,
             until: now,
         };
         // Noted before it is used: what was agreed must not be agreed on twice.
-        self.pcf.pave(ends, &paved).await.map_err(no_way)?;
-        let flow = sides.transfer(&agreement).await?;
-        self.enter(&sides, &agreement, flow).await
+        self.pcf.pave(sides.ends, &paved).await.map_err(no_way)?;
+        Ok(self.enter(sides, &paved).await?)
     }
 
     /// The tenant's connector and the partner's.
-    async fn sides<'a>(&self, world: &TenantWorld, goal: Goal<'a>) -> Result<Sides<'a>, RoadError> {
+    async fn sides<'a>(&self, world: &'a TenantWorld, goal: Goal<'a>) -> Result<Sides<'a>, RoadError> {
         let Goal { partner, asset } = goal;
         let no_own = || no_way("the company's own connector is not on record, or its key cannot be read");
-        let no_other = || no_way("where the partner's connector is, is not on record");
+        let no_other = || no_way("where the partner's connector is (`dsp`) is not on record");
+        let named = partner.did.as_ref().map(ToString::to_string);
         Ok(Sides {
+            world,
             ends: (world.tenant.id, partner.bpnl, asset),
             management: self.management(world).await.ok_or_else(no_own)?,
             party: CounterParty {
                 partner: partner.bpnl,
-                participant: partner.bpnl.to_string(),
+                // Connectors go by their DID where they have one.
+                participant: named.unwrap_or_else(|| partner.bpnl.to_string()),
                 dsp: partner.dsp.clone().ok_or_else(no_other)?,
             },
         })
     }
 
-    /// What the partner hands out for a transfer that was started under the agreement.
-    async fn enter(&self, sides: &Sides<'_>, agreement: &AgreementId, flow: FlowId) -> Result<Endpoint, RoadError> {
-        let mut waited = Duration::ZERO;
-        let (endpoint, good) = loop {
-            match self.handed(sides.ends.0, &flow).await {
-                Some(handed) => break handed,
-                None if waited >= ARRIVAL => {
-                    return Err(no_way("the transfer started, but its address did not arrive"));
-                }
-                None => {
-                    tokio::time::sleep(LOOK).await;
-                    waited += LOOK;
-                }
-            }
-        };
-        let paved = Paved {
-            agreement: agreement.clone(),
-            flow: Some(flow),
-            until: until(self.clock.now(), good),
-        };
-        self.pcf.pave(sides.ends, &paved).await.map_err(no_way)?;
-        Ok(endpoint)
-    }
-
-    /// What a partner handed out for a transfer, and for how many seconds it was good then.
-    async fn handed(&self, tenant: TenantId, flow: &FlowId) -> Option<(Endpoint, i64)> {
-        let received = self.received(tenant, flow).await?;
-        let endpoint = Endpoint {
+    /// Where the way leads now, while its transfer stands.
+    async fn handed(&self, tenant: TenantId, paved: &Paved) -> Option<Endpoint> {
+        let received = self.received(tenant, paved.flow.as_ref()?).await?;
+        Some(Endpoint {
             url: received.endpoint,
             authorization: received.authorization,
+            version: paved.version.clone(),
+        })
+    }
+
+    /// Gives up the transfer of a way, but not the agreement it is under.
+    async fn leave(&self, world: &TenantWorld, ends: Ends<'_>, reason: &str) {
+        let left = async {
+            if let Some(paved) = self.pcf.paved(ends).await?
+                && let Some(flow) = &paved.flow
+            {
+                let to = (ends.1, ends.2);
+                self.end_transfer(world, to, (&paved.agreement, flow), reason).await;
+                // Afterwards: a transfer that is forgotten first would be ended by nobody after a crash.
+                self.pcf.lose(ends).await?;
+            }
+            Ok::<_, PcfStoreError>(())
         };
-        Some((endpoint, received.expires_in.unwrap_or(GOOD)))
+        if let Err(error) = left.await {
+            tracing::error!(tenant = %ends.0, partner = %ends.1, error = %error, "a way that is lost could not be noted as such");
+        }
+    }
+
+    /// Gives up the transfers of ways that nobody has gone since their token ran out, but for those that are being gone.
+    pub(super) async fn leave_worn_ways(&self, is_busy: impl Fn(TenantId, Bpnl) -> bool) {
+        let before = self.clock.now() - KEPT;
+        let worn = match self.pcf.worn(before).await {
+            Ok(worn) => worn,
+            Err(error) => {
+                tracing::error!(error = %error, "the ways to partners cannot be read");
+                return;
+            }
+        };
+        let registry = self.registry.current();
+        for Worn {
+            tenant, partner, asset, ..
+        } in worn
+        {
+            if let Some(world) = registry.tenant(tenant)
+                && !is_busy(tenant, partner)
+            {
+                self.leave(world, (tenant, partner, asset.as_ref()), "its token has run out")
+                    .await;
+            }
+        }
     }
 }
 
 /// Agrees to an offer of the partner's PCF exchange.
-async fn agree(sides: &Sides<'_>) -> Result<AgreementId, RoadError> {
+async fn agree(sides: &Sides<'_>) -> Result<(AgreementId, Option<String>), RoadError> {
     let Sides { management, party, .. } = sides;
     let catalog = management.catalog(party).await?;
     let mut refused = no_way("the partner's connector offers no PCF exchange, or not that asset");
@@ -184,8 +221,11 @@ async fn agree(sides: &Sides<'_>) -> Result<AgreementId, RoadError> {
             continue;
         }
         match management.negotiate(party, offer, NEGOTIATION).await {
-            Ok(agreement) => return Ok(agreement),
-            Err(error) => refused = error.into(),
+            Ok(agreement) => return Ok((agreement, offer.version().map(str::to_owned))),
+            // The partner, or the own connector, will not have this one.
+            Err(error) if error.is_of_the_agreement() => refused = error.into(),
+            // Whatever it was, it would befall the next as well; and this one may become a contract yet.
+            Err(error) => return Err(error.into()),
         }
     }
     Err(refused)
@@ -201,13 +241,9 @@ fn until(now: Timestamp, good: i64) -> Timestamp {
 fn offers<'c>(catalog: &'c [Dataset], asset: Option<&AssetId>) -> Vec<&'c Offered> {
     let fits = |dataset: &&Dataset| dataset.pcf_exchange && asset.is_none_or(|asset| dataset.asset == *asset);
     let mut exchanges: Vec<&Dataset> = catalog.iter().filter(fits).collect();
-    exchanges.sort_by_key(|dataset| std::cmp::Reverse((numbers(dataset.version.as_deref()), dataset.asset.clone())));
+    let version = |dataset: &Dataset| numbers(dataset.version.as_deref().unwrap_or_default());
+    exchanges.sort_by_key(|dataset| std::cmp::Reverse((version(dataset), dataset.asset.clone())));
     exchanges.into_iter().flat_map(|dataset| &dataset.offers).collect()
-}
-
-fn numbers(version: Option<&str>) -> Vec<u32> {
-    let parts = version.unwrap_or_default().split('.');
-    parts.map_while(|part| part.parse().ok()).collect()
 }
 
 #[cfg(test)]
@@ -226,7 +262,7 @@ mod tests {
     #[test]
     fn the_highest_version_comes_first() {
         let mut versions = [Some("1.2.0"), None, Some("1.10"), Some("1.3.0"), Some("x")];
-        versions.sort_by_key(|version| std::cmp::Reverse(numbers(*version)));
+        versions.sort_by_key(|version| std::cmp::Reverse(numbers(version.unwrap_or_default())));
         assert_eq!(versions, [Some("1.10"), Some("1.3.0"), Some("1.2.0"), None, Some("x")]);
     }
 }

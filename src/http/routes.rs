@@ -2,7 +2,7 @@
 //! somebody are all made from it, so a route cannot be served without being described and tried.
 
 use axum::Router;
-use axum::routing::{MethodRouter, get, post, put};
+use axum::routing::{MethodRouter, delete, get, post, put};
 
 use super::problem::{Kind, Problem};
 use super::{
@@ -34,6 +34,8 @@ pub enum Method {
     Post,
     /// `PUT`
     Put,
+    /// `DELETE`
+    Delete,
 }
 
 impl Method {
@@ -43,6 +45,7 @@ impl Method {
             Self::Get => "GET",
             Self::Post => "POST",
             Self::Put => "PUT",
+            Self::Delete => "DELETE",
         }
     }
 }
@@ -173,7 +176,7 @@ pub const ROUTES: &[Route] = &[
                 "The version of the aspect model, `urn:samm:io.catenax.pcf:9.0.0` where it does not stand.",
             ),
         ],
-        refuses: &[Kind::Conflict, Kind::Model],
+        refuses: &[Kind::Conflict, Kind::Model, Kind::Unanswerable],
         ..route(
             "exchange.request",
             Method::Get,
@@ -212,7 +215,7 @@ pub const ROUTES: &[Route] = &[
                 "The version of the aspect model, `urn:samm:io.catenax.pcf:9.0.0` where it does not stand.",
             ),
         ],
-        refuses: &[Kind::Conflict, Kind::Model],
+        refuses: &[Kind::Conflict, Kind::Model, Kind::Unanswerable],
         deprecated: true,
         ..route(
             "exchange.requestByProduct",
@@ -360,7 +363,7 @@ pub const ROUTES: &[Route] = &[
         Method::Get,
         "/dataflows/{bpnl}/check",
         Caller::Anyone,
-        "The data plane is there (EDC up to 0.16 asks).",
+        "The data plane is there (EDC up to 0.15 asks).",
         || get(dataflows::check),
     ),
     route(
@@ -477,6 +480,7 @@ pub const ROUTES: &[Route] = &[
     connector_route("dev.connector.get", Method::Get, || get(dev_connector::answer)),
     connector_route("dev.connector.post", Method::Post, || post(dev_connector::answer)),
     connector_route("dev.connector.put", Method::Put, || put(dev_connector::answer)),
+    connector_route("dev.connector.delete", Method::Delete, || delete(dev_connector::answer)),
 ];
 
 /// The routes this service has: those of dev mode only where `dev` says so.

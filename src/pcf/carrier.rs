@@ -1,22 +1,27 @@
 //! Requests to a partner's PCF API.
 //!
 //! The address is a partner's word. So nothing is sent but over https (in dev mode: to loopback), no redirect is followed, no
-//! address of a private network is entered, whether by its number or by a name that resolves to it, of an answer only the status is
-//! used, and all of it has an end in time.
+//! address of a private network is entered, whether by its number or by a name that resolves to it ([`outside`](super::outside)), of
+//! an answer only the status is used (and of one to a renewal, the new token), and all of it has an end in time.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Client, Url};
 use secrecy::ExposeSecret;
 
 use super::exchange::{Asked, ExchangeId, Form, Wanted};
 use super::model::Model;
+use super::outside::{Outside, is_outside};
 use super::part::PartId;
 use super::road::Endpoint;
+use super::segment::segment;
+use crate::ids::TenantId;
+
+/// The header in which a partner's endpoint is told who asks. Tractus-X's data plane sets it by itself; plain EDC's does not.
+const EDC_BPN: HeaderName = HeaderName::from_static("edc-bpn");
 
 /// How long a connection may take, and a request in all.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -25,7 +30,7 @@ const REQUEST: Duration = Duration::from_secs(30);
 /// Sends requests to partners; made once, and holds nothing of a tenant.
 #[derive(Clone, Debug)]
 pub struct Carrier {
-    client: Client,
+    pub(super) client: Client,
     /// Dev mode: loopback is a network too.
     loopback: bool,
 }
@@ -41,6 +46,17 @@ pub enum Reply {
     Never(u16),
     /// It cannot take it now, or could not be reached.
     Later(String),
+}
+
+/// Where something is sent, and what about.
+#[derive(Clone, Copy, Debug)]
+pub struct Parcel<'a> {
+    /// Where.
+    pub to: &'a Endpoint,
+    /// Who sends.
+    pub from: TenantId,
+    /// The exchange it is part of.
+    pub exchange: ExchangeId,
 }
 
 impl Carrier {
@@ -59,30 +75,32 @@ impl Carrier {
     }
 
     /// `PUT footprintExchange/{exchange}?update=true`.
-    pub async fn update(&self, to: &Endpoint, exchange: ExchangeId, document: Vec<u8>) -> Reply {
-        let url = self.url(to, &["footprintExchange", &exchange.to_string()]);
-        self.put(to, url.map(|url| with(url, [("update", Some("true"))])), document)
+    pub async fn update(&self, parcel: Parcel<'_>, document: Vec<u8>) -> Reply {
+        let url = self.url(parcel.to, &["footprintExchange", &parcel.exchange.to_string()]);
+        self.put(parcel, url.map(|url| with(url, [("update", Some("true"))])), document)
             .await
     }
 
     /// The answer to a request, in the form it came in.
-    pub async fn answer(&self, to: &Endpoint, exchange: ExchangeId, asked: &Asked, document: Vec<u8>) -> Reply {
-        let exchange = exchange.to_string();
+    pub async fn answer(&self, parcel: Parcel<'_>, asked: &Asked, document: Vec<u8>) -> Reply {
+        let exchange = parcel.exchange.to_string();
         let url = match (asked.form, asked.parts.first()) {
             (Form::ProductIds, Some(part)) => self
-                .url(to, &["productIds", part.as_str()])
+                .url(parcel.to, &["productIds", part.as_str()])
                 .map(|url| with(url, [("requestId", Some(exchange.as_str()))])),
             _ => self
-                .url(to, &["footprintExchange", &exchange])
+                .url(parcel.to, &["footprintExchange", &exchange])
                 .map(|url| with(url, [("update", Some("false"))])),
         };
-        self.put(to, url, document).await
+        self.put(parcel, url, document).await
     }
 
-    /// `GET footprintExchange/{exchange}`: a request.
-    pub async fn request(&self, to: &Endpoint, exchange: ExchangeId, wanted: &Wanted) -> Reply {
-        let model = Model::of(&wanted.model).map(|model| model.to_string());
-        let url = self.url(to, &["footprintExchange", &exchange.to_string()]).map(|url| {
+    /// `GET footprintExchange/{exchange}`: a request. The version of the model is asked for where the API there knows such a thing.
+    pub async fn request(&self, parcel: Parcel<'_>, wanted: &Wanted) -> Reply {
+        let model = Model::of(&wanted.model).filter(|_| parcel.to.knows_models());
+        let model = model.map(|model| model.to_string());
+        let url = self.url(parcel.to, &["footprintExchange", &parcel.exchange.to_string()]);
+        let url = url.map(|url| {
             let parameters = [
                 ("manufacturerPartId", wanted.parts.manufacturer().map(PartId::as_str)),
                 ("customerPartId", wanted.parts.customer().map(PartId::as_str)),
@@ -92,26 +110,27 @@ impl Carrier {
             with(url, parameters)
         });
         match url {
-            Ok(url) => self.send(to, self.client.get(url)).await,
+            Ok(url) => self.send(parcel, self.client.get(url)).await,
             Err(problem) => Reply::Later(problem),
         }
     }
 
-    async fn put(&self, to: &Endpoint, url: Result<Url, String>, document: Vec<u8>) -> Reply {
+    async fn put(&self, parcel: Parcel<'_>, url: Result<Url, String>, document: Vec<u8>) -> Reply {
         let url = match url {
             Ok(url) => url,
             Err(problem) => return Reply::Later(problem),
         };
         let json = HeaderValue::from_static("application/json");
         let request = self.client.put(url).header(CONTENT_TYPE, json).body(document);
-        self.send(to, request).await
+        self.send(parcel, request).await
     }
 
-    async fn send(&self, to: &Endpoint, request: reqwest::RequestBuilder) -> Reply {
-        let Ok(mut authorization) = HeaderValue::from_str(to.authorization.expose_secret()) else {
+    async fn send(&self, parcel: Parcel<'_>, request: reqwest::RequestBuilder) -> Reply {
+        let Ok(mut authorization) = HeaderValue::from_str(parcel.to.authorization.expose_secret()) else {
             return Reply::Later("the partner's connector gave a token that no header can hold".into());
         };
         authorization.set_sensitive(true);
+        let request = request.header(EDC_BPN, parcel.from.as_str());
         match request.header(AUTHORIZATION, authorization).send().await {
             Ok(response) => reply(response.status().as_u16()),
             // The URL holds part ids and words of people: it is told to nobody.
@@ -119,17 +138,22 @@ impl Carrier {
         }
     }
 
-    /// The address of `segments` below the endpoint's.
+    /// The address of `segments` below the endpoint's. What is in a segment stays in it: all but letters, digits and `-._~` is encoded.
     fn url(&self, to: &Endpoint, segments: &[&str]) -> Result<Url, String> {
-        let mut url = self.allowed(&to.url)?;
-        match url.path_segments_mut() {
-            Ok(mut path) => drop(path.pop_if_empty().extend(segments)),
-            Err(()) => return Err("the partner's connector gave an address that has no path".into()),
+        if segments.iter().any(|segment| [".", ".."].contains(segment)) {
+            return Err("a part whose number is `.` or `..` cannot be named in a path".into());
         }
+        let mut url = self.allowed(&to.url)?;
+        if url.cannot_be_a_base() {
+            return Err("the partner's connector gave an address that has no path".into());
+        }
+        let below: String = segments.iter().map(|text| format!("/{}", segment(text))).collect();
+        let path = format!("{}{below}", url.path().trim_end_matches('/'));
+        url.set_path(&path);
         Ok(url)
     }
 
-    fn allowed(&self, text: &str) -> Result<Url, String> {
+    pub(super) fn allowed(&self, text: &str) -> Result<Url, String> {
         let url: Url = text
             .parse()
             .map_err(|_| "the partner's connector gave an address that is none".to_owned())?;
@@ -146,62 +170,6 @@ impl Carrier {
         } else {
             Err("the partner's connector gave an address that is not entered: expected https, no user name, and no number of a private network".into())
         }
-    }
-}
-
-/// Resolves names to addresses outside of here, and to no others.
-#[derive(Debug)]
-struct Outside {
-    loopback: bool,
-}
-
-impl Resolve for Outside {
-    fn resolve(&self, name: Name) -> Resolving {
-        let loopback = self.loopback;
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let outside: Vec<_> = found.filter(|address| is_outside(address.ip(), loopback)).collect();
-            if outside.is_empty() {
-                return Err("the name leads to no address that is entered".into());
-            }
-            Ok(Box::new(outside.into_iter()) as Addrs)
-        })
-    }
-}
-
-fn is_outside(address: IpAddr, loopback: bool) -> bool {
-    if loopback {
-        address.is_loopback()
-    } else {
-        is_public(address)
-    }
-}
-
-/// Whether an address is one of the internet's, as far as its number tells.
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [first, second, ..] = v4.octets();
-            !(v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_unspecified()
-                || v4.is_broadcast()
-                || v4.is_multicast()
-                || v4.is_documentation()
-                || first == 0
-                || (first == 100 && (64..128).contains(&second)))
-        }
-        IpAddr::V6(v6) => match v6.to_ipv4() {
-            Some(v4) => is_public(v4.into()),
-            None => {
-                !(v6.is_loopback()
-                    || v6.is_unspecified()
-                    || v6.is_multicast()
-                    || v6.is_unique_local()
-                    || v6.is_unicast_link_local())
-            }
-        },
     }
 }
 
@@ -243,6 +211,7 @@ mod tests {
         Endpoint {
             url: url.into(),
             authorization: "token".to_owned().into(),
+            version: None,
         }
     }
 
@@ -254,6 +223,10 @@ mod tests {
             "https://partner.example:8443/",
             "https://1.1.1.1/x",
             "https://[2606:4700::1111]/",
+            "https://[::ffff:1.1.1.1]/",
+            "https://[64:ff9b::101:101]/",
+            "https://[2002:101:101::1]/",
+            "https://192.0.2.1.example/",
         ] {
             assert!(carrier.allowed(good).is_ok(), "{good}");
         }
@@ -272,6 +245,31 @@ mod tests {
             "https://[::ffff:127.0.0.1]/",
             "https://[fd00:ec2::254]/",
             "https://[fe80::1]/",
+            "https://[fec0::1]/",
+            "https://[::10.0.0.1]/",
+            "https://[::1.1.1.1]/",
+            "https://[64:ff9b::a00:1]/",
+            "https://[64:ff9b::7f00:1]/",
+            "https://[64:ff9b:1::101:101]/",
+            "https://[2002:a00:1::1]/",
+            "https://[2002:7f00:1::]/",
+            "https://[2002:c0a8:101::1]/",
+            "https://[2001::1]/",
+            "https://[2001:0:4136:e378::1]/",
+            "https://[2001:10::1]/",
+            "https://[2001:db8::1]/",
+            "https://[3fff::1]/",
+            "https://[100::1]/",
+            "https://[5f00::1]/",
+            "https://[ff02::1]/",
+            "https://192.0.0.1/",
+            "https://192.0.2.1/",
+            "https://192.88.99.1/",
+            "https://198.18.0.1/",
+            "https://198.19.255.255/",
+            "https://224.0.0.1/",
+            "https://240.0.0.1/",
+            "https://255.255.255.255/",
             "https://user@partner.example/",
             "https://partner.example/#x",
             "ftp://partner.example/",
@@ -299,20 +297,23 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_name_that_leads_inside_is_not_entered() {
-        let resolve = |loopback| Outside { loopback }.resolve("localhost".parse().unwrap());
-        assert!(resolve(false).await.is_err());
-        assert!(resolve(true).await.unwrap().count() > 0);
-    }
-
     #[test]
     fn a_part_cannot_climb_out_of_its_place_in_the_path() {
         let carrier = Carrier::new(true).unwrap();
         let url = carrier
-            .url(&endpoint("http://localhost/api/"), &["productIds", "../a/b?c#d e"])
+            .url(
+                &endpoint("http://localhost/api/"),
+                &["productIds", "../a/b?c#d e%2F;|ä"],
+            )
             .unwrap();
-        assert_eq!(url.as_str(), "http://localhost/api/productIds/..%2Fa%2Fb%3Fc%23d%20e");
+        assert_eq!(
+            url.as_str(),
+            "http://localhost/api/productIds/..%2Fa%2Fb%3Fc%23d%20e%252F%3B%7C%C3%A4"
+        );
+        for climbing in [".", ".."] {
+            let url = carrier.url(&endpoint("http://localhost/api/"), &["productIds", climbing]);
+            assert!(url.is_err(), "{climbing}");
+        }
         let url = carrier
             .url(&endpoint("http://localhost/api?x=1"), &["footprintExchange", "1"])
             .unwrap();

@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::carrier::{Carrier, Reply};
+use super::carrier::{Carrier, Parcel, Reply};
 use super::choose::{choose, nameless};
 use super::exchange::{Asked, Delivery, Errand, State, Wanted};
 use super::model::{Model, Models};
@@ -230,13 +230,14 @@ impl Courier<'_> {
     }
 
     async fn ask(&self, to: &Endpoint, delivery: &Delivery, wanted: &Wanted) -> Reply {
-        self.carrier.request(to, delivery.exchange, wanted).await
+        self.carrier.request(parcel(to, delivery), wanted).await
     }
 
     async fn hand_out(&self, to: &Endpoint, delivery: &Delivery, document: Vec<u8>) -> Reply {
+        let parcel = parcel(to, delivery);
         match &delivery.errand {
-            Errand::Answer(asked) => self.carrier.answer(to, delivery.exchange, asked, document).await,
-            _ => self.carrier.update(to, delivery.exchange, document).await,
+            Errand::Answer(asked) => self.carrier.answer(parcel, asked, document).await,
+            _ => self.carrier.update(parcel, document).await,
         }
     }
 
@@ -387,6 +388,14 @@ impl Courier<'_> {
             return Err(Attempt::failed(problem, Some(record)));
         }
         Ok(Permitted { document, record, turn })
+    }
+}
+
+fn parcel<'a>(to: &'a Endpoint, delivery: &Delivery) -> Parcel<'a> {
+    Parcel {
+        to,
+        from: delivery.tenant,
+        exchange: delivery.exchange,
     }
 }
 

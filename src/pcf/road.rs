@@ -19,6 +19,22 @@ pub struct Endpoint {
     pub url: String,
     /// What goes verbatim into `Authorization`.
     pub authorization: SecretString,
+    /// The version of the API that the partner offers there, such as `1.2.0`, where it says so.
+    pub version: Option<String>,
+}
+
+impl Endpoint {
+    /// Whether the API there knows that footprints have versions of the model: it does from 1.3.0 on. One that says nothing is taken
+    /// for a current one, and so is one that says what was never a version of the API: it has numbers of its own.
+    pub fn knows_models(&self) -> bool {
+        let version = self.version.as_deref().map(numbers).unwrap_or_default();
+        !matches!(version.as_slice(), [1, 1 | 2, ..])
+    }
+}
+
+/// The numbers of a version, to compare it by.
+pub fn numbers(version: &str) -> Vec<u32> {
+    version.split('.').map_while(|part| part.parse().ok()).collect()
 }
 
 impl fmt::Debug for Endpoint {
@@ -51,4 +67,35 @@ pub trait Road: Send + Sync {
 
     /// The partner refused the token of the way found before: the next must be a new one.
     fn lost<'a>(&'a self, world: &'a TenantWorld, goal: Goal<'a>) -> Boxed<'a, ()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_are_asked_for_where_the_api_knows_them() {
+        let knows = |version: Option<&str>| {
+            let endpoint = Endpoint {
+                url: String::new(),
+                authorization: SecretString::default(),
+                version: version.map(str::to_owned),
+            };
+            endpoint.knows_models()
+        };
+        for version in [
+            None,
+            Some("1.3.0"),
+            Some("1.3"),
+            Some("1.10"),
+            Some("2"),
+            Some("1.0"),
+            Some("x"),
+        ] {
+            assert!(knows(version), "{version:?}");
+        }
+        for version in [Some("1.2.0"), Some("1.1"), Some("1.2"), Some("1.1.1")] {
+            assert!(!knows(version), "{version:?}");
+        }
+    }
 }

@@ -24,7 +24,7 @@ use crate::ids::{Bpnl, TenantId};
 
 pub use deliveries::{Change, Page};
 pub use requests::Taken;
-pub use roads::{Ends, Paved};
+pub use roads::{Ends, Paved, Worn};
 
 /// The file below the data directory.
 pub const FILE: &str = "pcf.sqlite";
@@ -103,6 +103,17 @@ impl PcfStore {
             .connect_with(options)
             .await?;
         sqlx::raw_sql(TABLES).execute(&pool).await?;
+        // Of a file that an earlier version made.
+        for (column, kind) in [("version", "TEXT"), ("agreed", "INTEGER")] {
+            let known: i64 = sqlx::query_scalar("SELECT count(*) FROM pragma_table_info('road') WHERE name = ?")
+                .bind(column)
+                .fetch_one(&pool)
+                .await?;
+            if known == 0 {
+                let added = format!("ALTER TABLE road ADD COLUMN {column} {kind}");
+                sqlx::raw_sql(sqlx::AssertSqlSafe(added)).execute(&pool).await?;
+            }
+        }
         Ok(Self {
             pool,
             woken: Notify::new(),

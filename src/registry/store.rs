@@ -163,7 +163,7 @@ impl RegistryStore {
     }
 
     /// Takes in everything of `worlds` but their agreements, and `partners`, in place of what was known under the same ids. What is
-    /// not named stays.
+    /// not named stays, but for offers: what a tenant offers is what is named. An offer that stayed could be accepted by anyone.
     ///
     /// # Errors
     /// The database; nothing is taken in then.
@@ -243,9 +243,7 @@ fn merged(known: Option<TenantWorld>, world: &TenantWorld) -> TenantWorld {
     for (id, asset) in &world.assets {
         next.assets.insert_mut(id.clone(), Arc::clone(asset));
     }
-    for (id, offer) in &world.offers {
-        next.offers.insert_mut(id.clone(), Arc::clone(offer));
-    }
+    next.offers = world.offers.clone();
     for footprint in world.footprints.values() {
         next.footprints.insert(Arc::clone(footprint));
     }

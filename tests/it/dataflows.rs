@@ -1,6 +1,6 @@
 //! Tidegate as a data plane, over real HTTP: from a control plane's `start` to a footprint, and every way in which that ends.
 
-mod agreements;
+pub mod agreements;
 mod connectors;
 mod renewal;
 pub mod scripted;
@@ -241,9 +241,13 @@ fn what_ends_a_flow_ends_its_tokens_at_once_and_for_good() {
     assert_eq!(resumed.answer.json()["state"], "STARTED");
     assert_eq!(fetch(service, HOLDS, &resumed.token).status, 200);
     check_dead(&flow.token, "the token of before the break");
+    // EDC 0.18 does not pass the new address on: with the refresh token of the old one a consumer can renew.
+    let (renewed, refresh_token) = renew(service, &flow.refresh_token).unwrap();
+    assert_eq!(fetch(service, HOLDS, &renewed).status, 200);
+    assert_eq!(refresh_token, resumed.refresh_token, "what the new address has");
     assert_eq!(verb(service, "ends", "completed").json()["state"], "COMPLETED");
     check_dead(&resumed.token, "completed");
-    renew(service, &resumed.refresh_token).unwrap_err();
+    renew(service, &refresh_token).unwrap_err();
     verb(service, "ends", "resume").check_problem(400, "flow", "what is over stays over");
     verb(service, "ends", "terminate").check_problem(400, "flow", "what is over stays over");
     assert_eq!(verb(service, "ends", "completed").status, 200, "a repetition");
@@ -337,6 +341,13 @@ fn the_older_language_is_spoken_too() {
     };
     let first = start(service, &message);
     assert_eq!(first.json()["@type"], "DataFlowResponseMessage");
+    // EDC reads an address by its own names alone, and 0.16 has others than 0.15.
+    let mut newer = message.clone();
+    newer["processId"] = json!("older-0.17");
+    newer["@context"]["dspace"] = json!("https://w3id.org/dspace/2025/1/");
+    for (message, answer) in [(&message, &first), (&newer, &start(service, &newer))] {
+        assert_eq!(answer.json()["@context"]["dspace"], message["@context"]["dspace"]);
+    }
     let first = token(&first);
     assert_eq!(fetch(service, HOLDS, &first).status, 200);
     let suspend = json!({ "@type": "DataFlowSuspendMessage", "@context": {} });

@@ -1,14 +1,20 @@
 //! The whole exchange with real connectors: two Eclipse EDC control planes, each in a process of its own, negotiate and start
 //! transfers in the Dataspace Protocol; Tidegate is the data plane of both companies and decides at `transfer` and at `access`.
 //!
+//! EDC up to 0.17 tells the provider's data plane alone, and hands the address to the consumer's application by a callback. From 0.18
+//! on it tells both, so there the address arrives at Tidegate, as the consumer's data plane.
+//!
 //! Plain EDC knows none of Catena-X's operands. It carries them and agrees to anything, so whatever is refused below was
 //! refused by Tidegate.
 //!
 //! It needs Java and the jar that `tests/interop/run` builds, so it runs only when asked for.
 
+mod backend;
 mod dev;
 mod edc;
 mod exchange;
+mod generation;
+mod steps;
 mod tck;
 
 use std::sync::Arc;
@@ -18,13 +24,15 @@ use jiff::SignedDuration;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tidegate::clock::Clock;
+use tidegate::dataspace::flow::Dialect;
 use tidegate::ids::TenantId;
 use tidegate::registry::{ConnectorSettings, Offer, TenantWorld, TermsPool};
 use tidegate::vault::SessionScope;
 
-use self::edc::{Client, Edc, Ports};
+use self::edc::{Build, Client, Edc, Ports};
+use self::generation::{dialect, query};
 use crate::dataflows::scripted::Connector;
-use crate::harness::{Answer, ELBE, LOG, Service, WESER, ask, block_on, get};
+use crate::harness::{ELBE, LOG, Service, WESER, block_on};
 use tidegate::assemble::BundleSource;
 
 const EDC: &str = "https://w3id.org/edc/v0.0.1/ns/";
@@ -42,28 +50,14 @@ struct Scene {
     callbacks: Connector,
 }
 
-/// What a transfer gave.
-struct Handed {
-    transfer: String,
-    endpoint: String,
-    token: String,
-}
-
 impl Scene {
-    fn start() -> Self {
+    fn start(build: Build) -> Self {
         let clock = Clock::fixed(Clock::system().now());
         let service = Service::with(clock.clone(), BundleSource::BuiltIn).unwrap();
-        let start = |role, company: &str| {
-            let issuer = service.issuer(company);
-            let id = format!("connector-{}", company.to_ascii_lowercase());
-            let secret = issuer.client_secret(&id.parse().unwrap()).unwrap();
-            let token_url = format!("http://{}/dev/issuers/{company}/oauth2/token", service.address);
-            let client = Client {
-                token_url: &token_url,
-                id: &id,
-                secret: secret.expose_secret(),
-            };
-            Edc::start(role, Ports::free(), &client)
+        let start = |role, company| {
+            with_client(&service, company, |client| {
+                Edc::start(build, role, Ports::free(), client)
+            })
         };
         let (mut provider, mut consumer) = (start("provider", ELBE), start("consumer", WESER));
         provider.ready();
@@ -107,7 +101,7 @@ impl Scene {
                 participant: tenant.to_owned(),
                 dsp: edc.ports().dsp(),
                 management: edc.ports().management(),
-                signaling: edc.ports().control(),
+                signaling: edc.ports().signaling(),
                 secret: Some(name),
             });
         });
@@ -138,7 +132,7 @@ impl Scene {
         });
     }
 
-    /// Waits until Tidegate has published the assets and is registered as the provider's data plane.
+    /// Waits until Tidegate has published the assets and is registered as the data plane.
     fn published(&self) {
         self.wait("the offers are published", || {
             let definitions = self
@@ -147,11 +141,13 @@ impl Scene {
             definitions.as_array().is_some_and(|definitions| definitions.len() >= 3)
         });
         self.wait("Tidegate is the provider's data plane", || {
-            let planes = self.provider.manage("GET", "/dataplanes", None);
-            planes
-                .as_array()
-                .is_some_and(|planes| planes.iter().any(|plane| plane["state"] == "AVAILABLE"))
+            is_data_plane(&self.provider)
         });
+        if dialect() == Dialect::Dps {
+            self.wait("Tidegate is the consumer's data plane", || {
+                is_data_plane(&self.consumer)
+            });
+        }
     }
 
     /// Waits, at most half a minute, and tells what both sides logged if it was in vain.
@@ -173,157 +169,29 @@ impl Scene {
             std::thread::sleep(Duration::from_millis(100));
         }
     }
-
-    /// Step 1: what the supplier's connector shows of an asset.
-    fn offer(&self, asset: &str) -> Value {
-        let catalog = self.consumer.manage(
-            "POST",
-            "/catalog/request",
-            Some(self.with_peer("CatalogRequest", json!({ "querySpec": {} }))),
-        );
-        let datasets = many(&catalog["dataset"]);
-        let dataset = datasets
-            .iter()
-            .find(|dataset| dataset["@id"] == asset)
-            .unwrap_or_else(|| panic!("no `{asset}` in {catalog}"));
-        many(&dataset["hasPolicy"]).remove(0)
-    }
-
-    /// Step 2: a contract on it; the agreement as the provider's connector calls it.
-    fn agree(&self, asset: &str) -> String {
-        let mut policy = self.offer(asset);
-        policy["assigner"] = json!(ELBE);
-        policy["target"] = json!(asset);
-        let mut request = self.with_peer("ContractRequest", json!({ "policy": policy }));
-        request["@context"] = json!(["https://w3id.org/dspace/2025/1/odrl-profile.jsonld", { "@vocab": EDC }]);
-        let id = text(&self.consumer.manage("POST", "/contractnegotiations", Some(request))["@id"]);
-        let negotiation = self
-            .consumer
-            .wait(&format!("/contractnegotiations/{id}"), &["FINALIZED", "TERMINATED"]);
-        assert_eq!(negotiation["state"], "FINALIZED", "{negotiation}");
-        let agreement = text(&negotiation["contractAgreementId"]);
-        println!("  negotiated {asset}: FINALIZED, agreement {agreement}");
-        agreement
-    }
-
-    /// Step 3: a transfer under the consumer's agreement; how it stands when it stands still.
-    fn transfer(&self, agreement: &str) -> Value {
-        self.now();
-        let callback = json!([{ "@type": "CallbackAddress", "uri": self.callbacks.url("/callback"), "events": ["transfer.process"], "transactional": false }]);
-        let body = json!({ "contractId": agreement, "transferType": "HttpData-PULL", "callbackAddresses": callback });
-        let id = text(
-            &self.consumer.manage(
-                "POST",
-                "/transferprocesses",
-                Some(self.with_peer("TransferRequest", body)),
-            )["@id"],
-        );
-        self.consumer.wait(
-            &format!("/transferprocesses/{id}"),
-            &["STARTED", "TERMINATED", "DEPROVISIONED"],
-        )
-    }
-
-    /// Steps 3 and 4: a transfer that starts, and the data space URL that comes of it.
-    fn handed(&self, agreement: &str) -> Handed {
-        let transfer = self.transfer(agreement);
-        assert_eq!(transfer["state"], "STARTED", "{transfer}\n{}", self.provider.log_text());
-        self.address(&text(&transfer["@id"]))
-    }
-
-    /// The newest address that the consumer's connector was handed for a transfer.
-    fn address(&self, transfer: &str) -> Handed {
-        let started = || {
-            let events = self.callbacks.bodies("POST /callback");
-            let of_transfer = events.into_iter().rfind(|event| {
-                event["type"] == "TransferProcessStarted" && event["payload"]["transferProcessId"] == transfer
-            });
-            of_transfer.map(|event| event["payload"]["dataAddress"]["properties"].clone())
-        };
-        self.wait("the consumer's application is handed the address", || {
-            started().is_some()
-        });
-        let address = started().unwrap();
-        Handed {
-            transfer: transfer.to_owned(),
-            endpoint: text(&address[format!("{EDC}endpoint")]),
-            token: text(&address[format!("{EDC}authorization")]),
-        }
-    }
-
-    /// Steps 5 and 6: the footprint of the asset by the address, with the token as it was handed over.
-    fn fetch(&self, handed: &Handed) -> Answer {
-        self.now();
-        let base = format!("http://{}", self.service.address);
-        let path = handed.endpoint.strip_prefix(&base).unwrap().to_owned();
-        get(&format!("{path}/pcf/{}/submodel/$value", self.footprint()))
-            .header("Authorization", &handed.token)
-            .send(self.service.address)
-    }
-
-    /// The same by the supplier's own client, as a data plane of EDC's own would ask its backend (`HttpData` with `oauth2:*`).
-    fn backend(&self, partner: &str, agreement: &str) -> Answer {
-        get(&format!("/exchange/{ELBE}/pcf/{}/submodel/$value", self.footprint()))
-            .bearer(&self.service.connector(ELBE))
-            .header("Edc-Bpn", partner)
-            .header("Edc-Contract-Agreement-Id", agreement)
-            .send(self.service.address)
-    }
-
-    /// The footprint of the asset.
-    fn footprint(&self) -> String {
-        let registry = self.service.app.registry.current();
-        let world = registry.tenant(ELBE.parse().unwrap()).unwrap();
-        let found = world
-            .footprints
-            .values()
-            .find(|footprint| footprint.assets.iter().any(|asset| asset.as_str() == ASSET));
-        found.unwrap().id.to_string()
-    }
-
-    /// The provider's id of an agreement: each connector has its own.
-    fn provider_id(&self, agreement: &str) -> String {
-        let shared = text(
-            &self
-                .consumer
-                .manage("GET", &format!("/contractagreements/{agreement}"), None)["agreementId"],
-        );
-        let all = self
-            .provider
-            .manage("POST", "/contractagreements/request", Some(query(json!([]))));
-        let all = many(&all);
-        text(&all.iter().find(|known| known["agreementId"] == json!(shared)).unwrap()["@id"])
-    }
-
-    /// What the provider's connector says of its side of a transfer.
-    fn provider_transfer(&self, transfer: &str) -> Value {
-        let filter = json!([{ "@type": "Criterion", "operandLeft": "correlationId", "operator": "=", "operandRight": transfer }]);
-        let found = self
-            .provider
-            .manage("POST", "/transferprocesses/request", Some(query(filter)));
-        many(&found).remove(0)
-    }
-
-    fn retire(&self, agreement: &str, reason: &str) -> Answer {
-        self.now();
-        ask("POST", &format!("/agreements/{ELBE}/{agreement}/retire"))
-            .bearer(&self.service.person(ELBE, "anna"))
-            .json(json!({ "reason": reason }).to_string())
-            .send(self.service.address)
-    }
-
-    fn with_peer(&self, kind: &str, body: Value) -> Value {
-        let mut whole = json!({
-            "@context": { "@vocab": EDC }, "@type": kind, "protocol": PROTOCOL,
-            "counterPartyAddress": self.provider.ports().dsp(), "counterPartyId": ELBE,
-        });
-        whole.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
-        whole
-    }
 }
 
-fn query(filter: Value) -> Value {
-    json!({ "@context": { "@vocab": EDC }, "@type": "QuerySpec", "filterExpression": filter })
+/// Does something with the client of the company's connector.
+fn with_client<T>(service: &Service, company: &str, does: impl FnOnce(&Client<'_>) -> T) -> T {
+    let id = format!("connector-{}", company.to_ascii_lowercase());
+    let secret = service.issuer(company).client_secret(&id.parse().unwrap()).unwrap();
+    does(&Client {
+        token_url: &format!("http://{}/dev/issuers/{company}/oauth2/token", service.address),
+        id: &id,
+        secret: secret.expose_secret(),
+    })
+}
+
+/// Whether a connector has a data plane that it would choose.
+fn is_data_plane(edc: &Edc) -> bool {
+    let state = match dialect() {
+        Dialect::Legacy => "AVAILABLE",
+        Dialect::Dps => "REGISTERED",
+    };
+    let planes = edc.manage("GET", "/dataplanes", None);
+    planes
+        .as_array()
+        .is_some_and(|planes| planes.iter().any(|plane| plane["state"] == state))
 }
 
 /// What JSON-LD writes as one thing or as a list of it.

@@ -188,6 +188,14 @@ fn tried(service: &Service, route: &str) -> Tried {
             let ask = managed(service, ODER, "PUT", "dataplanes").json(plane.to_string());
             (ask, 200, anna(), None)
         }
+        "dev.connector.delete" => {
+            let there = json!({ "@id": "tried", "dataAddress": { "type": "HttpData" } }).to_string();
+            let put = managed(service, ODER, "POST", "assets")
+                .json(there)
+                .send(service.address);
+            assert_eq!(put.status, 200, "{}", put.text());
+            (managed(service, ODER, "DELETE", "assets/tried"), 204, anna(), None)
+        }
         new => panic!("the route `{new}` is not tried: say here how it is called and by whom"),
     };
     Tried {

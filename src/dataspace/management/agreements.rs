@@ -8,12 +8,18 @@ use serde_json::{Value, json};
 
 use super::request::Again;
 use super::{Management, ManagementError};
+use crate::dataspace::signaling::address::EDC;
 use crate::ids::{AgreementId, AssetId};
 
 /// How many agreements are asked for at once.
 const PAGE: usize = 50;
 /// How many pages are read at most before the rest waits for the next time.
 const MAX_PAGES: usize = 200;
+/// How many retirements are asked for at once, and in how many pages at most.
+const RETIREMENTS: usize = 1_000;
+const MAX_RETIREMENT_PAGES: usize = 100;
+/// Where Tractus-X's own names are.
+const TX: &str = "https://w3id.org/tractusx/v0.0.1/ns/";
 
 /// An agreement as a connector has it on record.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +47,15 @@ pub struct Retirement {
     pub agreement: AgreementId,
     /// Why, in words.
     pub reason: String,
+}
+
+/// What a connector says is retired.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retirements {
+    /// Whether it knows retirement at all.
+    pub known: bool,
+    /// What is retired.
+    pub entries: Vec<Retirement>,
 }
 
 impl Management {
@@ -98,29 +113,70 @@ impl Management {
         Ok(found)
     }
 
-    /// The agreements the connector's operator retired; none where the connector knows no retirement (plain EDC does not).
+    /// The agreements the connector's operator retired, the latest first; none where the connector knows no retirement (plain EDC
+    /// does not).
+    ///
+    /// # Errors
+    /// See [`ManagementError`]. A list that cannot be read to its end is one, too: an agreement whose retirement is not seen would
+    /// stay in force.
+    pub async fn retirements(&self) -> Result<Retirements, ManagementError> {
+        let mut found = Retirements {
+            known: true,
+            entries: Vec::new(),
+        };
+        for page in 0..MAX_RETIREMENT_PAGES {
+            let query = json!({
+                "@context": self.context(), "@type": "QuerySpec", "offset": page * RETIREMENTS, "limit": RETIREMENTS,
+                "sortField": "agreementRetirementDate", "sortOrder": "DESC",
+            });
+            let path = "/contractagreements/retirements/request";
+            let answer = match self.call(Method::POST, path, Some(query), Again::Yes).await {
+                Err(error) if error.is_unknown_there() => return Ok(Retirements::default()),
+                answer => answer?,
+            };
+            let Value::Array(entries) = answer else {
+                return Err(ManagementError::unreadable(path, "expected a list"));
+            };
+            let last = entries.len() < RETIREMENTS;
+            found.entries.extend(entries.iter().filter_map(retirement));
+            if last {
+                return Ok(found);
+            }
+        }
+        let most = RETIREMENTS * MAX_RETIREMENT_PAGES;
+        let problem =
+            format!("it has more than {most} entries, and those beyond cannot be read; take old ones off the list");
+        Err(ManagementError::unreadable("retired agreements", problem))
+    }
+
+    /// Has the connector retire an agreement, where it knows retirement; whether it does. One that is retired there already, or is
+    /// not there, is no error.
     ///
     /// # Errors
     /// See [`ManagementError`].
-    pub async fn retirements(&self) -> Result<Vec<Retirement>, ManagementError> {
-        let query = json!({ "@context": self.context(), "@type": "QuerySpec", "offset": 0, "limit": 1000 });
-        let path = "/contractagreements/retirements/request";
-        let answer = match self.call(Method::POST, path, Some(query), Again::Yes).await {
-            Err(ManagementError::Refused { status: 404 | 405, .. }) => return Ok(Vec::new()),
-            answer => answer?,
-        };
-        let entries = answer.as_array().map(Vec::as_slice).unwrap_or_default();
-        let read = |entry: &Value| {
-            let agreement = text(entry, "agreementId")?.parse().ok()?;
-            let reason = text(entry, "reason")
-                .unwrap_or("retired at the connector")
-                .chars()
-                .take(200)
-                .collect();
-            Some(Retirement { agreement, reason })
-        };
-        Ok(entries.iter().filter_map(read).collect())
+    pub async fn retire(&self, agreement: &AgreementId, reason: &str) -> Result<bool, ManagementError> {
+        let body = json!({
+            "@context": self.context(), "@type": format!("{EDC}AgreementsRetirementEntry"),
+            format!("{EDC}agreementId"): agreement, format!("{TX}reason"): reason,
+        });
+        let path = "/contractagreements/retirements";
+        match self.call(Method::POST, path, Some(body), Again::Yes).await {
+            Ok(_) => Ok(true),
+            Err(ManagementError::Refused { status: 409, .. }) => Ok(true),
+            Err(error) if error.is_unknown_there() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
+}
+
+/// An entry of the list. One that does not read is of no agreement Tidegate could have.
+fn retirement(entry: &Value) -> Option<Retirement> {
+    let agreement = text(entry, "agreementId")?.parse().ok()?;
+    let reason = text(entry, "reason").unwrap_or("retired at the connector");
+    Some(Retirement {
+        agreement,
+        reason: reason.chars().take(200).collect(),
+    })
 }
 
 /// The text under a plain name, whether it stands so, with the prefix `edc:` or `tx:`, or as an IRI.

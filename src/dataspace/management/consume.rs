@@ -44,6 +44,7 @@ pub struct Dataset {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Offered {
     asset: AssetId,
+    version: Option<String>,
     policy: Value,
 }
 
@@ -52,15 +53,11 @@ impl Offered {
     pub fn policy(&self) -> &Value {
         &self.policy
     }
-}
 
-/// Where a transfer stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransferState {
-    /// As the connector spells it.
-    pub state: String,
-    /// What went wrong.
-    pub detail: Option<String>,
+    /// The version of what is offered.
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
 }
 
 impl Management {
@@ -101,35 +98,54 @@ impl Management {
         });
         let id: FlowId = self.begin("/contractnegotiations", body).await?;
         let path = format!("/contractnegotiations/{id}");
-        let done = self
-            .wait(
-                "negotiation",
-                &path,
-                &["FINALIZED"],
-                &["TERMINATED", "TERMINATING"],
-                patience,
-            )
-            .await?;
+        let over = ["TERMINATED", "TERMINATING"];
+        let done = match self.wait("negotiation", &path, &["FINALIZED"], &over, patience).await {
+            Err(error) if !error.is_of_the_agreement() => {
+                // What nobody waits for any more must not become a contract.
+                self.abandon(&id).await;
+                return Err(error);
+            }
+            done => done?,
+        };
         let agreement = text(&done, "contractAgreementId").and_then(|id| id.parse().ok());
         agreement.ok_or_else(|| ManagementError::unreadable(&path, "a finalized negotiation without an agreement's id"))
     }
 
-    /// Starts a transfer under an agreement; with `patience`, waits until it is started.
+    /// Has the connector end a negotiation, if it can be reached.
+    async fn abandon(&self, negotiation: &FlowId) {
+        let body = json!({
+            "@context": self.context(), "@type": "TerminateNegotiation", "@id": negotiation,
+            "reason": "it did not come to its end in time",
+        });
+        let path = format!("/contractnegotiations/{negotiation}/terminate");
+        if let Err(error) = self.call(Method::POST, &path, Some(body), Again::Yes).await {
+            tracing::warn!(%negotiation, %error, "a negotiation that takes too long could not be ended; it may become a contract yet");
+        }
+    }
+
+    /// Begins a transfer under an agreement; gives the connector's id of it.
     ///
     /// # Errors
-    /// The transfer ended or did not start in time; see [`ManagementError`].
-    pub async fn transfer(
+    /// See [`ManagementError`].
+    pub async fn begin_transfer(
         &self,
         party: &CounterParty,
         agreement: &AgreementId,
-        patience: Duration,
     ) -> Result<FlowId, ManagementError> {
         let body = json!({
             "@context": self.context(), "@type": "TransferRequest", "counterPartyAddress": party.dsp,
             "counterPartyId": party.participant, "protocol": PROTOCOL, "contractId": agreement,
             "transferType": "HttpData-PULL", "callbackAddresses": [],
         });
-        let id: FlowId = self.begin("/transferprocesses", body).await?;
+        self.begin("/transferprocesses", body).await
+    }
+
+    /// Waits until a transfer that was begun is started; gives the asset it is of, as the connector names it.
+    ///
+    /// # Errors
+    /// The transfer ended, or did not start within `patience`; see [`ManagementError`].
+    pub async fn until_started(&self, flow: &FlowId, patience: Duration) -> Result<Option<AssetId>, ManagementError> {
+        let path = format!("/transferprocesses/{flow}");
         let over = [
             "TERMINATED",
             "TERMINATING",
@@ -137,27 +153,8 @@ impl Management {
             "DEPROVISIONED",
             "DEPROVISIONING",
         ];
-        self.wait(
-            "transfer",
-            &format!("/transferprocesses/{id}"),
-            &["STARTED"],
-            &over,
-            patience,
-        )
-        .await?;
-        Ok(id)
-    }
-
-    /// Where a transfer stands, if the connector knows it.
-    ///
-    /// # Errors
-    /// See [`ManagementError`].
-    pub async fn transfer_state(&self, flow: &FlowId) -> Result<Option<TransferState>, ManagementError> {
-        let found = self.get(&format!("/transferprocesses/{flow}")).await?;
-        Ok(found.map(|found| TransferState {
-            state: text(&found, "state").unwrap_or_default().to_owned(),
-            detail: text(&found, "errorDetail").map(str::to_owned),
-        }))
+        let started = self.wait("transfer", &path, &["STARTED"], &over, patience).await?;
+        Ok(text(&started, "assetId").and_then(|asset| asset.parse().ok()))
     }
 
     async fn begin(&self, path: &str, body: Value) -> Result<FlowId, ManagementError> {
@@ -166,7 +163,7 @@ impl Management {
         id.ok_or_else(|| ManagementError::unreadable(path, "an answer without an id"))
     }
 
-    /// Asks until the state is one of `good`, at most for `patience`.
+    /// Asks until the state is one of `good`, at most for `patience`. A connector that cannot answer now may by then.
     async fn wait(
         &self,
         what: &'static str,
@@ -178,7 +175,14 @@ impl Management {
         let begun = Instant::now();
         let mut asked = 0;
         loop {
-            let found = self.get(path).await?.unwrap_or_default();
+            let found = match self.get(path).await {
+                Ok(found) => found.unwrap_or_default(),
+                Err(error) if begun.elapsed() < patience && error.passes() => {
+                    tokio::time::sleep(pause(3)).await;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let state = text(&found, "state").unwrap_or_default();
             if good.contains(&state) {
                 return Ok(found);
@@ -225,15 +229,17 @@ fn dataset(value: &Value) -> Option<Dataset> {
     let version = value
         .get("https://w3id.org/catenax/ontology/common#version")
         .or_else(|| value.get("cx-common:version"));
+    let version = version.and_then(Value::as_str).map(str::to_owned);
     Some(Dataset {
         pcf_exchange,
-        version: version.and_then(Value::as_str).map(str::to_owned),
         offers: list(member(value, "hasPolicy"))
             .map(|policy| Offered {
                 asset: asset.clone(),
+                version: version.clone(),
                 policy: policy.clone(),
             })
             .collect(),
+        version,
         asset,
     })
 }

@@ -47,9 +47,9 @@ pub enum ManagementError {
         /// What the connector says of it.
         detail: String,
     },
-    /// The partner's catalog has nothing that fits.
-    #[error("the catalog of {0} has no {1}")]
-    NotOffered(String, &'static str),
+    /// There was no time left for it.
+    #[error("the connector is slow: there was no time left for `{0}`")]
+    OutOfTime(String),
     /// The address is not one Tidegate speaks to.
     #[error("`{0}` is not an `https` URL, nor an `http` URL on loopback, without a slash at its end")]
     Address(String),
@@ -73,7 +73,7 @@ impl ManagementError {
         }
     }
 
-    pub(super) fn unreadable(call: &str, problem: impl std::fmt::Display) -> Self {
+    pub(crate) fn unreadable(call: &str, problem: impl std::fmt::Display) -> Self {
         Self::Unreadable {
             call: call.to_owned(),
             problem: problem.to_string(),
@@ -83,5 +83,38 @@ impl ManagementError {
     /// Whether the thing asked for is not there.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { status: 404, .. })
+    }
+
+    /// Whether the connector has no such thing to ask: its API lacks the path, or the method at it.
+    pub fn is_unknown_there(&self) -> bool {
+        matches!(self, Self::Refused { status: 404 | 405, .. })
+    }
+
+    /// Whether it makes no sense to ask this connector anything else now.
+    pub fn is_silence(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::OutOfTime(_))
+    }
+
+    /// Whether the same may go well in a while.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => true,
+            Self::Refused { status, .. } => [408, 429, 500, 502, 503, 504].contains(status),
+            _ => false,
+        }
+    }
+
+    /// Whether a transfer failed for a reason that lies in its agreement, or a negotiation for one that lies in its offer: the peer ended
+    /// it, or the connector does not know what it is about or will not have it. Everything else may pass, and leaves the agreement what
+    /// it is.
+    pub fn is_of_the_agreement(&self) -> bool {
+        matches!(
+            self,
+            Self::Ended { .. }
+                | Self::Refused {
+                    status: 400 | 404 | 409,
+                    ..
+                }
+        )
     }
 }

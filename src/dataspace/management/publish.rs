@@ -1,7 +1,8 @@
 //! Publishing: what a tenant offers, put into its connector.
 //!
 //! An offer of the registry becomes an asset, two policy definitions and a contract definition there. What is already as it
-//! should be is left alone: policies are compared by what they mean, everything else by the members Tidegate sets.
+//! should be is left alone: policies are compared by what they mean, everything else by the members Tidegate sets. What is no
+//! longer offered is taken out again ([`withdraw`](super::Management::withdraw)).
 
 use std::fmt;
 
@@ -45,6 +46,8 @@ pub enum Change {
     Updated,
     /// It was as it should be.
     Unchanged,
+    /// It was there and is no longer to be.
+    Withdrawn,
 }
 
 /// One definition of a publication.
@@ -65,6 +68,7 @@ impl fmt::Display for Published {
             Change::Created => "created",
             Change::Updated => "updated",
             Change::Unchanged => "unchanged",
+            Change::Withdrawn => "withdrawn",
         };
         write!(formatter, "{kind}/{id} {change}")
     }

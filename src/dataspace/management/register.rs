@@ -37,7 +37,7 @@ pub enum Ending<'a> {
 }
 
 impl Management {
-    /// Registers Tidegate, or puts the registration right. EDC up to 0.16 has no place in it for credentials: there the
+    /// Registers Tidegate, or puts the registration right. EDC up to 0.17 has no place in it for credentials: there the
     /// connector must be made to show a token by itself.
     ///
     /// # Errors
@@ -97,15 +97,13 @@ impl Management {
             (Dialect::Dps, Ending::Failed(reason)) => {
                 let mut status_message = Status::of(flow, State::Terminated);
                 status_message.error = Some(reason.to_owned());
-                // EDC checks a token here that only a registered key could make; where it refuses, the management API does it.
-                let told = self
-                    .signal(
-                        &format!("{signals}/transfers/{flow}/dataflow/errored"),
-                        status(&status_message),
-                    )
-                    .await;
-                let ended = self.terminate(flow, reason).await;
-                told.or(ended.clone()).and(ended)
+                // EDC checks a token here that only a registered key could make, and writes down what is said at most. So this is
+                // a courtesy; what ends the transfer is the management API, and its word counts.
+                let url = format!("{signals}/transfers/{flow}/dataflow/errored");
+                if let Err(error) = self.signal(&url, status(&status_message)).await {
+                    tracing::debug!(%flow, %error, "the connector did not take the signal; its transfer is ended all the same");
+                }
+                self.terminate(flow, reason).await
             }
         }
     }

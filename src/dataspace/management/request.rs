@@ -7,6 +7,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{Addresses, ManagementError, is_address};
 use crate::dataspace::flow::Dialect;
@@ -91,6 +92,8 @@ pub struct Management {
     pub(super) transport: Transport,
     pub(super) addresses: Addresses,
     key: Option<SecretString>,
+    /// When there is no more time for anything.
+    end: Option<Instant>,
 }
 
 impl Management {
@@ -108,7 +111,17 @@ impl Management {
             transport,
             addresses,
             key,
+            end: None,
         })
+    }
+
+    /// The same with so much time for all that is asked from now on: what is not answered by then is
+    /// [`ManagementError::OutOfTime`]. Nothing is broken off but the wait for an answer, so whoever asks can still write down
+    /// what was done.
+    #[must_use]
+    pub fn within(mut self, budget: Duration) -> Self {
+        self.end = Some(Instant::now() + budget);
+        self
     }
 
     /// Where the connector is.
@@ -166,7 +179,14 @@ impl Management {
         let mut tried = 0;
         loop {
             tried += 1;
-            let answer = self.transport.send(&method, url, &key, body.as_ref()).await;
+            let asked = self.transport.send(&method, url, &key, body.as_ref());
+            let answer = match self.end {
+                Some(end) => match tokio::time::timeout_at(end, asked).await {
+                    Ok(answer) => answer,
+                    Err(_) => return Err(ManagementError::OutOfTime(call)),
+                },
+                None => asked.await,
+            };
             let passing = match &answer {
                 Ok((status, _)) => [429, 502, 503, 504].contains(status),
                 Err(_) => true,

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod ends;
+
 /// What the connector answers to a method and path, in order; the last answer stays.
 type Script = HashMap<&'static str, Vec<(u16, Value)>>;
 
@@ -202,9 +204,14 @@ fn agreements_are_read_page_by_page_until_those_already_seen() {
             found[0].odrl
         );
         assert_eq!(scripted.asked().len(), 2);
-        assert!(
-            management.retirements().await.unwrap().is_empty(),
+        assert_eq!(
+            management.retirements().await.unwrap(),
+            Retirements::default(),
             "plain EDC knows none"
+        );
+        assert!(
+            !management.retire(&found[0].id, "over").await.unwrap(),
+            "nor can it be told of one"
         );
         assert!(!management.is_finalized(&found[0].id).await.unwrap());
     });

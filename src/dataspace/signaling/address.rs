@@ -8,6 +8,7 @@ use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The type of an endpoint that speaks HTTP, as EDC has it and CX-0018 with it.
 pub const HTTP: &str = "https://w3id.org/idsa/v4.1/HTTP";
@@ -101,6 +102,47 @@ impl DataAddress {
                 .chain(audience)
                 .map(|(name, value)| Property::new(name, value))
                 .collect(),
+        }
+    }
+
+    /// An address as EDC's management API shows it: one flat object, its names in any spelling. Nothing where it leads nowhere.
+    pub fn flat(shown: &Value) -> Option<Self> {
+        let members = shown.as_object()?.iter();
+        let texts = members
+            .filter(|(name, _)| !name.starts_with('@'))
+            .filter_map(|(name, value)| {
+                let text = match value.get("@value").unwrap_or(value) {
+                    Value::String(text) => text.clone(),
+                    Value::Number(number) => number.to_string(),
+                    _ => return None,
+                };
+                Some(Property::new(name.clone(), text))
+            });
+        let properties: Vec<_> = texts.collect();
+        let named = |name: &str| {
+            let mut found = properties.iter().filter(|property| plain_name(&property.name) == name);
+            found.next().map(|property| property.value.clone())
+        };
+        named("authorization")?;
+        Some(Self {
+            kind: data_address(),
+            endpoint_type: named("type")
+                .or_else(|| named("endpointType"))
+                .unwrap_or_else(|| HTTP.to_owned()),
+            endpoint: Some(named("endpoint")?),
+            endpoint_properties: properties,
+        })
+    }
+
+    /// The same with another text under a plain name; what stood there, under whichever spelling, is gone.
+    pub fn put(&mut self, name: &str, value: String) {
+        let known = self
+            .endpoint_properties
+            .iter_mut()
+            .find(|property| plain_name(&property.name) == name);
+        match known {
+            Some(property) => property.value = value,
+            None => self.endpoint_properties.push(Property::new(name.to_owned(), value)),
         }
     }
 
@@ -204,6 +246,34 @@ mod tests {
             (read.endpoint(), read.get("authorization"), read.get("refreshToken")),
             (Some("http://p"), Some("t"), Some("r"))
         );
+    }
+
+    #[test]
+    fn an_address_as_the_management_api_shows_it_is_read() {
+        let shown = serde_json::json!({
+            "@type": "DataAddress", "@context": { "edc": EDC }, "type": HTTP, "endpoint": "https://p.example/public",
+            "authType": "bearer", "authorization": "t", "tx-auth:refreshToken": "r", "tx-auth:expiresIn": 300,
+        });
+        let mut read = DataAddress::flat(&shown).unwrap();
+        assert_eq!(read.endpoint_type, HTTP);
+        assert_eq!(
+            (
+                read.endpoint(),
+                read.get("authorization"),
+                read.get("refreshToken"),
+                read.get("expiresIn")
+            ),
+            (Some("https://p.example/public"), Some("t"), Some("r"), Some("300"))
+        );
+        read.put("refreshToken", "r-2".into());
+        read.put("other", "x".into());
+        assert_eq!((read.get("refreshToken"), read.get("other")), (Some("r-2"), Some("x")));
+        for less in ["endpoint", "authorization"] {
+            let mut shown = shown.clone();
+            shown.as_object_mut().unwrap().remove(less);
+            assert!(DataAddress::flat(&shown).is_none(), "{less}");
+        }
+        assert!(DataAddress::flat(&serde_json::json!([])).is_none());
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! The signaling of Eclipse EDC up to 0.16, which Tractus-X runs in production: the same purpose, another language.
+//! The signaling of Eclipse EDC up to 0.17, which Tractus-X runs in production: the same purpose, another language.
 //!
-//! JSON-LD in one fixed context, so its members are read by their names. It differs from the protocol in what it says and
+//! JSON-LD in a fixed context, so its members are read by their names. Where the names of the Dataspace Protocol are differs by
+//! version ([`Space`]); what a connector is answered must have them where its own message had them, or it reads nothing. It differs from the protocol in what it says and
 //! in what it does: `participantId` is the *consumer*, claims are not sent, resuming is a second `start` of the same
 //! process, an answer other than 200 or 204 is repeated, and a flow is failed by `…/transferprocess/{id}/fail`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use serde_json::{Value, json};
 
 use super::address::{DataAddress, EDC, HTTP, TX_AUTH};
@@ -14,7 +15,46 @@ use crate::ids::{AgreementId, AssetId, FlowId};
 /// The `@type` of a start.
 pub const START: &str = "DataFlowStartMessage";
 
-/// A start as EDC up to 0.16 writes it.
+/// Where a connector has the names of the Dataspace Protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Space {
+    /// EDC up to 0.15; meant where nothing is said.
+    #[default]
+    V08,
+    /// EDC 0.16 and 0.17.
+    V2025,
+}
+
+impl Space {
+    const ALL: [Self; 2] = [Self::V08, Self::V2025];
+
+    /// The IRI that the prefix `dspace` stands for.
+    pub fn iri(self) -> &'static str {
+        match self {
+            Self::V08 => "https://w3id.org/dspace/v0.8/",
+            Self::V2025 => "https://w3id.org/dspace/2025/1/",
+        }
+    }
+}
+
+/// Reads the space from the `@context` of a message.
+fn space<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Space, D::Error> {
+    let context = Value::deserialize(deserializer)?;
+    let contexts = match &context {
+        Value::Array(many) => many.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let Some(named) = contexts.iter().find_map(|context| context.get("dspace")?.as_str()) else {
+        return Ok(Space::default());
+    };
+    let known = Space::ALL.into_iter().find(|space| space.iri() == named);
+    known.ok_or_else(|| {
+        let [old, new] = Space::ALL.map(Space::iri);
+        de::Error::custom(format!("`dspace` of the `@context` is neither `{old}` nor `{new}`"))
+    })
+}
+
+/// A start as EDC up to 0.17 writes it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LegacyStart {
@@ -28,9 +68,16 @@ pub struct LegacyStart {
     transfer_type_destination: Option<String>,
     #[serde(default)]
     callback_address: Option<String>,
+    #[serde(rename = "@context", default, deserialize_with = "space")]
+    space: Space,
 }
 
 impl LegacyStart {
+    /// Where the answer must have its names.
+    pub fn space(&self) -> Space {
+        self.space
+    }
+
     /// Whether a body is one of these: by its `@type`, which the protocol's own messages do not have.
     pub fn is_one(body: &Value) -> bool {
         body.get("@type").and_then(Value::as_str) == Some(START)
@@ -58,7 +105,7 @@ impl LegacyStart {
 }
 
 /// The answer to a start (`DataFlowResponseMessage`). The endpoint must be among the properties, all names must be IRIs.
-pub fn response(address: &DataAddress) -> Value {
+pub fn response(address: &DataAddress, space: Space) -> Value {
     let property = |name: &str, value: &str| json!({ "@type": "dspace:EndpointProperty", "dspace:name": name, "dspace:value": value });
     let endpoint = address
         .endpoint()
@@ -73,7 +120,7 @@ pub fn response(address: &DataAddress) -> Value {
         property(&name, &one.value)
     });
     json!({
-        "@context": { "@vocab": EDC, "dspace": "https://w3id.org/dspace/v0.8/" },
+        "@context": { "@vocab": EDC, "dspace": space.iri() },
         "@type": "DataFlowResponseMessage",
         "provisioning": false,
         "dataAddress": {
@@ -113,11 +160,37 @@ mod tests {
     }
 
     #[test]
+    fn a_connector_is_answered_where_its_own_names_are() {
+        let address: DataAddress = serde_json::from_value(json!({ "endpointType": HTTP, "endpoint": "http://e",
+            "endpointProperties": [{ "name": "authorization", "value": "t" }] }))
+        .unwrap();
+        let old = "\"https://w3id.org/dspace/v0.8/\"";
+        let new = START_015.replace(old, "\"https://w3id.org/dspace/2025/1/\"");
+        let listed = new
+            .replace("\"@context\":{", "\"@context\":[\"https://w3id.org/edc/v0.0.1\",{")
+            .replace("}}", "}]}");
+        let unsaid = START_015.replace("\"dspace\":\"https://w3id.org/dspace/v0.8/\",", "");
+        for (text, space, iri) in [
+            (START_015, Space::V08, "https://w3id.org/dspace/v0.8/"),
+            (&unsaid, Space::V08, "https://w3id.org/dspace/v0.8/"),
+            (&new, Space::V2025, "https://w3id.org/dspace/2025/1/"),
+            (&listed, Space::V2025, "https://w3id.org/dspace/2025/1/"),
+        ] {
+            let start: LegacyStart = serde_json::from_str(text).unwrap();
+            assert_eq!(start.space(), space, "{text}");
+            assert_eq!(response(&address, start.space())["@context"]["dspace"], iri);
+        }
+        let odd = START_015.replace(old, "\"https://w3id.org/dspace/2031/1/\"");
+        let error = serde_json::from_str::<LegacyStart>(&odd).unwrap_err();
+        assert!(error.to_string().contains("neither"), "{error}");
+    }
+
+    #[test]
     fn the_answer_names_everything_by_iris() {
         let address: DataAddress = serde_json::from_value(json!({ "endpointType": HTTP, "endpoint": "http://e",
             "endpointProperties": [{ "name": "authorization", "value": "t" }, { "name": format!("{TX_AUTH}expiresIn"), "value": "300" }] }))
         .unwrap();
-        let answer = response(&address);
+        let answer = response(&address, Space::V08);
         let names: Vec<_> = answer["dataAddress"]["dspace:endpointProperties"]
             .as_array()
             .unwrap()

@@ -1,5 +1,7 @@
 //! The consumer's part: asking for a catalog, for a contract, for a transfer; and checking what comes back.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::course::{Course, Role};
@@ -13,6 +15,10 @@ use super::store::{Agreement, NegotiationRecord, Peer, TransferRecord};
 use super::transfer::TransferStep;
 use super::{Connector, new_id};
 use crate::ids::Bpnl;
+
+/// How often a verification is sent at most, and how long after the one before.
+const VERIFICATIONS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(200);
 
 impl Connector {
     /// Another connector's catalog, as it shows it to this company.
@@ -187,11 +193,18 @@ impl Connector {
         }
     }
 
-    /// The agreement that came is the one that was asked for: says so.
+    /// The agreement that came is the one that was asked for: says so. EDC notes that its agreement arrived a moment after it did, and
+    /// refuses until then, so what conflicts is said again.
     pub(super) async fn verify(&self, pid: &str) {
-        let sent = self.tell_negotiation(pid, |_, pids| Message::ContractAgreementVerificationMessage { pids });
-        if let Err(error) = sent.await {
-            self.give_up_negotiation(pid, &error).await;
+        let mut said = 0;
+        loop {
+            said += 1;
+            let sent = self.tell_negotiation(pid, |_, pids| Message::ContractAgreementVerificationMessage { pids });
+            match sent.await {
+                Err(SendError::Refused { status: 409, .. }) if said < VERIFICATIONS => tokio::time::sleep(PAUSE).await,
+                Err(error) => return self.give_up_negotiation(pid, &error).await,
+                Ok(()) => return,
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::catalog::FORMAT;
 use super::course::{Course, Role};
-use super::message::{Message, Why};
+use super::message::{DataAddress, Message, Why};
 use super::plane::{About, PlaneError, Told};
 use super::protocol::Refused;
 use super::store::TransferRecord;
@@ -83,7 +83,7 @@ impl Connector {
     pub(super) async fn hand_over(&self, pid: &str) {
         let sent = self.tell_transfer(pid, |record, pids| Message::TransferStartMessage {
             pids,
-            data_address: record.address.clone(),
+            data_address: record.address.clone().map(DataAddress::spelled_out),
         });
         if let Err(error) = sent.await {
             let over = self.with(|store| {

@@ -169,6 +169,9 @@ pub struct DataAddress {
     pub endpoint_properties: Vec<EndpointProperty>,
 }
 
+/// EDC's name for the endpoint.
+const ENDPOINT: &str = "https://w3id.org/edc/v0.0.1/ns/endpoint";
+
 fn data_address_type() -> String {
     "DataAddress".to_owned()
 }
@@ -205,6 +208,21 @@ impl DataAddress {
     pub fn property(&self, name: &str) -> Option<&str> {
         let found = self.endpoint_properties.iter().find(|property| property.name == name);
         found.map(|property| property.value.as_str())
+    }
+
+    /// With the endpoint among the properties as well: Eclipse EDC reads it there, and passes over the member of its own.
+    #[must_use]
+    pub fn spelled_out(mut self) -> Self {
+        if let Some(endpoint) = self.endpoint.clone()
+            && self.property(ENDPOINT).is_none()
+        {
+            self.endpoint_properties.push(EndpointProperty {
+                kind: endpoint_property_type(),
+                name: ENDPOINT.to_owned(),
+                value: endpoint,
+            });
+        }
+        self
     }
 }
 

@@ -14,7 +14,7 @@ use super::grant::{Granted, Granting};
 use super::{failed, unread};
 use crate::dataspace::claims::credentials;
 use crate::dataspace::flow::{Beginning, Dialect, Flow, FlowError, Side, State, Verb};
-use crate::dataspace::signaling::legacy::{self, LegacyStart};
+use crate::dataspace::signaling::legacy::{self, LegacyStart, Space};
 use crate::dataspace::signaling::{Begin, Status};
 use crate::http::caller::tenant;
 use crate::http::decided::recorded_answer;
@@ -78,6 +78,8 @@ struct Addressed {
 struct Message {
     begin: Begin,
     dialect: Dialect,
+    /// Where the older language has its names.
+    space: Space,
     partner: Bpnl,
     begun_by: Digest,
 }
@@ -167,7 +169,7 @@ impl App {
             profile: &message.begin.profile,
             refresh: known
                 .as_ref()
-                .map_or(flow.first_refresh(), |known| known.first_refresh()),
+                .map_or(flow.first_refresh(), |known| known.next_refresh()),
             why: why.as_deref(),
             now,
         };
@@ -196,7 +198,7 @@ impl App {
         }
         let answer = match message.dialect {
             Dialect::Dps => Json(Status::of(&flow.id, flow.state).at(address)).into_response(),
-            Dialect::Legacy => Json(legacy::response(&address)).into_response(),
+            Dialect::Legacy => Json(legacy::response(&address, message.space)).into_response(),
         };
         Ok(recorded_answer(answer, id, &permit))
     }
@@ -237,11 +239,13 @@ impl Message {
 fn read(body: &[u8], world: &TenantWorld, registry: &Registry) -> Result<Message, Problem> {
     let wrong = |error: serde_json::Error| unread(&error);
     let said: Value = crate::json::parse(body).map_err(wrong)?;
-    let (begin, dialect) = if LegacyStart::is_one(&said) {
+    let (begin, dialect, space) = if LegacyStart::is_one(&said) {
         let start: LegacyStart = serde_json::from_value(said).map_err(wrong)?;
-        (start.begin(world.tenant.id.as_str()), Dialect::Legacy)
+        let space = start.space();
+        (start.begin(world.tenant.id.as_str()), Dialect::Legacy, space)
     } else {
-        (crate::json::read::<Begin>(body).map_err(wrong)?, Dialect::Dps)
+        let begin = crate::json::read::<Begin>(body).map_err(wrong)?;
+        (begin, Dialect::Dps, Space::default())
     };
     if !world.tenant.is_named(&begin.participant_id) {
         return Err(Problem::with(Kind::Body, "`participantId` is not this tenant"));
@@ -268,6 +272,7 @@ fn read(body: &[u8], world: &TenantWorld, registry: &Registry) -> Result<Message
     Ok(Message {
         begin,
         dialect,
+        space,
         partner,
         begun_by,
     })

@@ -1,9 +1,15 @@
 //! Tenants' connectors, kept as they should be: Tidegate registered as their data plane, the tenant's offers published,
 //! and what they agreed to brought on record.
 //!
-//! One loop goes through all tenants that have a connector. What fails is tried again at the next round, sooner at first; how
-//! each connector stands is shown in `/readyz` and as a metric. A connector that is down makes Tidegate no less ready.
+//! Each tenant's connector is tended by itself, many at once ([`Turns`]): one that is down costs no other anything. What fails is
+//! tried again, less often each time up to once a minute; how each connector stands is shown in `/readyz` and as a metric. A
+//! connector that is down makes Tidegate no less ready.
+//!
+//! What ended at the connector is read first ([`agreed`](super::agreed)), whatever else is wrong with it: a retirement that is not
+//! seen would leave an agreement in force.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -12,21 +18,23 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::SCOPE;
-use super::record::told_by_connector;
+use super::turns::Turns;
 use crate::dataspace::ConnectorState;
-use crate::dataspace::management::{Addresses, Change, Management, ManagementError, Publication, Registration};
+use crate::dataspace::management::{Addresses, Change, Kept, Management, ManagementError, Publication, Registration};
 use crate::http::{App, Shared};
 use crate::ids::{Digest, SecretName, TenantId};
-use crate::registry::{AgreementState, ConnectorSettings, Offer, TenantWorld};
+use crate::registry::{ConnectorSettings, Offer, TenantWorld};
 use crate::telemetry;
 use crate::vault::SessionScope;
 
-/// How long after a round the next begins.
+/// How long after a connector was tended it is tended again, where nothing was wrong.
 const ROUND: Duration = Duration::from_secs(5);
+/// How often it is looked whose turn it is.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long tending one connector may take.
+const BUDGET: Duration = Duration::from_secs(120);
 /// How long a registration and what was published are taken to stand before they are looked at again.
 const STANDS: SignedDuration = SignedDuration::from_mins(5);
-/// How far back agreements are asked for again: they are on record at the connector before they are final.
-const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
 /// The tenant's secret that says how the connector gets its token, where it is not the embedded issuer's client.
 const CLIENT_SECRET: &str = "connector-client";
 
@@ -49,12 +57,29 @@ struct Written {
 
 /// Keeps all connectors as they should be; runs until it is aborted.
 pub async fn follow(app: Shared) {
+    let mut turns = Turns::new(ROUND);
+    let mut look = tokio::time::interval(LOOK);
+    let mut seen: HashMap<TenantId, ConnectorSettings> = HashMap::new();
     loop {
-        let registry = app.registry.current();
-        for world in registry.tenants().filter(|world| world.tenant.connector.is_some()) {
-            app.tend(world).await;
+        tokio::select! {
+            () = turns.over() => {}
+            _ = look.tick() => {
+                let registry = app.registry.current();
+                for world in registry.tenants() {
+                    let (tenant, Some(settings)) = (world.tenant.id, &world.tenant.connector) else {
+                        continue;
+                    };
+                    if seen.get(&tenant) != Some(settings) {
+                        seen.insert(tenant, settings.clone());
+                        turns.forgive(tenant);
+                    }
+                    if turns.is_due(tenant) {
+                        let app = Arc::clone(&app);
+                        turns.give(tenant, async move { app.tend(tenant).await });
+                    }
+                }
+            }
         }
-        tokio::time::sleep(ROUND).await;
     }
 }
 
@@ -101,10 +126,14 @@ impl App {
         session.get_secret(name).await.ok()
     }
 
-    async fn tend(&self, world: &TenantWorld) {
-        let (tenant, now) = (world.tenant.id, self.clock.now());
+    /// Brings a tenant's connector to where it should be, as far as it lets; whether it is there.
+    async fn tend(&self, tenant: TenantId) -> bool {
+        let (registry, now) = (self.registry.current(), self.clock.now());
+        let Some(world) = registry.tenant(tenant) else {
+            return true;
+        };
         let known = self.dataspace.connectors.state(tenant);
-        let before = if known.at == world.tenant.connector {
+        let mut state = if known.at == world.tenant.connector {
             known
         } else {
             ConnectorState {
@@ -112,47 +141,69 @@ impl App {
                 ..ConnectorState::default()
             }
         };
-        let tended = self.tended(world, &before, now).await;
-        let up = tended.is_ok();
-        gauge!(telemetry::CONNECTOR_UP, "tenant" => tenant.to_string()).set(if up { 1.0 } else { 0.0 });
-        let state = match tended {
-            Ok(state) => state,
-            Err(error) => {
-                let problem = error.to_string();
-                if before.problem.as_ref() != Some(&problem) {
-                    tracing::warn!(tenant = %tenant, error = %problem, "the connector is not as it should be; it is tried again");
-                }
-                ConnectorState {
-                    problem: Some(problem),
-                    ..before
-                }
+        let before = state.problem.take();
+        let tended = self.tended(world, &mut state, now).await;
+        gauge!(telemetry::CONNECTOR_UP, "tenant" => tenant.to_string()).set(if tended.is_ok() { 1.0 } else { 0.0 });
+        if let Err(error) = &tended {
+            let problem = error.to_string();
+            if before.as_ref() != Some(&problem) {
+                tracing::warn!(%tenant, error = %problem, "the connector is not as it should be; it is tried again");
             }
-        };
+            state.problem = Some(problem);
+            // What was settled is looked at anew: the connector may be another one by then, under the same address.
+            state.settled = None;
+        }
         self.dataspace.connectors.set(tenant, state);
+        tended.is_ok()
     }
 
+    /// Does all there is to do at the connector. What fails keeps nothing else from being done, unless the connector is silent.
+    ///
+    /// # Errors
+    /// What failed first.
     async fn tended(
         &self,
         world: &TenantWorld,
-        before: &ConnectorState,
+        state: &mut ConnectorState,
         now: Timestamp,
-    ) -> Result<ConnectorState, ManagementError> {
+    ) -> Result<(), ManagementError> {
         let unreadable = || ManagementError::Address("the connector's settings or its key".into());
-        let management = self.management(world).await.ok_or_else(unreadable)?;
-        let mut state = ConnectorState {
-            problem: None,
-            ..before.clone()
-        };
+        let management = self.management(world).await.ok_or_else(unreadable)?.within(BUDGET);
+        let mut failed = Failed::default();
+        let retired = failed.note(management.retirements().await).unwrap_or_default();
+        self.retire_here(world.tenant.id, &retired, now).await;
+        if !failed.silent {
+            failed.note(self.settle(world, &management, state, now).await);
+        }
+        if !failed.silent {
+            failed.note(self.agreed(world, &management, state, now).await);
+            // What came on record just now may have been retired there before.
+            self.retire_here(world.tenant.id, &retired, now).await;
+        }
+        if !failed.silent {
+            failed.note(self.retire_there(world, &management, &retired, state).await);
+        }
+        failed.first.map_or(Ok(()), Err)
+    }
+
+    /// Sees to it that Tidegate is registered and its offers published, where that was not seen to just now.
+    async fn settle(
+        &self,
+        world: &TenantWorld,
+        management: &Management,
+        state: &mut ConnectorState,
+        now: Timestamp,
+    ) -> Result<(), ManagementError> {
         let stands = |settled: Timestamp| now.duration_since(settled) <= STANDS;
         let wanted = offers(world);
-        if before.problem.is_some() || before.published != Some(wanted) || !before.settled.is_some_and(stands) {
-            state.registered = self.register(world, &management).await?;
-            self.publish(world, &management).await?;
-            state.settled = Some(now);
-            state.published = Some(wanted);
+        if state.published == Some(wanted) && state.settled.is_some_and(stands) {
+            return Ok(());
         }
-        state.followed = Some(self.agreed(world, &management, before.followed, now).await?);
-        Ok(state)
+        state.registered = self.register(world, management).await?;
+        self.publish(world, management).await?;
+        state.settled = Some(now);
+        state.published = Some(wanted);
+        Ok(())
     }
 
     /// Registers Tidegate, where the connector can be told how to get a token; whether that was so.
@@ -197,9 +248,27 @@ impl App {
         }
     }
 
+    /// Publishes what the tenant offers, and takes out what it does not offer any more.
     async fn publish(&self, world: &TenantWorld, management: &Management) -> Result<(), ManagementError> {
-        let endpoint = self.exchange_url(world.tenant.id);
-        for offer in world.offers.values() {
+        let tenant = world.tenant.id;
+        let tail = format!("/exchange/{tenant}");
+        let offered = || {
+            world
+                .offers
+                .values()
+                .filter(|offer| world.assets.get(&offer.asset).is_some())
+        };
+        let kept = Kept {
+            offers: offered().map(|offer| &offer.id).collect(),
+            assets: offered().map(|offer| &offer.asset).collect(),
+            endpoint: &tail,
+        };
+        // First: what must not be negotiated any more matters more than what may be from now on.
+        for withdrawn in management.withdraw(&kept).await? {
+            tracing::info!(%tenant, %withdrawn, "withdrawn at the connector");
+        }
+        let endpoint = self.exchange_url(tenant);
+        for offer in offered() {
             let Some(asset) = world.assets.get(&offer.asset) else {
                 continue;
             };
@@ -213,61 +282,29 @@ impl App {
             };
             for published in management.publish(&publication).await? {
                 if published.change != Change::Unchanged {
-                    tracing::info!(tenant = %world.tenant.id, %published, "published at the connector");
+                    tracing::info!(%tenant, %published, "published at the connector");
                 }
             }
         }
         Ok(())
     }
+}
 
-    /// Brings on record what was agreed since, and retires what the connector's operator retired; gives from when on to
-    /// ask the next time.
-    async fn agreed(
-        &self,
-        world: &TenantWorld,
-        management: &Management,
-        since: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<Timestamp, ManagementError> {
-        let since = since.unwrap_or(Timestamp::UNIX_EPOCH);
-        let mut open: Option<Timestamp> = None;
-        for found in management.agreements_since(since).await? {
-            let own =
-                found.provider == management.addresses().participant || found.provider == world.tenant.id.as_str();
-            if !own || world.agreements.get(&found.id).is_some() {
-                continue;
-            }
-            if !management.is_finalized(&found.id).await? {
-                open = Some(open.map_or(found.signed_at, |open| open.min(found.signed_at)));
-                continue;
-            }
-            match self.bring(world, &found, now).await {
-                Ok(_) => {
-                    tracing::info!(tenant = %world.tenant.id, agreement = %found.id, "an agreement of the connector is on record")
-                }
-                Err(why) => {
-                    tracing::warn!(tenant = %world.tenant.id, agreement = %found.id, why, "an agreement of the connector cannot be brought on record")
-                }
-            }
-        }
-        for retirement in management.retirements().await? {
-            let on_record = world.agreements.get(&retirement.agreement);
-            if on_record.is_none_or(|agreement| agreement.state != AgreementState::Active) {
-                continue;
-            }
-            let (id, reason) = (&retirement.agreement, retirement.reason.as_str());
-            let cause = told_by_connector(world);
-            match self.agreements.retire(world.tenant.id, id, reason, &cause, now).await {
-                Ok(_) => {
-                    tracing::info!(tenant = %world.tenant.id, agreement = %id, reason, "an agreement was retired at the connector")
-                }
-                Err(error) => {
-                    tracing::error!(tenant = %world.tenant.id, %error, "a retirement could not be put on record")
-                }
-            }
-        }
-        let next = open.unwrap_or(now);
-        Ok((next - OVERLAP).max(since))
+/// What failed while a connector was tended.
+#[derive(Default)]
+struct Failed {
+    first: Option<ManagementError>,
+    /// The connector does not answer, so there is no sense in asking it more.
+    silent: bool,
+}
+
+impl Failed {
+    fn note<T>(&mut self, done: Result<T, ManagementError>) -> Option<T> {
+        done.map_err(|error| {
+            self.silent |= error.is_silence();
+            self.first.get_or_insert(error);
+        })
+        .ok()
     }
 }
 

@@ -1,33 +1,32 @@
 //! Flows that Tidegate ends by itself: their agreement was retired or has lapsed.
 //!
 //! What a flow's token is worth is decided at each request, so nothing waits for this. It tells the connectors: the tenant's
-//! own ends its transfer, and by the protocol the partner's does too. A signal that does not arrive is sent again, after
-//! a second, then two, four and so on up to ten minutes, for a day.
+//! own ends its transfer, and by the protocol the partner's does too. Telling them ([`tell`](super::tell)) goes on beside the
+//! ending: a connector that does not answer holds up neither the end of a flow nor another connector's signal.
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use metrics::counter;
+use jiff::Timestamp;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::dataspace::flow::{Flow, FlowError, Side, Signal, State, Verb};
-use crate::dataspace::management::Ending;
+use super::tell::tell;
+use crate::dataspace::flow::{Flow, FlowError, Side, State, Verb};
 use crate::http::{App, Shared};
 use crate::registry::{AgreementState, TenantWorld};
-use crate::telemetry;
 
 /// How often flows are held against their agreements although nothing changed: terms end by time.
 const SWEEP: Duration = Duration::from_secs(5);
-/// How often signals that are due are looked for.
-const LOOK: Duration = Duration::from_millis(500);
-/// How often a signal is tried before it is given up: about a day.
-const MAX_TRIES: u32 = 150;
-
 /// Ends what lost its agreement, and tells the connectors; runs until it is aborted.
 pub async fn watch(app: Shared) {
+    tokio::select! {
+        () = follow_changes(&app) => {}
+        () = tell(&app) => {}
+    }
+}
+
+async fn follow_changes(app: &App) {
     let mut changes = app.agreements.changes();
     let mut sweep = tokio::time::interval(SWEEP);
-    let mut look = tokio::time::interval(LOOK);
     loop {
         tokio::select! {
             changed = changes.recv() => match changed {
@@ -38,7 +37,6 @@ pub async fn watch(app: Shared) {
                 Err(RecvError::Closed) => return,
             },
             _ = sweep.tick() => app.end_lapsed().await,
-            _ = look.tick() => app.send_signals().await,
         }
     }
 }
@@ -71,7 +69,7 @@ impl App {
     }
 
     /// Ends a flow, records that, and has its connector told.
-    async fn end(&self, flow: &Flow, reason: &str, now: Timestamp) -> Result<(), FlowError> {
+    pub(in crate::http) async fn end(&self, flow: &Flow, reason: &str, now: Timestamp) -> Result<(), FlowError> {
         if self
             .record_flow(flow, State::Terminated, Some(reason), None)
             .await
@@ -91,50 +89,6 @@ impl App {
             self.drop_received(flow).await;
         }
         Ok(())
-    }
-
-    async fn send_signals(&self) {
-        let now = self.clock.now();
-        let due = match self.dataspace.flows.due_signals(now).await {
-            Ok(due) => due,
-            Err(error) => {
-                tracing::error!(error = %error, "the signals to connectors cannot be read");
-                return;
-            }
-        };
-        for signal in due {
-            let again = self.send_signal(&signal, now).await;
-            if let Err(error) = self.dataspace.flows.signal_tried(&signal, again).await {
-                tracing::error!(error = %error, "a signal to a connector could not be noted");
-            }
-        }
-    }
-
-    /// Sends one signal; gives when to try again, or nothing where it is done with.
-    async fn send_signal(&self, signal: &Signal, now: Timestamp) -> Option<Timestamp> {
-        let registry = self.registry.current();
-        let world = registry.tenant(signal.tenant)?;
-        let Some(management) = self.management(world).await else {
-            tracing::info!(tenant = %signal.tenant, flow = %signal.flow, "no connector is on record to tell that a data flow was ended");
-            return None;
-        };
-        match management.ended(&signal.flow, Ending::Failed(&signal.reason)).await {
-            Ok(()) => {
-                counter!(telemetry::SIGNALS, "outcome" => "told").increment(1);
-                None
-            }
-            Err(error) if signal.tries + 1 >= MAX_TRIES => {
-                counter!(telemetry::SIGNALS, "outcome" => "given-up").increment(1);
-                tracing::error!(tenant = %signal.tenant, flow = %signal.flow, error = %error, "the connector could not be told that a data flow was ended");
-                None
-            }
-            Err(error) => {
-                counter!(telemetry::SIGNALS, "outcome" => "failed").increment(1);
-                tracing::warn!(tenant = %signal.tenant, flow = %signal.flow, tries = signal.tries, error = %error, "the connector is told again later");
-                let wait = 1_i64.checked_shl(signal.tries.min(10)).unwrap_or(600).min(600);
-                Some(now + SignedDuration::from_secs(wait))
-            }
-        }
     }
 }
 

@@ -41,6 +41,17 @@ fn authorization(address: &DataAddress) -> Option<SecretString> {
 impl App {
     /// The address a partner handed out for a flow, while the flow is started.
     pub async fn received(&self, tenant: TenantId, id: &FlowId) -> Option<Received> {
+        let address = self.received_address(tenant, id).await?;
+        let endpoint = address.endpoint()?.to_owned();
+        Some(Received {
+            endpoint,
+            authorization: authorization(&address)?,
+            expires_in: address.get("expiresIn").and_then(|seconds| seconds.parse().ok()),
+        })
+    }
+
+    /// The same as it was handed out.
+    pub(in crate::http) async fn received_address(&self, tenant: TenantId, id: &FlowId) -> Option<DataAddress> {
         self.dataspace
             .flows
             .live(tenant, id)
@@ -50,17 +61,11 @@ impl App {
             .vault
             .session(tenant, SessionScope::SecretRead { name: name.clone() });
         let text = session.get_secret(&name).await.ok()?;
-        let address: DataAddress = serde_json::from_str(text.expose_secret()).ok()?;
-        let endpoint = address.endpoint()?.to_owned();
-        Some(Received {
-            endpoint,
-            authorization: authorization(&address)?,
-            expires_in: address.get("expiresIn").and_then(|seconds| seconds.parse().ok()),
-        })
+        serde_json::from_str(text.expose_secret()).ok()
     }
 
     /// Keeps the address a partner handed out.
-    pub(super) async fn keep_received(&self, flow: &Flow, address: &DataAddress) -> Result<(), Problem> {
+    pub(in crate::http) async fn keep_received(&self, flow: &Flow, address: &DataAddress) -> Result<(), Problem> {
         if address.endpoint().is_none() || address.get("authorization").is_none() {
             return Err(Problem::with(
                 Kind::Body,

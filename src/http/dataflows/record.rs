@@ -18,7 +18,7 @@ impl App {
     /// The agreement of that id: on record, or asked of the tenant's connector and brought on record. Where there is none, why,
     /// as far as that can be said. `claims` are those of the message that names it; they go on record with it where the connector
     /// tells none of the day of signing.
-    pub(super) async fn on_record(
+    pub(in crate::http) async fn on_record(
         &self,
         world: &TenantWorld,
         id: &AgreementId,
@@ -127,7 +127,7 @@ async fn finalized(management: &Management, id: &AgreementId) -> Result<Asked, M
         return Ok(Asked::Open);
     }
     let retired = management.retirements().await?;
-    if retired.iter().any(|retirement| retirement.agreement == *id) {
+    if retired.entries.iter().any(|retirement| retirement.agreement == *id) {
         return Ok(Asked::Retired);
     }
     Ok(Asked::Final(Box::new(found)))

@@ -77,7 +77,7 @@ pub async fn status_shared(
     app.standing(tenant, &id).await
 }
 
-/// `GET /dataflows/{bpnl}/check`: EDC up to 0.16 asks once a minute whether its data plane is there.
+/// `GET /dataflows/{bpnl}/check`: EDC up to 0.15 asks once a minute whether its data plane is there.
 pub async fn check(Path(_): Path<String>) -> Response {
     Json(serde_json::json!({})).into_response()
 }
@@ -168,7 +168,7 @@ impl App {
             asset: &flow.asset,
             flow: &flow.id,
             profile: &flow.profile,
-            refresh: flow.first_refresh(),
+            refresh: flow.next_refresh(),
             why: None,
             now,
         };
@@ -193,7 +193,7 @@ impl App {
             .map_err(failed)?;
         let answer = match flow.dialect {
             Dialect::Dps => Json(Status::of(&flow.id, flow.state).at(address)).into_response(),
-            Dialect::Legacy => Json(legacy::response(&address)).into_response(),
+            Dialect::Legacy => Json(legacy::response(&address, legacy::Space::default())).into_response(),
         };
         Ok(recorded_answer(answer, flow.tenant, &permit))
     }

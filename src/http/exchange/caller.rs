@@ -86,7 +86,8 @@ impl Caller {
 }
 
 impl App {
-    /// The caller of a request to the exchange endpoint of `world`'s tenant.
+    /// The caller of a request to the exchange endpoint of `world`'s tenant. An agreement that the connector names and that is not on
+    /// record yet is brought on record: partners fetch a moment after the two connectors agreed. So look the agreement up afresh.
     ///
     /// # Errors
     /// 401 for every token that does not verify at this tenant; 400 for headers that are missing, repeated or malformed.
@@ -105,11 +106,13 @@ impl App {
         let machine = self
             .machine(headers, world.tenant.id, ClientKind::Connector, SCOPE, now)
             .await?;
+        let (partner, agreement) = (id_header(headers, &EDC_BPN)?, id_header(headers, &EDC_AGREEMENT)?);
+        self.on_record(world, &agreement, None, now).await;
         Ok(Caller {
             connector: machine.client().clone(),
-            partner: id_header(headers, &EDC_BPN)?,
+            partner,
             known: None,
-            agreement: id_header(headers, &EDC_AGREEMENT)?,
+            agreement,
             recipient: optional_id_header(headers, &RECIPIENT)?,
             edr: None,
         })

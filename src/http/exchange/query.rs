@@ -1,5 +1,6 @@
-//! The query of a request to the PCF API, read whole: an unknown parameter, one that stands twice or one that does not decode is an
-//! error that names it.
+//! The query of a request, read whole. A parameter that stands twice or does not decode is an error that names it; so is one that is
+//! not known, but for the PCF API: its later versions may add parameters, and whoever sends one of those must not fail for it. A
+//! name that is a known one in another case is a mistake there, too: what it says would be passed over in silence.
 
 use std::str::FromStr;
 
@@ -16,12 +17,35 @@ impl Query {
     /// # Errors
     /// 400, naming the parameter.
     pub(in crate::http) fn read(raw: Option<&str>, known: &[&'static str]) -> Result<Self, Problem> {
+        Self::read_with(raw, known, |_| false)
+    }
+
+    /// Reads the parameters `known` of `raw`, and passes over others.
+    ///
+    /// # Errors
+    /// 400, naming the parameter.
+    pub(in crate::http) fn read_known(raw: Option<&str>, known: &[&'static str]) -> Result<Self, Problem> {
+        let is_another = |name: &str| {
+            let meant = decoded(name).unwrap_or_else(|| name.to_owned());
+            !known.iter().any(|known| known.eq_ignore_ascii_case(&meant))
+        };
+        Self::read_with(raw, known, is_another)
+    }
+
+    fn read_with(
+        raw: Option<&str>,
+        known: &[&'static str],
+        passed_over: impl Fn(&str) -> bool,
+    ) -> Result<Self, Problem> {
         let mut read: Vec<(&'static str, String)> = Vec::new();
         for pair in raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let Some(name) = known.iter().find(|known| **known == name) else {
+                if passed_over(name) {
+                    continue;
+                }
                 let expected = known.join("`, `");
-                let detail = format!("a query parameter is not known here; `{expected}` are");
+                let detail = format!("a query parameter is not known here; `{expected}` are, spelled just so");
                 return Err(Problem::with(Kind::Query, detail));
             };
             if read.iter().any(|(other, _)| other == name) {
@@ -152,6 +176,32 @@ mod tests {
             "message=%C3",
         ] {
             assert!(Query::read(Some(bad), &KNOWN).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_a_later_version_may_add_is_passed_over_and_what_is_misspelled_is_not() {
+        let read = |raw: &str| Query::read_known(Some(raw), &KNOWN);
+        for raw in [
+            "message=a&later=1",
+            "later=1&later=2&message=a",
+            "%zz=1&message=a",
+            "=x&message=a",
+            "later&message=a",
+            "messages=b&message=a",
+        ] {
+            assert_eq!(read(raw).unwrap().text("message"), Some("a"), "{raw}");
+        }
+        for bad in [
+            "Message=a",
+            "requestid=1",
+            "m%65ssage=a",
+            "%4Dessage=a",
+            "message=a&message=a",
+            "message=a&MESSAGE=a",
+            "message=%zz",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
         }
     }
 

@@ -63,7 +63,7 @@ pub(in crate::http) async fn request(
 ) -> Result<Response, Problem> {
     let wish = || {
         let known = ["manufacturerPartId", "customerPartId", "message", "dataModelVersion"];
-        let query = Query::read(query.as_deref(), &known)?;
+        let query = Query::read_known(query.as_deref(), &known)?;
         let none = || {
             wrong(
                 "manufacturerPartId",
@@ -92,7 +92,7 @@ pub(in crate::http) async fn request_by_product(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let wish = || {
-        let query = Query::read(query.as_deref(), &["requestId", "message", "dataModelVersion"])?;
+        let query = Query::read_known(query.as_deref(), &["requestId", "message", "dataModelVersion"])?;
         let exchange: Option<ExchangeId> = query.parsed("requestId")?;
         let part: PartId = product_id(&product)?;
         let parts = Parts::new(Some(part), None);
@@ -143,6 +143,8 @@ async fn take(
     let world = tenant(&registry, bpnl)?;
     // Who calls comes first: a stranger is told nothing of what is wrong with a request.
     let caller = app.exchange_caller(headers, &registry, world, now).await?;
+    let registry = app.registry.current();
+    let world = tenant(&registry, bpnl)?;
     let wish = wish()?;
     let (found, permit) = decide(app, &registry, world, request, (&caller, &wish)).await?;
     let id = world.tenant.id;
@@ -152,6 +154,7 @@ async fn take(
             .map_err(|problem| problem.versions(others(&found)))?,
         None => return Err(none_of(&wish.model, &permit).versions(found.versions.iter().map(Version::to_string))),
     }
+    answerable(&registry, world, &caller, &permit)?;
     let incoming = incoming(world, caller, wish);
     let failed = |error: PcfStoreError| {
         tracing::error!(record = %permit.record(), error = %error, "a request that was permitted could not be kept");
@@ -175,6 +178,26 @@ async fn take(
     };
     let answer = (StatusCode::ACCEPTED, Json(accepted)).into_response();
     Ok(recorded_answer(answer, id, &permit))
+}
+
+/// Holds that an answer could be sent: 202 promises one. What it takes is this platform's to put on record, so the partner is told that
+/// there is no way, and the log what is missing.
+fn answerable(registry: &Registry, world: &TenantWorld, caller: &Caller, permit: &Permit) -> Result<(), Problem> {
+    let dsp = registry
+        .partner(caller.partner)
+        .and_then(|partner| partner.dsp.as_ref());
+    let missing = match (dsp, &world.tenant.connector) {
+        (Some(_), Some(_)) => return Ok(()),
+        (None, _) => "the partner's connector: add `dsp` to its entry under `partners` of the world document",
+        (_, None) => "the company's connector: add `connector` to its entry under `tenants` of the world document",
+    };
+    tracing::warn!(
+        tenant = %world.tenant.id, partner = %caller.partner, record = %permit.record(), missing,
+        "a request was not taken, for no answer could be sent"
+    );
+    let detail = "the footprint may be handed out, but this service does not know how to reach your connector, or has none of the \
+                  company's to reach it by; the operator must put it on record";
+    Err(Problem::with(Kind::Unanswerable, detail).after(permit.record()))
 }
 
 /// What there is about the part, and the permit for the footprint that answers, or else for the newest of another version.

@@ -19,7 +19,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::query::Query;
+use super::query::{Query, wrong};
 use super::request::{exchange_id, product_id};
 use super::{Caller, Errand};
 use crate::decide::{Permit, Recorded};
@@ -71,7 +71,7 @@ pub(in crate::http) async fn submit(
     body: Body,
 ) -> Result<Response, Problem> {
     let cover = || {
-        let query = Query::read(query.as_deref(), &["message", "update"])?;
+        let query = Query::read_known(query.as_deref(), &["message", "update"])?;
         Ok(Cover {
             exchange: Some(exchange_id(&exchange)?),
             answers: !query.flag("update")?,
@@ -93,7 +93,14 @@ pub(in crate::http) async fn submit_by_product(
     let cover = || {
         // Whether the document is about it is the document's to say; a name that is none is refused all the same.
         product_id(&product)?;
-        let query = Query::read(query.as_deref(), &["requestId", "message"])?;
+        let query = Query::read_known(query.as_deref(), &["requestId", "message", "update"])?;
+        // Of the newer form. Passed over it could turn what is meant as one into the other.
+        if query.text("update").is_some() {
+            return Err(wrong(
+                "update",
+                "has no place in this form: `requestId` tells an answer from an update",
+            ));
+        }
         let exchange = query.parsed("requestId")?;
         Ok(Cover {
             exchange,
@@ -116,6 +123,8 @@ async fn take(
     let world = tenant(&registry, bpnl)?;
     let id = world.tenant.id;
     let caller = app.exchange_caller(headers, &registry, world, now).await?;
+    let registry = app.registry.current();
+    let world = tenant(&registry, bpnl)?;
     let cover = cover()?;
     let sent = app.sent(id, headers, body).await?;
     let agreement = caller.agreement(world);

@@ -2,7 +2,9 @@
 //!
 //! The consumer shows the refresh token it was handed with the last one. It names its flow; the flow must be started, and
 //! the refresh token the one given last, or the one before as long as that last one has not been used: an answer that got lost
-//! loses nothing, and two who ask at once get the same. One that was used before those ends all tokens of the flow. `transfer` is asked again, for an agreement may have changed since. RFC 6749, section 6; the parameters stand in the
+//! loses nothing, and two who ask at once get the same. So it is with a break, too: while a flow is suspended nothing is renewed, and afterwards
+//! the refresh token of before is good again. One that was used before those ends all tokens of the flow. `transfer` is asked again, for an
+//! agreement may have changed since. RFC 6749, section 6; the parameters stand in the
 //! body, or in the query as the data space's protocol shows it and Tractus-X does it.
 //!
 //! Where the partner's DID is on record, the consumer proves itself as well, with a token signed by a key of that DID

@@ -29,6 +29,8 @@ pub(in crate::http) async fn footprint(
     let world = tenant(&registry, &bpnl)?;
     let id = world.tenant.id;
     let caller = app.exchange_caller(&headers, &registry, world, now).await?;
+    let registry = app.registry.current();
+    let world = tenant(&registry, &bpnl)?;
     let pcf: PcfId = pcf
         .parse()
         .map_err(|error| Problem::with(Kind::Path, format!("{error}")))?;

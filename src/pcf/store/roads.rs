@@ -1,6 +1,7 @@
 //! What was agreed with partners' connectors on the way to them, so that a restart need not agree on it anew.
 
 use jiff::Timestamp;
+use sqlx::AssertSqlSafe;
 
 use super::{PcfStore, PcfStoreError, instant, parsed};
 use crate::ids::{AgreementId, AssetId, Bpnl, FlowId, TenantId};
@@ -13,10 +14,52 @@ pub type Ends<'a> = (TenantId, Bpnl, Option<&'a AssetId>);
 pub struct Paved {
     /// The agreement on the partner's offer, with the tenant as its consumer.
     pub agreement: AgreementId,
+    /// When it was concluded.
+    pub agreed: Timestamp,
+    /// The version of the API that was offered, where the offer says so.
+    pub version: Option<String>,
     /// The transfer under it, where one was started.
     pub flow: Option<FlowId>,
     /// Until when that transfer's token is good.
     pub until: Timestamp,
+}
+
+/// A way whose token has run out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worn {
+    /// From whom.
+    pub tenant: TenantId,
+    /// To whom.
+    pub partner: Bpnl,
+    /// To which asset, where it matters.
+    pub asset: Option<AssetId>,
+    /// The way.
+    pub paved: Paved,
+}
+
+/// The columns of a way beside its ends, and what they hold.
+const COLUMNS: &str = "agreement, agreed, version, flow, until";
+type Columns = (String, Option<i64>, Option<String>, Option<String>, i64);
+
+type WornColumns = (
+    String,
+    String,
+    String,
+    String,
+    Option<i64>,
+    Option<String>,
+    Option<String>,
+    i64,
+);
+
+fn read((agreement, agreed, version, flow, until): Columns) -> Result<Paved, PcfStoreError> {
+    Ok(Paved {
+        agreement: parsed("way", &agreement)?,
+        agreed: instant("way", agreed.unwrap_or_default())?,
+        version,
+        flow: flow.map(|flow| parsed("way", &flow)).transpose()?,
+        until: instant("way", until)?,
+    })
 }
 
 impl PcfStore {
@@ -25,21 +68,40 @@ impl PcfStore {
     /// # Errors
     /// The database, or a row that does not read.
     pub async fn paved(&self, (tenant, partner, asset): Ends<'_>) -> Result<Option<Paved>, PcfStoreError> {
-        let found: Option<(String, Option<String>, i64)> =
-            sqlx::query_as("SELECT agreement, flow, until FROM road WHERE tenant = ? AND partner = ? AND asset = ?")
-                .bind(tenant.as_str())
-                .bind(partner.as_str())
-                .bind(name(asset))
-                .fetch_optional(&self.pool)
-                .await?;
-        let Some((agreement, flow, until)) = found else {
-            return Ok(None);
-        };
-        Ok(Some(Paved {
-            agreement: parsed("way", &agreement)?,
-            flow: flow.map(|flow| parsed("way", &flow)).transpose()?,
-            until: instant("way", until)?,
-        }))
+        let query = format!("SELECT {COLUMNS} FROM road WHERE tenant = ? AND partner = ? AND asset = ?");
+        let found: Option<Columns> = sqlx::query_as(AssertSqlSafe(query))
+            .bind(tenant.as_str())
+            .bind(partner.as_str())
+            .bind(name(asset))
+            .fetch_optional(&self.pool)
+            .await?;
+        found.map(read).transpose()
+    }
+
+    /// The ways with a transfer whose token was good until `before` at most, a hundred of them.
+    ///
+    /// # Errors
+    /// The database, or a row that does not read.
+    pub async fn worn(&self, before: Timestamp) -> Result<Vec<Worn>, PcfStoreError> {
+        let query = format!(
+            "SELECT tenant, partner, asset, {COLUMNS} FROM road WHERE flow IS NOT NULL AND until <= ? ORDER BY until LIMIT 100"
+        );
+        let found: Vec<WornColumns> = sqlx::query_as(AssertSqlSafe(query))
+            .bind(before.as_millisecond())
+            .fetch_all(&self.pool)
+            .await?;
+        let worn = found
+            .into_iter()
+            .map(|(tenant, partner, asset, agreement, agreed, version, flow, until)| {
+                let asset = (!asset.is_empty()).then_some(asset);
+                Ok(Worn {
+                    tenant: parsed("way", &tenant)?,
+                    partner: parsed("way", &partner)?,
+                    asset: asset.map(|asset| parsed("way", &asset)).transpose()?,
+                    paved: read((agreement, agreed, version, flow, until))?,
+                })
+            });
+        worn.collect()
     }
 
     /// Notes the way between `ends`, in place of the one before.
@@ -48,12 +110,15 @@ impl PcfStore {
     /// The database.
     pub async fn pave(&self, (tenant, partner, asset): Ends<'_>, paved: &Paved) -> Result<(), PcfStoreError> {
         sqlx::query(
-            "INSERT OR REPLACE INTO road (tenant, partner, asset, agreement, flow, until) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO road (tenant, partner, asset, agreement, agreed, version, flow, until)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(tenant.as_str())
         .bind(partner.as_str())
         .bind(name(asset))
         .bind(paved.agreement.as_str())
+        .bind(paved.agreed.as_millisecond())
+        .bind(paved.version.as_deref())
         .bind(paved.flow.as_ref().map(FlowId::as_str))
         .bind(paved.until.as_millisecond())
         .execute(&self.pool)

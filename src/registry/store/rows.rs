@@ -36,6 +36,10 @@ pub(super) async fn insert_world(connection: &mut SqliteConnection, world: &Tena
     for relation in world.relations.values() {
         insert(connection, "relation", tenant, relation.partner.as_str(), &**relation).await?;
     }
+    sqlx::query("DELETE FROM offer WHERE provider = ?")
+        .bind(tenant)
+        .execute(&mut *connection)
+        .await?;
     for offer in world.offers.values() {
         insert_offer(connection, offer).await?;
     }

@@ -210,3 +210,25 @@ fn an_agreement_that_is_not_what_was_asked_for_is_refused_with_what_is_wrong_and
     assert_eq!(talk.say("agreement", "ContractAgreementMessage", right).0, 200);
     talk.sent("agreement/verification");
 }
+
+#[test]
+fn a_verification_that_comes_before_the_provider_is_ready_for_it_is_sent_again() {
+    let talk = Talk::begin();
+    let call = format!("POST /dsp/negotiations/{THEIRS}/agreement/verification");
+    let error = json!({
+        "@context": ["https://w3id.org/dspace/2025/1/context.jsonld"], "@type": "ContractNegotiationError",
+        "consumerPid": talk.pid, "providerPid": THEIRS, "code": "409", "reason": ["it cannot be verified yet"],
+    });
+    let ready = {
+        let mut script = talk.provider.script.lock().unwrap();
+        let verification = script.iter_mut().find(|(known, ..)| *known == call).unwrap();
+        let ready = verification.clone();
+        (verification.1, verification.2) = (409, error);
+        ready
+    };
+    let agreement = json!({ "agreement": talk.agreement() });
+    assert_eq!(talk.say("agreement", "ContractAgreementMessage", agreement).0, 200);
+    talk.sent("agreement/verification");
+    talk.provider.script.lock().unwrap().insert(0, ready);
+    talk.stands("VERIFIED");
+}

@@ -111,6 +111,8 @@ fn a_transfer_hands_over_a_token_with_which_the_footprint_is_fetched() {
             .unwrap()
             .ends_with(&format!("/exchange/{ELBE}"))
     );
+    // EDC reads it among the properties only.
+    assert_eq!(address["https://w3id.org/edc/v0.0.1/ns/endpoint"], address["endpoint"]);
     let answer = fetched(service, &token(service, &transfer));
     assert_eq!(answer.status, 200, "{}", answer.text());
     // On record the access is Weser's, under the agreement the connectors made.

@@ -9,12 +9,16 @@ use tidegate::registry::TenantWorld;
 
 use super::scripted::Connector;
 use super::{UNTIL, begin, begun, decided, fetch, property, renew, start, started, states};
-use crate::harness::{ELBE, HOLDS, ISAR, Service, WESER, block_on, retire, wait_for};
+use crate::harness::{ELBE, HOLDS, ISAR, Service, WESER, block_on, get, retire, wait_for};
 
 /// Elbe's world, changed.
 pub fn change_world(service: &Service, change: impl FnOnce(&mut TenantWorld)) {
+    change_world_of(service, ELBE, change);
+}
+
+pub fn change_world_of(service: &Service, tenant: &str, change: impl FnOnce(&mut TenantWorld)) {
     let registry = service.app.registry.current();
-    let mut world = TenantWorld::clone(registry.tenant(ELBE.parse().unwrap()).unwrap());
+    let mut world = TenantWorld::clone(registry.tenant(tenant.parse().unwrap()).unwrap());
     change(&mut world);
     block_on(service.app.registry.seed(&[world], &[])).unwrap();
 }
@@ -203,4 +207,36 @@ fn an_agreement_that_only_the_connector_has_is_brought_on_record_or_told_what_is
         let world = registry.tenant(ELBE.parse().unwrap()).unwrap();
         assert!(world.agreements.get(&absent.parse().unwrap()).is_none(), "{absent}");
     }
+}
+
+#[test]
+fn an_agreement_that_the_connectors_own_data_plane_names_is_brought_on_record() {
+    let service = Service::start();
+    let connector = Connector::start();
+    let mut agreement = at_connector("fresh", ELBE, "Membership");
+    agreement["assetId"] = service.agreement(HOLDS)["asset"].clone();
+    connector.script.lock().unwrap().extend([
+        ("GET /management/v4/contractagreements/fresh", 200, agreement),
+        (
+            "GET /management/v4/contractagreements/fresh/negotiation",
+            200,
+            json!({ "state": "FINALIZED" }),
+        ),
+    ]);
+    change_world(&service, |world| {
+        world.tenant.connector = Some(connector.settings("v4"))
+    });
+    let ask = |partner: &str, agreement: &str, token: &str| {
+        get(&service.footprint_path(HOLDS))
+            .bearer(token)
+            .header("Edc-Bpn", partner)
+            .header("Edc-Contract-Agreement-Id", agreement)
+            .send(service.address)
+    };
+    ask(WESER, "fresh", &service.connector(ISAR)).check_problem(401, "unauthenticated", "another tenant's client");
+    assert!(!connector.was_asked("GET /management/v4/contractagreements/fresh"));
+    let own = service.connector(ELBE);
+    ask("BPNL00000000D4GH", "fresh", &own).check_problem(403, "forbidden", "another BPN");
+    assert_eq!(ask(WESER, "fresh", &own).status, 200);
+    ask(WESER, "nonesuch", &own).check_problem(403, "forbidden", "no such agreement");
 }

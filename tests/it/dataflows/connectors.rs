@@ -1,12 +1,15 @@
 //! Connectors are kept as they should be: registered at, published to, followed; and told of where they are not.
 
 use serde_json::{Value, json};
+use tidegate::dataspace::flow::{Beginning, Dialect, Flow, Side};
 use tidegate::dev::start::RealConnectors;
+use tidegate::ids::Digest;
+use tidegate::registry::AgreementState;
 
-use super::agreements::{at_connector, change_world};
+use super::agreements::{at_connector, change_world, change_world_of};
 use super::scripted::Connector;
-use super::{begin, begun, fetch, start};
-use crate::harness::{ELBE, HOLDS, Service, WESER, get, wait_for};
+use super::{begin, begun, fetch, start, started};
+use crate::harness::{ELBE, HOLDS, ISAR, Service, WESER, block_on, get, retire, wait_for};
 
 /// What `/readyz` says is wrong with Elbe's connector.
 fn problem(service: &Service) -> Option<String> {
@@ -102,6 +105,164 @@ fn what_is_wrong_with_a_connector_is_told_and_tried_again() {
         ("POST /management/v4/contractagreements/request", 200, json!([])),
     ]);
     wait_for("it is mended", || problem(&service).is_none());
+}
+
+/// How often a live connector is looked after beside silent ones, and told what it has to be told.
+#[test]
+fn a_silent_connector_holds_up_no_other() {
+    const RETIRED: &str = "POST /management/v4/contractagreements/retirements/request";
+    let service = Service::start();
+    let (live, silent) = (Connector::start(), Connector::silent());
+    for tenant in [ISAR, WESER] {
+        change_world_of(&service, tenant, |world| {
+            world.tenant.connector = Some(silent.settings("v4"));
+        });
+        let isar = |id: &str| {
+            Flow::new(Beginning {
+                tenant: tenant.parse().unwrap(),
+                id: id.parse().unwrap(),
+                side: Side::Consumer,
+                partner: ELBE.parse().unwrap(),
+                agreement: "a".parse().unwrap(),
+                asset: "a".parse().unwrap(),
+                profile: "HttpData-PULL".into(),
+                connector: "c".parse().unwrap(),
+                dialect: Dialect::Dps,
+                begun_by: Digest::ZERO,
+                begun_at: service.app.clock.now(),
+            })
+        };
+        // More of them than are looked for at once.
+        for number in 0..60 {
+            let flow = isar(&format!("f-{number}"));
+            block_on(service.app.dataspace.flows.note_signal(&flow, "over", flow.begun_at)).unwrap();
+        }
+    }
+    change_world(&service, |world| world.tenant.connector = Some(live.settings("v4")));
+    started(&service, "beside-the-silent", HOLDS);
+    retire(&service, ELBE, HOLDS);
+    wait_for("the live one is told", || {
+        live.was_asked("POST /management/v4/transferprocesses/beside-the-silent/terminate")
+    });
+    wait_for("the live one is looked after again", || live.times_asked(RETIRED) >= 2);
+}
+
+#[test]
+fn a_retirement_is_seen_though_all_else_fails_and_is_told_to_the_connector_in_turn() {
+    const LIST: &str = "POST /management/v3/contractagreements/retirements/request";
+    const RETIRE: &str = "POST /management/v3/contractagreements/retirements";
+    let service = Service::start();
+    let connector = Connector::start();
+    connector.script.lock().unwrap().extend([
+        (
+            LIST,
+            200,
+            json!([{ "edc:agreementId": HOLDS, "tx:reason": "the part is discontinued" }]),
+        ),
+        (RETIRE, 204, Value::Null),
+        ("POST /signaling/v1/dataplanes", 500, json!([])),
+    ]);
+    let other = super::UNTIL;
+    retire(&service, ELBE, other);
+    change_world(&service, |world| {
+        world.tenant.connector = Some(connector.settings("v3"))
+    });
+    let state = |id: &str| {
+        let registry = service.app.registry.current();
+        let world = registry.tenant(ELBE.parse().unwrap()).unwrap();
+        world.agreements.get(&id.parse().unwrap()).unwrap().state
+    };
+    wait_for("it is retired here", || state(HOLDS) == AgreementState::Retired);
+    wait_for("it is retired there", || connector.was_asked(RETIRE));
+    let told = || connector.bodies(RETIRE).into_iter();
+    let ids: Vec<_> = told()
+        .map(|body| body["https://w3id.org/edc/v0.0.1/ns/agreementId"].clone())
+        .collect();
+    assert!(ids.contains(&json!(other)) && !ids.contains(&json!(HOLDS)), "{ids:?}");
+    wait_for("the problem is told", || {
+        problem(&service).is_some_and(|problem| problem.contains("500"))
+    });
+    wait_for("it is looked after again", || connector.times_asked(LIST) >= 2);
+    let again = told().filter(|body| body["https://w3id.org/edc/v0.0.1/ns/agreementId"] == other);
+    assert_eq!(again.count(), 1, "it is told once");
+}
+
+#[test]
+fn an_agreement_that_stays_open_does_not_keep_others_from_being_followed() {
+    const LIST: &str = "POST /management/v4/contractagreements/request";
+    let service = Service::start();
+    let connector = Connector::start();
+    let open = at_connector("open", ELBE, "Membership");
+    connector.script.lock().unwrap().extend([
+        (LIST, 200, json!([open])),
+        ("GET /management/v4/contractagreements/open", 200, open.clone()),
+        (
+            "GET /management/v4/contractagreements/open/negotiation",
+            200,
+            json!({ "state": "VERIFIED" }),
+        ),
+    ]);
+    change_world(&service, |world| {
+        world.tenant.connector = Some(connector.settings("v4"))
+    });
+    let state = || service.app.dataspace.connectors.state(ELBE.parse().unwrap());
+    let id = "open".parse().unwrap();
+    wait_for("it waits", || state().waiting.has(&id));
+    assert!(
+        state()
+            .followed
+            .is_some_and(|since| since > service.app.clock.now() - jiff::SignedDuration::from_mins(11)),
+        "what is older than that is not asked for again"
+    );
+    // Though the list does not name it any more, it comes on record once it is final.
+    let mut script = connector.script.lock().unwrap();
+    script.retain(|(call, ..)| *call != LIST && !call.ends_with("/negotiation"));
+    script.push((LIST, 200, json!([])));
+    script.push((
+        "GET /management/v4/contractagreements/open/negotiation",
+        200,
+        json!({ "state": "FINALIZED" }),
+    ));
+    drop(script);
+    wait_for("it is on record", || {
+        let registry = service.app.registry.current();
+        let world = registry.tenant(ELBE.parse().unwrap()).unwrap();
+        world.agreements.get(&id).is_some()
+    });
+    wait_for("it waits no longer", || !state().waiting.has(&id));
+}
+
+#[test]
+fn what_is_no_longer_offered_is_withdrawn_at_the_connector() {
+    let service = Service::start();
+    let registry = service.app.registry.current();
+    let world = registry.tenant(ELBE.parse().unwrap()).unwrap();
+    let offer = world.offers.values().next().unwrap().id.clone();
+    let settings = world.tenant.connector.clone().unwrap();
+    let key = service.app.vault.session(
+        ELBE.parse().unwrap(),
+        tidegate::vault::SessionScope::SecretRead {
+            name: settings.secret.clone().unwrap(),
+        },
+    );
+    let key = block_on(key.get_secret(&settings.secret.unwrap())).unwrap();
+    let path = format!("/dev/connectors/{ELBE}/management/v4/contractdefinitions/{offer}");
+    let is_there = || {
+        let answer = get(&path)
+            .header("X-Api-Key", secrecy::ExposeSecret::expose_secret(&key))
+            .send(service.address);
+        answer.status == 200
+    };
+    wait_for("it is offered", is_there);
+    change_world(&service, |world| {
+        world.offers = world
+            .offers
+            .into_iter()
+            .filter(|(id, _)| **id != offer)
+            .map(|(id, offer)| (id.clone(), std::sync::Arc::clone(offer)))
+            .collect();
+    });
+    wait_for("it is withdrawn", || !is_there());
 }
 
 #[test]

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use tidegate::dataspace::flow::Dialect;
 
+use super::generation::{dialect, version};
 use crate::harness::block_on;
 
 /// Where it listens, before it is started: Tidegate wants to know its connectors first.
@@ -16,25 +18,33 @@ pub struct Ports {
     management: u16,
     protocol: u16,
     control: u16,
+    signaling: u16,
+    public: u16,
 }
 
 impl Ports {
-    /// Four ports that are free now.
+    /// Six ports that are free now.
     pub fn free() -> Self {
         // Held together until all are known, so that no two are the same.
-        let held: Vec<_> = (0..4).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let held: Vec<_> = (0..6).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let port = |index: usize| held[index].local_addr().unwrap().port();
         Self {
             default: port(0),
             management: port(1),
             protocol: port(2),
             control: port(3),
+            signaling: port(4),
+            public: port(5),
         }
     }
 
-    /// The management API. The released artifacts have version 3 of it.
+    /// The management API.
     pub fn management(&self) -> String {
-        format!("http://127.0.0.1:{}/api/management/v3", self.management)
+        let version = match dialect() {
+            Dialect::Legacy => "v3",
+            Dialect::Dps => "v4",
+        };
+        format!("http://127.0.0.1:{}/api/management/{version}", self.management)
     }
 
     /// Where other connectors send messages of the Dataspace Protocol, version 2025-1.
@@ -42,13 +52,45 @@ impl Ports {
         format!("http://127.0.0.1:{}/api/dsp/2025-1", self.protocol)
     }
 
-    /// Where data planes register and answer.
-    pub fn control(&self) -> String {
-        format!("http://127.0.0.1:{}/api/control", self.control)
+    /// Where data planes answer, and in the older language register.
+    pub fn signaling(&self) -> String {
+        match dialect() {
+            Dialect::Legacy => format!("http://127.0.0.1:{}/api/control", self.control),
+            Dialect::Dps => format!("http://127.0.0.1:{}/api/signaling", self.signaling),
+        }
     }
 }
 
-/// The client whose token the connector shows its data plane.
+/// What is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Build {
+    /// A control plane of the version that is tested against.
+    ControlPlane,
+    /// A connector with a data plane of its own.
+    OwnDataPlane,
+}
+
+impl Build {
+    /// Where it is, once it is built.
+    pub fn jar(self) -> PathBuf {
+        let built = |name: &str| folder().join(format!("target/{name}-{}.jar", version()));
+        match self {
+            Self::ControlPlane => std::env::var_os("EDC_JAR").map_or_else(|| built("edc-controlplane"), PathBuf::from),
+            Self::OwnDataPlane => built("edc-own-data-plane"),
+        }
+    }
+
+    /// The parts of its configuration beside that of its role.
+    fn config(self) -> &'static [&'static str] {
+        match (self, dialect()) {
+            (Self::ControlPlane, Dialect::Legacy) => &["until-0.17"],
+            (Self::ControlPlane, Dialect::Dps) => &["from-0.18"],
+            (Self::OwnDataPlane, _) => &["until-0.17", "own-data-plane"],
+        }
+    }
+}
+
+/// The client whose token the connector shows its data plane; from 0.18 on it learns that by the registration.
 pub struct Client<'a> {
     pub token_url: &'a str,
     pub id: &'a str,
@@ -57,6 +99,7 @@ pub struct Client<'a> {
 
 /// A running control plane; it ends with this value.
 pub struct Edc {
+    build: Build,
     process: Child,
     ports: Ports,
     key: String,
@@ -64,22 +107,26 @@ pub struct Edc {
     _directory: TempDir,
 }
 
-fn folder() -> PathBuf {
+pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/edc")
 }
 
 impl Edc {
     /// Starts the control plane of `role` (`provider` or `consumer`), without waiting for it.
-    pub fn start(role: &str, ports: Ports, client: &Client<'_>) -> Self {
-        let jar = folder().join("target/edc-controlplane.jar");
+    pub fn start(build: Build, role: &str, ports: Ports, client: &Client<'_>) -> Self {
+        let jar = build.jar();
         assert!(jar.exists(), "`{}` is not there: run tests/interop/run", jar.display());
         let directory = tempfile::tempdir().unwrap();
-        let text = std::fs::read_to_string(folder().join(format!("config/{role}.properties"))).unwrap();
+        let read = |name: &str| std::fs::read_to_string(folder().join(format!("config/{name}.properties"))).unwrap();
+        let parts = [role].into_iter().chain(build.config().iter().copied());
+        let text: String = parts.map(|part| read(part) + "\n").collect();
         let text = text
             .replace("@DEFAULT_PORT@", &ports.default.to_string())
             .replace("@MANAGEMENT_PORT@", &ports.management.to_string())
             .replace("@PROTOCOL_PORT@", &ports.protocol.to_string())
             .replace("@CONTROL_PORT@", &ports.control.to_string())
+            .replace("@SIGNALING_PORT@", &ports.signaling.to_string())
+            .replace("@PUBLIC_PORT@", &ports.public.to_string())
             .replace("@TOKEN_URL@", client.token_url)
             .replace("@CLIENT_ID@", client.id)
             .replace("@CLIENT_SECRET@", client.secret);
@@ -99,6 +146,7 @@ impl Edc {
             .spawn()
             .expect("java starts");
         Self {
+            build,
             process,
             ports,
             key: format!("{role}-key"),
@@ -139,6 +187,23 @@ impl Edc {
             );
             std::thread::sleep(Duration::from_millis(100));
         }
+        if self.build == Build::ControlPlane {
+            self.check_version();
+        }
+    }
+
+    /// That the running connector has the API that goes with the version it was said to be.
+    fn check_version(&self) {
+        let url = format!("http://127.0.0.1:{}/api/v1/version", self.ports.default);
+        let text = block_on(async { reqwest::get(url).await.unwrap().text().await.unwrap() });
+        let has: Value = serde_json::from_str(&text).unwrap();
+        let has_signaling = has.get("signaling").is_some();
+        assert_eq!(
+            has_signaling,
+            dialect() == Dialect::Dps,
+            "this is not EDC {}: {has}",
+            version()
+        );
     }
 
     /// What it logged.
@@ -157,8 +222,20 @@ impl Edc {
 
     /// Asks its management API; the body of a success, which may be empty.
     pub fn manage(&self, method: &str, path: &str, body: Option<Value>) -> Value {
-        let url = format!("{}{path}", self.ports.management());
-        let request = reqwest::Client::new().request(method.parse().unwrap(), &url);
+        self.ask(method, &format!("{}{path}", self.ports.management()), body)
+    }
+
+    /// Takes a data plane off its list, which up to 0.17 its control API does.
+    pub fn forget_data_plane(&self, id: &str) {
+        self.ask(
+            "DELETE",
+            &format!("{}/v1/dataplanes/{id}", self.ports.signaling()),
+            None,
+        );
+    }
+
+    fn ask(&self, method: &str, url: &str, body: Option<Value>) -> Value {
+        let request = reqwest::Client::new().request(method.parse().unwrap(), url);
         let request = request.header("X-Api-Key", &self.key);
         let request = match body {
             Some(body) => request
@@ -172,7 +249,7 @@ impl Edc {
         });
         assert!(
             status.is_success(),
-            "{method} {path}: {status} {text}\n{}",
+            "{method} {url}: {status} {text}\n{}",
             self.log_text()
         );
         serde_json::from_str(&text).unwrap_or(Value::Null)

@@ -14,6 +14,8 @@ pub struct Sent {
     /// `PUT /api/…`
     pub line: String,
     pub authorization: String,
+    /// Who says to be asking.
+    pub bpn: String,
     pub body: Vec<u8>,
 }
 
@@ -67,6 +69,7 @@ impl Counterpart {
                 serving.sent.lock().unwrap().push(Sent {
                     line: head[0].replace(" HTTP/1.1", ""),
                     authorization: header("authorization"),
+                    bpn: header("edc-bpn"),
                     body,
                 });
                 let status = serving.answers.lock().unwrap().pop_front().unwrap_or(200);
@@ -83,6 +86,10 @@ impl Counterpart {
 
     pub fn is_reachable(&self, reachable: bool) {
         *self.0.reachable.lock().unwrap() = reachable;
+    }
+
+    pub fn url(&self) -> &str {
+        &self.0.url
     }
 
     pub fn sent(&self) -> Vec<Sent> {
@@ -102,6 +109,7 @@ impl Road for Counterpart {
             true => Ok(Endpoint {
                 url: self.0.url.clone(),
                 authorization: format!("{}-{}-{}", world.tenant.id, goal.partner.bpnl, ways.1).into(),
+                version: None,
             }),
             false => Err(RoadError("the partner's connector does not answer".into())),
         };

@@ -88,6 +88,51 @@ fn every_way_to_name_the_part_finds_it() {
         202,
         "the deprecated form"
     );
+    for product in [
+        "urn%3Amycompany.com%3Aproduct-id%3A401801",
+        "product-id:401801",
+        "%34%30%31801",
+    ] {
+        let path = format!("productIds/{product}?requestId={}&later=1&later=2", exchange());
+        let answer = asked(service, ELBE, &path, WESER, RESIN);
+        assert_eq!(answer.status, 202, "{product}: {}", answer.text());
+    }
+    // Numbers as companies have them; there is none of these.
+    for product in ["5Q0%20035%20842", "A%2FB", "..%2F..%2Fpcf", "a(1);b&c", "%2520"] {
+        let path = format!("productIds/{product}?requestId={}", exchange());
+        asked(service, ELBE, &path, WESER, RESIN).check_problem(403, "forbidden", product);
+        let path = format!("/productIds/{product}?requestId={}", exchange());
+        super::carried(crate::harness::get(&path), service, ELBE, WESER, RESIN)
+            .host(&format!("{ELBE}.localhost"))
+            .send(service.address)
+            .check_problem(403, "forbidden", product);
+    }
+}
+
+#[test]
+fn what_could_never_be_answered_is_not_accepted() {
+    let service = Service::start();
+    let registry = service.app.registry.current();
+    let partner = |dsp: bool| {
+        let mut partner = tidegate::registry::Partner::clone(registry.partner(WESER.parse().unwrap()).unwrap());
+        partner.dsp = partner.dsp.filter(|_| dsp);
+        block_on(service.app.registry.seed(&[], &[partner])).unwrap();
+    };
+    partner(false);
+    let path = ethanol("10.0.0");
+    let answer = asked(&service, ELBE, &path, WESER, HOLDS);
+    answer.check_problem(503, "unanswerable", "nowhere to send it");
+    let (action, _, effect) = decided(&service, ELBE, answer.record().unwrap());
+    assert_eq!((action.as_str(), effect), ("access", Effect::Allow));
+    assert!(LOG.text().contains("add `dsp` to its entry under `partners`"));
+    // Who may not have it learns nothing of that.
+    asked(&service, ELBE, &path, WESER, RETIRED).check_problem(403, "forbidden", "a retired agreement");
+    partner(true);
+    assert_eq!(asked(&service, ELBE, &path, WESER, HOLDS).status, 202);
+    crate::dataflows::agreements::change_world(&service, |world| world.tenant.connector = None);
+    let path = ethanol("10.0.0");
+    asked(&service, ELBE, &path, WESER, HOLDS).check_problem(503, "unanswerable", "no way to send it");
+    assert!(LOG.text().contains("add `connector` to its entry under `tenants`"));
 }
 
 #[test]
@@ -132,8 +177,9 @@ fn what_is_wrong_with_a_request_is_told_by_name() {
             "query",
             "dataModelVersion",
         ),
-        (footprint("?manufacturerPartId=1&update=true"), "query", ""),
-        (footprint("?manufacturerPartId=1&requestId=1"), "query", ""),
+        (footprint("?manufacturerPartID=1"), "query", ""),
+        (footprint("?manufacturerPartId=1&Message=x"), "query", ""),
+        (footprint("?manufacturerPartId=1&m%65ssage=x"), "query", ""),
         ("footprintExchange/123?manufacturerPartId=1".into(), "path", "requestId"),
         (
             "footprintExchange/2daa49aaee164df3bca369ddead40419?manufacturerPartId=1".into(),
@@ -142,7 +188,10 @@ fn what_is_wrong_with_a_request_is_told_by_name() {
         ),
         (product(""), "query", "requestId"),
         (product("?requestId=1"), "query", "requestId"),
-        (product(&format!("?requestId={id}&manufacturerPartId=1")), "query", ""),
+        (product(&format!("?requestId={id}&requestid={id}")), "query", ""),
+        (format!("productIds/a%0A?requestId={id}"), "path", ""),
+        (format!("productIds/%2e%2e?requestId={id}"), "path", ""),
+        (format!("productIds/%20a?requestId={id}"), "path", "productId"),
         (format!("productIds/{many}?requestId={id}"), "path", "productId"),
     ];
     for (path, kind, parameter) in cases {

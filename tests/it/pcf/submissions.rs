@@ -236,14 +236,14 @@ fn a_submission_that_is_none_is_refused_before_anything_is_decided() {
     for (path, status, kind, parameter) in [
         ("footprintExchange/1".to_owned(), 400, "path", "requestId"),
         (format!("{footprint}?update=yes"), 400, "query", "update"),
-        (format!("{footprint}?manufacturerPartId=1"), 400, "query", ""),
+        (format!("{footprint}?Update=true"), 400, "query", ""),
         (
             format!("{footprint}?message={}", "x".repeat(251)),
             400,
             "query",
             "message",
         ),
-        ("productIds/1?update=true".to_owned(), 400, "query", ""),
+        ("productIds/1?update=true".to_owned(), 400, "query", "update"),
         ("productIds/1?requestId=1".to_owned(), 400, "query", "requestId"),
     ] {
         let answer = submit(service, &path, &document);

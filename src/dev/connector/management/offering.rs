@@ -65,8 +65,33 @@ impl Connector {
                 let found = self.with(|store| shown(&store.catalog, kind, id));
                 found.map(Some).ok_or_else(|| Fault::missing(kind.name, id))
             }
+            ("DELETE", [id]) => self.withdraw(kind, id),
             _ => Err(Fault::missing("path", &path.join("/"))),
         }
+    }
+
+    /// Takes a thing out; a policy only once no definition has it.
+    fn withdraw(&self, kind: Kind, id: &str) -> Done {
+        self.with(|store| {
+            let catalog = &mut store.catalog;
+            let of = |definition: &Definition| definition.access == id || definition.contract == id;
+            if kind.path == POLICY.path && catalog.definitions.values().any(of) {
+                return Err(Fault::conflict(format!(
+                    "a contract definition has the {} `{id}`",
+                    kind.name
+                )));
+            }
+            let was = match kind.path {
+                "assets" => catalog.assets.remove(id).is_some(),
+                "policydefinitions" => catalog.policies.remove(id).is_some(),
+                _ => catalog.definitions.remove(id).is_some(),
+            };
+            if was {
+                Ok(None)
+            } else {
+                Err(Fault::missing(kind.name, id))
+            }
+        })
     }
 
     /// Creates a thing, or, where `replace` says so, puts it in the place of the one that is there.

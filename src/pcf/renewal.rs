@@ -1,0 +1,77 @@
+//! The renewal of a token that a partner handed out, where its address says how.
+
+use std::fmt;
+
+use reqwest::header::CONTENT_TYPE;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+
+use super::carrier::Carrier;
+use super::segment::segment;
+
+/// The most bytes of the answer to a renewal.
+const MAX_TOKEN: usize = 64 * 1024;
+
+/// A token that takes the place of another.
+pub struct Renewed {
+    /// The token.
+    pub token: SecretString,
+    /// With which the next is got; the one before where there is none.
+    pub refresh_token: Option<SecretString>,
+    /// For how many seconds it is good.
+    pub expires_in: Option<i64>,
+}
+
+/// The same as it is answered (RFC 6749, section 5.1).
+#[derive(Deserialize)]
+struct Answered {
+    access_token: String,
+    #[serde(default)]
+    refresh_token: Option<String>,
+    #[serde(default)]
+    expires_in: Option<i64>,
+}
+
+impl From<Answered> for Renewed {
+    fn from(answered: Answered) -> Self {
+        Self {
+            token: answered.access_token.into(),
+            refresh_token: answered.refresh_token.map(SecretString::from),
+            expires_in: answered.expires_in,
+        }
+    }
+}
+
+impl fmt::Debug for Renewed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Renewed({:?} s)", self.expires_in)
+    }
+}
+
+impl Carrier {
+    /// The next token, got with a refresh token alone (RFC 6749, section 6): whoever wants the client proved by its connector's DID as
+    /// well is not served, for those keys are not here. Nothing where none is given.
+    pub async fn renew(&self, endpoint: &str, refresh_token: &SecretString) -> Option<Renewed> {
+        let url = self.allowed(endpoint).ok()?;
+        let form = format!(
+            "grant_type=refresh_token&refresh_token={}",
+            segment(refresh_token.expose_secret())
+        );
+        let request = self
+            .client
+            .post(url)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let mut answer = request.body(form).send().await.ok()?;
+        if !answer.status().is_success() {
+            return None;
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.ok()? {
+            if body.len() + chunk.len() > MAX_TOKEN {
+                return None;
+            }
+            body.extend_from_slice(&chunk);
+        }
+        serde_json::from_slice::<Answered>(&body).ok().map(Renewed::from)
+    }
+}
