@@ -99,6 +99,7 @@ fn an_agreement_that_only_the_connector_has_is_brought_on_record_or_told_what_is
     let asset = service.agreement(HOLDS)["asset"].as_str().unwrap().to_owned();
     let with_asset = |mut agreement: Value| {
         agreement["assetId"] = json!(asset);
+        agreement["policy"]["target"] = json!(asset);
         agreement
     };
     let mut old = with_asset(at_connector("old", ELBE, "Membership"));

@@ -27,6 +27,7 @@ fn tidegate_registers_publishes_and_brings_on_record_what_was_agreed() {
     let asset = service.agreement(HOLDS)["asset"].as_str().unwrap().to_owned();
     let mut agreed = at_connector("agreed", ELBE, "Membership");
     agreed["assetId"] = json!(asset);
+    agreed["policy"]["target"] = json!(asset);
     let mut open = agreed.clone();
     open["@id"] = json!("open");
     let created = || json!({ "@id": "x" });
