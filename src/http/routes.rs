@@ -141,6 +141,7 @@ const PUT_REFUSES: &[Kind] = &[Kind::Conflict, Kind::TooLarge, Kind::MediaType, 
 const fn connector_route(name: &'static str, method: Method, mount: fn() -> MethodRouter<Shared>) -> Route {
     Route {
         dev_only: true,
+        success: if matches!(method, Method::Delete) { 204 } else { 200 },
         ..route(
             name,
             method,
@@ -480,10 +481,7 @@ pub const ROUTES: &[Route] = &[
     connector_route("dev.connector.get", Method::Get, || get(dev_connector::answer)),
     connector_route("dev.connector.post", Method::Post, || post(dev_connector::answer)),
     connector_route("dev.connector.put", Method::Put, || put(dev_connector::answer)),
-    Route {
-        success: 204,
-        ..connector_route("dev.connector.delete", Method::Delete, || delete(dev_connector::answer))
-    },
+    connector_route("dev.connector.delete", Method::Delete, || delete(dev_connector::answer)),
 ];
 
 /// The routes this service has: those of dev mode only where `dev` says so.
