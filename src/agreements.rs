@@ -27,8 +27,11 @@
 //! An agreement whose end has passed grants nothing by its own terms, at every request. That it is put on record as expired, a little
 //! later, is for those who listen and for whoever reads the list.
 
+mod cause;
 #[cfg(test)]
 mod tests;
+
+pub use cause::Cause;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,11 +43,9 @@ use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::decide::Permit;
-use crate::ids::{AgreementId, Digest, RecordId, TenantId};
+use crate::ids::{AgreementId, Digest, TenantId};
 use crate::ledger::record::AgreementEvent;
 use crate::ledger::{Entry, Event, Ledger, LedgerError, LogId, RecordTime};
-use crate::question::EntityRef;
 use crate::registry::store::{Ending, RegistryError, RegistryStore};
 use crate::registry::{Agreement, AgreementState, NewAgreement};
 use crate::telemetry;
@@ -73,48 +74,6 @@ pub struct AgreementChange {
     pub state: AgreementState,
     /// Why it ended; none where it came on record.
     pub reason: Option<Arc<str>>,
-}
-
-/// Who causes a change.
-#[derive(Clone, Debug)]
-pub struct Cause {
-    by: String,
-    decision: Option<RecordId>,
-}
-
-impl Cause {
-    /// The principal of a question that was decided with allow, such as the person who may retire agreements.
-    pub fn permitted(permit: &Permit) -> Self {
-        Self {
-            by: permit.question().principal.to_string(),
-            decision: Some(permit.record()),
-        }
-    }
-
-    /// Someone whose word counts without a decision, spelled as a Cedar principal: the tenant's own connector, which tells what was
-    /// agreed.
-    pub fn told(principal: &EntityRef) -> Self {
-        Self {
-            by: principal.to_string(),
-            decision: None,
-        }
-    }
-
-    /// The operator's own document.
-    pub fn operator() -> Self {
-        Self {
-            by: "operator".into(),
-            decision: None,
-        }
-    }
-
-    /// The service by itself: time passed.
-    fn time() -> Self {
-        Self {
-            by: "tidegate".into(),
-            decision: None,
-        }
-    }
 }
 
 /// Why an agreement does not change as asked.

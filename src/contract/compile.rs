@@ -1,4 +1,4 @@
-//! From the normal form to Cedar: one text for each moment, parsed once.
+//! From the normal form to Cedar: one text, parsed once, and a policy set for each moment.
 
 use std::fmt::Write as _;
 
@@ -34,6 +34,15 @@ impl Compiled {
         }
     }
 
+    fn set_mut(&mut self, moment: Moment) -> &mut PolicySet {
+        match moment {
+            Moment::Discover => &mut self.discover,
+            Moment::Negotiate => &mut self.negotiate,
+            Moment::Transfer => &mut self.transfer,
+            Moment::Access => &mut self.access,
+        }
+    }
+
     pub(super) fn text(&self) -> &str {
         &self.text
     }
@@ -46,51 +55,45 @@ pub(super) fn compile(normal: &Normal, digest: Digest) -> Result<Compiled, Contr
         digest,
         naming: NORMAL,
     };
-    let mut text = compiler.head();
-    let mut set = |moment| parse(&compiler.drafts(moment), digest, &mut text);
-    Ok(Compiled {
-        discover: set(Moment::Discover)?,
-        negotiate: set(Moment::Negotiate)?,
-        transfer: set(Moment::Transfer)?,
-        access: set(Moment::Access)?,
+    let drafts: Vec<_> = Moment::ALL
+        .into_iter()
+        .flat_map(|moment| compiler.drafts(moment))
+        .collect();
+    let text = compiler.text(&drafts);
+    let mut compiled = Compiled {
+        discover: PolicySet::new(),
+        negotiate: PolicySet::new(),
+        transfer: PolicySet::new(),
+        access: PolicySet::new(),
         text,
-    })
+    };
+    let refused = |id: &str, detail: String| ContractError::NotCedar {
+        id: id.to_owned(),
+        detail,
+    };
+    // All at once, for what it costs to begin to parse is most of what parsing a small text costs.
+    let parsed: Result<PolicySet, _> = compiled.text.parse();
+    let parsed = parsed.map_err(|error| refused(&format!("terms/{digest}"), format!("{error}")))?;
+    for (index, draft) in drafts.iter().enumerate() {
+        // Cedar numbers the policies of a text in their order, from 0.
+        let policy = parsed.policy(&PolicyId::new(format!("policy{index}")));
+        let policy = policy.ok_or_else(|| refused(&draft.id, "it is not among what was parsed".to_owned()))?;
+        let added = compiled
+            .set_mut(draft.moment)
+            .add(policy.new_id(PolicyId::new(&draft.id)));
+        added.map_err(|error| refused(&draft.id, error.to_string()))?;
+    }
+    Ok(compiled)
 }
 
 /// What [`compile`] compiles to, with other names for the parts of the terms; nothing else differs.
 pub(super) fn text(normal: &Normal, digest: Digest, naming: Naming<'_>) -> String {
     let compiler = Compiler { normal, digest, naming };
-    let mut text = compiler.head();
-    for draft in Moment::ALL.into_iter().flat_map(|moment| compiler.drafts(moment)) {
-        text.push('\n');
-        draft.write(&mut text);
-    }
-    text
-}
-
-/// The policies of one moment, from one text; the text is added to what is shown.
-fn parse(drafts: &[Draft], digest: Digest, shown: &mut String) -> Result<PolicySet, ContractError> {
-    let refused = |id: &str, detail: String| ContractError::NotCedar {
-        id: id.to_owned(),
-        detail,
-    };
-    let whole = format!("terms/{digest}");
-    let mut cedar = String::new();
-    for draft in drafts {
-        cedar.push('\n');
-        draft.write(&mut cedar);
-    }
-    let parsed: PolicySet = cedar.parse().map_err(|error| refused(&whole, format!("{error}")))?;
-    let mut set = PolicySet::new();
-    for (index, draft) in drafts.iter().enumerate() {
-        // Cedar numbers the policies of a text from 0 in its own order.
-        let policy = parsed.policy(&PolicyId::new(format!("policy{index}")));
-        let policy = policy.ok_or_else(|| refused(&draft.id, "it is not among what was parsed".to_owned()))?;
-        let added = set.add(policy.new_id(PolicyId::new(&draft.id)));
-        added.map_err(|error| refused(&draft.id, error.to_string()))?;
-    }
-    shown.push_str(&cedar);
-    Ok(set)
+    let drafts: Vec<_> = Moment::ALL
+        .into_iter()
+        .flat_map(|moment| compiler.drafts(moment))
+        .collect();
+    compiler.text(&drafts)
 }
 
 /// Terms on their way to Cedar, and how their parts are named there.
@@ -112,6 +115,16 @@ impl Compiler<'_> {
             let path = self.naming.rule(Sort::Prohibition, index);
             // Writing to a string cannot fail.
             let _ = writeln!(text, "// {path} is recorded only: no policy, shown with each decision");
+        }
+        text
+    }
+
+    /// All of it, as it is shown and parsed.
+    fn text(&self, drafts: &[Draft]) -> String {
+        let mut text = self.head();
+        for draft in drafts {
+            text.push('\n');
+            draft.write(&mut text);
         }
         text
     }

@@ -480,7 +480,10 @@ pub const ROUTES: &[Route] = &[
     connector_route("dev.connector.get", Method::Get, || get(dev_connector::answer)),
     connector_route("dev.connector.post", Method::Post, || post(dev_connector::answer)),
     connector_route("dev.connector.put", Method::Put, || put(dev_connector::answer)),
-    connector_route("dev.connector.delete", Method::Delete, || delete(dev_connector::answer)),
+    Route {
+        success: 204,
+        ..connector_route("dev.connector.delete", Method::Delete, || delete(dev_connector::answer))
+    },
 ];
 
 /// The routes this service has: those of dev mode only where `dev` says so.

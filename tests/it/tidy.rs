@@ -204,7 +204,7 @@ fn the_two_layers_and_the_verifier_of_tokens_know_nothing_of_each_other() {
     let allowed: &[(&str, &[&str])] = &[
         ("iam", &["decision", "ids"]),
         ("cedar", &["question", "decision", "contract", "ids"]),
-        ("facts", &["ids"]),
+        ("facts", &["ids", "json"]),
     ];
     for (name, allowed) in allowed {
         for file in shipped().iter().filter(|file| home(&file.path) == *name) {

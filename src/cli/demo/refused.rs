@@ -108,7 +108,7 @@ pub(super) async fn of_a_token(
     let borrowed = client
         .pulled_with(token, *supplier, pcf, &[(EDC_BPN, cast.lapsed.as_str())])
         .await?;
-    show.answer("in the hands of a company that says its name", &borrowed, 403)
+    show.answer("in the hands of a company that says its name", &borrowed, 400)
         .await?;
 
     let narrowed = narrowed(token, &format!("check if pcf(\"{pcf}\"), operation(\"read\")"))?;

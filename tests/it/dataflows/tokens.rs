@@ -136,7 +136,8 @@ fn a_narrowed_token_covers_what_it_was_narrowed_to() {
 
 #[test]
 fn the_headers_beside_a_token_cannot_make_it_another() {
-    let service = Service::shared();
+    // Its own, for its log is counted.
+    let service = &Service::start();
     let flow = started(service, "headers", HOLDS);
     let ask = |name: &str, value: &str| {
         get(&service.footprint_path(HOLDS))
