@@ -214,7 +214,9 @@ fn an_agreement_that_the_connectors_own_data_plane_names_is_brought_on_record() 
     let service = Service::start();
     let connector = Connector::start();
     let mut agreement = at_connector("fresh", ELBE, "Membership");
-    agreement["assetId"] = service.agreement(HOLDS)["asset"].clone();
+    let asset = service.agreement(HOLDS)["asset"].clone();
+    agreement["assetId"] = asset.clone();
+    agreement["policy"]["target"] = asset;
     connector.script.lock().unwrap().extend([
         ("GET /management/v4/contractagreements/fresh", 200, agreement),
         (
