@@ -215,6 +215,7 @@ fn an_agreement_that_the_connectors_own_data_plane_names_is_brought_on_record() 
     let connector = Connector::start();
     let mut agreement = at_connector("fresh", ELBE, "Membership");
     agreement["assetId"] = service.agreement(HOLDS)["asset"].clone();
+    agreement["policy"]["target"] = agreement["assetId"].clone();
     connector.script.lock().unwrap().extend([
         ("GET /management/v4/contractagreements/fresh", 200, agreement),
         (
