@@ -45,5 +45,9 @@ fn compiling(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// The allocator of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 criterion_group!(benches, compiling);
 criterion_main!(benches);

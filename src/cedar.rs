@@ -20,6 +20,7 @@
 
 mod explain;
 mod index;
+mod slices;
 mod translate;
 
 use cedar_policy::{Authorizer, PolicySet, Schema};

@@ -6,7 +6,8 @@ use cedar_policy::{
     ActionConstraint, EntityTypeName, EntityUid, Policy, PolicySet, PrincipalConstraint, ResourceConstraint, Schema,
 };
 
-use super::translate::{Slices, action_uid, type_name};
+use super::slices::Slices;
+use super::translate::{action_uid, type_name};
 use crate::question::{Action, EntityKind};
 
 /// For each kind of principal, action and kind of resource: the policies whose scope can match such a request.

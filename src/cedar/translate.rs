@@ -1,12 +1,13 @@
 //! A question as Cedar takes it.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock};
 
 use cedar_policy::{Context, Entities, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema};
 
 use cedar_policy_core::ast::{Name, RestrictedExpr};
 
+use super::slices::Slices;
 use crate::ids::Digest;
 use crate::question::{Action, Entity, EntityKind, EntityRef, Question, Value};
 
@@ -116,7 +117,7 @@ fn expression(value: &Value) -> Result<RestrictedExpression, TranslateError> {
     })
 }
 
-fn entity(entity: &Entity) -> Result<cedar_policy::Entity, TranslateError> {
+pub(super) fn entity(entity: &Entity) -> Result<cedar_policy::Entity, TranslateError> {
     let attrs = entity
         .attrs
         .iter()
@@ -170,7 +171,7 @@ pub(super) fn translate_kept(
 ) -> Result<Prepared, TranslateError> {
     Ok(Prepared {
         request: request(question, schema)?,
-        entities: slices.get(slice, || entities(question, schema))?,
+        entities: slices.slice(slice, &question.entities, schema)?,
     })
 }
 
@@ -212,47 +213,7 @@ fn request(question: &Question, schema: &Schema) -> Result<Request, TranslateErr
     Ok(request)
 }
 
-/// How many translated slices a generation holds.
-const GENERATION: usize = 8_192;
-
-/// Entity slices that were translated and found to fit the schema, by the digest of their canonical bytes. Requests under one
-/// agreement share theirs. The digest names all of the content, so what is kept cannot be stale; it belongs to one schema,
-/// so to one bundle. What was not asked for during a whole generation is dropped.
-#[derive(Debug, Default)]
-pub(super) struct Slices(RwLock<Generations>);
-
-#[derive(Debug, Default)]
-struct Generations {
-    young: HashMap<Digest, Arc<Entities>>,
-    old: HashMap<Digest, Arc<Entities>>,
-}
-
-impl Slices {
-    fn get(
-        &self,
-        slice: Digest,
-        translate: impl FnOnce() -> Result<Entities, TranslateError>,
-    ) -> Result<Arc<Entities>, TranslateError> {
-        let kept = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = kept.young.get(&slice) {
-            return Ok(Arc::clone(known));
-        }
-        let known = kept.old.get(&slice).cloned();
-        drop(kept);
-        let known = match known {
-            Some(known) => known,
-            None => Arc::new(translate()?),
-        };
-        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if kept.young.len() >= GENERATION {
-            kept.old = std::mem::take(&mut kept.young);
-        }
-        kept.young.insert(slice, Arc::clone(&known));
-        Ok(known)
-    }
-}
-
-fn error_chain(error: &dyn std::error::Error) -> String {
+pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {

@@ -189,7 +189,7 @@ impl fmt::Debug for EntityRef {
 }
 
 /// A value of an attribute or of the context.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Value {
     /// A truth value.
     Bool(bool),
@@ -231,7 +231,7 @@ impl From<EntityRef> for Value {
 }
 
 /// An entity of the slice: what policies may know about it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Entity {
     /// Which entity this is.
     pub uid: EntityRef,

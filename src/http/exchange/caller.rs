@@ -197,3 +197,26 @@ fn edr_refused(error: EdrError) -> Problem {
     counter!(telemetry::TOKEN_REFUSALS, "code" => error.code()).increment(1);
     Problem::unauthenticated(true).because(error.code())
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+    use axum::response::IntoResponse as _;
+
+    use super::*;
+
+    /// A machine that stalled is no reason to take a token for a bad one: its holder would throw it away.
+    #[test]
+    fn a_token_that_could_not_be_judged_in_time_is_asked_for_again_and_any_other_is_refused() {
+        let status = |error| edr_refused(error).into_response().status();
+        assert_eq!(status(EdrError::Timeout), StatusCode::SERVICE_UNAVAILABLE);
+        for refused in [
+            EdrError::Narrowed,
+            EdrError::Signature,
+            EdrError::Expired,
+            EdrError::Flow,
+        ] {
+            assert_eq!(status(refused), StatusCode::UNAUTHORIZED, "{refused:?}");
+        }
+    }
+}

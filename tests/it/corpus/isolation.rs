@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use tidegate::cedar;
-use tidegate::decision::{Effect, IamAnswer, IamDecision};
+use tidegate::decision::{CedarAnswer, Effect, IamAnswer, IamDecision};
 use tidegate::engine::decide;
 use tidegate::question::{Action, EntityKind, Value};
 
@@ -12,12 +12,17 @@ use super::BUNDLE;
 use super::law::{allowed, law, law_of};
 use super::questions::{ENVIRONMENTS, entity_in, in_context, tenant_of, with};
 
+/// An answer but for the wording of its errors: of several entities that do not fit the schema, Cedar names any.
+fn told(answer: &CedarAnswer) -> (Effect, &[String], bool) {
+    (answer.decision, &answer.policies, answer.errors.is_empty())
+}
+
 #[test]
 fn the_index_answers_as_a_scan_of_every_policy_does() {
     law(2_000, 100, |question| {
         let indexed = cedar::answer(&BUNDLE.index, &BUNDLE.schema, question);
         let full = cedar::answer_in_full(&BUNDLE.policies, &BUNDLE.schema, question);
-        prop_assert_eq!(&indexed, &full);
+        prop_assert_eq!(told(&indexed), told(&full));
         Ok(indexed.decision == Effect::Allow)
     });
     let moments: Vec<_> = ENVIRONMENTS
@@ -28,7 +33,7 @@ fn the_index_answers_as_a_scan_of_every_policy_does() {
     law_of(&moments, 500, 8, |question| {
         let indexed = cedar::answer(&BUNDLE.index, &BUNDLE.schema, question);
         let full = cedar::answer_in_full(&BUNDLE.policies, &BUNDLE.schema, question);
-        prop_assert_eq!(&indexed, &full);
+        prop_assert_eq!(told(&indexed), told(&full));
         Ok(indexed.decision == Effect::Allow)
     });
 }
