@@ -41,6 +41,10 @@ const BATCH: Duration = Duration::from_millis(4);
 /// How many changes are made to the file.
 const CHANGES: usize = 100;
 
+/// The allocator of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The value in the middle.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);

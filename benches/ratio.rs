@@ -23,6 +23,10 @@ use tidegate::ids::TenantId;
 use tidegate::registry::Registry;
 use tidegate::{cedar, engine};
 
+/// The allocator of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long one batch runs.
 const BATCH: Duration = Duration::from_millis(2);
 
