@@ -76,6 +76,7 @@ mod claims;
 pub mod did;
 pub mod edr;
 mod error;
+mod fetch;
 mod header;
 pub mod jwks;
 pub mod jwks_source;

@@ -24,12 +24,12 @@
 //! ```
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::{Client, Url};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
+use super::fetch;
 use super::jwks::{JwksError, KeySet, MAX_DOCUMENT};
 
 /// The age from which a set is fetched anew, in seconds.
@@ -40,9 +40,6 @@ pub const MAX_AGE: i64 = 24 * 60 * 60;
 
 /// The least time between two fetches, in seconds.
 pub const MIN_INTERVAL: i64 = 60;
-
-/// How long a fetch may take in all.
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why there is no key set.
 #[derive(Debug, thiserror::Error)]
@@ -82,11 +79,7 @@ impl JwksClient {
     }
 
     fn build(https_only: bool) -> Result<Self, SourceError> {
-        let builder = Client::builder()
-            .https_only(https_only)
-            .redirect(reqwest::redirect::Policy::none());
-        let client = builder.connect_timeout(TIMEOUT).timeout(TIMEOUT).build();
-        client.map(Self).map_err(SourceError::Client)
+        fetch::client(https_only).map(Self).map_err(SourceError::Client)
     }
 }
 
@@ -244,7 +237,7 @@ impl Remote {
     }
 
     async fn fetch(&self) -> Result<KeySet, SourceError> {
-        let mut response = self
+        let response = self
             .client
             .get(self.url.clone())
             .send()
@@ -253,12 +246,9 @@ impl Remote {
         if response.status() != reqwest::StatusCode::OK {
             return Err(SourceError::Status(response.status().as_u16()));
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(SourceError::Fetch)? {
-            body.extend_from_slice(&chunk);
-            if body.len() > MAX_DOCUMENT {
-                return Err(JwksError::TooLarge(body.len()).into());
-            }
+        let body = fetch::body(response, MAX_DOCUMENT).await.map_err(SourceError::Fetch)?;
+        if body.len() > MAX_DOCUMENT {
+            return Err(JwksError::TooLarge(body.len()).into());
         }
         let text = std::str::from_utf8(&body).map_err(|error| JwksError::Malformed(error.to_string()))?;
         Ok(KeySet::parse(text)?)

@@ -309,6 +309,12 @@ mod tests {
         tokio::runtime::Runtime::new().unwrap().block_on(future)
     }
 
+    /// Takes on the token `aa`.
+    fn issue_aa(flow: &mut Flow) -> Result<bool, Misfit> {
+        let (id, expires) = ("aa".to_owned(), flow.begun_at);
+        Ok(flow.issue(Issued { id, expires }, flow.begun_at))
+    }
+
     #[test]
     fn flows_survive_a_restart_and_are_their_tenants_own() {
         let dir = tempfile::tempdir().unwrap();
@@ -316,12 +322,7 @@ mod tests {
             let store = FlowStore::open(dir.path()).await.unwrap();
             let begun = store.begin(flow("f", Side::Provider)).await.unwrap();
             let (tenant, id) = (begun.tenant, begun.id.clone());
-            let token = Issued {
-                id: "aa".into(),
-                expires: begun.begun_at,
-            };
-            let issue = |flow: &mut Flow| Ok(flow.issue(token.clone(), begun.begun_at));
-            assert!(store.change(tenant, &id, issue).await.unwrap().1);
+            assert!(store.change(tenant, &id, issue_aa).await.unwrap().1);
             drop(store);
             let store = FlowStore::open(dir.path()).await.unwrap();
             assert!(store.live(tenant, &id).unwrap().accepts("aa"));
@@ -350,12 +351,7 @@ mod tests {
                 let store = FlowStore::open(dir.path()).await.unwrap();
                 let begun = store.begin(flow("f", Side::Provider)).await.unwrap();
                 let (tenant, id) = (begun.tenant, begun.id.clone());
-                let token = Issued {
-                    id: "aa".into(),
-                    expires: begun.begun_at,
-                };
-                let issue = |flow: &mut Flow| Ok(flow.issue(token.clone(), begun.begun_at));
-                assert!(store.change(tenant, &id, issue).await.unwrap().1);
+                assert!(store.change(tenant, &id, issue_aa).await.unwrap().1);
                 sqlx::raw_sql("ALTER TABLE flow RENAME TO gone")
                     .execute(&store.pool)
                     .await
@@ -369,7 +365,7 @@ mod tests {
                 let seen = store.find(tenant, &id).await.unwrap();
                 check_ended(seen.state, seen.accepts("aa"));
                 assert!(store.live(tenant, &id).is_none_or(|flow| !flow.accepts("aa")));
-                let taken = store.change(tenant, &id, issue).await.map(|(_, taken)| taken);
+                let taken = store.change(tenant, &id, issue_aa).await.map(|(_, taken)| taken);
                 assert!(!matches!(taken, Ok(true)), "no token is taken on");
                 assert!(store.settle().await.is_err());
                 sqlx::raw_sql("ALTER TABLE gone RENAME TO flow")

@@ -87,15 +87,13 @@ impl Management {
     pub async fn agreements_since(&self, since: Timestamp) -> Result<Vec<Finalized>, ManagementError> {
         let mut found = Vec::new();
         for page in 0..MAX_PAGES {
-            let query = json!({
-                "@context": self.context(), "@type": "QuerySpec", "offset": page * PAGE, "limit": PAGE,
-                "sortField": "contractSigningDate", "sortOrder": "DESC",
-            });
-            let path = "/contractagreements/request";
-            let answer = self.call(Method::POST, path, Some(query), Again::Yes).await?;
-            let Value::Array(answers) = answer else {
-                return Err(ManagementError::unreadable(path, "expected a list"));
-            };
+            let answers = self
+                .page(
+                    "/contractagreements/request",
+                    (page, PAGE),
+                    ("contractSigningDate", "DESC"),
+                )
+                .await?;
             let last = answers.len() < PAGE;
             for answer in answers {
                 match read(&answer) {
@@ -125,17 +123,11 @@ impl Management {
             entries: Vec::new(),
         };
         for page in 0..MAX_RETIREMENT_PAGES {
-            let query = json!({
-                "@context": self.context(), "@type": "QuerySpec", "offset": page * RETIREMENTS, "limit": RETIREMENTS,
-                "sortField": "agreementRetirementDate", "sortOrder": "DESC",
-            });
             let path = "/contractagreements/retirements/request";
-            let answer = match self.call(Method::POST, path, Some(query), Again::Yes).await {
+            let asked = self.page(path, (page, RETIREMENTS), ("agreementRetirementDate", "DESC"));
+            let entries = match asked.await {
                 Err(error) if error.is_unknown_there() => return Ok(Retirements::default()),
                 answer => answer?,
-            };
-            let Value::Array(entries) = answer else {
-                return Err(ManagementError::unreadable(path, "expected a list"));
             };
             let last = entries.len() < RETIREMENTS;
             found.entries.extend(entries.iter().filter_map(retirement));

@@ -124,6 +124,26 @@ impl Management {
         self
     }
 
+    /// One page of a list there, in that order: which, and how many a page has.
+    ///
+    /// # Errors
+    /// See [`ManagementError`].
+    pub(super) async fn page(
+        &self,
+        path: &str,
+        (number, size): (usize, usize),
+        (field, order): (&str, &str),
+    ) -> Result<Vec<Value>, ManagementError> {
+        let query = json!({
+            "@context": self.context(), "@type": "QuerySpec", "offset": number * size, "limit": size,
+            "sortField": field, "sortOrder": order,
+        });
+        match self.call(Method::POST, path, Some(query), Again::Yes).await? {
+            Value::Array(page) => Ok(page),
+            _ => Err(ManagementError::unreadable(path, "expected a list")),
+        }
+    }
+
     /// Where the connector is.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::agreements::text;
 use super::publish::{Change, Published};
@@ -64,17 +64,10 @@ impl Management {
     async fn definitions(&self) -> Result<Vec<Definition>, ManagementError> {
         let mut found = Vec::new();
         for page in 0..MAX_PAGES {
-            let query = json!({
-                "@context": self.context(), "@type": "QuerySpec", "offset": page * PAGE, "limit": PAGE,
-                "sortField": "id", "sortOrder": "ASC",
-            });
-            let path = "/contractdefinitions/request";
-            let answer = match self.call(Method::POST, path, Some(query), Again::Yes).await {
+            let asked = self.page("/contractdefinitions/request", (page, PAGE), ("id", "ASC"));
+            let answers = match asked.await {
                 Err(error) if error.is_unknown_there() => return Ok(Vec::new()),
                 answer => answer?,
-            };
-            let Value::Array(answers) = answer else {
-                return Err(ManagementError::unreadable(path, "expected a list"));
             };
             found.extend(answers.iter().filter_map(definition));
             if answers.len() < PAGE {

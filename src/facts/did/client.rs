@@ -1,15 +1,11 @@
 //! Fetches DID documents. Rules as for key sets: https only (in dev mode: http on this machine too), no redirects, bounded
 //! body and time.
 
-use std::time::Duration;
-
 use reqwest::{Client, StatusCode};
 
 use super::{DidDocument, MAX_DOCUMENT};
+use crate::facts::fetch;
 use crate::ids::Did;
-
-/// How long a fetch may take in all.
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why the keys of a company are not to be had.
 #[derive(Debug, thiserror::Error)]
@@ -42,11 +38,7 @@ impl DidClient {
     /// # Errors
     /// [`DidError::Client`] where TLS cannot be set up.
     pub fn new(loopback: bool) -> Result<Self, DidError> {
-        let builder = Client::builder()
-            .https_only(!loopback)
-            .redirect(reqwest::redirect::Policy::none());
-        let client = builder.connect_timeout(TIMEOUT).timeout(TIMEOUT).build();
-        let client = client.map_err(DidError::Client)?;
+        let client = fetch::client(!loopback).map_err(DidError::Client)?;
         Ok(Self { client, loopback })
     }
 
@@ -56,7 +48,7 @@ impl DidClient {
     /// [`DidError`].
     pub async fn document(&self, did: &Did) -> Result<DidDocument, DidError> {
         let failed = |error| DidError::Fetch(did.clone(), error);
-        let mut response = self
+        let response = self
             .client
             .get(did.document(self.loopback))
             .send()
@@ -65,15 +57,10 @@ impl DidClient {
         if response.status() != StatusCode::OK {
             return Err(DidError::Status(did.clone(), response.status().as_u16()));
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            body.extend_from_slice(&chunk);
-            if body.len() > MAX_DOCUMENT {
-                return Err(DidError::Document(
-                    did.clone(),
-                    format!("it has more than {MAX_DOCUMENT} bytes"),
-                ));
-            }
+        let body = fetch::body(response, MAX_DOCUMENT).await.map_err(failed)?;
+        if body.len() > MAX_DOCUMENT {
+            let problem = format!("it has more than {MAX_DOCUMENT} bytes");
+            return Err(DidError::Document(did.clone(), problem));
         }
         DidDocument::parse(did, &body)
     }
