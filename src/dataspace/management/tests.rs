@@ -139,6 +139,14 @@ impl Scripted {
 const ACCESS: &str = include_str!("../../../fixtures/odrl/dev/pcf-access.json");
 const USAGE: &str = include_str!("../../../fixtures/odrl/dev/pcf-usage.json");
 
+fn isar() -> CounterParty {
+    CounterParty {
+        partner: "BPNL00000000B2CD".parse().unwrap(),
+        participant: "BPNL00000000B2CD".into(),
+        dsp: "https://connector.isar.example/dsp/2025-1".into(),
+    }
+}
+
 async fn publish(management: &Management, version: &str) -> Vec<Change> {
     let publication = Publication {
         offer: &"offer-1".parse().unwrap(),
@@ -246,11 +254,7 @@ fn a_negotiation_is_followed_to_its_end() {
         ),
     ]);
     with("v4", script, async |management, scripted| {
-        let party = CounterParty {
-            partner: "BPNL00000000B2CD".parse().unwrap(),
-            participant: "BPNL00000000B2CD".into(),
-            dsp: "https://connector.isar.example/dsp/2025-1".into(),
-        };
+        let party = isar();
         let catalog = management.catalog(&party).await.unwrap();
         assert!(catalog[0].pcf_exchange && catalog[0].version.as_deref() == Some("1.2.0"));
         let patience = Duration::from_secs(5);

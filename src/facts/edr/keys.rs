@@ -49,7 +49,7 @@ pub enum EdrKeyError {
 /// Makes each tenant's root key.
 #[derive(Clone)]
 pub struct EdrKeys {
-    pub(super) secret: Prk,
+    secret: Prk,
     pub(super) generation: u32,
 }
 
@@ -92,23 +92,34 @@ impl EdrKeys {
     /// # Errors
     /// [`EdrError::Mint`] where a key cannot be derived.
     pub fn verifier(&self, tenant: TenantId, endpoint: &str) -> Result<EdrVerifier, EdrError> {
-        let before = self.generation.checked_sub(1);
-        let roots = [Some(self.generation), before].into_iter().flatten();
-        let roots = roots
+        let roots = self
+            .generations()
             .map(|generation| Ok((generation, self.root(tenant, generation)?.public())))
             .collect::<Result<_, EdrError>>()?;
         Ok(EdrVerifier::new(tenant, endpoint, roots))
     }
 
     fn root(&self, tenant: TenantId, generation: u32) -> Result<KeyPair, EdrError> {
-        let info = format!("{tenant}/{generation}");
-        let mut seed = Zeroizing::new([0; 32]);
-        self.secret
-            .expand(&[info.as_bytes()], HKDF_SHA256)
-            .and_then(|key| key.fill(seed.as_mut_slice()))
-            .map_err(|_| EdrError::Mint)?;
+        let seed = self.derive(&format!("{tenant}/{generation}"))?;
         let private = PrivateKey::from_bytes(seed.as_slice(), Algorithm::Ed25519).map_err(|_| EdrError::Mint)?;
         Ok(KeyPair::from(&private))
+    }
+
+    /// The generations whose keys are good: the present one and the one before.
+    pub(super) fn generations(&self) -> impl Iterator<Item = u32> {
+        [Some(self.generation), self.generation.checked_sub(1)]
+            .into_iter()
+            .flatten()
+    }
+
+    /// What follows from the secret under that name, and from nothing else.
+    pub(super) fn derive(&self, name: &str) -> Result<Zeroizing<[u8; 32]>, EdrError> {
+        let mut derived = Zeroizing::new([0; 32]);
+        self.secret
+            .expand(&[name.as_bytes()], HKDF_SHA256)
+            .and_then(|key| key.fill(derived.as_mut_slice()))
+            .map_err(|_| EdrError::Mint)?;
+        Ok(derived)
     }
 }
 

@@ -5,7 +5,6 @@
 //! a repeated renewal be answered with the same next one, so that an answer that was lost, or two who ask at once, lock nobody out.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::hkdf::HKDF_SHA256;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::SecretString;
@@ -43,12 +42,11 @@ impl EdrKeys {
             // In its one spelling.
             number: number.parse().ok().filter(|read: &u64| read.to_string() == number)?,
         };
-        let generations = [Some(self.generation), self.generation.checked_sub(1)];
         let made = |generation| {
             let expected = self.refresh_secret(tenant, &read.flow, read.number, generation).ok()?;
             verify_slices_are_equal(expected.as_slice(), &secret).ok()
         };
-        generations.into_iter().flatten().find_map(made).map(|()| read)
+        self.generations().find_map(made).map(|()| read)
     }
 
     fn refresh_secret(
@@ -58,13 +56,7 @@ impl EdrKeys {
         number: u64,
         generation: u32,
     ) -> Result<Zeroizing<[u8; 32]>, EdrError> {
-        let info = format!("refresh/{tenant}/{generation}/{number}/{flow}");
-        let mut secret = Zeroizing::new([0; 32]);
-        self.secret
-            .expand(&[info.as_bytes()], HKDF_SHA256)
-            .and_then(|key| key.fill(secret.as_mut_slice()))
-            .map_err(|_| EdrError::Mint)?;
-        Ok(secret)
+        self.derive(&format!("refresh/{tenant}/{generation}/{number}/{flow}"))
     }
 }
 

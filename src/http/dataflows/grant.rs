@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
-use crate::dataspace::flow::Issued;
+use crate::dataspace::flow::{Flow, Issued};
 use crate::dataspace::signaling::DataAddress;
 use crate::dataspace::signaling::address::Handed;
 use crate::decide::{Permit, Recorded};
@@ -47,6 +47,31 @@ pub(in crate::http) struct Granting<'a> {
     pub(in crate::http) why: Option<&'a str>,
     /// When.
     pub(in crate::http) now: Timestamp,
+}
+
+impl<'a> Granting<'a> {
+    /// Another token of a flow there is, for a partner of which so much is known now.
+    pub(in crate::http) fn again(
+        world: &'a TenantWorld,
+        flow: &'a Flow,
+        known: Option<&'a Partner>,
+        refresh: u64,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            world,
+            connector: &flow.connector,
+            partner: flow.partner,
+            known,
+            agreement: world.agreements.get(&flow.agreement).map(AsRef::as_ref),
+            asset: &flow.asset,
+            flow: &flow.id,
+            profile: &flow.profile,
+            refresh,
+            why: None,
+            now,
+        }
+    }
 }
 
 /// A token that policy permitted. It is good once its flow has taken it on.

@@ -159,19 +159,7 @@ impl App {
         let registry = self.registry.current();
         let world = tenant(&registry, flow.tenant.as_str())?;
         let known = flow.partner(&registry, now);
-        let granting = Granting {
-            world,
-            connector: &flow.connector,
-            partner: flow.partner,
-            known: known.as_ref(),
-            agreement: world.agreements.get(&flow.agreement).map(AsRef::as_ref),
-            asset: &flow.asset,
-            flow: &flow.id,
-            profile: &flow.profile,
-            refresh: flow.next_refresh(),
-            why: None,
-            now,
-        };
+        let granting = Granting::again(world, flow, known.as_ref(), flow.next_refresh(), now);
         let Granted {
             permit,
             address,

@@ -73,37 +73,15 @@ pub(in crate::http) async fn token(
     if let Some(refusal) = app.unproven(&headers, &registry, world, &flow, now).await? {
         return Ok(refusal);
     }
-    let renewed = app
-        .dataspace
-        .flows
-        .change(id, &shown.flow, |flow| Ok(flow.renews(shown.number)))
-        .await;
-    let Ok((flow, true)) = renewed else {
-        return Ok(refused("invalid_grant"));
-    };
     let known = flow.partner(&registry, now);
-    let granting = Granting {
-        world,
-        connector: &flow.connector,
-        partner: flow.partner,
-        known: known.as_ref(),
-        agreement: world.agreements.get(&flow.agreement).map(AsRef::as_ref),
-        asset: &flow.asset,
-        flow: &flow.id,
-        profile: &flow.profile,
-        refresh: flow.next_refresh(),
-        why: None,
-        now,
-    };
+    // The one after it, whichever of the two good ones it is.
+    let granting = Granting::again(world, &flow, known.as_ref(), shown.number + 1, now);
     let granted = app.grant(&granting, &request).await?;
     let issued = granted.issued;
-    let taken = app
-        .dataspace
-        .flows
-        .change(id, &flow.id, |flow: &mut Flow| Ok(flow.issue(issued, now)))
-        .await;
-    if !matches!(taken, Ok((_, true))) {
-        // It was suspended or ended meanwhile.
+    let renew = |flow: &mut Flow| Ok(flow.renews(shown.number) && flow.issue(issued, now));
+    let renewed = app.dataspace.flows.change(id, &flow.id, renew).await;
+    if !matches!(renewed, Ok((_, true))) {
+        // It was suspended or ended meanwhile, or the next one was used.
         return Ok(refused("invalid_grant"));
     }
     let answer = json!({

@@ -237,11 +237,7 @@ fn a_negotiation_that_takes_too_long_is_ended_so_that_it_becomes_no_contract() {
         ),
     ]);
     with("v4", script, async |management, scripted| {
-        let party = CounterParty {
-            partner: "BPNL00000000B2CD".parse().unwrap(),
-            participant: "BPNL00000000B2CD".into(),
-            dsp: "https://connector.isar.example/dsp/2025-1".into(),
-        };
+        let party = isar();
         let catalog = management.catalog(&party).await.unwrap();
         let patience = Duration::from_secs(2);
         let late = management
