@@ -75,6 +75,9 @@ pub const SIGNALING: &str = "/signaling";
 /// How long another connector or Tidegate may take to answer.
 const PATIENCE: Duration = Duration::from_secs(8);
 
+/// How long another make of connector is left alone after its message was answered: a turn of EDC's loop over its processes.
+const COURTESY: Duration = Duration::from_secs(1);
+
 /// What a connector is started with.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -284,10 +287,31 @@ impl Connector {
         work(&mut self.0.store.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Answers a message of the connector at `address` with one of ours, once it had the time to take in that its own arrived.
+    /// EDC notes that a moment later. A message in between it refuses with 409, and what is worse, it lets go of the process it
+    /// was busy with: it sends its own message a second time, as another one. Connectors of one service need no such moment.
+    fn react(&self, address: &str, work: impl Future<Output = ()> + Send + 'static) {
+        let pause = if same_origin(address, &self.0.settings.root) {
+            Duration::ZERO
+        } else {
+            COURTESY
+        };
+        self.later(async move {
+            tokio::time::sleep(pause).await;
+            work.await;
+        });
+    }
+
     /// Goes on with something after the request that led to it is answered.
     fn later(&self, work: impl Future<Output = ()> + Send + 'static) {
         tokio::spawn(work);
     }
+}
+
+/// Whether two URLs are of one service: scheme, host and port agree.
+fn same_origin(one: &str, other: &str) -> bool {
+    let [one, other] = [one, other].map(reqwest::Url::parse);
+    matches!((one, other), (Ok(one), Ok(other)) if one.origin() == other.origin())
 }
 
 /// A new name for a process or an agreement: a URN.

@@ -114,7 +114,7 @@ impl Connector {
         let pid = record.pid.clone();
         self.with(|store| store.negotiations.insert(pid.clone(), record));
         let (connector, own) = (self.clone(), pid.clone());
-        self.later(async move { connector.consider(&own).await });
+        self.react(callback, async move { connector.consider(&own).await });
         Ok(pid)
     }
 
@@ -193,8 +193,8 @@ impl Connector {
         }
     }
 
-    /// The agreement that came is the one that was asked for: says so. EDC notes that its agreement arrived a moment after it did, and
-    /// refuses until then, so what conflicts is said again.
+    /// The agreement that came is the one that was asked for: says so. What conflicts is said again: EDC refuses while it is busy with
+    /// the negotiation.
     pub(super) async fn verify(&self, pid: &str) {
         let mut said = 0;
         loop {

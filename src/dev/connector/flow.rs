@@ -63,7 +63,7 @@ impl Connector {
         })?;
         if is_new {
             let (connector, pid) = (self.clone(), pid.clone());
-            self.later(async move { connector.start_transfer(&pid).await });
+            self.react(callback_address, async move { connector.start_transfer(&pid).await });
         }
         Ok(pid)
     }

@@ -185,22 +185,21 @@ impl Connector {
     }
 
     fn react_to_negotiation(&self, role: Role, step: NegotiationStep, pid: &str) {
-        let (connector, pid) = (self.clone(), pid.to_owned());
-        match (role, step) {
-            (Role::Provider, NegotiationStep::Request | NegotiationStep::Accept) => {
-                self.later(async move { connector.decide_negotiation(&pid).await });
+        let address = self.with(|store| Some(store.negotiations.get(pid)?.peer.address.clone()));
+        let (Some(address), connector, pid) = (address, self.clone(), pid.to_owned()) else {
+            return;
+        };
+        self.react(&address, async move {
+            match (role, step) {
+                (Role::Provider, NegotiationStep::Request | NegotiationStep::Accept) => {
+                    connector.decide_negotiation(&pid).await;
+                }
+                (Role::Provider, NegotiationStep::Verify) => connector.finalize(&pid).await,
+                (Role::Consumer, NegotiationStep::Offer) => connector.consider(&pid).await,
+                (Role::Consumer, NegotiationStep::Agree) => connector.verify(&pid).await,
+                _ => {}
             }
-            (Role::Provider, NegotiationStep::Verify) => {
-                self.later(async move { connector.finalize(&pid).await });
-            }
-            (Role::Consumer, NegotiationStep::Offer) => {
-                self.later(async move { connector.consider(&pid).await });
-            }
-            (Role::Consumer, NegotiationStep::Agree) => {
-                self.later(async move { connector.verify(&pid).await });
-            }
-            _ => {}
-        }
+        });
     }
 
     fn transfer_begins(&self, client: Bpnl, body: &[u8]) -> Answer {
@@ -281,8 +280,9 @@ impl Connector {
 
     fn react_to_transfer(&self, role: Role, before: Option<Transfer>, step: TransferStep, pid: &str) {
         if role == Role::Provider && step == TransferStep::Start {
+            let address = self.with(|store| Some(store.transfers.get(pid)?.peer.address.clone()));
             let (connector, pid) = (self.clone(), pid.to_owned());
-            return self.later(async move { connector.go_on(&pid).await });
+            return self.react(&address.unwrap_or_default(), async move { connector.go_on(&pid).await });
         }
         let verb = match (role, step) {
             (Role::Consumer, TransferStep::Start) if before != Some(Transfer::Suspended) => "started",

@@ -123,7 +123,7 @@ impl Connector {
         })?;
         if is_new {
             let (connector, pid) = (self.clone(), pid.clone());
-            self.later(async move { connector.decide_negotiation(&pid).await });
+            self.react(callback, async move { connector.decide_negotiation(&pid).await });
         }
         Ok(pid)
     }
