@@ -143,7 +143,7 @@ impl Book {
     /// is in force here and put as over: it ends. What is over stays over. Which versions it was signed under may be told later.
     ///
     /// # Errors
-    /// Its text does not compile, another agreement is on record under its id, or it cannot be recorded or written.
+    /// It cannot come on record ([`RegistryStore::examine`] says when), or it cannot be recorded or written.
     pub async fn put(&self, new: NewAgreement, cause: &Cause, now: Timestamp) -> Result<bool, AgreementError> {
         self.put_all(vec![new], cause, now).await.map(|count| count > 0)
     }

@@ -15,7 +15,7 @@ use cedar_policy_core::entities::{self as core, NoEntitiesSchema, Schema as _, T
 use cedar_policy_core::extensions::Extensions;
 use cedar_policy_core::validator::CoreSchema;
 
-use super::translate::{TranslateError, entity, error_chain};
+use super::translate::{TranslateError, entity, misfit};
 use crate::ids::Digest;
 use crate::question::Entity;
 
@@ -42,7 +42,6 @@ impl Slices {
 
     /// What `Entities::from_entities` does, with each entity checked against the schema by itself.
     fn assemble(&self, entities: &[Entity], schema: &Schema) -> Result<Entities, TranslateError> {
-        let wrong = |error: core::err::EntitiesError| TranslateError::Entities(error_chain(&error));
         let all = Extensions::all_available();
         let schema = CoreSchema::new(schema.as_ref());
         let checked = entities
@@ -51,7 +50,7 @@ impl Slices {
             .collect::<Result<Vec<_>, _>>()?;
         let slice = core::Entities::new()
             .add_entities(checked, None::<&NoEntitiesSchema>, TCComputation::ComputeNow, all)
-            .map_err(wrong)?;
+            .map_err(misfit)?;
         // The schema's own hierarchy, which is closed already and has nothing to do with the slice's.
         let actions = schema.action_entities();
         let slice = slice.add_entities(
@@ -60,7 +59,7 @@ impl Slices {
             TCComputation::AssumeAlreadyComputed,
             all,
         );
-        slice.map(Into::into).map_err(wrong)
+        slice.map(Into::into).map_err(misfit)
     }
 }
 
@@ -69,10 +68,8 @@ fn check(single: &Entity, schema: &CoreSchema<'_>) -> Result<ast::Entity, Transl
     let translated = entity(single)?;
     let translated: &ast::Entity = translated.as_ref();
     let checker = core::conformance::EntitySchemaConformanceChecker::new(schema, Extensions::all_available());
-    let checked = checker
-        .validate_entity(translated)
-        .map_err(core::err::EntitiesError::from);
-    checked.map_err(|error| TranslateError::Entities(error_chain(&error)))?;
+    let checked = checker.validate_entity(translated);
+    checked.map_err(|error| misfit(error.into()))?;
     Ok(translated.clone())
 }
 

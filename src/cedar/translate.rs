@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
+use cedar_policy::entities_errors::EntitiesError;
 use cedar_policy::{Context, Entities, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema};
 
 use cedar_policy_core::ast::{Name, RestrictedExpr};
@@ -177,7 +178,7 @@ pub(super) fn translate_kept(
 
 fn entities(question: &Question, schema: &Schema) -> Result<Entities, TranslateError> {
     let entities = question.entities.iter().map(entity).collect::<Result<Vec<_>, _>>()?;
-    Entities::from_entities(entities, Some(schema)).map_err(|error| TranslateError::Entities(error_chain(&error)))
+    Entities::from_entities(entities, Some(schema)).map_err(misfit)
 }
 
 fn request(question: &Question, schema: &Schema) -> Result<Request, TranslateError> {
@@ -213,7 +214,12 @@ fn request(question: &Question, schema: &Schema) -> Result<Request, TranslateErr
     Ok(request)
 }
 
-pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
+/// What is said of entities that do not fit the schema.
+pub(super) fn misfit(error: EntitiesError) -> TranslateError {
+    TranslateError::Entities(error_chain(&error))
+}
+
+fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {

@@ -34,15 +34,6 @@ impl Compiled {
         }
     }
 
-    fn set_mut(&mut self, moment: Moment) -> &mut PolicySet {
-        match moment {
-            Moment::Discover => &mut self.discover,
-            Moment::Negotiate => &mut self.negotiate,
-            Moment::Transfer => &mut self.transfer,
-            Moment::Access => &mut self.access,
-        }
-    }
-
     pub(super) fn text(&self) -> &str {
         &self.text
     }
@@ -55,45 +46,39 @@ pub(super) fn compile(normal: &Normal, digest: Digest) -> Result<Compiled, Contr
         digest,
         naming: NORMAL,
     };
-    let drafts: Vec<_> = Moment::ALL
-        .into_iter()
-        .flat_map(|moment| compiler.drafts(moment))
-        .collect();
+    let drafts = compiler.all();
     let text = compiler.text(&drafts);
-    let mut compiled = Compiled {
-        discover: PolicySet::new(),
-        negotiate: PolicySet::new(),
-        transfer: PolicySet::new(),
-        access: PolicySet::new(),
-        text,
-    };
     let refused = |id: &str, detail: String| ContractError::NotCedar {
         id: id.to_owned(),
         detail,
     };
     // All at once, for what it costs to begin to parse is most of what parsing a small text costs.
-    let parsed: Result<PolicySet, _> = compiled.text.parse();
+    let parsed: Result<PolicySet, _> = text.parse();
     let parsed = parsed.map_err(|error| refused(&format!("terms/{digest}"), format!("{error}")))?;
-    for (index, draft) in drafts.iter().enumerate() {
-        // Cedar numbers the policies of a text in their order, from 0.
-        let policy = parsed.policy(&PolicyId::new(format!("policy{index}")));
-        let policy = policy.ok_or_else(|| refused(&draft.id, "it is not among what was parsed".to_owned()))?;
-        let added = compiled
-            .set_mut(draft.moment)
-            .add(policy.new_id(PolicyId::new(&draft.id)));
-        added.map_err(|error| refused(&draft.id, error.to_string()))?;
-    }
-    Ok(compiled)
+    let set = |moment| {
+        let mut set = PolicySet::new();
+        for (index, draft) in drafts.iter().enumerate().filter(|(_, draft)| draft.moment == moment) {
+            // Cedar numbers the policies of a text in their order, from 0.
+            let policy = parsed.policy(&PolicyId::new(format!("policy{index}")));
+            let policy = policy.ok_or_else(|| refused(&draft.id, "it is not among what was parsed".to_owned()))?;
+            let added = set.add(policy.new_id(PolicyId::new(&draft.id)));
+            added.map_err(|error| refused(&draft.id, error.to_string()))?;
+        }
+        Ok(set)
+    };
+    Ok(Compiled {
+        discover: set(Moment::Discover)?,
+        negotiate: set(Moment::Negotiate)?,
+        transfer: set(Moment::Transfer)?,
+        access: set(Moment::Access)?,
+        text,
+    })
 }
 
 /// What [`compile`] compiles to, with other names for the parts of the terms; nothing else differs.
 pub(super) fn text(normal: &Normal, digest: Digest, naming: Naming<'_>) -> String {
     let compiler = Compiler { normal, digest, naming };
-    let drafts: Vec<_> = Moment::ALL
-        .into_iter()
-        .flat_map(|moment| compiler.drafts(moment))
-        .collect();
-    compiler.text(&drafts)
+    compiler.text(&compiler.all())
 }
 
 /// Terms on their way to Cedar, and how their parts are named there.
@@ -127,6 +112,12 @@ impl Compiler<'_> {
             draft.write(&mut text);
         }
         text
+    }
+
+    /// The policies of all moments, one moment after the other.
+    fn all(&self) -> Vec<Draft> {
+        let moments = Moment::ALL.into_iter();
+        moments.flat_map(|moment| self.drafts(moment)).collect()
     }
 
     /// The policies these terms have at `moment`.
@@ -178,17 +169,18 @@ impl Compiler<'_> {
     /// What keeps a partner that may not see an offer from negotiating it.
     fn gate(&self) -> Option<Draft> {
         let moment = Moment::Negotiate;
-        let rules = || self.normal.permissions.iter().enumerate();
-        let alternatives = rules().map(|(index, rule)| {
+        let rules = &self.normal.permissions;
+        let path = |index| self.naming.rule(Sort::Permission, index);
+        let alternatives = rules.iter().enumerate().map(|(index, rule)| {
             let conditions = self.conditions(moment, (Sort::Permission, index), rule)?;
             let texts = conditions.into_iter().map(|condition| condition.text);
-            Some((texts.collect(), self.naming.rule(Sort::Permission, index)))
+            Some((texts.collect(), path(index)))
         });
         let unless = alternatives_of(alternatives)?;
-        let reasons = rules().map(|(_, rule)| reasons(self.normal, moment, Sort::Permission, rule));
-        let paths: Vec<_> = rules()
-            .map(|(index, _)| self.naming.rule(Sort::Permission, index))
-            .collect();
+        let paths: Vec<_> = (0..rules.len()).map(path).collect();
+        let reasons = rules
+            .iter()
+            .map(|rule| reasons(self.normal, moment, Sort::Permission, rule));
         Some(Draft {
             moment,
             id: policy_id(self.digest, moment, "permissions"),

@@ -11,7 +11,7 @@ use super::Moment;
 use super::constraint::Constraint;
 use super::operand::{Operator, Sort};
 use super::value::{Bound, End};
-use super::words::visible;
+use super::words::quoted;
 use crate::ids::Bpnl;
 
 /// What a constraint says at a moment.
@@ -210,11 +210,6 @@ fn companies(partners: &BTreeSet<Bpnl>) -> String {
 fn texts(texts: &BTreeSet<String>) -> String {
     let list: Vec<_> = texts.iter().map(|text| quoted(text)).collect();
     format!("[{}]", list.join(", "))
-}
-
-/// A text as a Cedar string literal. Cedar reads the escapes that are written; the tests try hostile texts.
-pub(super) fn quoted(text: &str) -> String {
-    format!("\"{}\"", visible(text, '"'))
 }
 
 /// An instant as Cedar's `datetime` takes it: UTC with milliseconds.

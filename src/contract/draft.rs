@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Moment;
-use super::condition::quoted;
+use super::words::quoted;
 
 /// One policy before it is Cedar.
 pub(super) struct Draft {
@@ -20,7 +20,7 @@ pub(super) struct Draft {
     pub(super) unless: Vec<Condition>,
 }
 
-/// What must hold, and the part of the normal form that says so.
+/// What must hold, and the part of the terms that says so, by its name.
 pub(super) struct Condition {
     pub(super) text: String,
     pub(super) path: String,
@@ -65,7 +65,7 @@ impl Draft {
     }
 }
 
-/// Conditions one a line; where another part of the normal form begins to speak, with its path.
+/// Conditions one a line; where another part of the terms begins to speak, with its path.
 fn write_joined(out: &mut String, conditions: &[Condition], operator: &str) {
     let last = conditions.len().saturating_sub(1);
     let mut spoke = "";

@@ -86,10 +86,11 @@ impl Reader {
                 }
             }
         }
-        if permissions.is_empty() {
+        // Whatever rule there is has an action, and its action is of a kind.
+        let Some(said) = self.kind.take().filter(|_| !permissions.is_empty()) else {
             return Err(path.refuse(Fault::NoPermission));
-        }
-        let kind = self.settle(path, wanted)?;
+        };
+        let kind = self.settle(said, wanted)?;
         Ok(Document {
             kind,
             on_record: false,
@@ -103,16 +104,13 @@ impl Reader {
 
     /// The kind of policy it is. Who provides and who consumes is said by an agreement only: elsewhere an assignee would make the rules
     /// for one company only, and neither terms nor connectors look at it.
-    fn settle(&self, path: &Path, wanted: Option<Kind>) -> Result<Kind, ContractError> {
-        let Some((said, at)) = &self.kind else {
-            return Err(path.refuse(Fault::NoPermission));
-        };
+    fn settle(&self, (said, at): (Kind, Path), wanted: Option<Kind>) -> Result<Kind, ContractError> {
         // The older profile has no action but `use`, for access policies too.
         let older = self.older || self.claims.profile() == Profile::Cx2405;
         let kind = match wanted {
             Some(Kind::Access) if older => Kind::Access,
-            Some(wanted) if wanted != *said => return Err(at.refuse(Fault::OtherKind { wanted })),
-            _ => *said,
+            Some(wanted) if wanted != said => return Err(at.refuse(Fault::OtherKind { wanted })),
+            _ => said,
         };
         match self.parties.place(Role::Assignee) {
             Some(at) if kind == Kind::Access || !self.agreement => Err(at.refuse(Fault::Assignee)),

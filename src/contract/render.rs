@@ -7,7 +7,7 @@ use super::legal::SOURCE;
 use super::normal::Rule;
 use super::operand::{Operand, Sort};
 use super::source::Naming;
-use super::words::quoted;
+use super::words::{all_quoted, quoted};
 use super::{Class, Clause, Terms, compile};
 
 /// Columns of a line.
@@ -27,11 +27,7 @@ pub fn render_table(terms: &Terms) -> String {
     );
     // Writing to a string cannot fail.
     for (role, name) in terms.parties().into_iter().flat_map(|parties| parties.iter()) {
-        let _ = writeln!(
-            table,
-            "{role} {}, which is no part of the terms",
-            quoted(&[name.to_owned()])
-        );
+        let _ = writeln!(table, "{role} {}, which is no part of the terms", quoted(name));
     }
     let alternatives = terms.normal.permissions.len();
     if alternatives > 1 {
@@ -110,7 +106,7 @@ fn render(table: &mut String, clause: &Clause) {
     };
     let value = match clause.value.as_slice() {
         [] => "(nothing said)".to_owned(),
-        some => quoted(some),
+        some => all_quoted(some),
     };
     let Clause {
         path,

@@ -60,12 +60,17 @@ impl Parties {
     ///
     /// # Errors
     /// It names another.
-    pub fn check(&self, role: Role, expected: &str, is: impl FnOnce(&str) -> bool) -> Result<(), ContractError> {
+    pub fn check(
+        &self,
+        role: Role,
+        expected: impl fmt::Display,
+        is: impl FnOnce(&str) -> bool,
+    ) -> Result<(), ContractError> {
         match self.0.get(&role) {
             Some((name, path)) if !is(name) => Err(path.refuse(Fault::OtherParty {
                 key: role.key(),
                 found: shown(name),
-                expected: expected.to_owned(),
+                expected: expected.to_string(),
             })),
             _ => Ok(()),
         }
@@ -101,7 +106,7 @@ pub struct OtherParty {
 impl fmt::Display for OtherParty {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |name: &Option<String>| match name {
-            Some(name) => quoted(std::slice::from_ref(name)),
+            Some(name) => quoted(name),
             None => "none".to_owned(),
         };
         write!(

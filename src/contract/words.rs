@@ -7,16 +7,18 @@ use super::value::{Bound, End};
 /// A constraint on one line. Different constraints have different lines.
 pub(super) fn clause(constraint: &Constraint) -> String {
     let (operand, operator) = (constraint.operand().name(), constraint.operator().name());
-    format!("{operand} {operator} {}", quoted(&constraint.values()))
+    format!("{operand} {operator} {}", all_quoted(&constraint.values()))
 }
 
 /// Values in quotes, with commas between them.
-pub(super) fn quoted(values: &[String]) -> String {
-    let quoted: Vec<_> = values
-        .iter()
-        .map(|value| format!("\"{}\"", visible(value, '"')))
-        .collect();
+pub(super) fn all_quoted(values: &[String]) -> String {
+    let quoted: Vec<_> = values.iter().map(|value| quoted(value)).collect();
     quoted.join(", ")
+}
+
+/// A text in quotes: for people, and a Cedar string literal. Cedar reads the escapes that are written; the tests try hostile texts.
+pub(super) fn quoted(text: &str) -> String {
+    format!("\"{}\"", visible(text, '"'))
 }
 
 /// A text for people: what cannot be seen or would change how the rest is seen is escaped, and so are `quote`, which stands around it,

@@ -102,7 +102,12 @@ impl NewAgreement {
     /// # Errors
     /// The text does not compile.
     pub fn compile(&self, pool: &mut TermsPool) -> Result<Agreement, ContractError> {
-        Ok(Agreement {
+        Ok(self.on(pool.compile(&self.odrl)?))
+    }
+
+    /// What of it decides, its text compiled to `terms`.
+    pub(super) fn on(&self, terms: Arc<Terms>) -> Agreement {
+        Agreement {
             id: self.id.clone(),
             provider: self.provider,
             consumer: self.consumer,
@@ -110,8 +115,8 @@ impl NewAgreement {
             state: self.state,
             signed_at: self.signed_at,
             signed: self.signed.clone().map(Arc::new),
-            terms: pool.compile(&self.odrl)?,
-        })
+            terms,
+        }
     }
 }
 

@@ -105,11 +105,11 @@ impl<'p> OfferReader<'p> {
                 read
             }
         };
-        let target = format!("the asset of the offer, `{asset}`, or left out");
-        let named = parties.check(Role::Target, &target, |name| name == asset.as_str());
+        let target = format_args!("the asset of the offer, `{asset}`, or left out");
+        let named = parties.check(Role::Target, target, |name| name == asset.as_str());
         named.map_err(wrong)?;
-        let assigner = format!("the company that offers, `{}`, or left out", provider.participant());
-        let named = parties.check(Role::Assigner, &assigner, |name| provider.is_named(name));
+        let assigner = format_args!("the company that offers, `{}`, or left out", provider.participant());
+        let named = parties.check(Role::Assigner, assigner, |name| provider.is_named(name));
         named.map_err(wrong)?;
         Ok((terms, odrl))
     }

@@ -57,7 +57,7 @@ pub enum RegistryError {
         /// The format of the file.
         found: i64,
     },
-    /// A contract that does not compile.
+    /// A contract that does not compile, or is not what it stands for.
     #[error("the {what} `{id}` has terms that do not compile: {source}")]
     Terms {
         /// The kind of row.
@@ -221,6 +221,17 @@ impl RegistryStore {
                 let mut world = TenantWorld::clone(world);
                 change(&mut world);
                 *current = Arc::new(current.with_tenant(world));
+            }
+        });
+    }
+
+    /// Changes an agreement in memory, where it is on record.
+    fn change_agreement(&self, provider: TenantId, id: &AgreementId, change: impl FnOnce(&mut Agreement)) {
+        self.change(provider, |world| {
+            if let Some(known) = world.agreements.get(id) {
+                let mut next = Agreement::clone(known);
+                change(&mut next);
+                world.agreements.insert(Arc::new(next));
             }
         });
     }

@@ -11,7 +11,7 @@ use super::agreement::{AgreementState, NewAgreement, Signed};
 use super::model::{Asset, Partner, Relation, Tenant, TenantWorld};
 use super::offer::OfferReader;
 use super::pool::TermsPool;
-use crate::contract::{ContractError, Terms, no_group};
+use crate::contract::{ContractError, no_group};
 use crate::ids::{AgreementId, AssetId, Bpnl, OfferId, TenantId, Version};
 
 /// Tenants, partners, assets, relations, offers and agreements. Contracts stand in it as ODRL and are kept byte for byte.
@@ -149,7 +149,7 @@ pub enum WorldError {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// A contract that does not compile.
+    /// A contract that does not compile, or is not what it stands for.
     #[error("the {what} `{id}`: {source}")]
     Terms {
         /// The kind of thing.
@@ -173,7 +173,8 @@ impl WorldDocument {
     /// What it brings.
     ///
     /// # Errors
-    /// A contract that does not compile, or a provider that is not among the tenants.
+    /// A contract that does not compile, a policy of an offer that is of the other kind or about another company or asset, a group that no
+    /// policy can name, or a provider that is not among the tenants.
     pub fn seed(self) -> Result<Seed, WorldError> {
         let tenants = self.tenants.into_iter();
         let mut building = Building {
@@ -219,14 +220,6 @@ fn world_of<'w>(
 impl Building {
     fn world(&mut self, what: &'static str, id: &str, provider: TenantId) -> Result<&mut TenantWorld, WorldError> {
         world_of(&mut self.worlds, what, id, provider)
-    }
-
-    fn terms(&mut self, what: &'static str, id: &str, odrl: &RawValue) -> Result<Arc<Terms>, WorldError> {
-        self.compiled.compile(odrl.get()).map_err(|source| WorldError::Terms {
-            what,
-            id: id.to_owned(),
-            source: Box::new(source),
-        })
     }
 
     fn asset(&mut self, read: AssetDocument) -> Result<(), WorldError> {
@@ -281,9 +274,14 @@ impl Building {
     }
 
     fn agreement(&mut self, read: AgreementDocument) -> Result<NewAgreement, WorldError> {
-        let id = read.id.as_str();
-        self.world("agreement", id, read.provider)?;
-        self.terms("agreement", id, &read.odrl)?;
+        let (what, id) = ("agreement", read.id.as_str());
+        self.world(what, id, read.provider)?;
+        let compiled = self.compiled.compile(read.odrl.get());
+        compiled.map_err(|source| WorldError::Terms {
+            what,
+            id: id.to_owned(),
+            source: Box::new(source),
+        })?;
         Ok(NewAgreement {
             id: read.id,
             provider: read.provider,

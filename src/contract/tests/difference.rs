@@ -9,7 +9,7 @@ use crate::contract::Difference;
 use crate::contract::explain::clauses;
 use crate::contract::normal::Normal;
 use crate::contract::source::NORMAL;
-use crate::contract::words::quoted;
+use crate::contract::words::all_quoted;
 
 fn differences(a: &Normal, b: &Normal) -> Vec<Difference> {
     crate::contract::difference::differences((a, NORMAL), (b, NORMAL))
@@ -214,7 +214,7 @@ fn lines(normal: &Normal) -> Vec<String> {
     let written = clauses(normal, NORMAL).into_iter().filter(|clause| !clause.by_default);
     let mut lines: Vec<_> = written
         .map(|clause| {
-            let value = quoted(&clause.value);
+            let value = all_quoted(&clause.value);
             format!("{} {} {} {value}", clause.rule, clause.operand, clause.operator)
         })
         .collect();

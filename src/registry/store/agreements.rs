@@ -9,8 +9,8 @@ use super::rows::{id, to_json, wrong};
 use super::{RegistryError, RegistryStore};
 use crate::contract::{ContractError, Kind, Role, Terms};
 use crate::ids::{AgreementId, TenantId};
-use crate::registry::Registry;
 use crate::registry::agreement::{Agreement, NewAgreement};
+use crate::registry::{Registry, Tenant};
 
 /// What is kept of an agreement beside what decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,10 +41,8 @@ impl RegistryStore {
     /// Its provider is no tenant, its text does not compile, is no usage policy or is between other parties or about another asset,
     /// or another agreement is on record under its id.
     pub async fn examine(&self, new: &NewAgreement) -> Result<Option<Agreement>, RegistryError> {
-        let provider = new.provider;
-        self.current()
-            .tenant(provider)
-            .ok_or(RegistryError::NoSuchTenant(provider))?;
+        let (provider, registry) = (new.provider, self.current());
+        let world = registry.tenant(provider).ok_or(RegistryError::NoSuchTenant(provider))?;
         if let Some(known) = self.held(provider, &new.id) {
             return match self.differs(&known, new).await? {
                 None => Ok(None),
@@ -61,17 +59,8 @@ impl RegistryStore {
             source: Box::new(source),
         };
         let terms = Terms::from_odrl_as(&new.odrl, Kind::Usage).map_err(wrong)?;
-        check_parties(&terms, new, &self.current()).map_err(wrong)?;
-        Ok(Some(Agreement {
-            id: new.id.clone(),
-            provider,
-            consumer: new.consumer,
-            asset: new.asset.clone(),
-            state: new.state,
-            signed_at: new.signed_at,
-            signed: new.signed.clone().map(Arc::new),
-            terms: self.share(terms),
-        }))
+        check_parties(&terms, new, &world.tenant, &registry).map_err(wrong)?;
+        Ok(Some(new.on(self.share(terms))))
     }
 
     /// Takes in which versions were in force when an agreement was signed, where that is not on record yet; returns whether it was not.
@@ -80,8 +69,12 @@ impl RegistryStore {
     /// # Errors
     /// The database.
     pub async fn tell_signed(&self, new: &NewAgreement) -> Result<bool, RegistryError> {
-        let missing = self.held(new.provider, &new.id).filter(|known| known.signed.is_none());
-        let (Some(_), Some(signed)) = (missing, &new.signed) else {
+        let known = self.held(new.provider, &new.id);
+        let Some(signed) = new
+            .signed
+            .as_ref()
+            .filter(|_| known.is_some_and(|known| known.signed.is_none()))
+        else {
             return Ok(false);
         };
         sqlx::query("UPDATE agreement SET signed = ? WHERE provider = ? AND id = ? AND signed IS NULL")
@@ -90,14 +83,8 @@ impl RegistryStore {
             .bind(new.id.as_str())
             .execute(&self.pool)
             .await?;
-        let signed = Arc::new(signed.clone());
-        self.change(new.provider, |world| {
-            let told = world.agreements.get(&new.id).map(|known| Agreement {
-                signed: Some(Arc::clone(&signed)),
-                ..Agreement::clone(known)
-            });
-            told.into_iter()
-                .for_each(|told| world.agreements.insert(Arc::new(told)));
+        self.change_agreement(new.provider, &new.id, |known| {
+            known.signed = Some(Arc::new(signed.clone()))
         });
         Ok(true)
     }
@@ -191,29 +178,31 @@ impl RegistryStore {
 
 /// Whom and what the text names must be whom and what the agreement is on record with: who asks under it is held to the record
 /// alone. Connectors name companies by BPNL or by DID, and may name none.
-fn check_parties(terms: &Terms, new: &NewAgreement, registry: &Registry) -> Result<(), ContractError> {
+fn check_parties(
+    terms: &Terms,
+    new: &NewAgreement,
+    provider: &Tenant,
+    registry: &Registry,
+) -> Result<(), ContractError> {
     let Some(parties) = terms.parties() else { return Ok(()) };
-    let provider = registry.tenant(new.provider).map(|world| &world.tenant);
-    let provides = |name: &str| {
-        let known = registry
-            .company(name)
-            .is_some_and(|bpnl| bpnl.as_str() == new.provider.as_str());
-        known || provider.is_some_and(|tenant| tenant.is_named(name))
-    };
-    let expected = format!(
-        "the provider, {}, as its connector or its DID on record names it",
-        new.provider
-    );
-    parties.check(Role::Assigner, &expected, provides)?;
-    let expected = format!(
-        "the consumer, {}, or the DID on record of this partner (`did` of the partner in the world document)",
-        new.consumer
-    );
-    parties.check(Role::Assignee, &expected, |name| {
-        registry.company(name) == Some(new.consumer)
-    })?;
-    let expected = format!("the asset of the agreement, `{}`", new.asset);
-    parties.check(Role::Target, &expected, |name| name == new.asset.as_str())
+    parties.check(
+        Role::Assigner,
+        format_args!(
+            "the provider, {}, as its connector or its DID on record names it",
+            new.provider
+        ),
+        |name| provider.is_named(name) || registry.company(name) == Some(new.provider.0),
+    )?;
+    parties.check(
+        Role::Assignee,
+        format_args!(
+            "the consumer, {}, or the DID on record of this partner (`did` of the partner in the world document)",
+            new.consumer
+        ),
+        |name| registry.company(name) == Some(new.consumer),
+    )?;
+    let expected = format_args!("the asset of the agreement, `{}`", new.asset);
+    parties.check(Role::Target, expected, |name| name == new.asset.as_str())
 }
 
 async fn insert(

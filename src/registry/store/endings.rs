@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::rows::to_json;
 use super::{RegistryError, RegistryStore};
 use crate::ids::{AgreementId, RecordId, TenantId};
-use crate::registry::agreement::{Agreement, AgreementState};
+use crate::registry::agreement::AgreementState;
 
 /// That an agreement ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,15 +86,7 @@ impl RegistryStore {
     /// The database. What was intended stays so, and is done with the next start at the latest.
     pub async fn end_agreements(&self, endings: &[Ending]) -> Result<(), RegistryError> {
         for ending in endings {
-            self.change(ending.provider, |world| {
-                let ended = world.agreements.get(&ending.id).map(|agreement| Agreement {
-                    state: ending.state,
-                    ..Agreement::clone(agreement)
-                });
-                ended
-                    .into_iter()
-                    .for_each(|ended| world.agreements.insert(std::sync::Arc::new(ended)));
-            });
+            self.change_agreement(ending.provider, &ending.id, |known| known.state = ending.state);
         }
         self.write_endings(endings).await
     }
