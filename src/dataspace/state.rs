@@ -25,8 +25,6 @@ pub struct ConnectorState {
     pub published: Option<Digest>,
     /// When it was last found registered and published to.
     pub settled: Option<Timestamp>,
-    /// Whether Tidegate registered itself there; otherwise the connector's operator must.
-    pub registered: bool,
     /// From when on agreements are asked for the next time.
     pub followed: Option<Timestamp>,
     /// The agreements of before that which are not on record yet.

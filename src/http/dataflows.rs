@@ -36,7 +36,6 @@ pub use begin::{prepare, prepare_shared, start, start_shared};
 pub use connectors::follow;
 pub use end::watch;
 pub(in crate::http) use grant::Granting;
-pub use received::Received;
 pub use verbs::{check, signal, signal_shared, status, status_shared};
 
 use axum::http::HeaderMap;

@@ -32,6 +32,7 @@ use self::transfer::Unentered;
 use super::App;
 use crate::contract::Terms;
 use crate::dataspace::management::{CounterParty, Dataset, Management, ManagementError, Offered};
+use crate::dataspace::signaling::DataAddress;
 use crate::ids::{AgreementId, AssetId, Bpnl, TenantId};
 use crate::pcf::{Boxed, Endpoint, Ends, Goal, Paved, PcfStoreError, Road, RoadError, Worn, numbers};
 use crate::registry::TenantWorld;
@@ -61,8 +62,7 @@ impl Road for App {
     fn lost<'a>(&'a self, world: &'a TenantWorld, goal: Goal<'a>) -> Boxed<'a, ()> {
         Box::pin(async move {
             let ends = (world.tenant.id, goal.partner.bpnl, goal.asset);
-            self.leave(world, ends, "the partner's endpoint refused its token")
-                .await;
+            self.leave(ends, "the partner's endpoint refused its token").await;
         })
     }
 }
@@ -105,7 +105,7 @@ impl App {
             if let Some(endpoint) = self.renewed(&sides, &kept).await? {
                 return Ok(endpoint);
             }
-            self.leave(world, ends, "its token has run out").await;
+            self.leave(ends, "its token has run out").await;
         }
         match self.enter(&sides, &kept).await {
             Ok(endpoint) => Ok(endpoint),
@@ -147,7 +147,6 @@ impl App {
             ends: (world.tenant.id, partner.bpnl, asset),
             management: self.management(world).await.ok_or_else(no_own)?,
             party: CounterParty {
-                partner: partner.bpnl,
                 // Connectors go by their DID where they have one.
                 participant: named.unwrap_or_else(|| partner.bpnl.to_string()),
                 dsp: partner.dsp.clone().ok_or_else(no_other)?,
@@ -157,22 +156,17 @@ impl App {
 
     /// Where the way leads now, while its transfer stands.
     async fn handed(&self, tenant: TenantId, paved: &Paved) -> Option<Endpoint> {
-        let received = self.received(tenant, paved.flow.as_ref()?).await?;
-        Some(Endpoint {
-            url: received.endpoint,
-            authorization: received.authorization,
-            version: paved.version.clone(),
-        })
+        let address = self.received(tenant, paved.flow.as_ref()?).await?;
+        endpoint(&address, paved)
     }
 
     /// Gives up the transfer of a way, but not the agreement it is under.
-    async fn leave(&self, world: &TenantWorld, ends: Ends<'_>, reason: &str) {
+    async fn leave(&self, ends: Ends<'_>, reason: &str) {
         let left = async {
             if let Some(paved) = self.pcf.paved(ends).await?
                 && let Some(flow) = &paved.flow
             {
-                let to = (ends.1, ends.2);
-                self.end_transfer(world, to, (&paved.agreement, flow), reason).await;
+                self.end_transfer(ends.0, flow, reason).await;
                 // Afterwards: a transfer that is forgotten first would be ended by nobody after a crash.
                 self.pcf.lose(ends).await?;
             }
@@ -193,19 +187,22 @@ impl App {
                 return;
             }
         };
-        let registry = self.registry.current();
-        for Worn {
-            tenant, partner, asset, ..
-        } in worn
-        {
-            if let Some(world) = registry.tenant(tenant)
-                && !is_busy(tenant, partner)
-            {
-                self.leave(world, (tenant, partner, asset.as_ref()), "its token has run out")
+        for Worn { tenant, partner, asset } in worn {
+            if !is_busy(tenant, partner) {
+                self.leave((tenant, partner, asset.as_ref()), "its token has run out")
                     .await;
             }
         }
     }
+}
+
+/// The end of a way, as its transfer's address has it.
+fn endpoint(address: &DataAddress, paved: &Paved) -> Option<Endpoint> {
+    Some(Endpoint {
+        url: address.endpoint()?.to_owned(),
+        authorization: address.authorization()?,
+        version: paved.version.clone(),
+    })
 }
 
 /// Agrees to an offer of the partner's PCF exchange.

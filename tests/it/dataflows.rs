@@ -397,9 +397,9 @@ fn what_a_partner_handed_out_is_kept_for_the_tenant_and_nowhere_in_clear() {
         "STARTED"
     );
     let kept = received().unwrap();
-    assert_eq!(kept.endpoint, "http://isar.example/pcf");
+    assert_eq!(kept.endpoint(), Some("http://isar.example/pcf"));
     assert_eq!(
-        secrecy::ExposeSecret::expose_secret(&kept.authorization),
+        secrecy::ExposeSecret::expose_secret(&kept.authorization().unwrap()),
         "handed-out-by-isar"
     );
     assert_eq!(
@@ -418,7 +418,7 @@ fn what_a_partner_handed_out_is_kept_for_the_tenant_and_nowhere_in_clear() {
         200
     );
     assert_eq!(
-        secrecy::ExposeSecret::expose_secret(&received().unwrap().authorization),
+        secrecy::ExposeSecret::expose_secret(&received().unwrap().authorization().unwrap()),
         "handed-out-again"
     );
     assert_eq!(verb(&service, "consumed", "terminate").status, 200);

@@ -238,10 +238,16 @@ impl FlowStore {
     ///
     /// # Errors
     /// The database.
-    pub async fn note_signal(&self, flow: &Flow, reason: &str, due: Timestamp) -> Result<(), FlowError> {
+    pub async fn note_signal(
+        &self,
+        tenant: TenantId,
+        flow: &FlowId,
+        reason: &str,
+        due: Timestamp,
+    ) -> Result<(), FlowError> {
         sqlx::query("INSERT OR IGNORE INTO signal (tenant, flow, reason, tries, due) VALUES (?, ?, ?, 0, ?)")
-            .bind(flow.tenant.as_str())
-            .bind(flow.id.as_str())
+            .bind(tenant.as_str())
+            .bind(flow.as_str())
             .bind(reason)
             .bind(due.as_millisecond())
             .execute(&self.pool)
@@ -408,8 +414,14 @@ mod tests {
             let store = FlowStore::open(dir.path()).await.unwrap();
             let begun = store.begin(flow("f", Side::Provider)).await.unwrap();
             let at = |second: i64| begun.begun_at + jiff::SignedDuration::from_secs(second);
-            store.note_signal(&begun, "retired", at(1)).await.unwrap();
-            store.note_signal(&begun, "expired", at(0)).await.unwrap();
+            store
+                .note_signal(begun.tenant, &begun.id, "retired", at(1))
+                .await
+                .unwrap();
+            store
+                .note_signal(begun.tenant, &begun.id, "expired", at(0))
+                .await
+                .unwrap();
             assert!(store.due_signals(at(0)).await.unwrap().is_empty());
             let due = store.due_signals(at(1)).await.unwrap();
             assert_eq!((due.len(), due[0].reason.as_str(), due[0].tries), (1, "retired", 0));

@@ -118,27 +118,19 @@ impl Management {
     /// See [`ManagementError`]. A list that cannot be read to its end is one, too: an agreement whose retirement is not seen would
     /// stay in force.
     pub async fn retirements(&self) -> Result<Retirements, ManagementError> {
-        let mut found = Retirements {
-            known: true,
-            entries: Vec::new(),
-        };
-        for page in 0..MAX_RETIREMENT_PAGES {
-            let path = "/contractagreements/retirements/request";
-            let asked = self.page(path, (page, RETIREMENTS), ("agreementRetirementDate", "DESC"));
-            let entries = match asked.await {
-                Err(error) if error.is_unknown_there() => return Ok(Retirements::default()),
-                answer => answer?,
-            };
-            let last = entries.len() < RETIREMENTS;
-            found.entries.extend(entries.iter().filter_map(retirement));
-            if last {
-                return Ok(found);
+        let list = "/contractagreements/retirements/request";
+        let (pages, order) = ((MAX_RETIREMENT_PAGES, RETIREMENTS), ("agreementRetirementDate", "DESC"));
+        match self.all(list, pages, order, retirement).await? {
+            None => Ok(Retirements::default()),
+            Some((entries, true)) => Ok(Retirements { known: true, entries }),
+            Some((_, false)) => {
+                let most = RETIREMENTS * MAX_RETIREMENT_PAGES;
+                let problem = format!(
+                    "it has more than {most} entries, and those beyond cannot be read; take old ones off the list"
+                );
+                Err(ManagementError::unreadable("retired agreements", problem))
             }
         }
-        let most = RETIREMENTS * MAX_RETIREMENT_PAGES;
-        let problem =
-            format!("it has more than {most} entries, and those beyond cannot be read; take old ones off the list");
-        Err(ManagementError::unreadable("retired agreements", problem))
     }
 
     /// Has the connector retire an agreement, where it knows retirement; whether it does. One that is retired there already, or is

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::agreements::{member, text};
 use super::request::{Again, pause};
 use super::{Management, ManagementError};
-use crate::ids::{AgreementId, AssetId, Bpnl, FlowId};
+use crate::ids::{AgreementId, AssetId, FlowId};
 
 /// The protocol connectors speak to each other.
 const PROTOCOL: &str = "dataspace-protocol-http:2025-1";
@@ -19,8 +19,6 @@ const PCF_EXCHANGE: &str = "pcfexchange";
 /// A partner's connector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CounterParty {
-    /// The partner.
-    pub partner: Bpnl,
     /// Its id in the data space.
     pub participant: String,
     /// Where its connector speaks to others.

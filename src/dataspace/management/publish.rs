@@ -74,14 +74,18 @@ impl fmt::Display for Published {
     }
 }
 
+/// The ids of an offer's access policy and of its usage policy at the connector.
+pub(super) fn policies(offer: &OfferId) -> [String; 2] {
+    ["access", "usage"].map(|kind| format!("{offer}-{kind}"))
+}
+
 impl Management {
     /// Makes the connector offer what `publication` says. Can be done again and again.
     ///
     /// # Errors
     /// See [`ManagementError`]; what was done before stays.
     pub async fn publish(&self, publication: &Publication<'_>) -> Result<Vec<Published>, ManagementError> {
-        let access = format!("{}-access", publication.offer);
-        let usage = format!("{}-usage", publication.offer);
+        let [access, usage] = policies(publication.offer);
         Ok(vec![
             self.put("assets", publication.asset.as_str(), self.asset(publication), has_all)
                 .await?,

@@ -144,6 +144,32 @@ impl Management {
         }
     }
 
+    /// What reads of a list there, so many pages of so many at most, and whether that was all; nothing where the connector has no such
+    /// list.
+    ///
+    /// # Errors
+    /// See [`ManagementError`].
+    pub(super) async fn all<T>(
+        &self,
+        path: &str,
+        (pages, size): (usize, usize),
+        order: (&str, &str),
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Option<(Vec<T>, bool)>, ManagementError> {
+        let mut found = Vec::new();
+        for number in 0..pages {
+            let page = match self.page(path, (number, size), order).await {
+                Err(error) if error.is_unknown_there() => return Ok(None),
+                page => page?,
+            };
+            found.extend(page.iter().filter_map(&read));
+            if page.len() < size {
+                return Ok(Some((found, true)));
+            }
+        }
+        Ok(Some((found, false)))
+    }
+
     /// Where the connector is.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses

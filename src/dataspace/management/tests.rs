@@ -141,7 +141,6 @@ const USAGE: &str = include_str!("../../../fixtures/odrl/dev/pcf-usage.json");
 
 fn isar() -> CounterParty {
     CounterParty {
-        partner: "BPNL00000000B2CD".parse().unwrap(),
         participant: "BPNL00000000B2CD".into(),
         dsp: "https://connector.isar.example/dsp/2025-1".into(),
     }

@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::agreements::text;
-use super::publish::{Change, Published};
+use super::publish::{Change, Published, policies};
 use super::request::Again;
 use super::{Management, ManagementError};
 use crate::ids::{AssetId, OfferId};
@@ -50,7 +50,7 @@ impl Management {
                 continue;
             }
             self.delete("contractdefinitions", offer.as_str(), &mut gone).await?;
-            for policy in [format!("{offer}-access"), format!("{offer}-usage")] {
+            for policy in policies(offer) {
                 self.delete("policydefinitions", &policy, &mut gone).await?;
             }
             if !kept.assets.contains(asset) {
@@ -62,19 +62,13 @@ impl Management {
 
     /// The definitions that may be Tidegate's. They are all read before one is taken out, for that would move the pages.
     async fn definitions(&self) -> Result<Vec<Definition>, ManagementError> {
-        let mut found = Vec::new();
-        for page in 0..MAX_PAGES {
-            let asked = self.page("/contractdefinitions/request", (page, PAGE), ("id", "ASC"));
-            let answers = match asked.await {
-                Err(error) if error.is_unknown_there() => return Ok(Vec::new()),
-                answer => answer?,
-            };
-            found.extend(answers.iter().filter_map(definition));
-            if answers.len() < PAGE {
-                return Ok(found);
-            }
+        let list = "/contractdefinitions/request";
+        let Some((found, whole)) = self.all(list, (MAX_PAGES, PAGE), ("id", "ASC"), definition).await? else {
+            return Ok(Vec::new());
+        };
+        if !whole {
+            tracing::warn!(connector = %self.addresses.management, "the connector has more contract definitions than are looked through for withdrawn ones");
         }
-        tracing::warn!(connector = %self.addresses.management, "the connector has more contract definitions than are looked through for withdrawn ones");
         Ok(found)
     }
 
@@ -108,8 +102,8 @@ impl Management {
 /// A definition with the policies' ids that Tidegate gives, and one asset.
 fn definition(value: &Value) -> Option<Definition> {
     let offer: OfferId = text(value, "@id")?.parse().ok()?;
-    let named = |name: &str, end: &str| text(value, name) == Some(&format!("{offer}-{end}"));
-    if !named("accessPolicyId", "access") || !named("contractPolicyId", "usage") {
+    let named = ["accessPolicyId", "contractPolicyId"].map(|name| text(value, name));
+    if named != policies(&offer).each_ref().map(|id| Some(id.as_str())) {
         return None;
     }
     let criterion = match value.get("assetsSelector")? {

@@ -118,20 +118,18 @@ impl DataAddress {
                 };
                 Some(Property::new(name.clone(), text))
             });
-        let properties: Vec<_> = texts.collect();
-        let named = |name: &str| {
-            let mut found = properties.iter().filter(|property| plain_name(&property.name) == name);
-            found.next().map(|property| property.value.clone())
-        };
-        named("authorization")?;
-        Some(Self {
+        let mut address = Self {
             kind: data_address(),
-            endpoint_type: named("type")
-                .or_else(|| named("endpointType"))
-                .unwrap_or_else(|| HTTP.to_owned()),
-            endpoint: Some(named("endpoint")?),
-            endpoint_properties: properties,
-        })
+            endpoint_type: HTTP.to_owned(),
+            endpoint: None,
+            endpoint_properties: texts.collect(),
+        };
+        address.get("authorization")?;
+        address.endpoint = Some(address.get("endpoint")?.to_owned());
+        if let Some(kind) = address.get("type").or_else(|| address.get("endpointType")) {
+            address.endpoint_type = kind.to_owned();
+        }
+        Some(address)
     }
 
     /// The same with another text under a plain name; what stood there, under whichever spelling, is gone.
@@ -153,6 +151,19 @@ impl DataAddress {
             .iter()
             .find(named)
             .map(|property| property.value.as_str())
+    }
+
+    /// What goes verbatim into `Authorization`: the token, with the scheme that the address names, or with none where it names none,
+    /// for CX-0018 leaves that to the token.
+    pub fn authorization(&self) -> Option<SecretString> {
+        let token = self.get("authorization")?;
+        let bearer = self
+            .get("authType")
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"));
+        Some(match bearer && !token.contains(' ') {
+            true => format!("Bearer {token}").into(),
+            false => token.into(),
+        })
     }
 
     /// Where the data is: the member of its own, or the property.

@@ -158,49 +158,51 @@ impl App {
             .await;
         flow.shown = credentials(message.begin.claims.as_ref(), message.partner);
         let partner = flow.partner(registry, now);
+        let refresh = known
+            .as_ref()
+            .map_or(flow.first_refresh(), |known| known.next_refresh());
         let granting = Granting {
-            world,
-            connector: client,
-            partner: message.partner,
-            known: partner.as_ref(),
             agreement: agreement.as_deref(),
-            asset: &message.begin.dataset_id,
-            flow: &flow.id,
-            profile: &message.begin.profile,
-            refresh: known
-                .as_ref()
-                .map_or(flow.first_refresh(), |known| known.next_refresh()),
             why: why.as_deref(),
-            now,
+            ..Granting::of(world, &flow, partner.as_ref(), refresh, now)
         };
+        let granted = self.grant(&granting, request).await?;
+        if known.is_none_or(|known| known.state != State::Started) {
+            self.record_flow(&flow, State::Started, None, Some(request)).await?;
+        }
+        let begun = self.dataspace.flows.begin(flow).await.map_err(failed)?;
+        self.hand_out(&begun, granted, (message.dialect, message.space), now)
+            .await
+    }
+
+    /// Has a flow that starts or goes on take on its token, and answers with the address, in the language of the message.
+    pub(super) async fn hand_out(
+        &self,
+        flow: &Flow,
+        granted: Granted,
+        (dialect, space): (Dialect, Space),
+        now: jiff::Timestamp,
+    ) -> Result<Response, Problem> {
         let Granted {
             permit,
             address,
             issued,
             ..
-        } = self.grant(&granting, request).await?;
-        if known.is_none_or(|known| known.state != State::Started) {
-            self.record_flow(&flow, State::Started, None, Some(request)).await?;
-        }
-        let begun = self.dataspace.flows.begin(flow).await.map_err(failed)?;
+        } = granted;
         let change = |flow: &mut Flow| {
             flow.apply(Verb::Resume)?;
             Ok(flow.issue(issued, now))
         };
-        let (flow, taken) = self
-            .dataspace
-            .flows
-            .change(id, &begun.id, change)
-            .await
-            .map_err(failed)?;
+        let changed = self.dataspace.flows.change(flow.tenant, &flow.id, change).await;
+        let (flow, taken) = changed.map_err(failed)?;
         if !taken {
             return Err(failed(FlowError::Exists));
         }
-        let answer = match message.dialect {
+        let answer = match dialect {
             Dialect::Dps => Json(Status::of(&flow.id, flow.state).at(address)).into_response(),
-            Dialect::Legacy => Json(legacy::response(&address, message.space)).into_response(),
+            Dialect::Legacy => Json(legacy::response(&address, space)).into_response(),
         };
-        Ok(recorded_answer(answer, id, &permit))
+        Ok(recorded_answer(answer, flow.tenant, &permit))
     }
 
     /// The flow that this message would begin, if there is one already: a repetition of the very message may be

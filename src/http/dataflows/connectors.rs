@@ -199,17 +199,17 @@ impl App {
         if state.published == Some(wanted) && state.settled.is_some_and(stands) {
             return Ok(());
         }
-        state.registered = self.register(world, management).await?;
+        self.register(world, management).await?;
         self.publish(world, management).await?;
         state.settled = Some(now);
         state.published = Some(wanted);
         Ok(())
     }
 
-    /// Registers Tidegate, where the connector can be told how to get a token; whether that was so.
-    async fn register(&self, world: &TenantWorld, management: &Management) -> Result<bool, ManagementError> {
+    /// Registers Tidegate, where the connector can be told how to get a token; otherwise the connector's operator must.
+    async fn register(&self, world: &TenantWorld, management: &Management) -> Result<(), ManagementError> {
         let Some(client) = self.connector_client(world).await else {
-            return Ok(false);
+            return Ok(());
         };
         let tenant = world.tenant.id;
         let registration = Registration {
@@ -219,8 +219,7 @@ impl App {
             client_id: &client.client_id,
             client_secret: &client.client_secret,
         };
-        management.register(&registration).await?;
-        Ok(true)
+        management.register(&registration).await
     }
 
     async fn connector_client(&self, world: &TenantWorld) -> Option<ConnectorClient> {
@@ -253,14 +252,12 @@ impl App {
         let tenant = world.tenant.id;
         let tail = format!("/exchange/{tenant}");
         let offered = || {
-            world
-                .offers
-                .values()
-                .filter(|offer| world.assets.get(&offer.asset).is_some())
+            let offers = world.offers.values();
+            offers.filter_map(|offer| Some((offer, world.assets.get(&offer.asset)?)))
         };
         let kept = Kept {
-            offers: offered().map(|offer| &offer.id).collect(),
-            assets: offered().map(|offer| &offer.asset).collect(),
+            offers: offered().map(|(offer, _)| &offer.id).collect(),
+            assets: offered().map(|(offer, _)| &offer.asset).collect(),
             endpoint: &tail,
         };
         // First: what must not be negotiated any more matters more than what may be from now on.
@@ -268,10 +265,7 @@ impl App {
             tracing::info!(%tenant, %withdrawn, "withdrawn at the connector");
         }
         let endpoint = self.exchange_url(tenant);
-        for offer in offered() {
-            let Some(asset) = world.assets.get(&offer.asset) else {
-                continue;
-            };
+        for (offer, asset) in offered() {
             let publication = Publication {
                 offer: &offer.id,
                 asset: &offer.asset,

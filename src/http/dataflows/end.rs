@@ -78,7 +78,10 @@ impl App {
             // Told of in the log; no token of it is worth anything meanwhile, for the agreement is not.
             return Ok(());
         }
-        self.dataspace.flows.note_signal(flow, reason, now).await?;
+        self.dataspace
+            .flows
+            .note_signal(flow.tenant, &flow.id, reason, now)
+            .await?;
         let ended = self
             .dataspace
             .flows

@@ -50,8 +50,8 @@ pub(in crate::http) struct Granting<'a> {
 }
 
 impl<'a> Granting<'a> {
-    /// Another token of a flow there is, for a partner of which so much is known now.
-    pub(in crate::http) fn again(
+    /// A token of a flow, for a partner of which so much is known now.
+    pub(in crate::http) fn of(
         world: &'a TenantWorld,
         flow: &'a Flow,
         known: Option<&'a Partner>,

@@ -14,44 +14,9 @@ use crate::vault::SessionScope;
 /// What is put in the place of an address that is of no more use. The vault keeps the value before too, so it is put twice.
 const NOTHING: &str = "{}";
 
-/// A partner's endpoint, and what to show there.
-#[derive(Clone, Debug)]
-pub struct Received {
-    /// Its address.
-    pub endpoint: String,
-    /// What goes verbatim into `Authorization`: the token, with the scheme that the address names, or with none where it names
-    /// none, for CX-0018 leaves that to the token.
-    pub authorization: SecretString,
-    /// How long the token was good when it was handed out, in seconds, where the address says so.
-    pub expires_in: Option<i64>,
-}
-
-/// The token with its scheme.
-fn authorization(address: &DataAddress) -> Option<SecretString> {
-    let token = address.get("authorization")?;
-    let bearer = address
-        .get("authType")
-        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"));
-    Some(match bearer && !token.contains(' ') {
-        true => format!("Bearer {token}").into(),
-        false => token.into(),
-    })
-}
-
 impl App {
     /// The address a partner handed out for a flow, while the flow is started.
-    pub async fn received(&self, tenant: TenantId, id: &FlowId) -> Option<Received> {
-        let address = self.received_address(tenant, id).await?;
-        let endpoint = address.endpoint()?.to_owned();
-        Some(Received {
-            endpoint,
-            authorization: authorization(&address)?,
-            expires_in: address.get("expiresIn").and_then(|seconds| seconds.parse().ok()),
-        })
-    }
-
-    /// The same as it was handed out.
-    pub(in crate::http) async fn received_address(&self, tenant: TenantId, id: &FlowId) -> Option<DataAddress> {
+    pub async fn received(&self, tenant: TenantId, id: &FlowId) -> Option<DataAddress> {
         self.dataspace
             .flows
             .live(tenant, id)

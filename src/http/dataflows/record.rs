@@ -32,9 +32,7 @@ impl App {
             return (None, None);
         };
         // Within the time a control plane waits for its answer, so that it gets the reason and not a time-out.
-        let asked = tokio::time::timeout(PATIENCE, finalized(&management, id)).await;
-        let late = |_| Err(ManagementError::Unreachable(management.addresses().management.clone()));
-        match asked.unwrap_or_else(late) {
+        match finalized(&management.within(PATIENCE), id).await {
             Ok(Asked::Open) => (None, Some("the negotiation of the agreement is not finalized".into())),
             Ok(Asked::Retired) => (None, Some("the agreement was retired at the connector".into())),
             Ok(Asked::Final(mut found)) => {

@@ -115,6 +115,6 @@ fn later(signal: &Signal, now: Timestamp) -> Option<Timestamp> {
         return None;
     }
     counter!(telemetry::SIGNALS, "outcome" => "failed").increment(1);
-    let wait = 1_i64.checked_shl(signal.tries.min(10)).unwrap_or(600).min(600);
+    let wait = (1_i64 << signal.tries.min(10)).min(600);
     Some(now + SignedDuration::from_secs(wait))
 }

@@ -8,12 +8,12 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::grant::{Granted, Granting};
+use super::grant::Granting;
 use super::{failed, unread};
-use crate::dataspace::flow::{Dialect, Flow, Side, State, Verb};
-use crate::dataspace::signaling::{Ended, Started, Status, legacy};
+use crate::dataspace::flow::{Flow, Side, State, Verb};
+use crate::dataspace::signaling::legacy::Space;
+use crate::dataspace::signaling::{Ended, Started, Status};
 use crate::http::caller::tenant;
-use crate::http::decided::recorded_answer;
 use crate::http::ingest::read_body;
 use crate::http::problem::{Kind, Problem};
 use crate::http::{App, Shared};
@@ -159,31 +159,13 @@ impl App {
         let registry = self.registry.current();
         let world = tenant(&registry, flow.tenant.as_str())?;
         let known = flow.partner(&registry, now);
-        let granting = Granting::again(world, flow, known.as_ref(), flow.next_refresh(), now);
-        let Granted {
-            permit,
-            address,
-            issued,
-            ..
-        } = self.grant(&granting, request).await?;
+        let granting = Granting::of(world, flow, known.as_ref(), flow.next_refresh(), now);
+        let granted = self.grant(&granting, request).await?;
         if flow.state != State::Started {
             self.record_flow(flow, State::Started, None, Some(request)).await?;
         }
-        let change = |flow: &mut Flow| {
-            flow.apply(Verb::Resume)?;
-            Ok(flow.issue(issued, now))
-        };
-        let (flow, _) = self
-            .dataspace
-            .flows
-            .change(flow.tenant, &flow.id, change)
+        self.hand_out(flow, granted, (flow.dialect, Space::default()), now)
             .await
-            .map_err(failed)?;
-        let answer = match flow.dialect {
-            Dialect::Dps => Json(Status::of(&flow.id, flow.state).at(address)).into_response(),
-            Dialect::Legacy => Json(legacy::response(&address, legacy::Space::default())).into_response(),
-        };
-        Ok(recorded_answer(answer, flow.tenant, &permit))
     }
 }
 

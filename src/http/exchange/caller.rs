@@ -18,6 +18,8 @@
 //! agreement. The [`Caller`] is then: Elbe's connector, Weser, that agreement. The same request with a token of Isar's connector
 //! is no caller at all, but one 401.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderMap, HeaderName};
 use jiff::Timestamp;
 use metrics::counter;
@@ -26,7 +28,7 @@ use super::SCOPE;
 use crate::facts::edr::{Edr, EdrError, Operation, Use};
 use crate::facts::{ClientKind, bearer_or_bare};
 use crate::http::App;
-use crate::http::caller::{id_header, optional_id_header, token_as};
+use crate::http::caller::{id_header, optional_id_header, tenant, token_as};
 use crate::http::problem::{Kind, Problem};
 use crate::ids::{AgreementId, Bpnl, ClientId, PcfId, ProductId};
 use crate::registry::{AgreementState, Partner, Registry, TenantWorld};
@@ -86,36 +88,40 @@ impl Caller {
 }
 
 impl App {
-    /// The caller of a request to the exchange endpoint of `world`'s tenant. An agreement that the connector names and that is not on
-    /// record yet is brought on record: partners fetch a moment after the two connectors agreed. So look the agreement up afresh.
+    /// The caller of a request to that tenant's exchange endpoint, and what is on record by then. An agreement that the connector names
+    /// and that is not on record yet is brought on record: partners fetch a moment after the two connectors agreed.
     ///
     /// # Errors
-    /// 401 for every token that does not verify at this tenant; 400 for headers that are missing, repeated or malformed.
+    /// 404 where there is no such tenant; 401 for every token that does not verify at it; 400 for headers that are missing, repeated or
+    /// malformed.
     pub(super) async fn exchange_caller(
         &self,
         headers: &HeaderMap,
-        registry: &Registry,
-        world: &TenantWorld,
+        bpnl: &str,
         now: Timestamp,
-    ) -> Result<Caller, Problem> {
+    ) -> Result<(Arc<Registry>, Caller), Problem> {
+        let registry = self.registry.current();
+        let world = tenant(&registry, bpnl)?;
         // A JWT has dots, a biscuit in base64url has none. Only the latter may stand there without a scheme.
         let token = token_as(headers, bearer_or_bare)?;
         if !token.contains('.') {
-            return self.edr_caller(token, headers, registry, world, now);
+            let caller = self.edr_caller(token, headers, &registry, world, now)?;
+            return Ok((registry, caller));
         }
         let machine = self
             .machine(headers, world.tenant.id, ClientKind::Connector, SCOPE, now)
             .await?;
         let (partner, agreement) = (id_header(headers, &EDC_BPN)?, id_header(headers, &EDC_AGREEMENT)?);
         self.on_record(world, &agreement, None, now).await;
-        Ok(Caller {
+        let caller = Caller {
             connector: machine.client().clone(),
             partner,
             known: None,
             agreement,
             recipient: optional_id_header(headers, &RECIPIENT)?,
             edr: None,
-        })
+        };
+        Ok((self.registry.current(), caller))
     }
 
     /// The caller who holds a token of a data flow.

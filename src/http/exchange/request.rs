@@ -139,11 +139,8 @@ async fn take(
     wish: impl FnOnce() -> Result<Wish, Problem>,
 ) -> Result<Response, Problem> {
     let now = app.clock.now();
-    let registry = app.registry.current();
-    let world = tenant(&registry, bpnl)?;
     // Who calls comes first: a stranger is told nothing of what is wrong with a request.
-    let caller = app.exchange_caller(headers, &registry, world, now).await?;
-    let registry = app.registry.current();
+    let (registry, caller) = app.exchange_caller(headers, bpnl, now).await?;
     let world = tenant(&registry, bpnl)?;
     let wish = wish()?;
     let (found, permit) = decide(app, &registry, world, request, (&caller, &wish)).await?;

@@ -119,12 +119,9 @@ async fn take(
     cover: impl FnOnce() -> Result<Cover, Problem>,
 ) -> Result<Response, Problem> {
     let now = app.clock.now();
-    let registry = app.registry.current();
+    let (registry, caller) = app.exchange_caller(headers, bpnl, now).await?;
     let world = tenant(&registry, bpnl)?;
     let id = world.tenant.id;
-    let caller = app.exchange_caller(headers, &registry, world, now).await?;
-    let registry = app.registry.current();
-    let world = tenant(&registry, bpnl)?;
     let cover = cover()?;
     let sent = app.sent(id, headers, body).await?;
     let agreement = caller.agreement(world);

@@ -75,7 +75,7 @@ pub(in crate::http) async fn token(
     }
     let known = flow.partner(&registry, now);
     // The one after it, whichever of the two good ones it is.
-    let granting = Granting::again(world, &flow, known.as_ref(), shown.number + 1, now);
+    let granting = Granting::of(world, &flow, known.as_ref(), shown.number + 1, now);
     let granted = app.grant(&granting, &request).await?;
     let issued = granted.issued;
     let renew = |flow: &mut Flow| Ok(flow.renews(shown.number) && flow.issue(issued, now));

@@ -25,12 +25,9 @@ pub(in crate::http) async fn footprint(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let now = app.clock.now();
-    let registry = app.registry.current();
+    let (registry, caller) = app.exchange_caller(&headers, &bpnl, now).await?;
     let world = tenant(&registry, &bpnl)?;
     let id = world.tenant.id;
-    let caller = app.exchange_caller(&headers, &registry, world, now).await?;
-    let registry = app.registry.current();
-    let world = tenant(&registry, &bpnl)?;
     let pcf: PcfId = pcf
         .parse()
         .map_err(|error| Problem::with(Kind::Path, format!("{error}")))?;

@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::{GOOD, Sides, no_way, until};
+use super::{GOOD, Sides, endpoint, no_way, until};
 use crate::dataspace::flow::{Beginning, Dialect, Flow, FlowError, Side, State, Verb};
 use crate::dataspace::management::{Handed, ManagementError};
 use crate::dataspace::signaling::DataAddress;
 use crate::http::App;
-use crate::ids::{AgreementId, AssetId, Bpnl, Digest, FlowId};
+use crate::ids::{AgreementId, AssetId, Digest, FlowId, TenantId};
 use crate::pcf::{Endpoint, Paved, RoadError};
-use crate::registry::TenantWorld;
 
 /// How long the start of a transfer may take.
 const TRANSFER: Duration = Duration::from_secs(30);
@@ -68,9 +67,8 @@ impl App {
         let flow = sides.management.begin_transfer(&sides.party, agreement).await?;
         let entered = self.entered(sides, paved, &flow).await;
         if entered.is_err() {
-            let to = (sides.ends.1, sides.ends.2);
-            let reason = "the consumer got no address in time";
-            self.end_transfer(sides.world, to, (agreement, &flow), reason).await;
+            self.end_transfer(sides.ends.0, &flow, "the consumer got no address in time")
+                .await;
         }
         entered
     }
@@ -89,7 +87,7 @@ impl App {
     async fn arrived(&self, sides: &Sides<'_>, flow: &FlowId) -> Result<DataAddress, RoadError> {
         let mut waited = Duration::ZERO;
         loop {
-            if let Some(address) = self.received_address(sides.ends.0, flow).await {
+            if let Some(address) = self.received(sides.ends.0, flow).await {
                 return Ok(address);
             }
             if waited >= ARRIVAL {
@@ -123,11 +121,26 @@ impl App {
                 }
             }
         };
-        let (partner, wanted) = (sides.ends.1, sides.ends.2);
-        let asset = asset.as_ref().or(wanted);
-        let flow = self.flow(sides.world, (partner, asset), (agreement, flow)).ok_or_else(|| {
-            no_way("the company has no connector's client on record (`identity.connectors`), or the transfer names no asset")
-        })?;
+        let connectors = &sides.world.tenant.identity.connectors;
+        let no_client = || no_way("the company has no connector's client on record (`identity.connectors`)");
+        let (tenant, partner, wanted) = sides.ends;
+        let asset = match asset.as_ref().or(wanted) {
+            Some(asset) => asset.clone(),
+            None => "unknown".parse().map_err(no_way)?,
+        };
+        let flow = Flow::new(Beginning {
+            tenant,
+            id: flow.clone(),
+            side: Side::Consumer,
+            partner,
+            agreement: agreement.clone(),
+            asset,
+            profile: "HttpData-PULL".into(),
+            connector: connectors.first().ok_or_else(no_client)?.clone(),
+            dialect: Dialect::Legacy,
+            begun_by: Digest::of(flow.as_str().as_bytes()),
+            begun_at: self.clock.now(),
+        });
         self.take_on(&flow, &address).await?;
         Ok(address)
     }
@@ -161,10 +174,8 @@ impl App {
     pub(super) async fn renewed(&self, sides: &Sides<'_>, paved: &Paved) -> Result<Option<Endpoint>, RoadError> {
         let tenant = sides.ends.0;
         let Some(id) = &paved.flow else { return Ok(None) };
-        let (Some(flow), Some(before)) = (
-            self.dataspace.flows.live(tenant, id),
-            self.received_address(tenant, id).await,
-        ) else {
+        let (Some(flow), Some(before)) = (self.dataspace.flows.live(tenant, id), self.received(tenant, id).await)
+        else {
             return Ok(None);
         };
         let after = match sides.management.addresses().dialect() {
@@ -211,57 +222,25 @@ impl App {
             ..paved.clone()
         };
         self.pcf.pave(sides.ends, &paved).await.map_err(no_way)?;
+        let live = self.dataspace.flows.live(sides.ends.0, flow);
         let gone = || no_way("the transfer was ended as soon as it had started");
-        self.handed(sides.ends.0, &paved).await.ok_or_else(gone)
+        live.filter(|flow| flow.state == State::Started)
+            .and_then(|_| endpoint(address, &paved))
+            .ok_or_else(gone)
     }
 
     /// Ends a transfer on both sides; its connector is told until it has heard.
-    pub(super) async fn end_transfer(
-        &self,
-        world: &TenantWorld,
-        to: (Bpnl, Option<&AssetId>),
-        (agreement, id): (&AgreementId, &FlowId),
-        reason: &str,
-    ) {
-        let (tenant, now) = (world.tenant.id, self.clock.now());
+    pub(super) async fn end_transfer(&self, tenant: TenantId, id: &FlowId, reason: &str) {
+        let now = self.clock.now();
         let ended = match self.dataspace.flows.find(tenant, id).await {
             Ok(flow) if flow.state.is_final() => Ok(()),
             Ok(flow) => self.end(&flow, reason, now).await,
             // No control plane told of it, and it never came so far as to be put on record.
-            Err(FlowError::Unknown) => match self.flow(world, to, (agreement, id)) {
-                Some(flow) => self.dataspace.flows.note_signal(&flow, reason, now).await,
-                None => Ok(()),
-            },
+            Err(FlowError::Unknown) => self.dataspace.flows.note_signal(tenant, id, reason, now).await,
             Err(error) => Err(error),
         };
         if let Err(error) = ended {
             tracing::error!(%tenant, flow = %id, %error, "a transfer that is of no more use could not be ended");
         }
-    }
-
-    /// A flow in which the tenant consumes, as far as it is known here.
-    fn flow(
-        &self,
-        world: &TenantWorld,
-        (partner, asset): (Bpnl, Option<&AssetId>),
-        (agreement, id): (&AgreementId, &FlowId),
-    ) -> Option<Flow> {
-        let asset = match asset {
-            Some(asset) => asset.clone(),
-            None => "unknown".parse().ok()?,
-        };
-        Some(Flow::new(Beginning {
-            tenant: world.tenant.id,
-            id: id.clone(),
-            side: Side::Consumer,
-            partner,
-            agreement: agreement.clone(),
-            asset,
-            profile: "HttpData-PULL".into(),
-            connector: world.tenant.identity.connectors.first()?.clone(),
-            dialect: Dialect::Legacy,
-            begun_by: Digest::of(id.as_str().as_bytes()),
-            begun_at: self.clock.now(),
-        }))
     }
 }

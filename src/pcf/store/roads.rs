@@ -1,7 +1,6 @@
 //! What was agreed with partners' connectors on the way to them, so that a restart need not agree on it anew.
 
 use jiff::Timestamp;
-use sqlx::AssertSqlSafe;
 
 use super::{PcfStore, PcfStoreError, instant, parsed};
 use crate::ids::{AgreementId, AssetId, Bpnl, FlowId, TenantId};
@@ -33,34 +32,10 @@ pub struct Worn {
     pub partner: Bpnl,
     /// To which asset, where it matters.
     pub asset: Option<AssetId>,
-    /// The way.
-    pub paved: Paved,
 }
 
-/// The columns of a way beside its ends, and what they hold.
-const COLUMNS: &str = "agreement, agreed, version, flow, until";
+/// The columns of a way beside its ends.
 type Columns = (String, Option<i64>, Option<String>, Option<String>, i64);
-
-type WornColumns = (
-    String,
-    String,
-    String,
-    String,
-    Option<i64>,
-    Option<String>,
-    Option<String>,
-    i64,
-);
-
-fn read((agreement, agreed, version, flow, until): Columns) -> Result<Paved, PcfStoreError> {
-    Ok(Paved {
-        agreement: parsed("way", &agreement)?,
-        agreed: instant("way", agreed.unwrap_or_default())?,
-        version,
-        flow: flow.map(|flow| parsed("way", &flow)).transpose()?,
-        until: instant("way", until)?,
-    })
-}
 
 impl PcfStore {
     /// The way between `ends` that was found last.
@@ -68,14 +43,24 @@ impl PcfStore {
     /// # Errors
     /// The database, or a row that does not read.
     pub async fn paved(&self, (tenant, partner, asset): Ends<'_>) -> Result<Option<Paved>, PcfStoreError> {
-        let query = format!("SELECT {COLUMNS} FROM road WHERE tenant = ? AND partner = ? AND asset = ?");
-        let found: Option<Columns> = sqlx::query_as(AssertSqlSafe(query))
-            .bind(tenant.as_str())
-            .bind(partner.as_str())
-            .bind(name(asset))
-            .fetch_optional(&self.pool)
-            .await?;
-        found.map(read).transpose()
+        let found: Option<Columns> = sqlx::query_as(
+            "SELECT agreement, agreed, version, flow, until FROM road WHERE tenant = ? AND partner = ? AND asset = ?",
+        )
+        .bind(tenant.as_str())
+        .bind(partner.as_str())
+        .bind(name(asset))
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some((agreement, agreed, version, flow, until)) = found else {
+            return Ok(None);
+        };
+        Ok(Some(Paved {
+            agreement: parsed("way", &agreement)?,
+            agreed: instant("way", agreed.unwrap_or_default())?,
+            version,
+            flow: flow.map(|flow| parsed("way", &flow)).transpose()?,
+            until: instant("way", until)?,
+        }))
     }
 
     /// The ways with a transfer whose token was good until `before` at most, a hundred of them.
@@ -83,24 +68,20 @@ impl PcfStore {
     /// # Errors
     /// The database, or a row that does not read.
     pub async fn worn(&self, before: Timestamp) -> Result<Vec<Worn>, PcfStoreError> {
-        let query = format!(
-            "SELECT tenant, partner, asset, {COLUMNS} FROM road WHERE flow IS NOT NULL AND until <= ? ORDER BY until LIMIT 100"
-        );
-        let found: Vec<WornColumns> = sqlx::query_as(AssertSqlSafe(query))
-            .bind(before.as_millisecond())
-            .fetch_all(&self.pool)
-            .await?;
-        let worn = found
-            .into_iter()
-            .map(|(tenant, partner, asset, agreement, agreed, version, flow, until)| {
-                let asset = (!asset.is_empty()).then_some(asset);
-                Ok(Worn {
-                    tenant: parsed("way", &tenant)?,
-                    partner: parsed("way", &partner)?,
-                    asset: asset.map(|asset| parsed("way", &asset)).transpose()?,
-                    paved: read((agreement, agreed, version, flow, until))?,
-                })
-            });
+        let found: Vec<(String, String, String)> = sqlx::query_as(
+            "SELECT tenant, partner, asset FROM road WHERE flow IS NOT NULL AND until <= ? ORDER BY until LIMIT 100",
+        )
+        .bind(before.as_millisecond())
+        .fetch_all(&self.pool)
+        .await?;
+        let worn = found.into_iter().map(|(tenant, partner, asset)| {
+            let asset = (!asset.is_empty()).then_some(asset);
+            Ok(Worn {
+                tenant: parsed("way", &tenant)?,
+                partner: parsed("way", &partner)?,
+                asset: asset.map(|asset| parsed("way", &asset)).transpose()?,
+            })
+        });
         worn.collect()
     }
 

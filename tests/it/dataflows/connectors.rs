@@ -135,7 +135,14 @@ fn a_silent_connector_holds_up_no_other() {
         // More of them than are looked for at once.
         for number in 0..60 {
             let flow = isar(&format!("f-{number}"));
-            block_on(service.app.dataspace.flows.note_signal(&flow, "over", flow.begun_at)).unwrap();
+            block_on(
+                service
+                    .app
+                    .dataspace
+                    .flows
+                    .note_signal(flow.tenant, &flow.id, "over", flow.begun_at),
+            )
+            .unwrap();
         }
     }
     change_world(&service, |world| world.tenant.connector = Some(live.settings("v4")));

@@ -107,8 +107,8 @@ impl Scene {
         let received = block_on(self.service.app.received(tenant, &flow))?;
         Some(Handed {
             transfer: transfer.to_owned(),
-            endpoint: received.endpoint,
-            token: received.authorization.expose_secret().to_owned(),
+            endpoint: received.endpoint()?.to_owned(),
+            token: received.authorization()?.expose_secret().to_owned(),
         })
     }
 
