@@ -347,6 +347,11 @@ impl Flow {
         true
     }
 
+    /// Whether tokens that were good in `before` were ended since.
+    pub(super) fn ends(&self, before: &Self) -> bool {
+        self.state != State::Started || self.renewal.first != before.renewal.first
+    }
+
     /// The number of the refresh token that goes with a token that is handed out at a start.
     pub fn first_refresh(&self) -> u64 {
         self.renewal.used

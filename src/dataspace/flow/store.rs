@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqlitePool;
 use tokio::sync::Mutex;
 
-use super::{Flow, Misfit, State};
+use super::{Flow, Misfit};
 use crate::dataspace::database;
 use crate::ids::{FlowId, TenantId};
 
@@ -164,7 +164,9 @@ impl FlowStore {
             Err(FlowError::Unknown) => {}
             Err(error) => return Err(error),
         }
-        self.put(flow).await
+        let flow = Arc::new(flow);
+        self.put(&flow).await?;
+        Ok(flow)
     }
 
     /// Changes a flow. What `change` refuses changes nothing.
@@ -185,7 +187,12 @@ impl FlowStore {
         if flow == *before && written {
             return Ok((before, out));
         }
-        Ok((self.put(flow).await?, out))
+        let flow = Arc::new(flow);
+        if flow.ends(&before) {
+            self.show(&flow, false);
+        }
+        self.put(&flow).await?;
+        Ok((flow, out))
     }
 
     /// Writes what is seen and could not be written; returns how many flows that was about.
@@ -200,17 +207,13 @@ impl FlowStore {
             unwritten.map(|held| Arc::clone(&held.flow)).collect()
         };
         for flow in &unwritten {
-            self.put(Flow::clone(flow)).await?;
+            self.put(flow).await?;
         }
         Ok(unwritten.len())
     }
 
-    async fn put(&self, flow: Flow) -> Result<Arc<Flow>, FlowError> {
-        let flow = Arc::new(flow);
-        if flow.state != State::Started {
-            self.show(&flow, false);
-        }
-        let document = serde_json::to_string(&*flow).map_err(|error| FlowError::Row(flow.id.to_string(), error))?;
+    async fn put(&self, flow: &Arc<Flow>) -> Result<(), FlowError> {
+        let document = serde_json::to_string(&**flow).map_err(|error| FlowError::Row(flow.id.to_string(), error))?;
         sqlx::query("INSERT OR REPLACE INTO flow (tenant, id, agreement, over, document) VALUES (?, ?, ?, ?, ?)")
             .bind(flow.tenant.as_str())
             .bind(flow.id.as_str())
@@ -219,8 +222,8 @@ impl FlowStore {
             .bind(document)
             .execute(&self.pool)
             .await?;
-        self.show(&flow, true);
-        Ok(flow)
+        self.show(flow, true);
+        Ok(())
     }
 
     fn show(&self, flow: &Arc<Flow>, written: bool) {
@@ -307,7 +310,7 @@ fn read(document: &str) -> Result<Flow, FlowError> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::flow;
-    use super::super::{Issued, Side, Verb};
+    use super::super::{Issued, Side, State, Verb, Worth};
     use super::*;
     use crate::ids::Digest;
 
@@ -351,7 +354,8 @@ mod tests {
 
     #[test]
     fn what_ended_is_over_for_good_though_the_file_could_not_be_written() {
-        for verb in [Verb::Terminate, Verb::Suspend] {
+        // The tokens may end while the flow goes on.
+        for verb in [Some(Verb::Terminate), Some(Verb::Suspend), None] {
             let dir = tempfile::tempdir().unwrap();
             block_on(async {
                 let store = FlowStore::open(dir.path()).await.unwrap();
@@ -362,14 +366,21 @@ mod tests {
                     .execute(&store.pool)
                     .await
                     .unwrap();
-                let ended = store.change(tenant, &id, |flow| flow.apply(verb)).await;
-                assert!(matches!(ended, Err(FlowError::Database(_))));
-                let check_ended = |state: State, accepts: bool| {
-                    assert_ne!(state, State::Started, "{verb:?}");
-                    assert!(!accepts, "{verb:?}");
+                let end = |flow: &mut Flow| match verb {
+                    Some(verb) => flow.apply(verb).map(drop),
+                    None => {
+                        flow.end_tokens();
+                        Ok(())
+                    }
                 };
-                let seen = store.find(tenant, &id).await.unwrap();
-                check_ended(seen.state, seen.accepts("aa"));
+                let ended = store.change(tenant, &id, end).await;
+                assert!(matches!(ended, Err(FlowError::Database(_))));
+                let check_ended = |seen: &Flow| {
+                    assert_eq!(seen.state == State::Started, verb.is_none(), "{verb:?}");
+                    assert!(!seen.accepts("aa"), "{verb:?}");
+                    assert!((0..2).all(|number| seen.worth(number) == Worth::Nothing), "{verb:?}");
+                };
+                check_ended(&*store.find(tenant, &id).await.unwrap());
                 assert!(store.live(tenant, &id).is_none_or(|flow| !flow.accepts("aa")));
                 let taken = store.change(tenant, &id, issue_aa).await.map(|(_, taken)| taken);
                 assert!(!matches!(taken, Ok(true)), "no token is taken on");
@@ -381,8 +392,7 @@ mod tests {
                 assert_eq!(store.settle().await.unwrap(), 1);
                 assert_eq!(store.settle().await.unwrap(), 0);
                 let store = FlowStore::open(dir.path()).await.unwrap();
-                let seen = store.find(tenant, &id).await.unwrap();
-                check_ended(seen.state, seen.accepts("aa"));
+                check_ended(&*store.find(tenant, &id).await.unwrap());
             });
         }
     }

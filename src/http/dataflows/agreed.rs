@@ -13,7 +13,7 @@ use super::record::told_by_connector;
 use crate::dataspace::management::{Finalized, Management, ManagementError, Retirements};
 use crate::dataspace::{ConnectorState, Postponed};
 use crate::http::App;
-use crate::ids::TenantId;
+use crate::ids::{AgreementId, TenantId};
 use crate::registry::{AgreementState, TenantWorld};
 
 /// How far back agreements are asked for again: they are on record at the connector before they are final.
@@ -55,7 +55,7 @@ impl App {
                 Ok(Some(found)) => drop(self.look_at(world, management, &found, state, now).await?),
                 Ok(None) => state.waiting.done(&id),
                 Err(error) if error.is_silence() => return Err(error),
-                Err(_) => drop(state.waiting.postpone(&id, now)),
+                Err(error) => drop(postpone(world.tenant.id, &id, &error.to_string(), state, now)),
             }
         }
         match overfull {
@@ -90,17 +90,7 @@ impl App {
             Err(error) if error.is_silence() => return Err(error),
             Err(error) => error.to_string(),
         };
-        let postponed = state.waiting.postpone(&found.id, now);
-        match postponed {
-            Postponed::First | Postponed::Full => {
-                tracing::warn!(%tenant, agreement = %found.id, why, "an agreement of the connector cannot be brought on record yet");
-            }
-            Postponed::GivenUp => {
-                tracing::error!(%tenant, agreement = %found.id, why, "an agreement of the connector could not be brought on record within a day; it is, once a transfer names it");
-            }
-            Postponed::Again => {}
-        }
-        Ok(Some(postponed))
+        Ok(Some(postpone(tenant, &found.id, &why, state, now)))
     }
 
     /// Retires here what the connector's operator retired.
@@ -159,4 +149,19 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// Has an agreement wait that cannot be brought on record yet, and tells of it as it begins to wait and as it is given up.
+fn postpone(tenant: TenantId, id: &AgreementId, why: &str, state: &mut ConnectorState, now: Timestamp) -> Postponed {
+    let postponed = state.waiting.postpone(id, now);
+    match postponed {
+        Postponed::First | Postponed::Full => {
+            tracing::warn!(%tenant, agreement = %id, why, "an agreement of the connector cannot be brought on record yet");
+        }
+        Postponed::GivenUp => {
+            tracing::error!(%tenant, agreement = %id, why, "an agreement of the connector could not be brought on record within a day; it is, once a transfer names it");
+        }
+        Postponed::Again => {}
+    }
+    postponed
 }
