@@ -1,6 +1,6 @@
 //! Where a tenant's keys come from: a fixed set, or the issuer's address, kept fresh.
 //!
-//! The only part of the facts that does IO. Rules: https only, no redirects, bounded body and time; one fetch at a time
+//! Of the facts, this and the documents of DIDs ([`did`](super::did)) do IO. Rules: https only, no redirects, bounded body and time; one fetch at a time
 //! and none within [`MIN_INTERVAL`] seconds of the last, so that tokens with made-up key ids cannot turn this service
 //! against the issuer; where a fetch fails, the last good set serves until it is [`MAX_AGE`] seconds old.
 //!

@@ -144,9 +144,6 @@ impl Carrier {
             return Err("a part whose number is `.` or `..` cannot be named in a path".into());
         }
         let mut url = self.allowed(&to.url)?;
-        if url.cannot_be_a_base() {
-            return Err("the partner's connector gave an address that has no path".into());
-        }
         let below: String = segments.iter().map(|text| format!("/{}", segment(text))).collect();
         let path = format!("{}{below}", url.path().trim_end_matches('/'));
         url.set_path(&path);

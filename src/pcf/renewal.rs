@@ -1,7 +1,5 @@
 //! The renewal of a token that a partner handed out, where its address says how.
 
-use std::fmt;
-
 use reqwest::header::CONTENT_TYPE;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -13,6 +11,7 @@ use super::segment::segment;
 const MAX_TOKEN: usize = 64 * 1024;
 
 /// A token that takes the place of another.
+#[derive(Debug)]
 pub struct Renewed {
     /// The token.
     pub token: SecretString,
@@ -26,9 +25,7 @@ pub struct Renewed {
 #[derive(Deserialize)]
 struct Answered {
     access_token: String,
-    #[serde(default)]
     refresh_token: Option<String>,
-    #[serde(default)]
     expires_in: Option<i64>,
 }
 
@@ -39,12 +36,6 @@ impl From<Answered> for Renewed {
             refresh_token: answered.refresh_token.map(SecretString::from),
             expires_in: answered.expires_in,
         }
-    }
-}
-
-impl fmt::Debug for Renewed {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Renewed({:?} s)", self.expires_in)
     }
 }
 

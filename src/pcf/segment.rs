@@ -1,8 +1,8 @@
-//! Texts of companies as segments of paths.
+//! Texts of companies as segments of paths, and as values of forms.
 
 use std::fmt::Write as _;
 
-/// A text as one segment of a path: all but letters, digits and `-._~` is encoded, so no reader finds a border in it.
+/// A text as one segment of a path or one value of a form: all but letters, digits and `-._~` is encoded, so no reader finds a border in it.
 pub fn segment(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -3,7 +3,6 @@
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use tidegate::ledger::Event;
-use tidegate::registry::TenantWorld;
 use tidegate::vault::SessionScope;
 
 use crate::harness::{Answer, ELBE, ISAR, LOG, Service, WESER, block_on, contains, files, get, post};
@@ -125,9 +124,9 @@ fn a_person_who_was_disabled_gets_nothing_with_a_token_that_still_holds() {
     let service = Service::start();
     let token = service.person(ELBE, "anna");
     assert_eq!(session(&service, ELBE, &token).status, 200);
-    let mut world = TenantWorld::clone(service.app.registry.current().tenant(ELBE.parse().unwrap()).unwrap());
-    world.tenant.disabled_users.insert("anna".parse().unwrap());
-    block_on(service.app.registry.seed(&[world], &[])).unwrap();
+    service.change_world(ELBE, |world| {
+        assert!(world.tenant.disabled_users.insert("anna".parse().unwrap()));
+    });
     let answer = session(&service, ELBE, &token);
     answer.check_problem(403, "forbidden", "disabled");
     assert_eq!(answer.reasons(), ["guard/user-enabled"]);

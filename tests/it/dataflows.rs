@@ -108,7 +108,7 @@ fn decided(service: &Service, answer: &Answer) -> (String, Effect) {
 }
 
 /// The states a flow went through, as the ledger tells.
-fn states(service: &Service, id: &str) -> Vec<String> {
+pub fn states(service: &Service, id: &str) -> Vec<String> {
     let records = service.records(ELBE).into_iter();
     let of_flow = records.filter_map(|stored| match stored.record.event {
         Event::Flow(flowed) if flowed.flow.as_str() == id => Some(flowed.state),

@@ -8,9 +8,9 @@ use tidegate::clock::Clock;
 use tidegate::decision::Effect;
 use tidegate::ids::Digest;
 use tidegate::ledger::Event;
-use tidegate::registry::{TenantState, TenantWorld};
+use tidegate::registry::TenantState;
 
-use crate::harness::{Answer, Ask, ELBE, HOLDS, ISAR, ODER, Service, WESER, block_on, get, retire};
+use crate::harness::{Answer, Ask, ELBE, HOLDS, ISAR, ODER, Service, WESER, get, retire};
 
 const RETIRED: &str = "0b6f6a3e-7a55-4c8c-9d6b-0d1c5a4f1004";
 const ODERS: &str = "0b6f6a3e-7a55-4c8c-9d6b-0d1c5a4f1007";
@@ -41,14 +41,6 @@ fn recorded(service: &Service, tenant: &str, record: &str) -> Effect {
         Event::Decision(decided) => decided.decision.effect,
         other => panic!("{other:?}"),
     }
-}
-
-/// The service with what is on record about a tenant changed.
-fn change(service: &Service, tenant: &str, change: impl FnOnce(&mut TenantWorld)) {
-    let registry = service.app.registry.current();
-    let mut world = TenantWorld::clone(registry.tenant(tenant.parse().unwrap()).unwrap());
-    change(&mut world);
-    block_on(service.app.registry.seed(&[world], &[])).unwrap();
 }
 
 #[test]
@@ -228,12 +220,12 @@ fn what_is_on_record_decides_not_the_token() {
     assert_eq!(reasons, ["exchange/agreement-in-force"]);
 
     for state in [TenantState::Suspended, TenantState::Offboarded, TenantState::Onboarding] {
-        change(&service, ISAR, |world| world.tenant.state = state);
+        service.change_world(ISAR, |world| world.tenant.state = state);
         let answer = ask(&service, ISAR, &service.footprint_path(ISARS), WESER, ISARS).send(service.address);
         let reasons = check_refused(&service, ISAR, &answer, state.as_str());
         assert_eq!(reasons, ["guard/tenant-active"], "{}", state.as_str());
     }
-    change(&service, ISAR, |world| world.tenant.state = TenantState::Active);
+    service.change_world(ISAR, |world| world.tenant.state = TenantState::Active);
     let answer = ask(&service, ISAR, &service.footprint_path(ISARS), WESER, ISARS).send(service.address);
     assert_eq!(answer.status, 200);
 }

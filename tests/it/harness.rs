@@ -23,6 +23,7 @@ use tidegate::http::{Shared, dataflows, deliveries, reload, server};
 use tidegate::ledger::LogId;
 use tidegate::ledger::read::{Cursor, Reader, Stored};
 use tidegate::pcf::Road;
+use tidegate::registry::{Partner, TenantWorld};
 use tokio::sync::oneshot;
 
 /// The supplier most tests are about, another one, and the company that asks both.
@@ -276,6 +277,24 @@ pub fn records(data: &Path, log: &str) -> Vec<Stored> {
 }
 
 /// Ends an agreement, as its provider may.
+impl Service {
+    /// Changes what is on record about a tenant.
+    pub fn change_world(&self, tenant: &str, change: impl FnOnce(&mut TenantWorld)) {
+        let registry = self.app.registry.current();
+        let mut world = TenantWorld::clone(registry.tenant(tenant.parse().unwrap()).unwrap());
+        change(&mut world);
+        block_on(self.app.registry.seed(&[world], &[])).unwrap();
+    }
+
+    /// Changes what is known of a partner.
+    pub fn change_partner(&self, partner: &str, change: impl FnOnce(&mut Partner)) {
+        let registry = self.app.registry.current();
+        let mut partner = Partner::clone(registry.partner(partner.parse().unwrap()).unwrap());
+        change(&mut partner);
+        block_on(self.app.registry.seed(&[], &[partner])).unwrap();
+    }
+}
+
 pub fn retire(service: &Service, tenant: &str, agreement: &str) {
     let (agreements, now) = (&service.app.agreements, service.app.clock.now());
     let (tenant, agreement) = (tenant.parse().unwrap(), agreement.parse().unwrap());

@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use tidegate::clock::Clock;
 use tidegate::dataspace::flow::Dialect;
 use tidegate::ids::TenantId;
-use tidegate::registry::{ConnectorSettings, Offer, TenantWorld, TermsPool};
+use tidegate::registry::{ConnectorSettings, Offer, TermsPool};
 use tidegate::vault::SessionScope;
 
 use self::edc::{Build, Client, Edc, Ports};
@@ -96,7 +96,7 @@ impl Scene {
             .vault
             .session(id, SessionScope::SecretWrite { name: name.clone() });
         block_on(session.put_secret(&name, SecretString::from(edc.key()))).unwrap();
-        self.change(id, |world| {
+        self.service.change_world(tenant, |world| {
             world.tenant.connector = Some(ConnectorSettings {
                 participant: tenant.to_owned(),
                 dsp: edc.ports().dsp(),
@@ -107,16 +107,9 @@ impl Scene {
         });
     }
 
-    fn change(&self, tenant: TenantId, change: impl FnOnce(&mut TenantWorld)) {
-        let registry = self.service.app.registry.current();
-        let mut world = TenantWorld::clone(registry.tenant(tenant).unwrap());
-        change(&mut world);
-        block_on(self.service.app.registry.seed(&[world], &[])).unwrap();
-    }
-
     /// An offer of Elbe's for another purpose.
     fn offer_for_another_purpose(&self) {
-        self.change(ELBE.parse().unwrap(), |world| {
+        self.service.change_world(ELBE, |world| {
             let known = world
                 .offers
                 .values()

@@ -132,9 +132,11 @@ impl Connector {
     fn negotiation_goes_on(&self, client: Bpnl, pid: &str, tail: &[&str], body: &[u8]) -> Answer {
         let known = self.with(|store| {
             let record = store.negotiations.get(pid)?;
-            (record.peer.participant == client).then_some(record.role)
+            (record.peer.participant == client).then(|| (record.role, record.peer.address.clone()))
         });
-        let Some(role) = known else { return Answer::bare(404) };
+        let Some((role, address)) = known else {
+            return Answer::bare(404);
+        };
         let message = match Message::read(body) {
             Ok(message) => message,
             Err(error) => return Refused::from(error).answer(NEGOTIATION.1, None),
@@ -144,7 +146,7 @@ impl Connector {
             Ok(step) => step,
             Err(refused) => return refused.answer(NEGOTIATION.1, Some(&message)),
         };
-        self.react_to_negotiation(role, step, pid);
+        self.react_to_negotiation(role, step, pid, &address);
         let standing = self.with(|store| negotiation_standing(store.negotiations.get(pid)?, client));
         Answer {
             status: 200,
@@ -184,12 +186,12 @@ impl Connector {
         })
     }
 
-    fn react_to_negotiation(&self, role: Role, step: NegotiationStep, pid: &str) {
-        let address = self.with(|store| Some(store.negotiations.get(pid)?.peer.address.clone()));
-        let (Some(address), connector, pid) = (address, self.clone(), pid.to_owned()) else {
+    fn react_to_negotiation(&self, role: Role, step: NegotiationStep, pid: &str, address: &str) {
+        if matches!(step, NegotiationStep::Finalize | NegotiationStep::Terminate) {
             return;
-        };
-        self.react(&address, async move {
+        }
+        let (connector, pid) = (self.clone(), pid.to_owned());
+        self.react(address, async move {
             match (role, step) {
                 (Role::Provider, NegotiationStep::Request | NegotiationStep::Accept) => {
                     connector.decide_negotiation(&pid).await;
@@ -218,9 +220,11 @@ impl Connector {
     fn transfer_goes_on(&self, client: Bpnl, pid: &str, tail: &[&str], body: &[u8]) -> Answer {
         let known = self.with(|store| {
             let record = store.transfers.get(pid)?;
-            (record.peer.participant == client).then_some(record.role)
+            (record.peer.participant == client).then(|| (record.role, record.peer.address.clone()))
         });
-        let Some(role) = known else { return Answer::bare(404) };
+        let Some((role, address)) = known else {
+            return Answer::bare(404);
+        };
         let message = match Message::read(body) {
             Ok(message) => message,
             Err(error) => return Refused::from(error).answer(TRANSFER.1, None),
@@ -229,7 +233,7 @@ impl Connector {
             Ok(taken) => taken,
             Err(refused) => return refused.answer(TRANSFER.1, Some(&message)),
         };
-        self.react_to_transfer(role, before, step, pid);
+        self.react_to_transfer((role, before), step, pid, &address);
         let standing = self.with(|store| transfer_standing(store.transfers.get(pid)?, client));
         Answer {
             status: 200,
@@ -278,11 +282,16 @@ impl Connector {
         })
     }
 
-    fn react_to_transfer(&self, role: Role, before: Option<Transfer>, step: TransferStep, pid: &str) {
+    fn react_to_transfer(
+        &self,
+        (role, before): (Role, Option<Transfer>),
+        step: TransferStep,
+        pid: &str,
+        address: &str,
+    ) {
         if role == Role::Provider && step == TransferStep::Start {
-            let address = self.with(|store| Some(store.transfers.get(pid)?.peer.address.clone()));
             let (connector, pid) = (self.clone(), pid.to_owned());
-            return self.react(&address.unwrap_or_default(), async move { connector.go_on(&pid).await });
+            return self.react(address, async move { connector.go_on(&pid).await });
         }
         let verb = match (role, step) {
             (Role::Consumer, TransferStep::Start) if before != Some(Transfer::Suspended) => "started",

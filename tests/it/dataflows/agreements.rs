@@ -5,31 +5,16 @@ use serde_json::{Value, json};
 use tidegate::assemble::BundleSource;
 use tidegate::clock::Clock;
 use tidegate::decision::Effect;
-use tidegate::registry::TenantWorld;
 
 use super::scripted::Connector;
 use super::{UNTIL, begin, begun, decided, fetch, property, renew, start, started, states};
 use crate::harness::{ELBE, HOLDS, ISAR, Service, WESER, block_on, get, retire, wait_for};
 
-/// Elbe's world, changed.
-pub fn change_world(service: &Service, change: impl FnOnce(&mut TenantWorld)) {
-    change_world_of(service, ELBE, change);
-}
-
-pub fn change_world_of(service: &Service, tenant: &str, change: impl FnOnce(&mut TenantWorld)) {
-    let registry = service.app.registry.current();
-    let mut world = TenantWorld::clone(registry.tenant(tenant.parse().unwrap()).unwrap());
-    change(&mut world);
-    block_on(service.app.registry.seed(&[world], &[])).unwrap();
-}
-
 #[test]
 fn an_agreement_that_is_retired_ends_its_flows_and_both_sides_are_told_why() {
     let service = Service::start();
     let connector = Connector::start();
-    change_world(&service, |world| {
-        world.tenant.connector = Some(connector.settings("v4"))
-    });
+    service.change_world(ELBE, |world| world.tenant.connector = Some(connector.settings("v4")));
     let flow = started(&service, "to-be-retired", HOLDS);
     let other = started(&service, "to-stay", UNTIL);
     retire(&service, ELBE, HOLDS);
@@ -104,73 +89,35 @@ fn an_agreement_that_only_the_connector_has_is_brought_on_record_or_told_what_is
     };
     let mut old = with_asset(at_connector("old", ELBE, "Membership"));
     old["contractSigningDate"] = json!(Clock::system().now().as_second() - 2 * 3600);
-    let finalized = json!({ "state": "FINALIZED" });
-    connector.script.lock().unwrap().extend([
-        ("GET /management/v4/contractagreements/old", 200, old),
+    let agreements = [
+        ("old", old, "FINALIZED"),
+        ("new", with_asset(at_connector("new", ELBE, "Membership")), "FINALIZED"),
+        ("odd", with_asset(at_connector("odd", ELBE, "MoonPhase")), "FINALIZED"),
         (
-            "GET /management/v4/contractagreements/old/negotiation",
-            200,
-            finalized.clone(),
-        ),
-        (
-            "GET /management/v4/contractagreements/new/negotiation",
-            200,
-            finalized.clone(),
-        ),
-        (
-            "GET /management/v4/contractagreements/odd/negotiation",
-            200,
-            finalized.clone(),
-        ),
-        (
-            "GET /management/v4/contractagreements/theirs/negotiation",
-            200,
-            finalized.clone(),
-        ),
-        (
-            "GET /management/v4/contractagreements/open",
-            200,
-            with_asset(at_connector("open", ELBE, "Membership")),
-        ),
-        (
-            "GET /management/v4/contractagreements/open/negotiation",
-            200,
-            json!({ "state": "AGREED" }),
-        ),
-        (
-            "GET /management/v4/contractagreements/ended",
-            200,
-            with_asset(at_connector("ended", ELBE, "Membership")),
-        ),
-        (
-            "GET /management/v4/contractagreements/ended/negotiation",
-            200,
-            finalized,
-        ),
-        (
-            "POST /management/v4/contractagreements/retirements/request",
-            200,
-            json!([{ "agreementId": "ended", "reason": "moved away" }]),
-        ),
-        (
-            "GET /management/v4/contractagreements/new",
-            200,
-            with_asset(at_connector("new", ELBE, "Membership")),
-        ),
-        (
-            "GET /management/v4/contractagreements/odd",
-            200,
-            with_asset(at_connector("odd", ELBE, "MoonPhase")),
-        ),
-        (
-            "GET /management/v4/contractagreements/theirs",
-            200,
+            "theirs",
             with_asset(at_connector("theirs", ISAR, "Membership")),
+            "FINALIZED",
         ),
-    ]);
-    change_world(&service, |world| {
-        world.tenant.connector = Some(connector.settings("v4"))
-    });
+        ("open", with_asset(at_connector("open", ELBE, "Membership")), "AGREED"),
+        (
+            "ended",
+            with_asset(at_connector("ended", ELBE, "Membership")),
+            "FINALIZED",
+        ),
+    ];
+    let call = |path: &str| -> &'static str { format!("GET /management/v4/contractagreements/{path}").leak() };
+    let mut script = connector.script.lock().unwrap();
+    for (id, agreement, state) in agreements {
+        script.push((call(id), 200, agreement));
+        script.push((call(&format!("{id}/negotiation")), 200, json!({ "state": state })));
+    }
+    script.push((
+        "POST /management/v4/contractagreements/retirements/request",
+        200,
+        json!([{ "agreementId": "ended", "reason": "moved away" }]),
+    ));
+    drop(script);
+    service.change_world(ELBE, |world| world.tenant.connector = Some(connector.settings("v4")));
     let message = |id: &str, agreement: &str| {
         let mut body = begin(&service, id, agreement);
         body["datasetId"] = json!(asset);
@@ -225,9 +172,7 @@ fn an_agreement_that_the_connectors_own_data_plane_names_is_brought_on_record() 
             json!({ "state": "FINALIZED" }),
         ),
     ]);
-    change_world(&service, |world| {
-        world.tenant.connector = Some(connector.settings("v4"))
-    });
+    service.change_world(ELBE, |world| world.tenant.connector = Some(connector.settings("v4")));
     let ask = |partner: &str, agreement: &str, token: &str| {
         get(&service.footprint_path(HOLDS))
             .bearer(token)

@@ -6,9 +6,10 @@ use tidegate::dev::start::RealConnectors;
 use tidegate::ids::Digest;
 use tidegate::registry::AgreementState;
 
-use super::agreements::{at_connector, change_world, change_world_of};
+use super::agreements::at_connector;
 use super::scripted::Connector;
 use super::{begin, begun, fetch, start, started};
+use crate::connector::managed;
 use crate::harness::{ELBE, HOLDS, ISAR, Service, WESER, block_on, get, retire, wait_for};
 
 /// What `/readyz` says is wrong with Elbe's connector.
@@ -52,9 +53,7 @@ fn tidegate_registers_publishes_and_brings_on_record_what_was_agreed() {
             json!({ "state": "AGREED" }),
         ),
     ]);
-    change_world(&service, |world| {
-        world.tenant.connector = Some(connector.settings("v4"))
-    });
+    service.change_world(ELBE, |world| world.tenant.connector = Some(connector.settings("v4")));
     let on_record = |id: &str| {
         let registry = service.app.registry.current();
         let world = registry.tenant(ELBE.parse().unwrap()).unwrap();
@@ -90,9 +89,7 @@ fn what_is_wrong_with_a_connector_is_told_and_tried_again() {
         401,
         json!([{ "message": "x-api-key not found" }]),
     ));
-    change_world(&service, |world| {
-        world.tenant.connector = Some(connector.settings("v4"))
-    });
+    service.change_world(ELBE, |world| world.tenant.connector = Some(connector.settings("v4")));
     wait_for("the problem is told", || {
         problem(&service).is_some_and(|problem| problem.contains("401") && problem.contains("x-api-key not found"))
     });
@@ -114,7 +111,7 @@ fn a_silent_connector_holds_up_no_other() {
     let service = Service::start();
     let (live, silent) = (Connector::start(), Connector::silent());
     for tenant in [ISAR, WESER] {
-        change_world_of(&service, tenant, |world| {
+        service.change_world(tenant, |world| {
             world.tenant.connector = Some(silent.settings("v4"));
         });
         let isar = |id: &str| {
@@ -145,7 +142,7 @@ fn a_silent_connector_holds_up_no_other() {
             .unwrap();
         }
     }
-    change_world(&service, |world| world.tenant.connector = Some(live.settings("v4")));
+    service.change_world(ELBE, |world| world.tenant.connector = Some(live.settings("v4")));
     started(&service, "beside-the-silent", HOLDS);
     retire(&service, ELBE, HOLDS);
     wait_for("the live one is told", || {
@@ -171,9 +168,7 @@ fn a_retirement_is_seen_though_all_else_fails_and_is_told_to_the_connector_in_tu
     ]);
     let other = super::UNTIL;
     retire(&service, ELBE, other);
-    change_world(&service, |world| {
-        world.tenant.connector = Some(connector.settings("v3"))
-    });
+    service.change_world(ELBE, |world| world.tenant.connector = Some(connector.settings("v3")));
     let state = |id: &str| {
         let registry = service.app.registry.current();
         let world = registry.tenant(ELBE.parse().unwrap()).unwrap();
@@ -209,9 +204,7 @@ fn an_agreement_that_stays_open_does_not_keep_others_from_being_followed() {
             json!({ "state": "VERIFIED" }),
         ),
     ]);
-    change_world(&service, |world| {
-        world.tenant.connector = Some(connector.settings("v4"))
-    });
+    service.change_world(ELBE, |world| world.tenant.connector = Some(connector.settings("v4")));
     let state = || service.app.dataspace.connectors.state(ELBE.parse().unwrap());
     let id = "open".parse().unwrap();
     wait_for("it waits", || state().waiting.has(&id));
@@ -245,29 +238,11 @@ fn what_is_no_longer_offered_is_withdrawn_at_the_connector() {
     let registry = service.app.registry.current();
     let world = registry.tenant(ELBE.parse().unwrap()).unwrap();
     let offer = world.offers.values().next().unwrap().id.clone();
-    let settings = world.tenant.connector.clone().unwrap();
-    let key = service.app.vault.session(
-        ELBE.parse().unwrap(),
-        tidegate::vault::SessionScope::SecretRead {
-            name: settings.secret.clone().unwrap(),
-        },
-    );
-    let key = block_on(key.get_secret(&settings.secret.unwrap())).unwrap();
-    let path = format!("/dev/connectors/{ELBE}/management/v4/contractdefinitions/{offer}");
-    let is_there = || {
-        let answer = get(&path)
-            .header("X-Api-Key", secrecy::ExposeSecret::expose_secret(&key))
-            .send(service.address);
-        answer.status == 200
-    };
+    let path = format!("contractdefinitions/{offer}");
+    let is_there = || managed(&service, ELBE, "GET", &path).send(service.address).status == 200;
     wait_for("it is offered", is_there);
-    change_world(&service, |world| {
-        world.offers = world
-            .offers
-            .into_iter()
-            .filter(|(id, _)| **id != offer)
-            .map(|(id, offer)| (id.clone(), std::sync::Arc::clone(offer)))
-            .collect();
+    service.change_world(ELBE, |world| {
+        assert!(world.offers.remove_mut(&offer));
     });
     wait_for("it is withdrawn", || !is_there());
 }

@@ -8,19 +8,10 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use tidegate::assemble::BundleSource;
 use tidegate::clock::Clock;
-use tidegate::registry::Partner;
 
 use super::scripted::Connector;
 use super::{begin, begun, fetch, renew, start, started, verb};
-use crate::harness::{Answer, ELBE, HOLDS, Service, WESER, block_on, post};
-
-/// What the registry knows of Weser, changed.
-fn change_weser(service: &Service, change: impl FnOnce(&mut Partner)) {
-    let registry = service.app.registry.current();
-    let mut partner = Partner::clone(registry.partner(WESER.parse().unwrap()).unwrap());
-    change(&mut partner);
-    block_on(service.app.registry.seed(&[], &[partner])).unwrap();
-}
+use crate::harness::{Answer, ELBE, HOLDS, Service, WESER, post};
 
 #[test]
 fn a_membership_that_ended_ends_what_was_begun_before() {
@@ -28,13 +19,13 @@ fn a_membership_that_ended_ends_what_was_begun_before() {
     let flow = started(&service, "member", HOLDS);
     let other = started(&service, "suspended-member", HOLDS);
     assert_eq!(verb(&service, "suspended-member", "suspend").status, 200);
-    change_weser(&service, |weser| weser.membership = "revoked".into());
+    service.change_partner(WESER, |weser| weser.membership = "revoked".into());
     fetch(&service, HOLDS, &flow.token).check_problem(403, "forbidden", "access");
     renew(&service, &flow.refresh_token)
         .unwrap_err()
         .check_problem(403, "forbidden", "renewal");
     verb(&service, &other.id, "resume").check_problem(403, "forbidden", "resume");
-    change_weser(&service, |weser| weser.membership = "active".into());
+    service.change_partner(WESER, |weser| weser.membership = "active".into());
     assert_eq!(fetch(&service, HOLDS, &flow.token).status, 200);
 }
 
@@ -116,7 +107,7 @@ fn renew_as(service: &Service, refresh_token: &str, proof: &str) -> Answer {
 fn a_partner_with_a_did_renews_with_a_key_of_it_and_nobody_else_does() {
     let service = Service::start();
     let wallet = Wallet::open();
-    change_weser(&service, |weser| weser.did = Some(wallet.did.parse().unwrap()));
+    service.change_partner(WESER, |weser| weser.did = Some(wallet.did.parse().unwrap()));
     // The partner may be named by its DID from now on.
     let mut body = begin(&service, "did", HOLDS);
     body["counterPartyId"] = json!(wallet.did);

@@ -20,13 +20,18 @@ pub struct Connector {
 }
 
 impl Connector {
-    pub fn start() -> Self {
+    fn listening() -> (TcpListener, Self) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let connector = Self {
             address: listener.local_addr().unwrap(),
             asked: Arc::default(),
             script: Arc::default(),
         };
+        (listener, connector)
+    }
+
+    pub fn start() -> Self {
+        let (listener, connector) = Self::listening();
         let (asked, script) = (Arc::clone(&connector.asked), Arc::clone(&connector.script));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -76,12 +81,7 @@ impl Connector {
 
     /// One that takes connections and never says anything.
     pub fn silent() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let connector = Self {
-            address: listener.local_addr().unwrap(),
-            asked: Arc::default(),
-            script: Arc::default(),
-        };
+        let (listener, connector) = Self::listening();
         std::thread::spawn(move || {
             let held: Vec<_> = listener.incoming().collect();
             drop(held);

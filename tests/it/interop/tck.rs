@@ -8,9 +8,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tidegate::registry::Partner;
-
-use crate::harness::{ELBE, HOLDS, Service, WESER, block_on};
+use crate::harness::{ELBE, HOLDS, Service, WESER};
 
 /// Tidegate serves transfers in which the consumer fetches. Footprints are exchanged so (CX-0136), and a provider that pushes would
 /// have to send data without a decision about each.
@@ -91,10 +89,7 @@ fn the_conformance_kit_finds_what_is_written_down_here() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     // The kit is the consumer's client, and serves the document of its DID.
     let did = format!("did:web:localhost%3A{port}");
-    let registry = service.app.registry.current();
-    let mut weser = Partner::clone(registry.partner(WESER.parse().unwrap()).unwrap());
-    weser.did = Some(did.parse().unwrap());
-    block_on(service.app.registry.seed(&[], &[weser])).unwrap();
+    service.change_partner(WESER, |weser| weser.did = Some(did.parse().unwrap()));
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("tck.properties");
     std::fs::write(&config, settings(&service, port, &did)).unwrap();

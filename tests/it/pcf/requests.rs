@@ -112,13 +112,9 @@ fn every_way_to_name_the_part_finds_it() {
 #[test]
 fn what_could_never_be_answered_is_not_accepted() {
     let service = Service::start();
-    let registry = service.app.registry.current();
-    let partner = |dsp: bool| {
-        let mut partner = tidegate::registry::Partner::clone(registry.partner(WESER.parse().unwrap()).unwrap());
-        partner.dsp = partner.dsp.filter(|_| dsp);
-        block_on(service.app.registry.seed(&[], &[partner])).unwrap();
-    };
-    partner(false);
+    let mut dsp = None;
+    service.change_partner(WESER, |weser| dsp = weser.dsp.take());
+    assert!(dsp.is_some());
     let path = ethanol("10.0.0");
     let answer = asked(&service, ELBE, &path, WESER, HOLDS);
     answer.check_problem(503, "unanswerable", "nowhere to send it");
@@ -127,9 +123,9 @@ fn what_could_never_be_answered_is_not_accepted() {
     assert!(LOG.text().contains("add `dsp` to its entry under `partners`"));
     // Who may not have it learns nothing of that.
     asked(&service, ELBE, &path, WESER, RETIRED).check_problem(403, "forbidden", "a retired agreement");
-    partner(true);
+    service.change_partner(WESER, |weser| weser.dsp = dsp);
     assert_eq!(asked(&service, ELBE, &path, WESER, HOLDS).status, 202);
-    crate::dataflows::agreements::change_world(&service, |world| world.tenant.connector = None);
+    service.change_world(ELBE, |world| world.tenant.connector = None);
     let path = ethanol("10.0.0");
     asked(&service, ELBE, &path, WESER, HOLDS).check_problem(503, "unanswerable", "no way to send it");
     assert!(LOG.text().contains("add `connector` to its entry under `tenants`"));

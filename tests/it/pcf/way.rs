@@ -8,7 +8,6 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tidegate::assemble::BundleSource;
 use tidegate::clock::Clock;
-use tidegate::registry::TenantWorld;
 
 use crate::dataflows::scripted::Connector;
 use crate::harness::{ELBE, Service, WESER, block_on, get, post, wait_for};
@@ -42,10 +41,7 @@ impl Scene {
         let service = Service::on(data, clock.clone(), BundleSource::BuiltIn, None).unwrap();
         let connector = Connector::start();
         *connector.script.lock().unwrap() = script;
-        let registry = service.app.registry.current();
-        let mut world = TenantWorld::clone(registry.tenant(ELBE.parse().unwrap()).unwrap());
-        world.tenant.connector = Some(connector.settings(version));
-        block_on(service.app.registry.seed(&[world], &[])).unwrap();
+        service.change_world(ELBE, |world| world.tenant.connector = Some(connector.settings(version)));
         Self {
             service,
             connector,
@@ -102,16 +98,6 @@ impl Scene {
         let ends = (ELBE.parse().unwrap(), WESER.parse().unwrap(), None);
         let kept = block_on(self.service.app.pcf.paved(ends)).unwrap();
         kept.unwrap().agreement.to_string()
-    }
-
-    /// The states of a transfer in Elbe's log.
-    fn states(&self, flow: &str) -> Vec<String> {
-        let records = self.service.records(ELBE).into_iter();
-        let states = records.filter_map(|stored| match stored.record.event {
-            tidegate::ledger::Event::Flow(flowed) if flowed.flow.as_str() == flow => Some(flowed.state),
-            _ => None,
-        });
-        states.collect()
     }
 }
 

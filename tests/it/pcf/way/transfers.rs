@@ -1,9 +1,8 @@
 //! The transfer on the way: how its address comes, how its token is renewed, and how it ends.
 
-use tidegate::registry::Partner;
-
 use super::super::counterpart::Counterpart;
 use super::*;
+use crate::dataflows::states;
 
 const EDR: &str = "GET /management/v3/edrs/t-1/dataaddress?auto_refresh=true";
 const EDR_2: &str = "GET /management/v3/edrs/t-2/dataaddress?auto_refresh=true";
@@ -48,7 +47,7 @@ fn an_older_connector_is_asked_for_the_address_and_renews_it() {
             .connector
             .was_asked("POST /management/v3/transferprocesses/t-1/terminate")
     });
-    assert_eq!(scene.states("t-1"), ["STARTED", "TERMINATED"]);
+    assert_eq!(states(&scene.service, "t-1"), ["STARTED", "TERMINATED"]);
     assert_eq!(partner.sent()[2].authorization, "third");
     assert_eq!(
         scene.connector.times_asked("POST /management/v3/contractnegotiations"),
@@ -79,7 +78,7 @@ fn a_token_that_is_refused_ends_its_transfer() {
             .connector
             .was_asked("POST /management/v3/transferprocesses/t-1/terminate")
     });
-    assert_eq!(scene.states("t-1"), ["STARTED", "TERMINATED"]);
+    assert_eq!(states(&scene.service, "t-1"), ["STARTED", "TERMINATED"]);
 }
 
 #[test]
@@ -150,10 +149,9 @@ fn a_partner_is_named_by_its_did_and_asked_as_its_version_of_the_api_is() {
     script.push(("POST /management/v3/catalog/request", 200, old));
     script.push((EDR, 200, address(partner.url(), "first")));
     let scene = Scene::quiet("v3", script);
-    let registry = scene.service.app.registry.current();
-    let mut weser = Partner::clone(registry.partner(WESER.parse().unwrap()).unwrap());
-    weser.did = Some("did:web:weser.example".parse().unwrap());
-    block_on(scene.service.app.registry.seed(&[], &[weser])).unwrap();
+    scene.service.change_partner(WESER, |weser| {
+        weser.did = Some("did:web:weser.example".parse().unwrap())
+    });
     scene.ask();
     scene.delivered();
     for call in [
