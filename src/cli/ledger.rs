@@ -19,7 +19,7 @@ pub(super) enum LedgerCommand {
         /// A checkpoint kept from before, as a file; the log must still contain what it names (may be repeated)
         #[arg(long, value_name = "FILE")]
         checkpoint: Vec<PathBuf>,
-        /// A public key to trust, as `dev.json` and the checkpoints spell it (may be repeated)
+        /// A public key to trust, as `dev.json` and `--format json` (`verifierKey`) spell it (may be repeated)
         #[arg(long, value_name = "KEY")]
         key: Vec<String>,
         /// How to print

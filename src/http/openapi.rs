@@ -12,7 +12,7 @@ use utoipa::openapi::{
 
 use super::Shared;
 use super::problem::Kind;
-use super::routes::{Caller, Method, Route, table};
+use super::routes::{Caller, Carried, Method, Route, table};
 
 /// `GET /openapi.json`
 pub async fn serve(State(app): State<Shared>) -> Json<OpenApi> {
@@ -81,24 +81,39 @@ fn item(route: &Route) -> PathItem {
             .schema(Some(text_schema()));
         operation = operation.parameter(parameter);
     }
-    if route.name.starts_with("exchange.") {
-        for (name, required) in [
-            ("Edc-Bpn", true),
-            ("Edc-Contract-Agreement-Id", true),
-            ("Tidegate-Recipient", false),
+    if route.name.starts_with("exchange.") && route.caller == Caller::Connector {
+        for (name, about) in [
+            (
+                "Edc-Bpn",
+                "The partner. Must stand with the connector's token; with a data flow's it may, and must then be that of the token.",
+            ),
+            (
+                "Edc-Contract-Agreement-Id",
+                "The agreement. Must stand with the connector's token; with a data flow's it may, and must then be that of the token.",
+            ),
+            (
+                "Tidegate-Recipient",
+                "The company the data is for, where that is not the partner itself.",
+            ),
         ] {
             let header = ParameterBuilder::new()
                 .name(name)
                 .parameter_in(ParameterIn::Header)
-                .required(needed(required))
+                .required(Required::False)
+                .description(Some(about))
                 .schema(Some(text_schema()));
             operation = operation.parameter(header);
         }
     }
-    if route.takes_document {
+    if let Some(carried) = route.body {
+        let (media, required) = match carried {
+            Carried::Document => ("application/json", true),
+            Carried::Remark => ("application/json", false),
+            Carried::Form => ("application/x-www-form-urlencoded", false),
+        };
         let body = RequestBodyBuilder::new()
-            .content("application/json", ContentBuilder::new().build())
-            .required(Some(Required::True));
+            .content(media, ContentBuilder::new().build())
+            .required(Some(needed(required)));
         operation = operation.request_body(Some(body.build()));
     }
     if route.deprecated {
@@ -126,6 +141,12 @@ fn responses(route: &Route) -> utoipa::openapi::Responses {
         .description("success")
         .content(route.answers, ContentBuilder::new().build());
     let mut responses = ResponsesBuilder::new().response(route.success.to_string(), success);
+    if let Some((status, description)) = told_otherwise(route) {
+        let response = ResponseBuilder::new()
+            .description(description)
+            .content("application/json", ContentBuilder::new().build());
+        responses = responses.response(status, response);
+    }
     let kinds: &[Kind] = match route.caller {
         Caller::Anyone => &[],
         // What is wrong with a refresh token is told as RFC 6749 has it.
@@ -156,6 +177,18 @@ fn responses(route: &Route) -> utoipa::openapi::Responses {
     responses.build()
 }
 
+/// What a route tells by another status than that of success, and not as a problem.
+fn told_otherwise(route: &Route) -> Option<(&'static str, &'static str)> {
+    match route.name {
+        "exchange.token" => Some((
+            "400",
+            "refused as RFC 6749 (section 5.2) has it; a client that does not prove to be the partner by 401",
+        )),
+        "operations.ready" => Some(("503", "decisions cannot be recorded; the body is that of success")),
+        _ => None,
+    }
+}
+
 fn problem_schema() -> Schema {
     let kinds = Kind::ALL.map(|kind| format!("urn:tidegate:problem:{}", kind.parts().0));
     let text = || ObjectBuilder::new().schema_type(Type::String);
@@ -167,6 +200,12 @@ fn problem_schema() -> Schema {
         .property(
             "instance",
             text().description(Some("the ledger record of the decision, as `urn:uuid:…`")),
+        )
+        .property(
+            "reasons",
+            ArrayBuilder::new()
+                .items(ObjectBuilder::new().property("policy", text()).property("why", text()))
+                .description(Some("the policies that said no, as far as the caller may know them")),
         )
         .property(
             "parameter",

@@ -61,6 +61,17 @@ pub struct Parameter {
     pub about: &'static str,
 }
 
+/// What a request carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// A JSON document.
+    Document,
+    /// A JSON document, or nothing.
+    Remark,
+    /// A form, which may stand in the query too.
+    Form,
+}
+
 /// One route.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
@@ -80,8 +91,8 @@ pub struct Route {
     pub answers: &'static str,
     /// The query parameters it knows.
     pub query: &'static [Parameter],
-    /// Whether it takes a JSON document.
-    pub takes_document: bool,
+    /// What it takes.
+    pub body: Option<Carried>,
     /// What it refuses with besides what every route of its callers does.
     pub refuses: &'static [Kind],
     /// Whether it is there for older clients only.
@@ -110,7 +121,7 @@ const fn route(
         success: 200,
         answers: JSON,
         query: &[],
-        takes_document: false,
+        body: None,
         refuses: &[],
         deprecated: false,
         dev_only: false,
@@ -195,7 +206,7 @@ pub const ROUTES: &[Route] = &[
                 "`true`: an update nobody asked for; `false`, or where it does not stand: the answer to a request.",
             ),
         ],
-        takes_document: true,
+        body: Some(Carried::Document),
         refuses: PUT_REFUSES,
         ..route(
             "exchange.submit",
@@ -235,7 +246,7 @@ pub const ROUTES: &[Route] = &[
             ),
             optional("message", "Words for a person, at most 250 characters."),
         ],
-        takes_document: true,
+        body: Some(Carried::Document),
         refuses: PUT_REFUSES,
         deprecated: true,
         ..route(
@@ -262,7 +273,7 @@ pub const ROUTES: &[Route] = &[
         )
     },
     Route {
-        takes_document: true,
+        body: Some(Carried::Document),
         refuses: &[Kind::TooLarge, Kind::Upstream],
         ..route(
             "agreements.retire",
@@ -287,62 +298,89 @@ pub const ROUTES: &[Route] = &[
             || get(deliveries::list),
         )
     },
-    route(
-        "exchange.token",
-        Method::Post,
-        "/exchange/{bpnl}/token",
-        Caller::Partner,
-        "The next token of a data flow, for the refresh token handed out with the last (RFC 6749).",
-        || post(exchange::token),
-    ),
-    route(
-        "dataflows.prepare",
-        Method::Post,
-        "/dataflows/{bpnl}/prepare",
-        Caller::Connector,
-        "A data flow in which the tenant consumes begins (Data Plane Signaling).",
-        || post(dataflows::prepare),
-    ),
-    route(
-        "dataflows.prepareShared",
-        Method::Post,
-        "/dataflows/prepare",
-        Caller::Connector,
-        "As `dataflows.prepare`, for the tenant that the message names as `participantId`.",
-        || post(dataflows::prepare_shared),
-    ),
-    route(
-        "dataflows.start",
-        Method::Post,
-        "/dataflows/{bpnl}/start",
-        Caller::Connector,
-        "A data flow in which the tenant provides begins: the transfer is decided, and a token handed out (Data Plane Signaling).",
-        || post(dataflows::start),
-    ),
-    route(
-        "dataflows.startShared",
-        Method::Post,
-        "/dataflows/start",
-        Caller::Connector,
-        "As `dataflows.start`, for the tenant that the message names as `participantId`.",
-        || post(dataflows::start_shared),
-    ),
-    route(
-        "dataflows.signal",
-        Method::Post,
-        "/dataflows/{bpnl}/{id}/{verb}",
-        Caller::Connector,
-        "What becomes of a data flow: `started`, `suspend`, `resume`, `terminate` or `completed`.",
-        || post(dataflows::signal),
-    ),
-    route(
-        "dataflows.signalShared",
-        Method::Post,
-        "/dataflows/{bpnl}/{id}",
-        Caller::Connector,
-        "As `dataflows.signal` without the tenant: the flow's id stands in its place, and the verb after it.",
-        || post(dataflows::signal_shared),
-    ),
+    Route {
+        body: Some(Carried::Form),
+        ..route(
+            "exchange.token",
+            Method::Post,
+            "/exchange/{bpnl}/token",
+            Caller::Partner,
+            "The next token of a data flow, for the refresh token handed out with the last (RFC 6749).",
+            || post(exchange::token),
+        )
+    },
+    Route {
+        body: Some(Carried::Document),
+        refuses: &[Kind::Conflict, Kind::TooLarge],
+        ..route(
+            "dataflows.prepare",
+            Method::Post,
+            "/dataflows/{bpnl}/prepare",
+            Caller::Connector,
+            "A data flow in which the tenant consumes begins (Data Plane Signaling).",
+            || post(dataflows::prepare),
+        )
+    },
+    Route {
+        body: Some(Carried::Document),
+        refuses: &[Kind::Conflict, Kind::TooLarge],
+        ..route(
+            "dataflows.prepareShared",
+            Method::Post,
+            "/dataflows/prepare",
+            Caller::Connector,
+            "As `dataflows.prepare`, for the tenant that the message names as `participantId`.",
+            || post(dataflows::prepare_shared),
+        )
+    },
+    Route {
+        body: Some(Carried::Document),
+        refuses: &[Kind::Conflict, Kind::TooLarge],
+        ..route(
+            "dataflows.start",
+            Method::Post,
+            "/dataflows/{bpnl}/start",
+            Caller::Connector,
+            "A data flow in which the tenant provides begins: the transfer is decided, and a token handed out (Data Plane Signaling).",
+            || post(dataflows::start),
+        )
+    },
+    Route {
+        body: Some(Carried::Document),
+        refuses: &[Kind::Conflict, Kind::TooLarge],
+        ..route(
+            "dataflows.startShared",
+            Method::Post,
+            "/dataflows/start",
+            Caller::Connector,
+            "As `dataflows.start`, for the tenant that the message names as `participantId`.",
+            || post(dataflows::start_shared),
+        )
+    },
+    Route {
+        body: Some(Carried::Remark),
+        refuses: &[Kind::Flow, Kind::TooLarge],
+        ..route(
+            "dataflows.signal",
+            Method::Post,
+            "/dataflows/{bpnl}/{id}/{verb}",
+            Caller::Connector,
+            "What becomes of a data flow: `started`, `suspend`, `resume`, `terminate` or `completed`.",
+            || post(dataflows::signal),
+        )
+    },
+    Route {
+        body: Some(Carried::Remark),
+        refuses: &[Kind::Flow, Kind::TooLarge],
+        ..route(
+            "dataflows.signalShared",
+            Method::Post,
+            "/dataflows/{bpnl}/{id}",
+            Caller::Connector,
+            "As `dataflows.signal` without the tenant: the flow's id stands in its place, and the verb after it.",
+            || post(dataflows::signal_shared),
+        )
+    },
     route(
         "dataflows.status",
         Method::Get,
@@ -367,14 +405,18 @@ pub const ROUTES: &[Route] = &[
         "The data plane is there (EDC up to 0.15 asks).",
         || get(dataflows::check),
     ),
-    route(
-        "access.evaluation",
-        Method::Post,
-        "/access/v1/evaluation",
-        Caller::Connector,
-        "Decide a moment of a contract for a partner: discover, negotiate, transfer or access (AuthZEN 1.0).",
-        || post(access::evaluation),
-    ),
+    Route {
+        body: Some(Carried::Document),
+        refuses: &[Kind::TooLarge],
+        ..route(
+            "access.evaluation",
+            Method::Post,
+            "/access/v1/evaluation",
+            Caller::Connector,
+            "Decide a moment of a contract for a partner: discover, negotiate, transfer or access (AuthZEN 1.0).",
+            || post(access::evaluation),
+        )
+    },
     route(
         "credentials.session",
         Method::Post,
@@ -393,7 +435,7 @@ pub const ROUTES: &[Route] = &[
     ),
     Route {
         success: 201,
-        takes_document: true,
+        body: Some(Carried::Document),
         refuses: &[Kind::TooLarge, Kind::MediaType, Kind::Document],
         ..route(
             "ingest.request",
@@ -410,7 +452,7 @@ pub const ROUTES: &[Route] = &[
             "asset",
             "An asset the footprint becomes part of; may stand several times.",
         )],
-        takes_document: true,
+        body: Some(Carried::Document),
         refuses: &[Kind::TooLarge, Kind::MediaType, Kind::Document],
         ..route(
             "ingest.footprint",
@@ -421,14 +463,17 @@ pub const ROUTES: &[Route] = &[
             || post(ingest::footprint),
         )
     },
-    route(
-        "operations.health",
-        Method::Get,
-        "/healthz",
-        Caller::Anyone,
-        "The process answers.",
-        || get(operations::health),
-    ),
+    Route {
+        answers: "text/plain; charset=utf-8",
+        ..route(
+            "operations.health",
+            Method::Get,
+            "/healthz",
+            Caller::Anyone,
+            "The process answers.",
+            || get(operations::health),
+        )
+    },
     route(
         "operations.ready",
         Method::Get,

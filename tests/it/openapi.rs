@@ -37,7 +37,7 @@ fn every_route_is_described_and_nothing_else() {
             });
             assert_eq!(route.query.len(), queried, "{}", route.name);
             assert_eq!(
-                route.takes_document,
+                route.body.is_some(),
                 operation.get("requestBody").is_some(),
                 "{}",
                 route.name

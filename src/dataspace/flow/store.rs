@@ -380,7 +380,7 @@ mod tests {
                     assert!(!seen.accepts("aa"), "{verb:?}");
                     assert!((0..2).all(|number| seen.worth(number) == Worth::Nothing), "{verb:?}");
                 };
-                check_ended(&*store.find(tenant, &id).await.unwrap());
+                check_ended(&store.find(tenant, &id).await.unwrap());
                 assert!(store.live(tenant, &id).is_none_or(|flow| !flow.accepts("aa")));
                 let taken = store.change(tenant, &id, issue_aa).await.map(|(_, taken)| taken);
                 assert!(!matches!(taken, Ok(true)), "no token is taken on");
@@ -392,7 +392,7 @@ mod tests {
                 assert_eq!(store.settle().await.unwrap(), 1);
                 assert_eq!(store.settle().await.unwrap(), 0);
                 let store = FlowStore::open(dir.path()).await.unwrap();
-                check_ended(&*store.find(tenant, &id).await.unwrap());
+                check_ended(&store.find(tenant, &id).await.unwrap());
             });
         }
     }
