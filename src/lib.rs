@@ -11,10 +11,10 @@
 //!    policy can reach. It is frozen, canonical and has a digest.
 //! 3. The [`engine`] asks both layers under the [`bundle`] in force: [`cedar`], with the policies of the platform and those
 //!    compiled from the [`contract`], and [`iam`], with the documents of the tenant's role. Both must allow.
-//! 4. The [`ledger`] makes the decision durable. Only then does [`decide`] give a `Recorded`, from which alone a response or a
-//!    session of the [`vault`] can be made.
+//! 4. The [`ledger`] makes the decision durable. Only then does [`decide`] give a `Recorded`, from which alone an answer, or a
+//!    session of the [`vault`] for whoever asked, can be made.
 //!
-//! `docs/ARCHITECTURE.md` has the map, the invariants and three operations walked end to end.
+//! `docs/ARCHITECTURE.md` has the map, the invariants and eight operations walked end to end.
 
 pub mod agreements;
 pub mod assemble;

@@ -38,7 +38,7 @@ pub(super) struct ServeArgs {
     /// Real connectors in the place of dev mode's own: a JSON object from BPNL to `participant`, `dsp`, `management`, `signaling` and `key`
     #[arg(long, value_name = "FILE", requires = "dev")]
     connectors: Option<PathBuf>,
-    /// The configuration of a service that is not in dev mode
+    /// The configuration of a service that is not in dev mode; it names the bundle where `--bundle` does not
     #[arg(long, value_name = "FILE", conflicts_with = "dev")]
     config: Option<PathBuf>,
     #[command(flatten)]
