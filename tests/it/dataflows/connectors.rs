@@ -175,18 +175,19 @@ fn a_retirement_is_seen_though_all_else_fails_and_is_told_to_the_connector_in_tu
         world.agreements.get(&id.parse().unwrap()).unwrap().state
     };
     wait_for("it is retired here", || state(HOLDS) == AgreementState::Retired);
-    wait_for("it is retired there", || connector.was_asked(RETIRE));
-    let told = || connector.bodies(RETIRE).into_iter();
-    let ids: Vec<_> = told()
-        .map(|body| body["https://w3id.org/edc/v0.0.1/ns/agreementId"].clone())
-        .collect();
-    assert!(ids.contains(&json!(other)) && !ids.contains(&json!(HOLDS)), "{ids:?}");
+    // The world has others that are retired, and the connector is told of them in no order.
+    let told = |agreement: &str| {
+        let bodies = connector.bodies(RETIRE);
+        let named = |body: &&Value| body["https://w3id.org/edc/v0.0.1/ns/agreementId"] == agreement;
+        bodies.iter().filter(named).count()
+    };
+    wait_for("it is retired there", || told(other) == 1);
     wait_for("the problem is told", || {
         problem(&service).is_some_and(|problem| problem.contains("500"))
     });
     wait_for("it is looked after again", || connector.times_asked(LIST) >= 2);
-    let again = told().filter(|body| body["https://w3id.org/edc/v0.0.1/ns/agreementId"] == other);
-    assert_eq!(again.count(), 1, "it is told once");
+    assert_eq!(told(other), 1, "it is told once");
+    assert_eq!(told(HOLDS), 0, "the connector knows that one");
 }
 
 #[test]
