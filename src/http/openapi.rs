@@ -141,11 +141,11 @@ fn responses(route: &Route) -> utoipa::openapi::Responses {
         .description("success")
         .content(route.answers, ContentBuilder::new().build());
     let mut responses = ResponsesBuilder::new().response(route.success.to_string(), success);
-    if let Some((status, description)) = told_otherwise(route) {
+    if let Some((status, about)) = route.otherwise {
         let response = ResponseBuilder::new()
-            .description(description)
+            .description(about)
             .content("application/json", ContentBuilder::new().build());
-        responses = responses.response(status, response);
+        responses = responses.response(status.to_string(), response);
     }
     let kinds: &[Kind] = match route.caller {
         Caller::Anyone => &[],
@@ -175,18 +175,6 @@ fn responses(route: &Route) -> utoipa::openapi::Responses {
         responses = responses.response(status.as_str(), response);
     }
     responses.build()
-}
-
-/// What a route tells by another status than that of success, and not as a problem.
-fn told_otherwise(route: &Route) -> Option<(&'static str, &'static str)> {
-    match route.name {
-        "exchange.token" => Some((
-            "400",
-            "refused as RFC 6749 (section 5.2) has it; a client that does not prove to be the partner by 401",
-        )),
-        "operations.ready" => Some(("503", "decisions cannot be recorded; the body is that of success")),
-        _ => None,
-    }
 }
 
 fn problem_schema() -> Schema {

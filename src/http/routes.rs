@@ -17,6 +17,12 @@ use super::{
 /// What handing in a footprint is refused with.
 const PUT_REFUSES: &[Kind] = &[Kind::Conflict, Kind::TooLarge, Kind::MediaType, Kind::Document];
 
+/// What a message that begins a data flow is refused with.
+const BEGIN_REFUSES: &[Kind] = &[Kind::Conflict, Kind::TooLarge];
+
+/// What a message about a data flow there is is refused with.
+const SIGNAL_REFUSES: &[Kind] = &[Kind::Flow, Kind::TooLarge];
+
 /// The one path a dev connector is mounted at: what lies below it is settled by the standards it speaks.
 const fn connector_route(name: &'static str, method: Method, mount: fn() -> MethodRouter<Shared>) -> Route {
     Route {
@@ -169,6 +175,10 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         body: Some(Carried::Form),
+        otherwise: Some((
+            400,
+            "refused as RFC 6749 (section 5.2) has it; a client that does not prove to be the partner by 401",
+        )),
         ..route(
             "exchange.token",
             Method::Post,
@@ -180,7 +190,7 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         body: Some(Carried::Document),
-        refuses: &[Kind::Conflict, Kind::TooLarge],
+        refuses: BEGIN_REFUSES,
         ..route(
             "dataflows.prepare",
             Method::Post,
@@ -192,7 +202,7 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         body: Some(Carried::Document),
-        refuses: &[Kind::Conflict, Kind::TooLarge],
+        refuses: BEGIN_REFUSES,
         ..route(
             "dataflows.prepareShared",
             Method::Post,
@@ -204,7 +214,7 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         body: Some(Carried::Document),
-        refuses: &[Kind::Conflict, Kind::TooLarge],
+        refuses: BEGIN_REFUSES,
         ..route(
             "dataflows.start",
             Method::Post,
@@ -216,7 +226,7 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         body: Some(Carried::Document),
-        refuses: &[Kind::Conflict, Kind::TooLarge],
+        refuses: BEGIN_REFUSES,
         ..route(
             "dataflows.startShared",
             Method::Post,
@@ -228,7 +238,7 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         body: Some(Carried::Remark),
-        refuses: &[Kind::Flow, Kind::TooLarge],
+        refuses: SIGNAL_REFUSES,
         ..route(
             "dataflows.signal",
             Method::Post,
@@ -240,7 +250,7 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         body: Some(Carried::Remark),
-        refuses: &[Kind::Flow, Kind::TooLarge],
+        refuses: SIGNAL_REFUSES,
         ..route(
             "dataflows.signalShared",
             Method::Post,
@@ -343,14 +353,17 @@ pub const ROUTES: &[Route] = &[
             || get(operations::health),
         )
     },
-    route(
-        "operations.ready",
-        Method::Get,
-        "/readyz",
-        Caller::Anyone,
-        "Decisions can be made and recorded; which bundle is in force; whether a newer one was refused.",
-        || get(operations::ready),
-    ),
+    Route {
+        otherwise: Some((503, "decisions cannot be recorded; the body is that of success")),
+        ..route(
+            "operations.ready",
+            Method::Get,
+            "/readyz",
+            Caller::Anyone,
+            "Decisions can be made and recorded; which bundle is in force; whether a newer one was refused.",
+            || get(operations::ready),
+        )
+    },
     Route {
         answers: "text/plain; version=0.0.4",
         ..route(

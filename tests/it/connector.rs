@@ -9,13 +9,12 @@ pub mod schema;
 mod transfers;
 
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tidegate::dev::connector::Connector;
 
-use crate::harness::{Answer, Ask, Service, ask, get, post, wait_for};
+use crate::harness::{Answer, Ask, Service, ask, get, post, wait_for, within_a_minute};
 
 /// The other company that may see what Elbe and Isar offer, and one that may not.
 pub use crate::harness::{ELBE, ISAR, ODER, WESER};
@@ -125,18 +124,10 @@ pub fn negotiated_at(
     )
 }
 
-/// Looks again and again until it is as `wanted`, at most a minute: a busy machine is slow, and only a failure waits that long.
+/// What is seen once it is as `wanted`; see [`within_a_minute`].
 pub fn until(look: impl Fn() -> Value, wanted: impl Fn(&Value) -> bool) -> Value {
-    let started = Instant::now();
-    loop {
+    within_a_minute(|| {
         let seen = look();
-        if wanted(&seen) {
-            return seen;
-        }
-        assert!(
-            started.elapsed() < Duration::from_secs(60),
-            "not within a minute: {seen}"
-        );
-        std::thread::sleep(Duration::from_millis(10));
-    }
+        if wanted(&seen) { Ok(seen) } else { Err(seen) }
+    })
 }

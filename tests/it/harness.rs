@@ -276,7 +276,6 @@ pub fn records(data: &Path, log: &str) -> Vec<Stored> {
     })
 }
 
-/// Ends an agreement, as its provider may.
 impl Service {
     /// Changes what is on record about a tenant.
     pub fn change_world(&self, tenant: &str, change: impl FnOnce(&mut TenantWorld)) {
@@ -295,6 +294,7 @@ impl Service {
     }
 }
 
+/// Ends an agreement, as its provider may.
 pub fn retire(service: &Service, tenant: &str, agreement: &str) {
     let (agreements, now) = (&service.app.agreements, service.app.clock.now());
     let (tenant, agreement) = (tenant.parse().unwrap(), agreement.parse().unwrap());
@@ -362,14 +362,22 @@ pub fn footprint(model: &str, owner: &str, id: &str) -> String {
         .replace("3893bb5d-da16-4dc1-9185-11d97476c254", id)
 }
 
-/// Waits until `holds`, at most a minute: a busy machine is slow, and only a failure waits that long.
+/// Waits until `holds`; see [`within_a_minute`].
 pub fn wait_for(what: &str, holds: impl Fn() -> bool) {
+    within_a_minute(|| if holds() { Ok(()) } else { Err(what) });
+}
+
+/// Looks again and again for what is there in the end, at most a minute: a busy machine is slow, and only a failure waits that long.
+pub fn within_a_minute<T, E: std::fmt::Display>(look: impl Fn() -> Result<T, E>) -> T {
     let started = Instant::now();
-    while !holds() {
-        assert!(
-            started.elapsed() < Duration::from_secs(60),
-            "not within a minute: {what}"
-        );
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(seen) => assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "not within a minute: {seen}"
+            ),
+        }
         std::thread::sleep(Duration::from_millis(25));
     }
 }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqlitePool;
 use tokio::sync::Mutex;
 
-use super::{Flow, Misfit};
+use super::{Flow, Misfit, State};
 use crate::dataspace::database;
 use crate::ids::{FlowId, TenantId};
 
@@ -109,6 +109,11 @@ impl FlowStore {
         self.held(tenant, id)
             .map(|held| held.flow)
             .filter(|flow| !flow.state.is_final())
+    }
+
+    /// A tenant's flow in which data may be fetched now.
+    pub fn started(&self, tenant: TenantId, id: &FlowId) -> Option<Arc<Flow>> {
+        self.live(tenant, id).filter(|flow| flow.state == State::Started)
     }
 
     fn held(&self, tenant: TenantId, id: &FlowId) -> Option<Held> {
@@ -310,7 +315,7 @@ fn read(document: &str) -> Result<Flow, FlowError> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::flow;
-    use super::super::{Issued, Side, State, Verb, Worth};
+    use super::super::{Issued, Side, Verb, Worth};
     use super::*;
     use crate::ids::Digest;
 

@@ -4,7 +4,7 @@
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::dataspace::flow::{Flow, State};
+use crate::dataspace::flow::Flow;
 use crate::dataspace::signaling::DataAddress;
 use crate::http::App;
 use crate::http::problem::{Kind, Problem};
@@ -17,10 +17,7 @@ const NOTHING: &str = "{}";
 impl App {
     /// The address a partner handed out for a flow, while the flow is started.
     pub async fn received(&self, tenant: TenantId, id: &FlowId) -> Option<DataAddress> {
-        self.dataspace
-            .flows
-            .live(tenant, id)
-            .filter(|flow| flow.state == State::Started)?;
+        self.dataspace.flows.started(tenant, id)?;
         let name = name(id)?;
         let session = self
             .vault

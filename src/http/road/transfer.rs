@@ -222,11 +222,9 @@ impl App {
             ..paved.clone()
         };
         self.pcf.pave(sides.ends, &paved).await.map_err(no_way)?;
-        let live = self.dataspace.flows.live(sides.ends.0, flow);
+        let started = self.dataspace.flows.started(sides.ends.0, flow);
         let gone = || no_way("the transfer was ended as soon as it had started");
-        live.filter(|flow| flow.state == State::Started)
-            .and_then(|_| endpoint(address, &paved))
-            .ok_or_else(gone)
+        started.and_then(|_| endpoint(address, &paved)).ok_or_else(gone)
     }
 
     /// Ends a transfer on both sides; its connector is told until it has heard.

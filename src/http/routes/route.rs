@@ -88,6 +88,8 @@ pub struct Route {
     pub query: &'static [Parameter],
     /// What it takes.
     pub body: Option<Carried>,
+    /// What it tells in JSON by another status than that of success, and not as a problem: the status, and when.
+    pub otherwise: Option<(u16, &'static str)>,
     /// What it refuses with besides what every route of its callers does.
     pub refuses: &'static [Kind],
     /// Whether it is there for older clients only.
@@ -118,6 +120,7 @@ pub(super) const fn route(
         answers: JSON,
         query: &[],
         body: None,
+        otherwise: None,
         refuses: &[],
         deprecated: false,
         dev_only: false,

@@ -1,9 +1,7 @@
 //! Connectors are kept as they should be: registered at, published to, followed; and told of where they are not.
 
 use serde_json::{Value, json};
-use tidegate::dataspace::flow::{Beginning, Dialect, Flow, Side};
 use tidegate::dev::start::RealConnectors;
-use tidegate::ids::Digest;
 use tidegate::registry::AgreementState;
 
 use super::agreements::at_connector;
@@ -114,32 +112,15 @@ fn a_silent_connector_holds_up_no_other() {
         service.change_world(tenant, |world| {
             world.tenant.connector = Some(silent.settings("v4"));
         });
-        let isar = |id: &str| {
-            Flow::new(Beginning {
-                tenant: tenant.parse().unwrap(),
-                id: id.parse().unwrap(),
-                side: Side::Consumer,
-                partner: ELBE.parse().unwrap(),
-                agreement: "a".parse().unwrap(),
-                asset: "a".parse().unwrap(),
-                profile: "HttpData-PULL".into(),
-                connector: "c".parse().unwrap(),
-                dialect: Dialect::Dps,
-                begun_by: Digest::ZERO,
-                begun_at: service.app.clock.now(),
-            })
-        };
         // More of them than are looked for at once.
+        let (flows, tenant, now) = (
+            &service.app.dataspace.flows,
+            tenant.parse().unwrap(),
+            service.app.clock.now(),
+        );
         for number in 0..60 {
-            let flow = isar(&format!("f-{number}"));
-            block_on(
-                service
-                    .app
-                    .dataspace
-                    .flows
-                    .note_signal(flow.tenant, &flow.id, "over", flow.begun_at),
-            )
-            .unwrap();
+            let flow = format!("f-{number}").parse().unwrap();
+            block_on(flows.note_signal(tenant, &flow, "over", now)).unwrap();
         }
     }
     service.change_world(ELBE, |world| world.tenant.connector = Some(live.settings("v4")));
