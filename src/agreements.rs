@@ -45,7 +45,7 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::ids::{AgreementId, Digest, TenantId};
 use crate::ledger::record::AgreementEvent;
-use crate::ledger::{Entry, Event, Ledger, LedgerError, LogId, RecordTime};
+use crate::ledger::{Entry, Event, Ledger, LedgerError, LogId, RecordTime, What};
 use crate::registry::store::{Ending, RegistryError, RegistryStore};
 use crate::registry::{Agreement, AgreementState, NewAgreement};
 use crate::telemetry;
@@ -418,7 +418,7 @@ fn entry(
     };
     Entry {
         log: LogId::Tenant(agreement.provider),
-        event: Event::Agreement(Box::new(event)),
+        what: What::Event(Event::Agreement(Box::new(event))),
         bodies: vec![(terms.digest(), Arc::clone(terms.canonical()))],
     }
 }

@@ -144,7 +144,9 @@ pub async fn assemble(
     // In dev mode partners are on this machine.
     let carrier = Carrier::new(!parts.issuers.is_empty()).map_err(StartError::of("speaking to partners"))?;
     let dataspace = dataspace(&parts, &registry.current()).await?;
+    let logs = gate.ledger().readers();
     Ok(App {
+        logs,
         pcf,
         models,
         carrier,

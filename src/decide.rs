@@ -19,8 +19,9 @@ use crate::bundle::{Bundle, BundleError, Live};
 use crate::decision::{Decision, Effect, IamAnswer};
 use crate::engine;
 use crate::ids::{Digest, RecordId, TenantId};
+use crate::ledger::private::Plain;
 use crate::ledger::record::{Activation, Decided, Engine, Mode, Request, Start};
-use crate::ledger::{Appended, Entry, Event, Ledger, LedgerError, LogId};
+use crate::ledger::{Appended, Entry, Event, Ledger, LedgerError, LogId, What};
 use crate::question::{Action, Canonical, Question};
 use crate::telemetry;
 
@@ -72,13 +73,7 @@ impl Gate {
         }
         let engine = engine_versions();
         let start = Event::Start(Start { engine: engine.clone() });
-        ledger
-            .append(Entry {
-                log: LogId::Platform,
-                event: start,
-                bodies: Vec::new(),
-            })
-            .await?;
+        ledger.append(Entry::event(LogId::Platform, start)).await?;
         let gate = Self { live, ledger, engine };
         gate.record_activation(&gate.live.current(), None).await?;
         Ok(gate)
@@ -148,35 +143,29 @@ impl Gate {
         tenant: Option<TenantId>,
         request: &Request,
     ) -> Entry {
-        let mut bodies = vec![
-            (parts.context.digest, parts.context.bytes),
-            (parts.entities.digest, parts.entities.bytes),
-        ];
-        bodies.extend(
-            question
-                .terms
-                .values()
-                .map(|terms| (terms.digest(), Arc::clone(terms.canonical()))),
-        );
+        let terms = question.terms.values();
+        let bodies = terms
+            .map(|terms| (terms.digest(), Arc::clone(terms.canonical())))
+            .collect();
         let decided = Decided {
             action: question.action.as_str().to_owned(),
             bundle: bundle.digest,
-            context: parts.context.digest,
             decision: decision.clone(),
             engine: self.engine.clone(),
-            entities: parts.entities.digest,
             mode: Mode::Strict,
             principal: question.principal.to_string(),
-            question: parts.digest,
+            private: Plain {
+                context: parts.context.bytes,
+                entities: (parts.entities.digest, parts.entities.bytes),
+            },
             request: request.clone(),
             resource: question.resource.to_string(),
             tenant,
             terms: question.terms.keys().copied().collect(),
         };
-        let log = tenant.map_or(LogId::Platform, LogId::Tenant);
         Entry {
-            log,
-            event: Event::Decision(Box::new(decided)),
+            log: tenant.map_or(LogId::Platform, LogId::Tenant),
+            what: What::Decision(Box::new(decided)),
             bodies,
         }
     }
@@ -216,11 +205,7 @@ impl Gate {
             previous: Some(in_force),
             refused: Some(error.to_string().chars().take(MAX_REFUSAL).collect()),
         });
-        let entry = Entry {
-            log: LogId::Platform,
-            event,
-            bodies: Vec::new(),
-        };
+        let entry = Entry::event(LogId::Platform, event);
         self.ledger.append(entry).await.map(drop)
     }
 
@@ -234,7 +219,7 @@ impl Gate {
         self.ledger
             .append(Entry {
                 log: LogId::Platform,
-                event,
+                what: What::Event(event),
                 bodies,
             })
             .await?;

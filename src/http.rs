@@ -18,6 +18,7 @@ pub mod dev_connector;
 pub mod dev_issuer;
 pub mod exchange;
 pub mod ingest;
+pub mod ledger;
 pub mod observe;
 pub mod openapi;
 pub mod operations;
@@ -41,6 +42,7 @@ use crate::decide::Gate;
 use crate::dev::connector::Connector;
 use crate::dev::issuer::Issuer;
 use crate::ids::{Bpnl, TenantId};
+use crate::ledger::Readers;
 use crate::pcf::{Carrier, Models, PcfStore};
 use crate::registry::store::RegistryStore;
 use crate::vault::EmbeddedVault;
@@ -74,6 +76,8 @@ impl Default for Limits {
 pub struct App {
     /// Decides and records.
     pub gate: Gate,
+    /// Reads what was recorded.
+    pub logs: Readers,
     /// What the platform knows.
     pub registry: RegistryStore,
     /// What becomes of agreements.

@@ -1,14 +1,20 @@
 //! The ledger: an append-only record of what was decided, in which nothing can be changed without it showing.
 //!
-//! There is one log per tenant and one for the platform. A record names the question by its digests, the policies by
-//! their bundle's digest, and holds the answer of both layers in full. Each record names the hash of the one before; each
-//! commit signs how long each log is and what its last record hashes to. So a changed record no longer gives its hash, a
-//! removed one leaves a gap, moved ones name the wrong predecessor, and a log cut short is shorter than its checkpoint.
+//! There is one log per tenant and one for the platform, each a Merkle tree (RFC 6962) kept and served as
+//! [C2SP tiles](https://c2sp.org/tlog-tiles). A record names the policies by their bundle's digest and holds the answer of both
+//! layers in full; what is private in the question stands beside it under a commitment ([`private`]). Once a second the log signs how
+//! many records it has and what the root of its tree is. So with one signed line of some hundred bytes anyone can check any record,
+//! or all of them, with tools that know nothing of Tidegate, and can show that a log was changed, cut or forked.
 //! Opening a tenant's log is itself a record in the platform's, so a log erased whole is missed too.
 //!
-//! What this cannot show by itself: a data directory set back as a whole to an earlier state, or rewritten as a whole by
-//! someone who also holds the signing secret. Whoever must exclude that keeps a checkpoint elsewhere and gives it to
-//! [`verify::verify_with`].
+//! ```text
+//! append ──> queue ──> writer: one transaction for all that is queued ──> durable ──> the answer leaves
+//!                         │ once a second
+//!                         └─> full groups of 256 become tiles, the log is signed
+//! ```
+//!
+//! What this cannot show by itself: a store set back as a whole to an earlier state, or rewritten as a whole by someone who also
+//! holds the signing secret. Whoever must exclude that keeps a checkpoint elsewhere and gives it to [`verify::verify_with`].
 //!
 //! An append returns once its record is durable, and an answer may only leave then:
 //!
@@ -20,8 +26,7 @@
 //! let keys = LedgerKeys::open(dir.path(), "tidegate.example")?;
 //! let ledger = Ledger::open(dir.path(), keys, Clock::system(), Options::default()).await?;
 //! let engine = Engine { cedar: "4.14.1".into(), tidegate: "0.1.0".into() };
-//! let entry = Entry { log: LogId::Platform, event: Event::Start(Start { engine }), bodies: vec![] };
-//! let appended = ledger.append(entry).await?;
+//! let appended = ledger.append(Entry::event(LogId::Platform, Event::Start(Start { engine }))).await?;
 //! assert_eq!(appended.seq, 0);
 //! ledger.close().await;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -32,11 +37,19 @@
 //! Appends that arrive together share a transaction. Nothing is ever dropped silently: a full queue, a store
 //! that cannot be written and a log that contradicts its checkpoint are errors to the caller.
 
-mod chain;
 pub mod checkpoint;
 pub mod error;
+pub mod evidence;
+pub mod follow;
 pub mod keys;
+pub mod note;
+pub mod period;
+mod place;
+pub mod private;
+pub mod proof;
+pub mod published;
 pub mod read;
+pub mod readers;
 pub mod record;
 pub mod replay;
 pub mod report;
@@ -44,29 +57,39 @@ pub mod stats;
 mod store;
 #[cfg(test)]
 mod tests;
+pub mod tile;
+pub mod tree;
 pub mod verify;
 mod writer;
 
-use std::fs::{File, TryLockError};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rpds::HashTrieMapSync;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 pub use self::error::LedgerError;
 pub use self::keys::LedgerKeys;
+pub use self::place::Place;
+pub use self::readers::Readers;
 pub use self::record::{Event, LogId, Record, RecordTime};
 pub use self::stats::Stats;
+pub use self::writer::Signing;
 
+use self::period::{Period, PeriodKey};
+use self::private::Plain;
+use self::record::Decided;
 use self::stats::Counters;
-use self::writer::{Job, Writer};
+use self::writer::{Append, Job, Private, Reply, Writer};
 use crate::clock::Clock;
 use crate::ids::{Digest, RecordId};
 
 /// The file below the data directory.
-pub const FILE: &str = store::FILE;
+pub const FILE: &str = store::sqlite::FILE;
 
 /// The greatest size of one body in bytes.
 pub const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
@@ -77,10 +100,27 @@ pub struct Entry {
     /// The log it belongs to.
     pub log: LogId,
     /// What happened.
-    pub event: Event,
-    /// What the event's digests name ([`Event::bodies`]), and whatever those bodies name in turn. Each content must have
-    /// the digest beside it; it is not hashed again here, but `verify` does. A body stored before may be left out, but not a decision's context.
+    pub what: What,
+    /// What its digests name ([`Event::bodies`]), and whatever those bodies name in turn. Each content must have
+    /// the digest beside it; it is not hashed again here, but `verify` does. A body stored before may be left out.
     pub bodies: Vec<(Digest, Arc<[u8]>)>,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// A question was answered; what is private in it is sealed on the way.
+    Decision(Box<Decided<Plain>>),
+    /// Anything else.
+    Event(Event),
+}
+
+impl Entry {
+    /// An event that names no bodies.
+    pub fn event(log: LogId, event: Event) -> Self {
+        let (what, bodies) = (What::Event(event), Vec::new());
+        Self { log, what, bodies }
+    }
 }
 
 /// Where an entry was recorded. Holding one means the record is durable.
@@ -99,6 +139,15 @@ pub struct Appended {
     pub time: RecordTime,
 }
 
+/// Who has something done.
+#[derive(Clone, Debug)]
+pub struct By {
+    /// The Cedar principal's entity id, or `operator`.
+    pub who: String,
+    /// The record of the decision that permitted it, where it was asked for.
+    pub decision: Option<RecordId>,
+}
+
 /// How much may wait, and how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -106,20 +155,55 @@ pub struct Options {
     pub queue: usize,
     /// How long an append waits for room in a full queue before it is refused as [`LedgerError::Busy`].
     pub patience: Duration,
+    /// When logs are signed.
+    pub signing: Signing,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let (queue, patience) = (1024, Duration::from_secs(2));
-        Self { queue, patience }
+        let signing = Signing::default();
+        Self {
+            queue,
+            patience,
+            signing,
+        }
+    }
+}
+
+/// The keys of months in use, by log and the month that was asked for: read by all, changed by the writer.
+#[derive(Clone, Debug)]
+struct PeriodKeys(Arc<watch::Sender<KeyMap>>);
+
+type KeyMap = HashTrieMapSync<(LogId, Period), Arc<PeriodKey>>;
+
+impl PeriodKeys {
+    fn get(&self, log: LogId, period: Period) -> Option<Arc<PeriodKey>> {
+        self.0.borrow().get(&(log, period)).cloned()
+    }
+
+    fn insert(&self, log: LogId, period: Period, key: &Arc<PeriodKey>) {
+        self.0
+            .send_modify(|keys| keys.insert_mut((log, period), Arc::clone(key)));
+    }
+
+    fn remove(&self, log: LogId, periods: &BTreeSet<Period>) {
+        self.0.send_modify(|keys| {
+            for period in periods {
+                keys.remove_mut(&(log, *period));
+            }
+        });
     }
 }
 
 /// The ledger, open for appending. Clones share one writer; it ends when the last is dropped or one is closed.
 #[derive(Clone, Debug)]
 pub struct Ledger {
+    place: Place,
     queue: mpsc::Sender<Job>,
     patience: Duration,
+    clock: Clock,
+    periods: PeriodKeys,
     counters: Arc<Counters>,
     closing: Arc<Notify>,
     done: watch::Receiver<()>,
@@ -133,10 +217,21 @@ impl Ledger {
     /// Another process has it open; its format is unknown; the platform's log is damaged or was signed with other keys;
     /// the file system or SQLite refuse.
     pub async fn open(dir: &Path, keys: LedgerKeys, clock: Clock, options: Options) -> Result<Self, LedgerError> {
-        keys::make_private_dir(dir)?;
-        let lock = lock(dir)?;
+        Self::open_at(Place::Directory(dir.to_owned()), keys, clock, options).await
+    }
+
+    /// Opens the ledger at a place, as [`open`](Self::open).
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_at(place: Place, keys: LedgerKeys, clock: Clock, options: Options) -> Result<Self, LedgerError> {
+        let held = place.hold()?;
+        let at = place.clone();
         let counters = Arc::<Counters>::default();
-        let writer = Writer::open(dir.join(store::FILE), lock, keys, clock, Arc::clone(&counters)).await?;
+        let periods = PeriodKeys(Arc::new(watch::Sender::new(HashTrieMapSync::new_sync())));
+        let shared = (periods.clone(), Arc::clone(&counters));
+        let writer = Writer::open(place, held, keys, clock.clone(), options.signing, shared.0, shared.1).await?;
         let (queue, entries) = mpsc::channel(options.queue.max(1));
         let closing = Arc::<Notify>::default();
         let (ended, done) = watch::channel(());
@@ -147,8 +242,11 @@ impl Ledger {
         });
         let patience = options.patience;
         Ok(Self {
+            place: at,
             queue,
             patience,
+            clock,
+            periods,
             counters,
             closing,
             done,
@@ -162,13 +260,64 @@ impl Ledger {
     ///
     /// Whatever kept the record from being durable; see [`LedgerError`]. The answer the entry tells of must not leave.
     pub async fn append(&self, entry: Entry) -> Result<Appended, LedgerError> {
-        let Entry { log, event, mut bodies } = entry;
-        if let Some((_, body)) = bodies.iter().find(|(_, body)| body.len() > MAX_BODY_BYTES) {
-            let (bytes, most) = (body.len(), MAX_BODY_BYTES);
+        let Entry { log, what, bodies } = entry;
+        let slice = match &what {
+            What::Decision(decided) => Some(&decided.private.entities.1),
+            What::Event(_) => None,
+        };
+        let sizes = bodies.iter().map(|(_, body)| body).chain(slice).map(|body| body.len());
+        if let Some(bytes) = sizes.max().filter(|bytes| *bytes > MAX_BODY_BYTES) {
+            let most = MAX_BODY_BYTES;
             return Err(LedgerError::BodyTooLarge { bytes, most });
         }
-        let context = take_context(&event, &mut bodies);
-        let event = event.to_canonical()?;
+        let (event, private) = self.canonical(log, what).await?;
+        let append = Append {
+            log,
+            event,
+            private,
+            bodies,
+        };
+        self.ask(true, |reply| Job::Append(Box::new(append), reply)).await
+    }
+
+    /// The event as canonical JSON, without what is private in it, and that.
+    async fn canonical(&self, log: LogId, what: What) -> Result<(Box<RawValue>, Option<Private>), LedgerError> {
+        match what {
+            What::Decision(decided) => {
+                let key = self.key(log).await?;
+                let kept = decided.seal(&key).ok_or(LedgerError::Sealing)?;
+                let slice = (kept.decided.private.entities, decided.private.entities.1);
+                let event = Event::Decision(Box::new(kept.decided)).to_canonical()?;
+                let asked = kept.asked;
+                Ok((event, Some(Private { key, asked, slice })))
+            }
+            What::Event(Event::Agreement(agreement)) if private::is_person(&agreement.by) => {
+                let masked = agreement.masked(&*self.key(log).await?);
+                Ok((Event::Agreement(Box::new(masked)).to_canonical()?, None))
+            }
+            What::Event(event) => Ok((event.to_canonical()?, None)),
+        }
+    }
+
+    async fn key(&self, log: LogId) -> Result<Arc<PeriodKey>, LedgerError> {
+        let period = Period::of(self.clock.now());
+        match self.periods.get(log, period) {
+            Some(key) => Ok(key),
+            None => self.ask(false, |reply| Job::Key(log, period, reply)).await,
+        }
+    }
+
+    /// Erases what is private in a log's months before that one: the keys go, and with them whatever they sealed. The records stay
+    /// and verify as before; one more tells of the erasure.
+    ///
+    /// # Errors
+    ///
+    /// A month that is not over; nothing is kept of any before it; whatever keeps it from being durable.
+    pub async fn erase(&self, log: LogId, before: Period, by: By) -> Result<Appended, LedgerError> {
+        self.ask(true, |reply| Job::Erase(log, before, by, reply)).await
+    }
+
+    async fn ask<T>(&self, counted: bool, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, LedgerError> {
         let Ok(room) = tokio::time::timeout(self.patience, self.queue.reserve()).await else {
             Counters::add(&self.counters.busy, 1);
             let waited_ms = self.patience.as_millis();
@@ -176,15 +325,14 @@ impl Ledger {
         };
         let room = room.map_err(|_| LedgerError::Closed)?;
         let (reply, answer) = oneshot::channel();
-        Counters::add(&self.counters.queued, 1);
-        room.send(Job {
-            log,
-            event,
-            context,
-            bodies,
-            reply,
-        });
+        Counters::add(&self.counters.queued, usize::from(counted));
+        room.send(job(reply));
         answer.await.unwrap_or(Err(LedgerError::Closed))
+    }
+
+    /// Reads what is public in it, beside the writer.
+    pub fn readers(&self) -> Readers {
+        Readers::new(self.place.clone())
     }
 
     /// What was done since the ledger was opened.
@@ -202,31 +350,5 @@ impl Ledger {
         self.closing.notify_one();
         // Ends with an error, for nothing is ever sent: the sender goes when the writer does.
         while self.done.clone().changed().await.is_ok() {}
-    }
-}
-
-/// Takes a decision's context out of the bodies, for it is stored with its record; it stays among them too where another
-/// digest of the decision happens to name the same content.
-fn take_context(event: &Event, bodies: &mut Vec<(Digest, Arc<[u8]>)>) -> Option<Arc<[u8]>> {
-    let Event::Decision(decided) = event else {
-        return None;
-    };
-    let at = bodies.iter().position(|(digest, _)| *digest == decided.context)?;
-    let named = event.bodies().into_iter().filter(|digest| *digest == decided.context);
-    match named.count() {
-        1 => Some(bodies.swap_remove(at).1),
-        _ => bodies.get(at).map(|(_, content)| Arc::clone(content)),
-    }
-}
-
-/// Takes the lock that says who writes. It is the operating system's, so it goes with the process, however that ends.
-fn lock(dir: &Path) -> Result<File, LedgerError> {
-    let path = dir.join("ledger.lock");
-    let file = keys::private_file().create(true).truncate(false).open(&path);
-    let file = file.map_err(LedgerError::io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(LedgerError::Locked { path }),
-        Err(TryLockError::Error(error)) => Err(LedgerError::io("lock", &path)(error)),
     }
 }

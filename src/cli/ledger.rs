@@ -1,75 +1,94 @@
-//! `tidegate ledger verify`: integrity, offline, from the data directory alone.
+//! `tidegate ledger …`: integrity, proofs and evidence, without the service.
 
-use std::path::PathBuf;
+mod erase;
+mod export;
+mod follow;
+mod inclusion;
+mod verify;
 
-use clap::Subcommand;
+use std::path::{Path, PathBuf};
 
-use super::{Exit, Failure, Format, Outcome, block_on, print};
+use clap::{Args, Subcommand};
+use secrecy::SecretString;
+
+use super::{Exit, Failure, Format, Outcome, block_on, print, print_json};
 use crate::ledger::LedgerError;
-use crate::ledger::verify::{Trust, verify_with};
+use crate::ledger::note::VerifierKey;
+use crate::ledger::published::Published;
 
 /// What `ledger` does.
 #[derive(Debug, Subcommand)]
 pub(super) enum LedgerCommand {
-    /// Check every record, its order, its links, its bodies and the signed checkpoints
-    Verify {
-        /// The data directory
-        #[arg(value_name = "DIR")]
-        directory: PathBuf,
-        /// A checkpoint kept from before, as a file; the log must still contain what it names (may be repeated)
-        #[arg(long, value_name = "FILE")]
-        checkpoint: Vec<PathBuf>,
-        /// A public key to trust, as `dev.json` and `--format json` (`verifierKey`) spell it (may be repeated)
-        #[arg(long, value_name = "KEY")]
-        key: Vec<String>,
-        /// How to print
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
-    },
+    /// Check every record, its order, the tree over it, its bodies and the signed checkpoints
+    Verify(verify::VerifyArgs),
+    /// Prove that a record is in its log, with nothing but the log's key
+    Inclusion(inclusion::InclusionArgs),
+    /// Take logs out, with all an auditor needs to check them elsewhere
+    Export(export::ExportArgs),
+    /// Watch a log: keep its checkpoints, and say so when it does not go on from the last
+    Follow(follow::FollowArgs),
+    /// Erase what is private in months that are over; the records stay and verify
+    Erase(erase::EraseArgs),
+}
+
+/// Where a log is published.
+#[derive(Args, Debug)]
+struct PlaceArgs {
+    /// A directory or a URL, such as https://tidegate.example/ledger/BPNL000000000DWF
+    #[arg(value_name = "URL|DIR", default_value = ".")]
+    place: String,
+    /// A file with the bearer token of someone who may read the log, for a URL
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+impl PlaceArgs {
+    fn directory(&self) -> Option<&Path> {
+        let url = self.place.starts_with("https://") || self.place.starts_with("http://");
+        (!url).then(|| Path::new(&self.place))
+    }
+
+    fn published(&self) -> Result<Published, Failure> {
+        if let Some(directory) = self.directory() {
+            return Ok(Published::directory(directory.to_owned()));
+        }
+        let token = self.token_file.as_ref().map(|path| {
+            let text = std::fs::read_to_string(path);
+            let text = text.map_err(|error| Failure::invalid(format!("{}: {error}", path.display())))?;
+            Ok(SecretString::from(text.trim().to_owned()))
+        });
+        Published::url(&self.place, token.transpose()?).map_err(|error| unreadable(&error))
+    }
+}
+
+fn key(text: &str) -> Result<VerifierKey, Failure> {
+    text.parse()
+        .map_err(|error| Failure::invalid(format!("`{text}`: {error}")))
 }
 
 pub(super) fn run(command: &LedgerCommand) -> Outcome {
-    let LedgerCommand::Verify {
-        directory,
-        checkpoint,
-        key,
-        format,
-    } = command;
-    let mut trust = Trust::default();
-    for path in checkpoint {
-        let text = std::fs::read_to_string(path);
-        trust
-            .checkpoints
-            .push(text.map_err(|error| Failure::invalid(format!("{}: {error}", path.display())))?);
+    match command {
+        LedgerCommand::Verify(args) => verify::run(args),
+        LedgerCommand::Inclusion(args) => inclusion::run(args),
+        LedgerCommand::Export(args) => export::run(args),
+        LedgerCommand::Follow(args) => follow::run(args),
+        LedgerCommand::Erase(args) => erase::run(args),
     }
-    for text in key {
-        trust.keys.push(
-            text.parse()
-                .map_err(|error| Failure::invalid(format!("`{text}`: {error}")))?,
-        );
-    }
-    let bar = super::replay::spinner("records read");
-    let report = block_on(verify_with(directory, &trust, |progress| {
-        bar.set_position(progress.read)
-    }))?;
-    bar.finish_and_clear();
-    let report = report.map_err(|error| unreadable(&error))?;
-    match format {
-        Format::Json => print(&report.to_json().map_err(Failure::failed)?),
-        Format::Text => print(&report.to_string()),
-    }
-    Ok(match (report.ok, report.records()) {
-        (false, _) => Exit::Finding,
-        (true, 0) => Exit::Nothing,
-        (true, _) => Exit::Holds,
-    })
 }
 
 /// A ledger that is not there is invalid input; one that is there and damaged is a finding.
 pub(super) fn unreadable(error: &LedgerError) -> Failure {
     let exit = match error {
-        LedgerError::Absent { .. } | LedgerError::Note(_) | LedgerError::Key { .. } => Exit::Invalid,
-        LedgerError::Io { .. } => Exit::Failed,
+        LedgerError::Absent { .. }
+        | LedgerError::Note(_)
+        | LedgerError::Key { .. }
+        | LedgerError::NoLog { .. }
+        | LedgerError::NotOver(_)
+        | LedgerError::Locked { .. }
+        | LedgerError::Evidence { .. }
+        | LedgerError::Unpublished { .. } => Exit::Invalid,
+        LedgerError::NothingKept { .. } => Exit::Nothing,
+        LedgerError::Io { .. } | LedgerError::Fetch { .. } => Exit::Failed,
         _ => Exit::Finding,
     };
     Failure {

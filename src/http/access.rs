@@ -22,6 +22,7 @@ use crate::contract::Notice;
 use crate::decision::Effect;
 use crate::facts::ClientKind;
 use crate::ids::{AgreementId, AssetId, Bpnl, IdError, OfferId, PcfId};
+use crate::ledger::LogId;
 use crate::ledger::record::Request;
 use crate::question::ask::{self, ExchangeFacts};
 use crate::question::{Action, EntityKind, Question};
@@ -63,8 +64,16 @@ struct Answer {
 }
 
 #[derive(Serialize)]
+struct Place {
+    log: LogId,
+    index: u64,
+}
+
+#[derive(Serialize)]
 struct AnswerContext {
     record: String,
+    /// Where the record is; `GET /ledger/{log}/inclusion/{index}` proves it.
+    ledger: Place,
     policies: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<Reason>,
@@ -125,6 +134,10 @@ pub async fn evaluation(
         decision: recorded.decision().effect == Effect::Allow,
         context: AnswerContext {
             record: format!("urn:uuid:{}", recorded.record()),
+            ledger: Place {
+                log: recorded.receipt().log,
+                index: recorded.receipt().seq,
+            },
             policies: recorded.decision().cedar.policies.clone(),
             reasons: reasons(&recorded),
             notices,

@@ -78,11 +78,7 @@ impl App {
             request: request.cloned(),
             state: state.as_str().to_owned(),
         });
-        let entry = Entry {
-            log: LogId::Tenant(flow.tenant),
-            event,
-            bodies: Vec::new(),
-        };
+        let entry = Entry::event(LogId::Tenant(flow.tenant), event);
         let appended = self.gate.ledger().append(entry).await;
         appended.map(drop).map_err(|error| {
             tracing::error!(flow = %flow.id, error = %error, "a change of a data flow could not be recorded; it is not made");

@@ -30,9 +30,22 @@ impl App {
         question: Question,
         request: &Request,
     ) -> Result<Recorded, Problem> {
-        let unrecorded = "no decision is given that cannot be recorded; try again";
         let recorded = self.gate.decide(question, Some(tenant), request).await;
-        recorded.map_err(|_| Problem::with(Kind::Unrecorded, unrecorded))
+        recorded.map_err(|_| unrecorded())
+    }
+
+    /// As [`App::permitted`], but recorded in the platform's log: a question about reading `tenant`'s own.
+    ///
+    /// # Errors
+    /// As [`App::permitted`].
+    pub(super) async fn permitted_on_platform(
+        &self,
+        tenant: TenantId,
+        question: Question,
+        request: &Request,
+    ) -> Result<Permit, Problem> {
+        let recorded = self.gate.decide(question, None, request).await;
+        permit(tenant, recorded.map_err(|_| unrecorded())?, reasons)
     }
 
     /// As [`App::decided`], and goes on only with a permit. A refused caller is told the reasons.
@@ -59,12 +72,26 @@ impl App {
         request: &Request,
         tell: impl FnOnce(&Recorded) -> Vec<Reason>,
     ) -> Result<Permit, Problem> {
-        let recorded = self.decided(tenant, question, request).await?;
-        recorded.permit().map_err(|refusal| {
-            let told = Problem::forbidden(refusal.record(), tell(&refusal));
-            told.of(Outcome::of(tenant, &refusal))
-        })
+        permit(tenant, self.decided(tenant, question, request).await?, tell)
     }
+}
+
+fn unrecorded() -> Problem {
+    Problem::with(
+        Kind::Unrecorded,
+        "no decision is given that cannot be recorded; try again",
+    )
+}
+
+fn permit(
+    tenant: TenantId,
+    recorded: Recorded,
+    tell: impl FnOnce(&Recorded) -> Vec<Reason>,
+) -> Result<Permit, Problem> {
+    recorded.permit().map_err(|refusal| {
+        let told = Problem::forbidden(refusal.record(), tell(&refusal));
+        told.of(Outcome::of(tenant, &refusal))
+    })
 }
 
 impl App {

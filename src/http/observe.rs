@@ -17,8 +17,12 @@ use super::problem::{Cause, Kind, Problem};
 use super::routes::{self, ROUTES};
 use crate::decide::Recorded;
 use crate::ids::{RecordId, TenantId};
+use crate::ledger::LogId;
 use crate::ledger::record::Request as Facts;
 use crate::telemetry;
+
+/// Where the decision stands in the ledger: the log and the record's number in it.
+const TIDEGATE_LOG: HeaderName = HeaderName::from_static("tidegate-log");
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -29,6 +33,8 @@ pub struct Outcome {
     pub tenant: TenantId,
     /// The record of the decision.
     pub record: RecordId,
+    /// The log it is in, and its number there.
+    pub place: (LogId, u64),
     /// What was decided.
     pub effect: crate::decision::Effect,
 }
@@ -36,8 +42,14 @@ pub struct Outcome {
 impl Outcome {
     /// What the log line tells of a decision about what is `tenant`'s.
     pub fn of(tenant: TenantId, recorded: &Recorded) -> Self {
-        let (record, effect) = (recorded.record(), recorded.decision().effect);
-        Self { tenant, record, effect }
+        let (receipt, effect) = (recorded.receipt(), recorded.decision().effect);
+        let (record, place) = (receipt.id, (receipt.log, receipt.seq));
+        Self {
+            tenant,
+            record,
+            place,
+            effect,
+        }
     }
 }
 
@@ -75,6 +87,11 @@ pub async fn observe(State(app): State<Shared>, mut request: Request, next: Next
     let extensions = response.extensions_mut();
     let route = extensions.remove::<Route>().map_or("none", |route| route.0);
     let (outcome, cause) = (extensions.remove::<Outcome>(), extensions.remove::<Cause>());
+    if let Some((log, index)) = outcome.map(|outcome| outcome.place)
+        && let Ok(value) = HeaderValue::from_str(&format!("{log}/{index}"))
+    {
+        response.headers_mut().insert(TIDEGATE_LOG, value);
+    }
     let status = response.status();
     histogram!(telemetry::REQUEST_SECONDS, "route" => route).record(took);
     let code = status.as_str().to_owned();
@@ -127,7 +144,12 @@ fn log(line: &Line<'_>, outcome: Option<Outcome>, cause: Option<Cause>) {
         .and_then(|trace| trace.split('-').nth(1))
         .unwrap_or_default();
     match (outcome, cause) {
-        (Some(Outcome { tenant, record, effect }), _) => tracing::info!(
+        (
+            Some(Outcome {
+                tenant, record, effect, ..
+            }),
+            _,
+        ) => tracing::info!(
             request, trace, method, route, status, took_us, tenant = tenant.as_str(), record = %record,
             decision = %effect, "answered"
         ),

@@ -11,7 +11,7 @@ use self::route::{optional, required, route};
 use super::problem::{Kind, Problem};
 use super::{
     Shared, access, agreements, credentials, dataflows, deliveries, dev_connector, dev_issuer, exchange, ingest,
-    openapi, operations,
+    ledger, openapi, operations,
 };
 
 /// What handing in a footprint is refused with.
@@ -171,6 +171,42 @@ pub const ROUTES: &[Route] = &[
             Caller::Person,
             "What the own company delivers to partners: what waits, what was delivered, what was given up.",
             || get(deliveries::list),
+        )
+    },
+    Route {
+        answers: "text/plain",
+        refuses: &[Kind::Upstream],
+        ..route(
+            "ledger.checkpoint",
+            Method::Get,
+            "/ledger/{bpnl}/checkpoint",
+            Caller::Person,
+            "How many records the own company's log has and the root of its tree, signed (C2SP tlog-checkpoint).",
+            || get(ledger::checkpoint),
+        )
+    },
+    Route {
+        answers: "application/octet-stream",
+        refuses: &[Kind::Upstream],
+        ..route(
+            "ledger.tile",
+            Method::Get,
+            "/ledger/{bpnl}/tile/{*path}",
+            Caller::Person,
+            "A tile of the own company's log: hashes, or the records themselves below `entries` (C2SP tlog-tiles).",
+            || get(ledger::tile),
+        )
+    },
+    Route {
+        answers: "text/plain",
+        refuses: &[Kind::Upstream],
+        ..route(
+            "ledger.inclusion",
+            Method::Get,
+            "/ledger/{bpnl}/inclusion/{index}",
+            Caller::Person,
+            "A proof that a record is in the own company's log, with the signed checkpoint (C2SP tlog-proof).",
+            || get(ledger::inclusion),
         )
     },
     Route {

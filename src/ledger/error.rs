@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::checkpoint::NoteError;
+use super::note::NoteError;
+use super::period::Period;
 use super::record::{LogId, RecordError};
 
 /// Why the ledger could not do what was asked. Cloneable, for one failed commit answers every append that waited on it.
@@ -53,6 +54,34 @@ pub enum LedgerError {
         /// The store's file.
         path: PathBuf,
     },
+    /// There is no such log.
+    #[error("there is no log `{log}` here, or nothing of it is signed yet")]
+    NoLog {
+        /// The log.
+        log: LogId,
+    },
+    /// Evidence that cannot be read.
+    #[error("`{path}`: {why}")]
+    Evidence {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// What should be published is not there.
+    #[error("there is no `{what}`: expected a log as of c2sp.org/tlog-tiles")]
+    Unpublished {
+        /// What was looked for.
+        what: String,
+    },
+    /// What is published cannot be fetched.
+    #[error("`{what}` cannot be fetched: {why}")]
+    Fetch {
+        /// Its URL.
+        what: String,
+        /// Why.
+        why: Arc<str>,
+    },
     /// What is stored contradicts itself; nothing more is appended to that log.
     #[error("log `{log}` is damaged: {why}; run `tidegate ledger verify`")]
     Damaged {
@@ -61,6 +90,16 @@ pub enum LedgerError {
         /// What contradicts what.
         why: String,
     },
+    /// A bundle of records cannot be unpacked.
+    #[error(
+        "log `{log}` is damaged: the bundle {number} of its records cannot be unpacked; run `tidegate ledger verify`"
+    )]
+    Bundle {
+        /// The log.
+        log: LogId,
+        /// The bundle's number: its first record is 256 times that.
+        number: u64,
+    },
     /// A body does not match the digest it is kept under, or is missing.
     #[error("the body `{digest}` {why}")]
     Body {
@@ -68,6 +107,23 @@ pub enum LedgerError {
         digest: crate::ids::Digest,
         /// What is wrong with it.
         why: &'static str,
+    },
+    /// A private part could not be sealed; nothing was written.
+    #[error("a private part could not be sealed")]
+    Sealing,
+    /// Something could not be compressed; nothing was written.
+    #[error("records could not be compressed: {0}")]
+    Pack(Arc<std::io::Error>),
+    /// The keys of that month must stay: it is not over.
+    #[error("the month {0} is not over: only what is private in months before it can be erased")]
+    NotOver(Period),
+    /// Nothing private is kept of any month before that one.
+    #[error("log `{log}` keeps nothing private of any month before {before}")]
+    NothingKept {
+        /// The log.
+        log: LogId,
+        /// The month.
+        before: Period,
     },
     /// The signing keys are not usable.
     #[error("ledger key `{path}`: {why}")]
@@ -106,6 +162,10 @@ impl LedgerError {
             let source = Arc::new(source);
             Self::Store { doing, source }
         }
+    }
+
+    pub(super) fn pack(error: std::io::Error) -> Self {
+        Self::Pack(Arc::new(error))
     }
 
     pub(super) fn io(doing: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {

@@ -10,20 +10,64 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
 use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
+use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
-use super::checkpoint::{NoteError, Signer};
 use super::error::LedgerError;
+use super::note::{NoteError, Signer};
+use super::period::Wrapping;
 use super::record::LogId;
+use crate::ids::Digest;
 
 /// Separates these keys from any other use of the same secret.
 const SALT: &[u8] = b"tidegate ledger checkpoint key v1";
 
-/// Makes each log's signing key.
+/// Separates the keys that vouch for records not signed yet.
+const VOUCHING: &[u8] = b"tidegate ledger record key v1";
+
+/// Separates the key that wraps those of periods; whatever the base, what is private is opened with it.
+const WRAPPING: &[u8] = b"tidegate ledger wrapping key v1";
+
+/// Makes each log's signing key, and the other keys of a ledger.
 #[derive(Clone)]
 pub struct LedgerKeys {
     base: String,
     secret: Prk,
+    vouching: Prk,
+    wrapping: Wrapping,
+}
+
+/// Vouches for a log's records until a checkpoint does: who can write to the store but has no key can put nothing into the log in
+/// the second before it is signed.
+#[derive(Debug)]
+pub(super) struct Vouching(hmac::Key);
+
+/// How long what vouches for a record is, in bytes.
+const VOUCHED: usize = 16;
+
+impl Vouching {
+    /// What is stored beside the record of that number and hash.
+    pub(super) fn vouch(&self, seq: u64, hash: &Digest) -> Vec<u8> {
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(&seq.to_be_bytes());
+        context.update(hash.as_bytes());
+        context.sign().as_ref().iter().take(VOUCHED).copied().collect()
+    }
+
+    /// Whether that was stored beside it.
+    pub(super) fn holds(&self, seq: u64, hash: &Digest, stored: &[u8]) -> bool {
+        aws_lc_rs::constant_time::verify_slices_are_equal(&self.vouch(seq, hash), stored).is_ok()
+    }
+}
+
+fn derive(secret: &Prk, info: &str) -> Result<Zeroizing<[u8; 32]>, NoteError> {
+    let mut key = Zeroizing::new([0; 32]);
+    let info = [info.as_bytes()];
+    let filled = secret
+        .expand(&info, HKDF_SHA256)
+        .and_then(|made| made.fill(key.as_mut_slice()));
+    filled.map_err(|_| NoteError::Signer)?;
+    Ok(key)
 }
 
 impl LedgerKeys {
@@ -45,15 +89,35 @@ impl LedgerKeys {
         Ok(Self::from_seed(&seed, base)?)
     }
 
+    /// Reads `<dir>/keys/ledger.seed` where it is there: what is private in a ledger can then be read. `None` where it is not.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn read(dir: &Path) -> Result<Option<Self>, LedgerError> {
+        let path = dir.join("keys").join("ledger.seed");
+        match File::open(&path) {
+            // The base names logs; what is private needs none.
+            Ok(file) => Ok(Some(Self::from_seed(&*read_seed(file, &path)?, "reader")?)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(LedgerError::io("open", &path)(error)),
+        }
+    }
+
     /// Keys from a secret kept elsewhere.
     ///
     /// # Errors
     ///
     /// [`NoteError::Name`] for a base that cannot begin a key's name.
     pub fn from_seed(seed: &[u8; 32], base: &str) -> Result<Self, NoteError> {
-        let secret = Salt::new(HKDF_SHA256, SALT).extract(seed);
-        let base = base.to_owned();
-        let keys = Self { base, secret };
+        let extract = |salt: &[u8]| Salt::new(HKDF_SHA256, salt).extract(seed);
+        let wrapping = derive(&extract(WRAPPING), "")?;
+        let keys = Self {
+            base: base.to_owned(),
+            secret: extract(SALT),
+            vouching: extract(VOUCHING),
+            wrapping: Wrapping::new(&wrapping).ok_or(NoteError::Signer)?,
+        };
         keys.signer(LogId::Platform)?;
         Ok(keys)
     }
@@ -70,12 +134,19 @@ impl LedgerKeys {
     /// [`NoteError::Signer`] where the cryptographic library fails.
     pub fn signer(&self, log: LogId) -> Result<Signer, NoteError> {
         let origin = self.origin(log);
-        let mut seed = Zeroizing::new([0; 32]);
-        self.secret
-            .expand(&[origin.as_bytes()], HKDF_SHA256)
-            .and_then(|key| key.fill(seed.as_mut_slice()))
-            .map_err(|_| NoteError::Signer)?;
+        let seed = derive(&self.secret, &origin)?;
         Signer::from_seed(&origin, &seed)
+    }
+
+    /// The key that vouches for a log's records until a checkpoint does.
+    pub(super) fn vouching(&self, log: LogId) -> Result<Vouching, NoteError> {
+        let key = derive(&self.vouching, log.as_str())?;
+        Ok(Vouching(hmac::Key::new(hmac::HMAC_SHA256, key.as_slice())))
+    }
+
+    /// The key under which the keys of periods are stored.
+    pub(super) fn wrapping(&self) -> &Wrapping {
+        &self.wrapping
     }
 }
 

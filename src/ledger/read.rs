@@ -1,6 +1,7 @@
-//! Reading a ledger: its logs in order, and the bodies their records name.
+//! Reading a ledger: its logs in order, their tiles, and what their records name.
 //!
-//! A reader sees the ledger as of one instant, beside a running service as well as after a crash, and changes nothing.
+//! A reader sees the ledger as of one instant, beside a running service as well as after a crash, and changes nothing. With the
+//! ledger's secret beside the data it also opens what is private.
 //!
 //! ```no_run
 //! # use tidegate::ledger::{LogId, read::{Cursor, Reader}, record::Event};
@@ -8,298 +9,454 @@
 //! let mut reader = Reader::open(dir).await?;
 //! let mut cursor = Cursor::new(LogId::Platform, 0);
 //! while let Some(stored) = cursor.next(&mut reader).await? {
-//!     if let Event::Decision(decided) = stored.record.event {
-//!         let (context, entities) = (stored.context, reader.body(decided.entities).await?);
+//!     if let Event::Decision(decided) = &stored.record.event {
+//!         let (asked, entities) = (stored.asked, reader.slice(LogId::Platform, &decided.private).await?);
 //!     }
 //! }
 //! # Ok(()) }
 //! ```
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+mod cursor;
+mod find;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::Arc;
 
-use sqlx::{Row, SqliteConnection};
-
+pub use self::cursor::{Cursor, Stored};
 use super::error::LedgerError;
-use super::record::{Event, LogId, Record, leaf_hash};
-use super::store;
+use super::keys::{LedgerKeys, Vouching};
+use super::note::VerifierKey;
+use super::period::{Period, PeriodKey};
+use super::place::Place;
+use super::private;
+use super::record::{LogId, Private};
+use super::store::{RawLog, RawPeriod, RawSlice, Store};
+use super::tile::{self, Kind, TileId, WIDTH};
 use crate::ids::Digest;
 
-/// How many rows are read at a time.
-const PAGE: i64 = 256;
+/// The greatest size of a bundle before it was compressed: as many records as it can hold, each as great as one can be.
+const MAX_BUNDLE: usize = 256 * (65_535 + 2);
 
-/// How many digests are looked up at a time.
-const LOOKUP: usize = 64;
+/// How many keys of months are kept at hand.
+const MAX_KEYS: usize = 4_096;
 
-/// A record as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
-    /// The record.
-    pub record: Record,
-    /// Its leaf hash.
-    pub hash: Digest,
-    /// A decision's context, held to its digest; absent for any other event.
-    pub context: Option<Vec<u8>>,
+/// Why what is private in a record cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Withheld {
+    /// It was erased.
+    #[error("what is private in it was erased with the key of {0}")]
+    Erased(Period),
+    /// The ledger's secret is not at hand.
+    #[error("what is private in it cannot be opened: the ledger's secret is not beside it")]
+    NoSecret,
+    /// The key of its month is gone or does not open.
+    #[error("the key of {0} is not there or does not open with this ledger's secret")]
+    NoKey(Period),
+    /// It is not stored.
+    #[error("what is private in it is missing")]
+    Missing,
+    /// It is not what the record commits to.
+    #[error("what is private in it was changed: it does not open, or is not what the record commits to")]
+    Changed,
 }
 
-/// A record's row before anything is believed of it.
-pub(super) struct RawRow {
+/// A record's bytes and what stands beside them, before anything is believed of them.
+pub(super) struct Row {
     pub(super) seq: i64,
-    pub(super) hash: Vec<u8>,
-    pub(super) record: Vec<u8>,
-    pub(super) context: Option<Vec<u8>>,
+    /// The hash stored for it.
+    pub(super) hash: Option<Digest>,
+    pub(super) bytes: Vec<u8>,
+    /// What vouches for it until it lies in a bundle.
+    pub(super) mac: Option<Vec<u8>>,
+    pub(super) sealed: Sealed,
 }
 
-/// A body's row before anything is believed of it.
-pub(super) struct RawBody {
-    pub(super) row: i64,
-    pub(super) digest: Vec<u8>,
-    pub(super) content: Vec<u8>,
-}
-
-/// What is stored about a log beside its records.
-#[derive(Default)]
-pub(super) struct RawLog {
-    pub(super) verifier_key: Option<String>,
-    pub(super) note: Option<String>,
-    /// What stands beside the key and the note for whoever looks with SQL.
-    pub(super) origin: Option<String>,
-    pub(super) size: Option<i64>,
+/// A record's private part as it was found.
+#[derive(Debug)]
+pub(super) enum Sealed {
+    /// Sealed by itself, under the key of that month.
+    Alone(Option<(String, Vec<u8>)>),
+    /// Out of those sealed together, by the period they are of.
+    Together(Vec<(Period, Result<Vec<u8>, Withheld>)>),
 }
 
 /// A ledger open for reading, as of the instant it was opened.
 #[derive(Debug)]
 pub struct Reader {
-    connection: SqliteConnection,
+    store: Box<dyn Store>,
+    secret: Option<LedgerKeys>,
+    keys: HashMap<(LogId, Period), Result<Arc<PeriodKey>, Withheld>>,
 }
 
 impl Reader {
-    /// Opens the ledger in `dir`.
+    /// Opens the ledger in `dir`, with the secret in `dir` where it is there.
     ///
     /// # Errors
     ///
-    /// There is none, its format is unknown, or SQLite refuses it.
+    /// There is none, its format is unknown, or SQLite refuses it; a secret that others may read.
     pub async fn open(dir: &Path) -> Result<Self, LedgerError> {
-        let mut connection = store::open_reader(&dir.join(store::FILE)).await?;
-        let begun = sqlx::query("BEGIN").execute(&mut connection).await;
-        begun.map_err(LedgerError::store("read the ledger"))?;
-        Ok(Self { connection })
+        let keys = LedgerKeys::read(dir)?;
+        Self::open_at(&Place::Directory(dir.to_owned()), keys.as_ref()).await
     }
 
-    /// What SQLite finds wrong with the structure of the file; empty where it is sound.
+    /// Opens the ledger at a place, with the keys that open what is private, where there are any.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_at(place: &Place, keys: Option<&LedgerKeys>) -> Result<Self, LedgerError> {
+        let mut store = place.reader().await?;
+        store.look().await.map_err(LedgerError::store("read the ledger"))?;
+        let secret = keys.cloned();
+        let keys = HashMap::new();
+        Ok(Self { store, secret, keys })
+    }
+
+    /// From here on sees the ledger as it is now.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub async fn refresh(&mut self) -> Result<(), LedgerError> {
+        self.keys.clear();
+        self.store.look().await.map_err(LedgerError::store("read the ledger"))
+    }
+
+    /// What the store itself finds wrong with its structure; empty where it is sound.
     pub(super) async fn integrity(&mut self) -> Result<Vec<String>, LedgerError> {
-        let found: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check(20)")
-            .fetch_all(&mut self.connection)
+        self.store
+            .integrity()
             .await
-            .map_err(LedgerError::store("check the ledger's file"))?;
-        Ok(found.into_iter().filter(|line| line != "ok").collect())
+            .map_err(LedgerError::store("check the ledger's file"))
     }
 
     /// The logs there are: the platform's first, then the tenants' by BPNL.
     ///
     /// # Errors
     ///
-    /// SQLite's. Names that name no log are left out here; `verify` reports them.
+    /// The store's. Names that name no log are left out here; `verify` reports them.
     pub async fn logs(&mut self) -> Result<Vec<LogId>, LedgerError> {
         let names = self.log_names().await?;
         let logs: BTreeSet<LogId> = names.iter().filter_map(|name| name.parse().ok()).collect();
         Ok(logs.into_iter().collect())
     }
 
-    /// The body of a digest, held to it. A decision's context comes with its record instead: see [`Stored::context`].
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError::Body`] where it is missing or was changed.
-    pub async fn body(&mut self, digest: Digest) -> Result<Vec<u8>, LedgerError> {
-        let found: Option<Vec<u8>> = sqlx::query_scalar("SELECT content FROM body WHERE digest = ?1")
-            .bind(digest.as_bytes().to_vec())
-            .fetch_optional(&mut self.connection)
-            .await
-            .map_err(LedgerError::store("read a body"))?;
-        match found {
-            None => Err(LedgerError::Body {
-                digest,
-                why: "is missing",
-            }),
-            Some(content) => held(digest, content),
-        }
+    /// Every name under which something is stored.
+    pub(super) async fn log_names(&mut self) -> Result<BTreeSet<String>, LedgerError> {
+        self.store.names().await.map_err(LedgerError::store("list the logs"))
     }
 
     /// A log's latest checkpoint as a signed note: what to keep elsewhere. `None` for a log without.
     ///
     /// # Errors
     ///
-    /// SQLite's.
+    /// The store's.
     pub async fn checkpoint(&mut self, log: LogId) -> Result<Option<String>, LedgerError> {
         Ok(self.log(log).await?.note)
     }
 
-    /// Every name under which something is stored.
-    pub(super) async fn log_names(&mut self) -> Result<BTreeSet<String>, LedgerError> {
-        // Steps from name to name through the index, for DISTINCT would visit every record.
-        let names: Vec<String> = sqlx::query_scalar(
-            "WITH RECURSIVE each(log) AS (
-                 SELECT min(log) FROM record
-                 UNION ALL SELECT (SELECT min(log) FROM record WHERE log > each.log) FROM each WHERE each.log IS NOT NULL)
-             SELECT log FROM each WHERE log IS NOT NULL
-             UNION SELECT log FROM log UNION SELECT log FROM checkpoint",
-        )
-        .fetch_all(&mut self.connection)
-        .await
-        .map_err(LedgerError::store("list the logs"))?;
-        Ok(names.into_iter().collect())
+    /// The key that signs a log's checkpoints.
+    ///
+    /// # Errors
+    ///
+    /// There is no such log, or what is stored is no key.
+    pub async fn verifier_key(&mut self, log: LogId) -> Result<VerifierKey, LedgerError> {
+        let key = self.log(log).await?.verifier_key;
+        Ok(key.ok_or(LedgerError::NoLog { log })?.parse()?)
+    }
+
+    /// The first part of every log's origin, as this log has it.
+    ///
+    /// # Errors
+    ///
+    /// As [`verifier_key`](Self::verifier_key).
+    pub async fn base(&mut self, log: LogId) -> Result<String, LedgerError> {
+        let key = self.verifier_key(log).await?;
+        let base = key.name().strip_suffix(&format!("/ledger/{log}"));
+        Ok(base.ok_or(LedgerError::NoLog { log })?.to_owned())
     }
 
     pub(super) async fn log(&mut self, log: LogId) -> Result<RawLog, LedgerError> {
-        let row = sqlx::query(
-            "SELECT (SELECT verifier_key FROM log WHERE log = ?1), (SELECT note FROM checkpoint WHERE log = ?1),
-                    (SELECT origin FROM log WHERE log = ?1), (SELECT size FROM checkpoint WHERE log = ?1)",
-        )
-        .bind(log.to_string())
-        .fetch_one(&mut self.connection)
-        .await;
-        let read = |row: sqlx::sqlite::SqliteRow| {
-            Ok(RawLog {
-                verifier_key: row.try_get(0)?,
-                note: row.try_get(1)?,
-                origin: row.try_get(2)?,
-                size: row.try_get(3)?,
-            })
-        };
-        row.and_then(read)
+        self.store
+            .log(log)
+            .await
             .map_err(LedgerError::store("read a log's checkpoint"))
     }
 
-    /// The rows of a log from `from` on, at most `limit`.
-    pub(super) async fn rows(&mut self, log: LogId, from: i64, limit: i64) -> Result<Vec<RawRow>, LedgerError> {
-        let rows = sqlx::query(
-            "SELECT seq, hash, record, context FROM record WHERE log = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3",
-        )
-        .bind(log.to_string())
-        .bind(from)
-        .bind(limit.min(PAGE))
-        .fetch_all(&mut self.connection)
-        .await
-        .map_err(LedgerError::store("read a log"))?;
-        // Unchecked: a damaged row may hold any type, and its bytes are to be judged, not its type.
-        let read = |row: &sqlx::sqlite::SqliteRow| {
-            Ok(RawRow {
-                seq: row.try_get_unchecked(0)?,
-                hash: row.try_get_unchecked(1)?,
-                record: row.try_get_unchecked(2)?,
-                context: row.try_get_unchecked(3)?,
-            })
+    /// A tile of a log, as C2SP spells it. `None` where the log's checkpoint does not reach as far.
+    ///
+    /// # Errors
+    ///
+    /// The store's; a tile that should be there and is not, or not whole.
+    pub async fn tile(&mut self, log: LogId, tile: TileId) -> Result<Option<Vec<u8>>, LedgerError> {
+        let size = self.log(log).await?.size.unwrap_or(0).cast_unsigned();
+        if TileId::widest(tile.kind, tile.number, size).is_none_or(|widest| widest.width < tile.width) {
+            return Ok(None);
+        }
+        let width = usize::from(tile.width);
+        let found = match tile.kind {
+            Kind::Entries => {
+                let rows = self.plain(log, tile.number).await?;
+                let rows = rows.get(..width);
+                rows.and_then(|rows| tile::bundle(rows.iter().map(|row| row.bytes.as_slice())))
+            }
+            Kind::Hashes { level } => {
+                let hashes = self.hashes(log, level, tile.number).await?;
+                let hashes = hashes.get(..width);
+                hashes.map(|hashes| hashes.iter().flat_map(|hash| *hash.as_bytes()).collect())
+            }
         };
-        let rows: Result<_, sqlx::Error> = rows.iter().map(read).collect();
-        rows.map_err(LedgerError::store("read a log"))
+        match found {
+            Some(bytes) => Ok(Some(bytes)),
+            None => {
+                let why = format!("`{tile}` is not there, or not whole");
+                Err(LedgerError::Damaged { log, why })
+            }
+        }
     }
 
-    /// The bodies after the row `after`.
-    pub(super) async fn bodies(&mut self, after: i64) -> Result<Vec<RawBody>, LedgerError> {
-        let rows = sqlx::query("SELECT rowid, digest, content FROM body WHERE rowid > ?1 ORDER BY rowid LIMIT ?2")
-            .bind(after)
-            .bind(PAGE)
-            .fetch_all(&mut self.connection)
-            .await
-            .map_err(LedgerError::store("read the bodies"))?;
-        let read = |row: &sqlx::sqlite::SqliteRow| {
-            Ok(RawBody {
-                row: row.try_get_unchecked(0)?,
-                digest: row.try_get_unchecked(1)?,
-                content: row.try_get_unchecked(2)?,
-            })
+    /// The stored hashes of a tile, as many as there are.
+    pub(super) async fn hashes(&mut self, log: LogId, level: u8, number: u64) -> Result<Vec<Digest>, LedgerError> {
+        let stored = self.store.tile(log, i64::from(level), number.cast_signed()).await;
+        match stored.map_err(LedgerError::store("read a tile"))? {
+            Some(bytes) => Ok(bytes.as_chunks().0.iter().copied().map(Digest::from_bytes).collect()),
+            None if level == 0 => {
+                let rows = self.tail(log, number).await?;
+                Ok(rows.iter().map_while(|row| row.hash).collect())
+            }
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// As [`group`](Self::group), without what is private.
+    pub(super) async fn plain(&mut self, log: LogId, number: u64) -> Result<Vec<Row>, LedgerError> {
+        let secret = self.secret.take();
+        let rows = self.group(log, number).await;
+        self.secret = secret;
+        rows
+    }
+
+    /// The records of one group of 256: out of their bundle, or as many rows as there are.
+    pub(super) async fn group(&mut self, log: LogId, number: u64) -> Result<Vec<Row>, LedgerError> {
+        let packed = self.store.bundle(log, number.cast_signed()).await;
+        let Some(packed) = packed.map_err(LedgerError::store("read a bundle"))? else {
+            return self.tail(log, number).await;
         };
-        let rows: Result<_, sqlx::Error> = rows.iter().map(read).collect();
-        rows.map_err(LedgerError::store("read the bodies"))
+        let damaged = || LedgerError::Bundle { log, number };
+        let bytes = zstd::bulk::decompress(&packed, MAX_BUNDLE).map_err(|_| damaged())?;
+        let records = tile::records(&bytes).ok_or_else(damaged)?;
+        let hashes = self.hashes(log, 0, number).await?;
+        let mut parts = match self.secret {
+            Some(_) => self.parts(log, number).await?,
+            None => HashMap::new(),
+        };
+        let first = number.saturating_mul(WIDTH).cast_signed();
+        let rows = (first..)
+            .zip(records)
+            .zip(0_u8..=u8::MAX)
+            .map(|((seq, bytes), within)| Row {
+                seq,
+                hash: hashes.get(usize::from(within)).copied(),
+                bytes: bytes.to_vec(),
+                mac: None,
+                sealed: Sealed::Together(parts.remove(&within).unwrap_or_default()),
+            });
+        Ok(rows.collect())
+    }
+
+    /// The rows of a group that is in no bundle yet.
+    async fn tail(&mut self, log: LogId, number: u64) -> Result<Vec<Row>, LedgerError> {
+        let from = number.saturating_mul(WIDTH).cast_signed();
+        let rows = self.store.rows(log, from, WIDTH.cast_signed()).await;
+        let rows = rows.map_err(LedgerError::store("read a log"))?.into_iter();
+        let rows = rows
+            .take_while(|row| row.seq.saturating_sub(from) < WIDTH.cast_signed())
+            .map(|row| Row {
+                seq: row.seq,
+                hash: <[u8; 32]>::try_from(row.hash).ok().map(Digest::from_bytes),
+                bytes: row.record,
+                mac: Some(row.mac),
+                sealed: Sealed::Alone(row.period.zip(row.private)),
+            });
+        Ok(rows.collect())
+    }
+
+    /// The numbers of the rows in no bundle: the one lowest below `below`, and the first at or beyond `from`.
+    pub(super) async fn stray(&mut self, log: LogId, below: u64, from: u64) -> Result<[Option<i64>; 2], LedgerError> {
+        let mut first = async |seq: i64| {
+            let rows = self.store.rows(log, seq, 1).await;
+            let rows = rows.map_err(LedgerError::store("read a log"))?;
+            Ok::<_, LedgerError>(rows.first().map(|row| row.seq))
+        };
+        let lowest = first(i64::MIN).await?.filter(|seq| *seq < below.cast_signed());
+        Ok([lowest, first(from.cast_signed()).await?])
+    }
+
+    /// The private parts of a bundle, by record within it.
+    async fn parts(
+        &mut self,
+        log: LogId,
+        number: u64,
+    ) -> Result<HashMap<u8, Vec<(Period, Result<Vec<u8>, Withheld>)>>, LedgerError> {
+        let stored = self.store.privates(log, number.cast_signed()).await;
+        let mut parts: HashMap<u8, Vec<_>> = HashMap::new();
+        for (period, content) in stored.map_err(LedgerError::store("read what is private"))? {
+            let Ok(period) = period.parse() else { continue };
+            let opened = match self.key(log, period).await? {
+                Ok(key) => private::open_group(&key, log, number, &content).map_err(|_| Withheld::Changed),
+                Err(why) => Err(why),
+            };
+            match opened {
+                Ok(opened) => opened
+                    .into_iter()
+                    .for_each(|(within, part)| parts.entry(within).or_default().push((period, Ok(part)))),
+                // Which records it was of is told by these themselves.
+                Err(why) => {
+                    (0..=u8::MAX).for_each(|within| parts.entry(within).or_default().push((period, Err(why.clone()))))
+                }
+            }
+        }
+        Ok(parts)
+    }
+
+    /// What a decision's record commits to, out of what was found beside it.
+    pub(super) async fn asked(
+        &mut self,
+        log: LogId,
+        private: &Private,
+        sealed: Sealed,
+    ) -> Result<Result<Vec<u8>, Withheld>, LedgerError> {
+        let key = match self.key(log, private.period).await? {
+            Ok(key) => key,
+            Err(why) => return Ok(Err(why)),
+        };
+        Ok(match sealed {
+            Sealed::Alone(None) => Err(Withheld::Missing),
+            Sealed::Alone(Some((period, _))) if period != private.period.to_string() => Err(Withheld::Changed),
+            Sealed::Alone(Some((_, sealed))) => {
+                private::open(&key, &private.asked, &sealed).map_err(|_| Withheld::Changed)
+            }
+            Sealed::Together(parts) => match parts.into_iter().find(|(period, _)| *period == private.period) {
+                None => Err(Withheld::Missing),
+                Some((_, Err(why))) => Err(why),
+                Some((_, Ok(content))) => private::held(&key, &private.asked, content).map_err(|_| Withheld::Changed),
+            },
+        })
+    }
+
+    /// The entity slice a decision's record commits to.
+    ///
+    /// # Errors
+    ///
+    /// The store's; why it is withheld is no error.
+    pub async fn slice(&mut self, log: LogId, private: &Private) -> Result<Result<Vec<u8>, Withheld>, LedgerError> {
+        let key = match self.key(log, private.period).await? {
+            Ok(key) => key,
+            Err(why) => return Ok(Err(why)),
+        };
+        let stored = self.store.slice(log, &private.entities).await;
+        let Some(stored) = stored.map_err(LedgerError::store("read an entity slice"))? else {
+            return Ok(Err(Withheld::Missing));
+        };
+        let opened = private::open_slice(&key, &private.entities, &stored.content);
+        Ok(opened.map_err(|_| Withheld::Changed))
+    }
+
+    /// What vouches for a log's newest records, where the ledger's secret is at hand.
+    pub(super) fn vouching(&self, log: LogId) -> Result<Option<Vouching>, LedgerError> {
+        let made = self.secret.as_ref().map(|secret| secret.vouching(log));
+        Ok(made.transpose()?)
+    }
+
+    /// The key of a month.
+    pub(super) async fn key(
+        &mut self,
+        log: LogId,
+        period: Period,
+    ) -> Result<Result<Arc<PeriodKey>, Withheld>, LedgerError> {
+        if let Some(known) = self.keys.get(&(log, period)) {
+            return Ok(known.clone());
+        }
+        let stored = self.store.period(log, &period.to_string()).await;
+        let stored = stored.map_err(LedgerError::store("read the key of a month"))?;
+        let key = match (stored, &self.secret) {
+            (Some(RawPeriod::Erased), _) => Err(Withheld::Erased(period)),
+            (_, None) => Err(Withheld::NoSecret),
+            (None, Some(_)) => Err(Withheld::NoKey(period)),
+            (Some(RawPeriod::Kept(wrapped)), Some(secret)) => {
+                let key = secret.wrapping().unwrap(log, period, &wrapped);
+                key.map(Arc::new).map_err(|_| Withheld::NoKey(period))
+            }
+        };
+        if self.keys.len() >= MAX_KEYS {
+            self.keys.clear();
+        }
+        self.keys.insert((log, period), key.clone());
+        Ok(key)
+    }
+
+    /// The months of a log whose keys are kept.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub async fn periods(&mut self, log: LogId) -> Result<Vec<Period>, LedgerError> {
+        let kept = self.store.periods(log).await;
+        let kept = kept.map_err(LedgerError::store("read the months of a log"))?;
+        Ok(kept.iter().filter_map(|period| period.parse().ok()).collect())
+    }
+
+    /// The body of a digest, held to it.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Body`] where it is missing or was changed.
+    pub async fn body(&mut self, digest: Digest) -> Result<Vec<u8>, LedgerError> {
+        let found = self
+            .store
+            .body(&digest)
+            .await
+            .map_err(LedgerError::store("read a body"))?;
+        let wrong = |why| LedgerError::Body { digest, why };
+        let content = found.ok_or(wrong("is missing"))?;
+        match Digest::of(&content) == digest {
+            true => Ok(content),
+            false => Err(wrong("was changed: its content has another digest")),
+        }
+    }
+
+    /// The bodies beyond a digest.
+    pub(super) async fn bodies(&mut self, after: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, LedgerError> {
+        self.store
+            .bodies(after)
+            .await
+            .map_err(LedgerError::store("read the bodies"))
     }
 
     /// Which of `digests` have a body.
     pub(super) async fn present(&mut self, digests: &[Digest]) -> Result<HashSet<Digest>, LedgerError> {
-        static SQL: LazyLock<String> =
-            LazyLock::new(|| format!("SELECT digest FROM body WHERE digest IN ({})", ["?"; LOOKUP].join(",")));
-        let mut present = HashSet::new();
-        for chunk in digests.chunks(LOOKUP) {
-            // What is left unbound is NULL and matches nothing.
-            let query = sqlx::query_scalar::<_, Vec<u8>>(sqlx::AssertSqlSafe(SQL.as_str()));
-            let query = chunk
-                .iter()
-                .fold(query, |query, digest| query.bind(digest.as_bytes().to_vec()));
-            let found = query.fetch_all(&mut self.connection).await;
-            let found = found.map_err(LedgerError::store("look up bodies"))?;
-            present.extend(
-                found
-                    .into_iter()
-                    .filter_map(|digest| digest.try_into().ok())
-                    .map(Digest::from_bytes),
-            );
-        }
-        Ok(present)
-    }
-}
-
-/// A place in a log, moving forward.
-#[derive(Debug)]
-pub struct Cursor {
-    log: LogId,
-    from: i64,
-    page: VecDeque<Stored>,
-}
-
-impl Cursor {
-    /// At record `from` of `log`.
-    pub fn new(log: LogId, from: u64) -> Self {
-        let from = i64::try_from(from).unwrap_or(i64::MAX);
-        Self {
-            log,
-            from,
-            page: VecDeque::new(),
-        }
+        self.store
+            .present(digests)
+            .await
+            .map_err(LedgerError::store("look up bodies"))
     }
 
-    /// The next record; `None` at the log's end.
-    ///
-    /// # Errors
-    ///
-    /// A row that is not the record it should be: replay is of sound logs, and `verify` says more.
-    pub async fn next(&mut self, reader: &mut Reader) -> Result<Option<Stored>, LedgerError> {
-        if self.page.is_empty() {
-            for row in reader.rows(self.log, self.from, PAGE).await? {
-                let stored = self.believe(reader, row).await?;
-                self.page.push_back(stored);
-                self.from += 1;
-            }
-        }
-        Ok(self.page.pop_front())
+    /// The slices of a log beyond a commitment.
+    pub(super) async fn slices(&mut self, log: LogId, after: &[u8]) -> Result<Vec<RawSlice>, LedgerError> {
+        self.store
+            .slices(log, after)
+            .await
+            .map_err(LedgerError::store("read the entity slices"))
     }
 
-    async fn believe(&self, reader: &mut Reader, row: RawRow) -> Result<Stored, LedgerError> {
-        let damaged = |why: String| LedgerError::Damaged { log: self.log, why };
-        if row.seq != self.from {
-            return Err(damaged(format!("record {} is missing", self.from)));
-        }
-        let hash = leaf_hash(&row.record);
-        if row.hash != hash.as_bytes() {
-            return Err(damaged(format!("record {} was changed", row.seq)));
-        }
-        let record = Record::parse(&row.record).map_err(|error| damaged(format!("record {}: {error}", row.seq)))?;
-        let context = match (&record.event, row.context) {
-            (Event::Decision(decided), Some(context)) => Some(held(decided.context, context)?),
-            (Event::Decision(decided), None) => Some(reader.body(decided.context).await?),
-            _ => None,
-        };
-        Ok(Stored { record, hash, context })
-    }
-}
-
-/// A content where it has the digest it is kept under.
-fn held(digest: Digest, content: Vec<u8>) -> Result<Vec<u8>, LedgerError> {
-    match Digest::of(&content) == digest {
-        true => Ok(content),
-        false => Err(LedgerError::Body {
-            digest,
-            why: "was changed: its content has another digest",
-        }),
+    /// Which of `commitments` have a slice in the log.
+    pub(super) async fn present_slices(
+        &mut self,
+        log: LogId,
+        commitments: &[Digest],
+    ) -> Result<HashSet<Digest>, LedgerError> {
+        let found = self.store.present_slices(log, commitments).await;
+        found.map_err(LedgerError::store("look up entity slices"))
     }
 }

@@ -1,21 +1,21 @@
-//! One record of a log: what is hashed, chained and kept for the auditor.
+//! One record of a log: a leaf of its tree, kept for the auditor and for ever.
 //!
-//! A record is an envelope (log, number, time, the hash of the record before) around one [`Event`]. Its bytes are canonical
-//! JSON (RFC 8785): the fields of every type here stand in alphabetical order, maps and sets are sorted and no number
-//! leaves the range of exact doubles, so that serialising a record once gives the bytes to hash and to store.
+//! A record is an envelope (log, number, time) around one [`Event`]. Its bytes are canonical JSON (RFC 8785): the fields of
+//! every type here stand in alphabetical order, maps and sets are sorted and no number leaves the range of exact doubles, so
+//! that serialising a record once gives the bytes to hash and to store.
 //!
-//! Records hold identifiers, digests and the answer; never a token, a secret or a footprint's values. What a digest names
-//! is kept beside the logs, once per digest.
+//! Records hold identifiers, digests and the answer; never a token, a secret, a footprint's values or the name of a person. What
+//! a digest names is kept beside the logs, once per digest; what only a tenant may read, under a [commitment](super::private).
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use aws_lc_rs::digest;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::period::Period;
 use crate::decision::Decision;
 use crate::ids::{AgreementId, AssetId, Bpnl, Digest, FlowId, IdError, RecordId, RequestId, TenantId};
 use crate::registry::AgreementState;
@@ -27,7 +27,7 @@ pub const MAX_RECORD_BYTES: usize = 65_535;
 pub const MAX_EVENT_BYTES: usize = MAX_RECORD_BYTES - 511;
 
 /// The version of the record format written here.
-pub const RECORD_VERSION: u8 = 1;
+pub const RECORD_VERSION: u8 = 2;
 
 /// Names one log: a tenant's, or the platform's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -146,28 +146,36 @@ pub enum Mode {
     Strict,
 }
 
+/// What of a question is not in its record, by commitments; see [`super::private`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Private {
+    /// The principal's whole name and the context, with its time.
+    pub asked: Digest,
+    /// The slice of entities the answer could depend on.
+    pub entities: Digest,
+    /// Under whose key they are kept.
+    pub period: Period,
+}
+
 /// A decision: the question by its digests, the policies by their bundle, and the answer in full.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Decided {
+pub struct Decided<P = Private> {
     /// The Cedar action's entity id.
     pub action: String,
     /// The bundle that answered.
     pub bundle: Digest,
-    /// The context of the question, with its time.
-    pub context: Digest,
     /// Both layers' answers and what followed.
     pub decision: Decision,
     /// What evaluated the question.
     pub engine: Engine,
-    /// The slice of entities the answer could depend on.
-    pub entities: Digest,
     /// When the answer could leave.
     pub mode: Mode,
-    /// The Cedar principal's entity id.
+    /// The Cedar principal's entity id; a person's name is a [pseudonym](super::period::PeriodKey::pseudonym).
     pub principal: String,
-    /// The whole question; it can be computed again from the other fields, so no body is kept for it.
-    pub question: Digest,
+    /// The rest of the question: what names it in a record, or, before it is recorded, the thing itself.
+    pub private: P,
     /// The request that asked.
     pub request: Request,
     /// The Cedar resource's entity id.
@@ -257,6 +265,19 @@ pub struct AgreementEvent {
     pub terms: Digest,
 }
 
+/// The keys of months were erased: what was private in their records is gone. Written in the transaction that erases them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Erased {
+    /// Who had it done: the Cedar principal's entity id, or `operator`.
+    pub by: String,
+    /// The record of the decision that permitted it, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<RecordId>,
+    /// The months.
+    pub periods: BTreeSet<Period>,
+}
+
 /// The service started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -275,6 +296,8 @@ pub enum Event {
     Agreement(Box<AgreementEvent>),
     /// A question was answered.
     Decision(Box<Decided>),
+    /// What was private in a month's records is gone.
+    Erased(Erased),
     /// A data flow changed its state.
     Flow(Flowed),
     /// A tenant's log was opened.
@@ -284,17 +307,18 @@ pub enum Event {
 }
 
 impl Event {
-    /// The digests whose bodies must be kept beside the log: whoever replays the record needs them.
+    /// The digests whose bodies must be kept beside the log: whoever replays the record needs them, and what is
+    /// [`Private`].
     pub fn bodies(&self) -> Vec<Digest> {
         match self {
             Self::Decision(decided) => {
-                let mut digests = vec![decided.context, decided.entities, decided.bundle];
+                let mut digests = vec![decided.bundle];
                 digests.extend(&decided.terms);
                 digests
             }
             Self::Activation(activation) if activation.refused.is_none() => vec![activation.bundle],
             Self::Agreement(agreement) => vec![agreement.terms],
-            Self::Activation(_) | Self::Flow(_) | Self::Opened(_) | Self::Start(_) => Vec::new(),
+            Self::Activation(_) | Self::Erased(_) | Self::Flow(_) | Self::Opened(_) | Self::Start(_) => Vec::new(),
         }
     }
 
@@ -323,8 +347,6 @@ pub struct Record<E = Event> {
     pub id: RecordId,
     /// The log it belongs to.
     pub log: LogId,
-    /// The [`leaf_hash`] of the record before; [`Digest::ZERO`] in the first.
-    pub previous: Digest,
     /// The record's number in its log, from 0.
     pub seq: u64,
     /// When it was written.
@@ -340,7 +362,7 @@ pub enum RecordError {
     #[error("not a record: {0}")]
     Json(#[from] serde_json::Error),
     /// Written by another version of the format.
-    #[error("version `{0}` of the record format is not known here; expected `1`")]
+    #[error("version `{0}` of the record format is not known here; expected `2`")]
     Version(u8),
     /// The JSON of a record, but not its canonical bytes.
     #[error("not in canonical form (RFC 8785)")]
@@ -369,15 +391,4 @@ impl Record {
         }
         Ok(record)
     }
-}
-
-/// The RFC 6962 hash of a log entry, `SHA-256(0x00 || bytes)`: what the next record and the checkpoint name, and what a
-/// tile log over the same records would have as its leaves.
-pub fn leaf_hash(bytes: &[u8]) -> Digest {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(&[0]);
-    context.update(bytes);
-    let mut out = [0; 32];
-    out.copy_from_slice(context.finish().as_ref());
-    Digest::from_bytes(out)
 }

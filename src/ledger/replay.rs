@@ -16,6 +16,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::private::{Asked, Mask};
 use super::read::{Cursor, Reader, Stored};
 use super::record::Decided;
 use super::{Event, LedgerError, LogId};
@@ -173,7 +174,7 @@ async fn again(
     stored: &Stored,
     decided: &Decided,
 ) -> Result<Outcome, LedgerError> {
-    let question = match question(reader, kept, stored, decided).await {
+    let (question, mask) = match question(reader, kept, stored, decided).await? {
         Ok(question) => question,
         Err(cause) => return Ok(Outcome::NotReplayable { cause }),
     };
@@ -184,6 +185,8 @@ async fn again(
             Err(cause) => return Ok(Outcome::BundleMissing { cause }),
         },
     };
+    // As the record names people.
+    let now = mask.decision(now);
     if now == decided.decision {
         return Ok(Outcome::Same);
     }
@@ -193,47 +196,58 @@ async fn again(
     })
 }
 
+/// The question that was asked, and how its people are named in the record. What is put together is held to the record's
+/// commitments part by part, so it is that question, or none.
 async fn question(
     reader: &mut Reader,
     kept: &mut Kept,
     stored: &Stored,
     decided: &Decided,
-) -> Result<Question, String> {
-    let mut terms = BTreeMap::new();
-    for digest in &decided.terms {
-        if !kept.terms.contains_key(digest) {
-            let bytes = reader.body(*digest).await.map_err(|error| error.to_string())?;
-            let read = Terms::from_normal_form(&bytes).map_err(|error| error.to_string())?;
-            kept.terms.insert(*digest, Arc::new(read));
-        }
-        terms.extend(kept.terms.get(digest).map(|terms| (*digest, Arc::clone(terms))));
-    }
-    if !kept.entities.contains_key(&decided.entities) {
-        let bytes = reader.body(decided.entities).await.map_err(|error| error.to_string())?;
+) -> Result<Result<(Question, Mask), String>, LedgerError> {
+    let asked = match &stored.asked {
+        Some(Ok(asked)) => asked,
+        Some(Err(why)) => return Ok(Err(why.to_string())),
+        None => return Ok(Err("it is no decision".to_owned())),
+    };
+    if !kept.entities.contains_key(&decided.private.entities) {
+        let bytes = match reader.slice(stored.record.log, &decided.private).await? {
+            Ok(bytes) => bytes,
+            Err(why) => return Ok(Err(format!("the entity slice: {why}"))),
+        };
         if kept.entities.len() >= KEPT {
             kept.entities.clear();
         }
-        kept.entities.insert(decided.entities, Part::of(bytes));
+        kept.entities.insert(decided.private.entities, Part::of(bytes));
     }
-    let entities = kept
-        .entities
-        .get(&decided.entities)
-        .ok_or("the entity slice is not kept")?;
-    let context = Part::of(stored.context.clone().ok_or("the context is not kept")?);
-    let question = Question::from_parts(
-        &decided.principal,
-        &decided.action,
-        &decided.resource,
-        &context,
-        entities,
-        terms,
-    )
-    .map_err(|error| error.to_string())?;
-    // The digest was taken over the question as it was asked: what is put together here is that question, or nothing.
-    match question.canonical().digest == decided.question {
-        true => Ok(question),
-        false => Err("the stored parts do not give the question that was recorded".into()),
+    for digest in &decided.terms {
+        if !kept.terms.contains_key(digest) {
+            let bytes = match reader.body(*digest).await {
+                Ok(bytes) => bytes,
+                Err(error) => return Ok(Err(error.to_string())),
+            };
+            match Terms::from_normal_form(&bytes) {
+                Ok(terms) => kept.terms.insert(*digest, Arc::new(terms)),
+                Err(error) => return Ok(Err(error.to_string())),
+            };
+        }
     }
+    Ok(assembled(kept, asked, decided))
+}
+
+fn assembled(kept: &Kept, asked: &[u8], decided: &Decided) -> Result<(Question, Mask), String> {
+    let asked: Asked = serde_json::from_slice(asked).map_err(|error| error.to_string())?;
+    let mask = Mask::of(&asked.people);
+    let terms = decided
+        .terms
+        .iter()
+        .filter_map(|digest| Some((*digest, Arc::clone(kept.terms.get(digest)?))));
+    let entities = kept.entities.get(&decided.private.entities);
+    let entities = entities.ok_or("the entity slice is not kept")?;
+    let context = Part::of(asked.context.get().as_bytes().to_vec());
+    let (principal, resource) = (mask.unmasked(&decided.principal), mask.unmasked(&decided.resource));
+    let terms: BTreeMap<_, _> = terms.collect();
+    let question = Question::from_parts(principal, &decided.action, resource, &context, entities, terms);
+    Ok((question.map_err(|error| error.to_string())?, mask))
 }
 
 async fn bundle(reader: &mut Reader, kept: &mut Kept, digest: Digest) -> Result<Arc<Bundle>, String> {

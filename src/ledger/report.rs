@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
-use super::checkpoint::VerifierKey;
+use super::note::VerifierKey;
 use super::record::{LogId, RecordTime};
 use crate::ids::Digest;
 
@@ -27,8 +27,14 @@ pub enum FindingKind {
     Reordered,
     /// The newest records are gone: the checkpoint names more than there are.
     Cut,
-    /// Records stand beyond what the checkpoint names.
+    /// Records stand beyond what the checkpoint names: they are not signed yet. A warning.
     Unsigned,
+    /// What vouches for a record that is in no bundle yet was changed, or is another's.
+    Unvouched,
+    /// A checkpoint kept elsewhere signs other records than are there.
+    Forked,
+    /// Records are whole, but a tile of hashes over them was changed.
+    Tile,
     /// A record is not one, or contradicts itself.
     Malformed,
     /// The row of a record, or the file, cannot be read.
@@ -37,6 +43,12 @@ pub enum FindingKind {
     BodyMissing,
     /// A body does not have the digest it is stored under.
     BodyChanged,
+    /// Something private that a record commits to is not there, nor told to be erased.
+    PrivateMissing,
+    /// Something private is not what a record commits to.
+    PrivateChanged,
+    /// Something private was not looked at. A warning.
+    PrivateUnseen,
     /// A log's checkpoint is missing or not signed by its key.
     Checkpoint,
     /// A log's key is missing or not the one expected.
@@ -95,10 +107,14 @@ pub struct LogReport {
     pub first: Option<RecordTime>,
     /// The time of the last record.
     pub last: Option<RecordTime>,
-    /// The hash of the last record: what a checkpoint kept elsewhere can be compared with.
-    pub head: Option<Digest>,
+    /// How many records its checkpoint signs.
+    pub size: u64,
+    /// The root of the tree over them, as the checkpoint signs it.
+    pub root: Option<Digest>,
     /// The key that signs its checkpoints.
     pub verifier_key: Option<VerifierKey>,
+    /// In how many records what was private was erased.
+    pub erased: u64,
     /// What is wrong, by the first record concerned.
     pub findings: Vec<Finding>,
     /// How many findings were left off the list.
@@ -155,6 +171,9 @@ impl fmt::Display for Report {
             let mut span = String::new();
             if let (Some(first), Some(last)) = (log.first, log.last) {
                 write!(span, ", {first} to {last}")?;
+            }
+            if log.erased > 0 {
+                write!(span, "; what is private was erased in {} of them", log.erased)?;
             }
             let plural = if log.records == 1 { "" } else { "s" };
             writeln!(

@@ -2,10 +2,12 @@
 
 mod appending;
 mod crash;
+mod erasing;
 mod failing;
 mod records;
 mod rest;
 mod tampering;
+mod tiles;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,8 +16,9 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
+use super::private::Plain;
 use super::record::{Decided, Engine, Mode, Request};
-use super::{Entry, Event, Ledger, LedgerKeys, LogId, Options};
+use super::{Entry, Event, Ledger, LedgerKeys, LogId, Options, What};
 use crate::clock::Clock;
 use crate::decision::{CedarAnswer, Decision, Effect, IamAnswer, IamDecision};
 use crate::ids::Digest;
@@ -33,7 +36,21 @@ pub(super) fn clock() -> Clock {
     Clock::fixed("2026-03-01T12:00:00Z".parse::<Timestamp>().unwrap())
 }
 
+/// The secret where a reader looks for it.
+pub(super) fn put_secret(dir: &Path) {
+    use std::io::Write;
+    let path = dir.join("keys").join("ledger.seed");
+    super::keys::make_private_dir(&dir.join("keys")).unwrap();
+    let mut file = super::keys::private_file()
+        .create(true)
+        .truncate(true)
+        .open(path)
+        .unwrap();
+    file.write_all(&SEED).unwrap();
+}
+
 pub(super) async fn open(dir: &Path) -> Ledger {
+    put_secret(dir);
     Ledger::open(dir, keys(), clock(), Options::default()).await.unwrap()
 }
 
@@ -49,15 +66,14 @@ pub(super) fn body(content: String) -> (Digest, Arc<[u8]>) {
 /// A decision of ordinary size: the context its own, entities, terms and bundle shared.
 pub(super) fn decision(name: &str, number: usize) -> Entry {
     let log = log(name);
-    let context = body(format!(
+    let (_, context) = body(format!(
         "{{\"number\":{number},\"of\":\"{name}\",\"pad\":\"{:300}\"}}",
         ""
     ));
-    let shared = ["entities", "terms", "bundle"].map(|what| body(what.repeat(200)));
+    let [terms, bundle] = ["terms", "bundle"].map(|what| body(what.repeat(200)));
     let decided = Decided {
         action: "Tidegate::Action::\"readFootprint\"".into(),
-        bundle: shared[2].0,
-        context: context.0,
+        bundle: bundle.0,
         decision: Decision::join(
             CedarAnswer {
                 decision: Effect::Allow,
@@ -73,10 +89,12 @@ pub(super) fn decision(name: &str, number: usize) -> Entry {
             cedar: "4.14.1".into(),
             tidegate: "0.1.0".into(),
         },
-        entities: shared[0].0,
         mode: Mode::Strict,
-        principal: format!("Tidegate::User::\"{name}/anna\""),
-        question: Digest::of(format!("{name} {number}").as_bytes()),
+        principal: format!("User::\"{name}/anna\""),
+        private: Plain {
+            context,
+            entities: body("entities".repeat(200)),
+        },
         request: Request {
             id: format!("request-{number}").parse().unwrap(),
             traceparent: None,
@@ -86,13 +104,12 @@ pub(super) fn decision(name: &str, number: usize) -> Entry {
             LogId::Tenant(tenant) => Some(tenant),
             LogId::Platform => None,
         },
-        terms: [shared[1].0].into(),
+        terms: [terms.0].into(),
     };
-    let bodies = shared.into_iter().chain([context]).collect();
     Entry {
         log,
-        event: Event::Decision(Box::new(decided)),
-        bodies,
+        what: What::Decision(Box::new(decided)),
+        bodies: vec![terms, bundle],
     }
 }
 
@@ -108,14 +125,15 @@ pub(super) async fn written(dir: &Path) {
             }
         }
         ledger.close().await;
-        std::fs::read(dir.path().join(super::store::FILE)).unwrap()
+        std::fs::read(dir.path().join(super::FILE)).unwrap()
     });
-    std::fs::write(dir.join(super::store::FILE), bytes.await).unwrap();
+    put_secret(dir);
+    std::fs::write(dir.join(super::FILE), bytes.await).unwrap();
 }
 
 /// Runs SQL on the ledger's file as an intruder would.
 pub(super) async fn edit(dir: &Path, sql: &str) {
-    let options = SqliteConnectOptions::new().filename(dir.join(super::store::FILE));
+    let options = SqliteConnectOptions::new().filename(dir.join(super::FILE));
     let mut connection = options.connect().await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(sql))
         .execute(&mut connection)

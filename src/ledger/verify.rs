@@ -1,7 +1,8 @@
 //! Verifying a ledger from its data directory alone.
 //!
-//! Every record of every log is read once, in order, and held to its hash, its predecessor, its log's checkpoint and the
-//! bodies it names; every body is held to its digest. All that is wrong is reported, not the first thing only:
+//! Every record of every log is read once, in order, and held to its hash, to the tiles over it, to its log's signed root and to the
+//! bodies it names; every body is held to its digest, and with the ledger's secret at hand everything private to its commitment. All
+//! that is wrong is reported, not the first thing only:
 //!
 //! ```text
 //! platform          ok: 3 records, 2026-03-01T12:00:00.000Z to 2026-03-01T12:05:11.204Z
@@ -14,48 +15,34 @@
 //! and checkpoints that the logs must still contain.
 
 mod bodies;
+mod log;
+mod published;
+mod source;
+mod trust;
+mod walk;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
-use self::bodies::{BodyFindings, check_context};
-use super::chain::ChainCheck;
-use super::checkpoint::{Checkpoint, NoteError, VerifierKey};
+use self::bodies::{BodyFindings, PrivateCheck};
+use self::log::LogCheck;
+pub use self::published::verify_published;
+use self::source::Stored;
+pub use self::trust::Trust;
+use self::trust::{check_copies, check_note, tail};
+use self::walk::{Sound, Walk};
+use super::checkpoint::Checkpoint;
 use super::error::LedgerError;
-use super::read::{RawLog, RawRow, Reader};
+use super::note::VerifierKey;
+use super::read::Reader;
 use super::record::{Event, LogId, Opened, Record};
 use super::report::{FindingKind, Findings, LogReport, Report};
+use super::store::RawLog;
+use super::tile::WIDTH;
 use crate::ids::Digest;
 
 /// How many digests of bodies known to be stored are remembered.
 const MAX_PRESENT: usize = 100_000;
-
-/// What an auditor kept outside the data directory.
-#[derive(Clone, Debug, Default)]
-pub struct Trust {
-    /// Verifier keys; a log whose origin one of them names must be signed with it. The platform's is enough: its log
-    /// names every tenant's.
-    pub keys: Vec<VerifierKey>,
-    /// Checkpoints of earlier times, as signed notes; each log must still contain what they name.
-    pub checkpoints: Vec<String>,
-}
-
-impl Trust {
-    /// Holds that every checkpoint is one and that every checkpoint and key names a log: what names none would be compared
-    /// with nothing, and an auditor would take the silence for consent.
-    fn check(&self) -> Result<(), LedgerError> {
-        let origins = self.checkpoints.iter().map(|note| Checkpoint::claimed_origin(note));
-        let keys = self.keys.iter().map(|key| Ok(key.name().to_owned()));
-        for origin in origins.chain(keys) {
-            let origin = origin?;
-            let log = origin.rsplit_once("/ledger/").map(|(_, log)| log.parse::<LogId>());
-            if !matches!(log, Some(Ok(_))) {
-                return Err(NoteError::NoLog { origin }.into());
-            }
-        }
-        Ok(())
-    }
-}
 
 /// How far verifying has come.
 #[derive(Clone, Copy, Debug)]
@@ -111,8 +98,10 @@ pub async fn verify_with(
 
 /// What SQLite says where an error means that the file is damaged: its codes ERROR (a table is gone), CORRUPT and NOTADB.
 fn damage(error: &LedgerError) -> Option<String> {
-    let LedgerError::Store { source, .. } = error else {
-        return None;
+    let source = match error {
+        LedgerError::Store { source, .. } => source,
+        LedgerError::Bundle { .. } => return Some("their bundle cannot be unpacked".to_owned()),
+        _ => return None,
     };
     match source.as_ref() {
         sqlx::Error::Database(database) => {
@@ -175,18 +164,18 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
 
     /// Holds every body to its digest, those too that only another body names.
     async fn check_bodies(&mut self, reader: &mut Reader, findings: &mut Findings) -> Result<(), LedgerError> {
-        let mut after = i64::MIN;
+        let mut after = Vec::new();
         loop {
-            let page = reader.bodies(after).await?;
-            let Some(last) = page.last() else {
+            let page = reader.bodies(&after).await?;
+            let Some((last, _)) = page.last() else {
                 return Ok(());
             };
-            after = last.row;
-            for body in page {
+            after = last.clone();
+            for (stored, content) in page {
                 self.bodies += 1;
-                let actual = Digest::of(&body.content);
-                if body.digest != actual.as_bytes() {
-                    let stored = <[u8; 32]>::try_from(body.digest).ok().map(Digest::from_bytes);
+                let actual = Digest::of(&content);
+                if stored != actual.as_bytes() {
+                    let stored = <[u8; 32]>::try_from(stored).ok().map(Digest::from_bytes);
                     let named = stored.map_or("something that is no digest".to_owned(), |digest| digest.to_string());
                     let message = format!("a body stored under {named} was changed: its content has digest {actual}");
                     findings.add(FindingKind::BodyChanged, None, message);
@@ -206,95 +195,80 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
         let key = self.check_key(log, raw.verifier_key.as_deref(), &mut about);
         let checkpoint = check_note(raw.note.as_deref(), key.as_ref(), &mut about);
         check_copies(&raw, key.as_ref(), checkpoint.as_ref(), &mut about);
-        let known = self.known(log, key.as_ref(), &mut about);
-        let mut chain = ChainCheck::new(log, known);
-        let whole = self.read_log(reader, log, &mut chain, &mut about).await?;
-        let chain = chain.finish(checkpoint.as_ref().filter(|_| whole));
-        if chain.records == 0 && raw.note.is_none() {
+        let mut named = self.known(log, key.as_ref(), &mut about);
+        named.extend(checkpoint.as_ref().map(|checkpoint| (checkpoint.size, checkpoint.root)));
+        let mut check = LogCheck::new(log, named);
+        let tail = checkpoint.as_ref().map(|checkpoint| tail(&raw, checkpoint, &mut about));
+        let signed = checkpoint.as_ref().map(|checkpoint| checkpoint.size);
+        let mut walk = Walk::new(signed, tail.unwrap_or_default());
+        let private = self.read_log(reader, log, &mut walk, &mut check, &mut about).await?;
+        self.check_stray(reader, log, &raw, &check, &mut about).await?;
+        let records = check.next();
+        let seen = check.finish(checkpoint.as_ref(), walk.above());
+        if seen.records == 0 && raw.note.is_none() {
             about.add(FindingKind::Missing, None, "the log has no record");
         }
-        let mut findings = chain.findings;
+        let mut findings = seen.findings;
         findings.list.extend(about.list);
         findings.sort();
         self.reports.push(LogReport {
             log,
             ok: findings.list.is_empty(),
-            records: chain.records,
-            first: chain.first,
-            last: chain.last,
-            head: chain.head,
+            records: seen.records,
+            first: seen.first,
+            last: seen.last,
+            size: signed.unwrap_or(0).min(records),
+            root: checkpoint.map(|checkpoint| checkpoint.root),
             verifier_key: key,
+            erased: private.erased,
             more_findings: findings.more + about.more,
             findings: findings.list,
-            warnings: chain.warnings.list,
+            warnings: seen.warnings.list.into_iter().chain(private.warning).collect(),
         });
         Ok(())
     }
 
-    /// Reads a log's rows into `chain`. Returns whether all could be read.
+    /// Reads a log's records.
     async fn read_log(
         &mut self,
         reader: &mut Reader,
         log: LogId,
-        chain: &mut ChainCheck,
+        walk: &mut Walk,
+        check: &mut LogCheck,
         about: &mut Findings,
-    ) -> Result<bool, LedgerError> {
+    ) -> Result<bodies::Private, LedgerError> {
         let mut bodies = BodyFindings::default();
-        let (mut from, mut limit) = (i64::MIN, i64::MAX);
-        let whole = loop {
-            let rows = match reader.rows(log, from, limit).await {
-                Ok(rows) => rows,
-                // One row at a time, all those before the damaged one can still be judged.
-                Err(error) if damage(&error).is_some() && limit > 1 => {
-                    limit = 1;
-                    continue;
-                }
-                Err(error) => match damage(&error) {
-                    Some(why) => {
-                        chain.unreadable(&why);
-                        break false;
-                    }
-                    None => return Err(error),
-                },
-            };
-            let Some(next) = rows.last().map(|row| row.seq.checked_add(1)) else {
-                break true;
-            };
-            self.check_rows(reader, &rows, chain, &mut bodies, about).await?;
-            self.read += rows.len() as u64;
+        let mut private = PrivateCheck::new(log);
+        while let Some(sound) = walk.next(&mut Stored { reader, log }, check).await? {
+            self.read += sound.len() as u64;
             (self.progress)(Progress {
                 log: Some(log),
                 read: self.read,
             });
-            match next {
-                Some(next) => from = next,
-                None => break true,
-            }
-        };
+            self.check_sound(reader, sound, &mut private, &mut bodies, about)
+                .await?;
+        }
+        private.slices(reader, about).await?;
         bodies.report(about);
-        Ok(whole)
+        Ok(private.report(about))
     }
 
-    async fn check_rows(
+    async fn check_sound(
         &mut self,
         reader: &mut Reader,
-        rows: &[RawRow],
-        chain: &mut ChainCheck,
+        sound: Sound,
+        private: &mut PrivateCheck,
         bodies: &mut BodyFindings,
         about: &mut Findings,
     ) -> Result<(), LedgerError> {
         let mut named: Vec<(Digest, u64)> = Vec::new();
-        for row in rows {
-            let Some(record) = chain.row(row.seq, &row.hash, &row.record) else {
-                continue;
-            };
-            let seq = chain.next() - 1;
+        for (seq, record, sealed) in sound {
             self.note_opening(seq, &record, about);
-            let own = check_context(seq, &record, row.context.as_deref(), about);
-            let digests = record.event.bodies().into_iter().filter(|digest| Some(*digest) != own);
-            named.extend(digests.map(|digest| (digest, seq)));
+            named.extend(record.event.bodies().into_iter().map(|digest| (digest, seq)));
+            private.record(reader, seq, &record, sealed).await?;
         }
-        let unknown: HashSet<Digest> = named.iter().map(|(digest, _)| *digest).collect();
+        private.present(reader).await?;
+        let unknown: BTreeSet<Digest> = named.iter().map(|(digest, _)| *digest).collect();
         let unknown: Vec<Digest> = unknown
             .into_iter()
             .filter(|digest| !self.present.contains(digest))
@@ -311,6 +285,36 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
             } else if self.changed_bodies.contains(&digest) {
                 bodies.add(FindingKind::BodyChanged, digest, seq);
             }
+        }
+        Ok(())
+    }
+
+    /// Looks for what stands where nothing should: rows below those that are read, and bundles beyond.
+    async fn check_stray(
+        &mut self,
+        reader: &mut Reader,
+        log: LogId,
+        raw: &RawLog,
+        check: &LogCheck,
+        about: &mut Findings,
+    ) -> Result<(), LedgerError> {
+        let bundles = raw.last_bundle.map_or(0, |last| last.saturating_add(1).cast_unsigned());
+        let tiled = bundles.saturating_mul(WIDTH).min(check.next() - check.next() % WIDTH);
+        let [below, beyond] = reader.stray(log, tiled, check.next()).await?;
+        if let Some(seq) = below {
+            let message = match seq < 0 {
+                true => format!("a record stands under the impossible number {seq}"),
+                false => format!("record {seq} stands a second time beside its bundle"),
+            };
+            about.add(FindingKind::Malformed, None, message);
+        }
+        if let Some(seq) = beyond {
+            let message = format!("a record stands under the number {seq}, where the log ends before");
+            about.add(FindingKind::Malformed, None, message);
+        }
+        if bundles.saturating_mul(WIDTH) > check.next() {
+            let message = format!("a bundle {} stands beyond the log's end", bundles - 1);
+            about.add(FindingKind::Malformed, None, message);
         }
         Ok(())
     }
@@ -369,17 +373,17 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
         Some(key)
     }
 
-    /// The heads that checkpoints kept elsewhere name for a log.
+    /// The roots that checkpoints kept elsewhere name for a log.
     fn known(&self, log: LogId, key: Option<&VerifierKey>, about: &mut Findings) -> BTreeMap<u64, Digest> {
         let mut known = BTreeMap::new();
         for note in &self.trust.checkpoints {
-            let origin = Checkpoint::claimed_origin(note).unwrap_or_default();
+            let origin = Checkpoint::claimed(note).map_or_else(|_| String::new(), |claimed| claimed.origin);
             let (true, Some(key)) = (origin.ends_with(&format!("/ledger/{log}")), key) else {
                 continue;
             };
             match Checkpoint::open(note, key) {
                 Ok(checkpoint) => {
-                    known.insert(checkpoint.size, checkpoint.head);
+                    known.insert(checkpoint.size, checkpoint.root);
                 }
                 Err(error) => {
                     let message = format!("a checkpoint kept elsewhere does not hold with the log's key: {error}");
@@ -394,7 +398,7 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
     fn check_erased(&mut self) {
         let mut gone: BTreeMap<LogId, String> = BTreeMap::new();
         for note in &self.trust.checkpoints {
-            let origin = Checkpoint::claimed_origin(note).unwrap_or_default();
+            let origin = Checkpoint::claimed(note).map_or_else(|_| String::new(), |claimed| claimed.origin);
             if let Some(log) = origin.rsplit('/').next().and_then(|name| name.parse().ok()) {
                 gone.insert(log, "a checkpoint kept elsewhere names the log".to_owned());
             }
@@ -418,50 +422,15 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
                 records: 0,
                 first: None,
                 last: None,
-                head: None,
+                size: 0,
+                root: None,
                 verifier_key: None,
+                erased: 0,
                 findings: about.list,
                 more_findings: 0,
                 warnings: Vec::new(),
             });
         }
         self.reports.sort_by_key(|report| report.log);
-    }
-}
-
-fn check_note(note: Option<&str>, key: Option<&VerifierKey>, about: &mut Findings) -> Option<Checkpoint> {
-    let Some(note) = note else {
-        about.add(FindingKind::Checkpoint, None, "the log has no checkpoint");
-        return None;
-    };
-    let opened = Checkpoint::open(note, key?);
-    opened
-        .map_err(|error| {
-            about.add(
-                FindingKind::Checkpoint,
-                None,
-                format!("the log's checkpoint does not hold: {error}"),
-            )
-        })
-        .ok()
-}
-
-/// Holds what is stored beside the key and the checkpoint, for whoever looks with SQL, to what these say themselves.
-fn check_copies(raw: &RawLog, key: Option<&VerifierKey>, checkpoint: Option<&Checkpoint>, about: &mut Findings) {
-    if let (Some(key), Some(origin)) = (key, &raw.origin)
-        && key.name() != origin
-    {
-        let message = format!(
-            "the stored origin `{}` is not the key's, `{}`",
-            origin.escape_debug(),
-            key.name()
-        );
-        about.add(FindingKind::Key, None, message);
-    }
-    if let (Some(checkpoint), Some(size)) = (checkpoint, raw.size)
-        && u64::try_from(size) != Ok(checkpoint.size)
-    {
-        let message = format!("the stored size {size} is not the checkpoint's, {}", checkpoint.size);
-        about.add(FindingKind::Checkpoint, None, message);
     }
 }

@@ -1,26 +1,37 @@
 //! The one writer: takes whatever is queued, writes it in one transaction, answers everyone.
 //!
 //! Nothing waits for a batch to fill. While one transaction is being made durable, the next entries queue up; they are the
-//! next batch. The state in memory (each log's head, which bodies are stored) is only ever a copy of what is durable: when
-//! a transaction fails, the connection and all of that state are thrown away and read again from the store.
+//! next batch. Once a second, or sooner where much was written, logs that have grown are signed ([`sealing`]). The state in memory
+//! (each log's head, which bodies are stored) is only ever a copy of what is durable: when a transaction fails, the connection and
+//! all of that state are thrown away and read again from the store.
 
-use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::path::PathBuf;
+mod erasing;
+mod head;
+mod months;
+mod recent;
+mod sealing;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
-use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
 
-use super::Appended;
-use super::checkpoint::{Checkpoint, Signer};
+use self::head::Head;
+use self::recent::Recent;
 use super::error::LedgerError;
 use super::keys::LedgerKeys;
-use super::record::{Event, LogId, Opened, RECORD_VERSION, Record, RecordError, RecordTime, leaf_hash};
+use super::period::{Period, PeriodKey};
+use super::place::{Held, Place};
+use super::private;
+use super::record::{Event, LogId, Opened, RECORD_VERSION, Record, RecordError, RecordTime};
 use super::stats::Counters;
-use super::store::{self, NewCheckpoint, NewLog, NewRecord, Rows};
+use super::store::{NewLog, NewRecord, NewSlice, RawRow, Rows, Store};
+use super::tile::WIDTH;
+use super::tree::leaf_hash;
+use super::{Appended, By, PeriodKeys};
 use crate::clock::Clock;
 use crate::ids::{Digest, RecordId};
 
@@ -30,60 +41,44 @@ pub(super) const MAX_BATCH: usize = 256;
 /// How many logs' heads are kept in memory; more only cost a read each.
 const MAX_HEADS: usize = 65_536;
 
-/// How many digests of stored bodies are remembered, in each of two generations.
-const MAX_RECENT: usize = 32_768;
+/// What the writer is asked to do.
+pub(super) enum Job {
+    /// Records an entry.
+    Append(Box<Append>, Reply<Appended>),
+    /// Gives the key that what is private in that month is sealed with, making it where there is none.
+    Key(LogId, Period, Reply<Arc<PeriodKey>>),
+    /// Erases what is private in a log's months before that one.
+    Erase(LogId, Period, By, Reply<Appended>),
+}
+
+/// Where what came of a job is told.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, LedgerError>>;
 
 /// An entry on its way to the store.
-pub(super) struct Job {
+pub(super) struct Append {
     pub(super) log: LogId,
     pub(super) event: Box<RawValue>,
-    /// A decision's context, unless it was left out.
-    pub(super) context: Option<Arc<[u8]>>,
+    pub(super) private: Option<Private>,
     pub(super) bodies: Vec<(Digest, Arc<[u8]>)>,
-    pub(super) reply: oneshot::Sender<Result<Appended, LedgerError>>,
 }
 
-/// An event as canonical JSON and, for a decision, its context.
-type Told = (Box<RawValue>, Option<Arc<[u8]>>);
-
-/// Where a log ends, as of the batch at hand.
-struct Head {
-    text: Arc<str>,
-    size: u64,
-    hash: Digest,
-    signer: Signer,
-    /// Whether the batch at hand appends to this log.
-    touched: bool,
-}
-
-/// Digests of bodies known to be stored. Forgetting one costs an ignored INSERT; remembering a wrong one would lose a
-/// body, so digests enter only after their transaction is durable.
-#[derive(Default)]
-struct Recent {
-    young: HashSet<Digest>,
-    old: HashSet<Digest>,
-}
-
-impl Recent {
-    fn contains(&self, digest: &Digest) -> bool {
-        self.young.contains(digest) || self.old.contains(digest)
-    }
-
-    fn insert(&mut self, digest: Digest) {
-        if self.young.len() >= MAX_RECENT {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(digest);
-    }
+/// What is private in an entry.
+pub(super) struct Private {
+    pub(super) key: Arc<PeriodKey>,
+    /// Sealed already.
+    pub(super) asked: Vec<u8>,
+    /// The slice and what commits to it: sealed only where none such is stored.
+    pub(super) slice: (Digest, Arc<[u8]>),
 }
 
 /// The batch at hand.
 #[derive(Default)]
 struct Batch {
     rows: Rows,
-    touched: Vec<LogId>,
+    touched: BTreeSet<LogId>,
     /// Every digest the batch's entries brought, written here or known to be stored.
     digests: HashSet<Digest>,
+    erased: Vec<(LogId, BTreeSet<Period>)>,
 }
 
 /// How long the writer must have had nothing to do before it rests.
@@ -105,42 +100,81 @@ async fn gather(queue: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>) {
     }
 }
 
+/// When logs are signed.
+#[derive(Clone, Copy, Debug)]
+pub struct Signing {
+    /// At the latest so long after a record is durable.
+    pub every: Duration,
+    /// Sooner where a log has so many records that are not signed.
+    pub records: u64,
+}
+
+impl Default for Signing {
+    fn default() -> Self {
+        let (every, records) = (Duration::from_secs(1), 2_048);
+        Self { every, records }
+    }
+}
+
 /// The writer's task and all it owns.
 pub(super) struct Writer {
-    path: PathBuf,
-    connection: Option<SqliteConnection>,
+    place: Place,
+    store: Option<Box<dyn Store>>,
     keys: LedgerKeys,
     clock: Clock,
+    signing: Signing,
     heads: HashMap<LogId, Head>,
+    periods: PeriodKeys,
     recent: Recent,
+    /// Logs that may have records that are not signed.
+    unsigned: BTreeSet<LogId>,
+    /// When these are to be signed.
+    due: Option<Instant>,
     counters: Arc<Counters>,
-    /// Held for as long as this process may write.
-    _lock: File,
+    /// For as long as this process may write.
+    _held: Held,
 }
 
 impl Writer {
     pub(super) async fn open(
-        path: PathBuf,
-        lock: File,
+        place: Place,
+        held: Held,
         keys: LedgerKeys,
         clock: Clock,
+        signing: Signing,
+        periods: PeriodKeys,
         counters: Arc<Counters>,
     ) -> Result<Self, LedgerError> {
-        let connection = Some(store::open_writer(&path).await?);
+        let store = Some(place.writer().await?);
         let (heads, recent) = (HashMap::new(), Recent::default());
         let mut writer = Self {
-            path,
-            connection,
+            place,
+            store,
             keys,
             clock,
+            signing,
             heads,
+            periods,
             recent,
+            unsigned: BTreeSet::new(),
+            due: None,
             counters,
-            _lock: lock,
+            _held: held,
         };
         // Finds another base or another secret at start rather than at the first decision.
         writer.load(LogId::Platform).await?;
+        writer.resume().await?;
         Ok(writer)
+    }
+
+    /// Signs what was durable but not signed when the last writer ended.
+    async fn resume(&mut self) -> Result<(), LedgerError> {
+        let names = self.store().await?.unsigned().await;
+        let names = names.map_err(LedgerError::store("look for records that are not signed"))?;
+        // Names that name no log are `verify`'s to report.
+        self.unsigned = names.iter().filter_map(|name| name.parse().ok()).collect();
+        self.sign().await;
+        Ok(())
     }
 
     /// Serves the queue until it is closed and empty.
@@ -148,9 +182,14 @@ impl Writer {
         let mut jobs = Vec::with_capacity(MAX_BATCH);
         let mut unrested = false;
         loop {
+            let due = self.due.unwrap_or_else(Instant::now);
             tokio::select! {
                 biased;
                 () = closing.notified() => queue.close(),
+                () = tokio::time::sleep_until(due), if self.due.is_some() => {
+                    self.sign().await;
+                    unrested = true;
+                }
                 taken = queue.recv_many(&mut jobs, MAX_BATCH) => match taken {
                     0 => break,
                     _ => {
@@ -164,31 +203,30 @@ impl Writer {
                 }
             }
         }
-        if let Some(connection) = self.connection.take()
-            && let Err(error) = connection.close().await
+        self.sign().await;
+        if let Some(store) = self.store.take()
+            && let Err(error) = store.close().await
         {
             tracing::warn!(%error, "the ledger's store did not close cleanly; it is recovered when next opened");
         }
     }
 
-    /// Moves the write-ahead log into the file itself. What lies in the write-ahead log alone is guarded by checksums that
-    /// make SQLite drop what was changed, and all after it, without a word; what lies in the file is guarded by ours.
-    /// Where the last transaction failed, a small one is tried: readiness must come back by itself, for nothing is sent to a
-    /// service that is not ready. Returns whether there is nothing left to do.
+    /// Puts the store in order. Where the last transaction failed, a small one is tried: readiness must come back by itself, for
+    /// nothing is sent to a service that is not ready. Returns whether there is nothing left to do.
     async fn rest(&mut self) -> bool {
         if !self.counters.is_sound() {
-            let probed = match Self::connected(&mut self.connection, &self.path).await {
-                Ok(connection) => store::probe(connection).await.is_ok(),
+            let probed = match self.store().await {
+                Ok(store) => store.probe().await.is_ok(),
                 Err(_) => false,
             };
             if !probed {
-                self.connection = None;
+                self.store = None;
                 return false;
             }
             self.counters.recovered();
         }
-        if let Some(connection) = &mut self.connection
-            && let Err(error) = store::rest(connection).await
+        if let Some(store) = &mut self.store
+            && let Err(error) = store.rest().await
         {
             tracing::warn!(%error, "the ledger's write-ahead log stays; its records are durable all the same");
         }
@@ -200,15 +238,18 @@ impl Writer {
         let time = RecordTime::new(self.clock.now());
         let mut batch = Batch::default();
         let mut answers = Vec::with_capacity(jobs.len());
-        for Job {
-            log,
-            event,
-            context,
-            bodies,
-            reply,
-        } in jobs.drain(..)
-        {
-            match self.stage(&mut batch, time, log, (event, context), bodies).await {
+        for job in jobs.drain(..) {
+            let (staged, reply) = match job {
+                Job::Key(log, period, reply) => {
+                    let _ = reply.send(self.key(log, period).await);
+                    continue;
+                }
+                Job::Append(append, reply) => (self.stage(&mut batch, time, *append).await, reply),
+                Job::Erase(log, before, by, reply) => {
+                    (self.stage_erasure(&mut batch, time, log, before, by).await, reply)
+                }
+            };
+            match staged {
                 Ok(appended) => answers.push((reply, appended)),
                 Err(error) => {
                     Counters::add(&self.counters.failed, 1);
@@ -235,19 +276,32 @@ impl Writer {
     }
 
     /// Gives an entry its place in its log and puts its rows into the batch.
-    async fn stage(
-        &mut self,
-        batch: &mut Batch,
-        time: RecordTime,
-        log: LogId,
-        told: Told,
-        bodies: Vec<(Digest, Arc<[u8]>)>,
-    ) -> Result<Appended, LedgerError> {
-        if !self.heads.contains_key(&log) {
-            self.load(log).await?;
-        }
+    async fn stage(&mut self, batch: &mut Batch, time: RecordTime, append: Append) -> Result<Appended, LedgerError> {
+        let Append {
+            log,
+            event,
+            private,
+            bodies,
+        } = append;
+        self.load(log).await?;
         self.open_log(batch, time, log)?;
-        let appended = self.chain(batch, time, log, told)?;
+        let (asked, slice) = match private {
+            None => (None, None),
+            Some(Private { key, asked, slice }) => (Some((key.period().to_string(), asked)), Some((key, slice))),
+        };
+        let appended = self.enter(batch, time, log, event, asked)?;
+        if let Some((key, (commitment, content))) = slice
+            && batch.digests.insert(commitment)
+            && !self.recent.contains(&commitment)
+        {
+            let content = private::seal_slice(&key, &commitment, &content).ok_or(LedgerError::Sealing)?;
+            batch.rows.slices.push(NewSlice {
+                log: log.as_str().into(),
+                commitment,
+                period: key.period().to_string(),
+                content,
+            });
+        }
         for (digest, content) in bodies {
             if batch.digests.insert(digest) && !self.recent.contains(&digest) {
                 batch.rows.bodies.push((digest, content));
@@ -259,14 +313,14 @@ impl Writer {
     /// Enters a log's first use in the store and, for a tenant's, in the platform's log.
     fn open_log(&mut self, batch: &mut Batch, time: RecordTime, log: LogId) -> Result<(), LedgerError> {
         let verifier_key = match self.heads.get(&log) {
-            Some(head) if head.size == 0 => head.signer.verifier().to_string(),
+            Some(head) if head.tree.size() == 0 => head.signer.verifier().to_string(),
             _ => return Ok(()),
         };
         if let LogId::Tenant(_) = log {
             self.open_log(batch, time, LogId::Platform)?;
             let verifier_key = verifier_key.clone();
             let event = Event::Opened(Opened { log, verifier_key }).to_canonical()?;
-            self.chain(batch, time, LogId::Platform, (event, None))?;
+            self.enter(batch, time, LogId::Platform, event, None)?;
         }
         let (log, origin) = (log.as_str().into(), self.keys.origin(log));
         batch.rows.logs.push(NewLog {
@@ -277,40 +331,42 @@ impl Writer {
         Ok(())
     }
 
-    /// Appends one record to a log's chain.
-    fn chain(
+    /// Appends one record to a log.
+    fn enter(
         &mut self,
         batch: &mut Batch,
         time: RecordTime,
         log: LogId,
-        (event, context): Told,
+        event: Box<RawValue>,
+        private: Option<(String, Vec<u8>)>,
     ) -> Result<Appended, LedgerError> {
         let head = self.heads.get_mut(&log).ok_or(LedgerError::Closed)?;
-        let (id, previous, seq, v) = (new_id(time)?, head.hash, head.size, RECORD_VERSION);
+        let (id, seq, v) = (new_id(time)?, head.tree.size(), RECORD_VERSION);
         let record = Record {
             event,
             id,
             log,
-            previous,
             seq,
             time,
             v,
         };
         let record = serde_json::to_string(&record).map_err(RecordError::from)?;
         let hash = leaf_hash(record.as_bytes());
-        (head.size, head.hash) = (seq + 1, hash);
-        if !head.touched {
-            head.touched = true;
-            batch.touched.push(log);
+        head.tree.push(hash);
+        if seq == 0 {
+            // With its first record, so that a log without a checkpoint is one that was robbed of it.
+            batch.rows.checkpoints.extend(sealing::checkpoint(head)?);
+            head.signed = 1;
         }
-        let row = NewRecord {
+        batch.touched.insert(log);
+        batch.rows.records.push(NewRecord {
             log: Arc::clone(&head.text),
             seq: seq.cast_signed(),
             hash,
+            mac: head.vouching.vouch(seq, &hash),
             record,
-            context,
-        };
-        batch.rows.records.push(row);
+            private,
+        });
         Ok(Appended {
             log,
             seq,
@@ -320,112 +376,113 @@ impl Writer {
         })
     }
 
-    /// Signs the new heads and writes everything; what is remembered in memory follows what is durable.
-    async fn write(&mut self, mut batch: Batch) -> Result<(), LedgerError> {
-        for log in &batch.touched {
-            let head = self.heads.get_mut(log).ok_or(LedgerError::Closed)?;
-            head.touched = false;
-            let note = head.signer.sign(head.size, &head.hash)?;
-            let (log, size) = (Arc::clone(&head.text), head.size.cast_signed());
-            batch.rows.checkpoints.push(NewCheckpoint { log, size, note });
-        }
-        let connection = Self::connected(&mut self.connection, &self.path).await?;
-        let written = store::write(connection, batch.rows).await;
+    /// Writes everything; what is remembered in memory follows what is durable.
+    async fn write(&mut self, batch: Batch) -> Result<(), LedgerError> {
+        let Batch {
+            rows,
+            touched,
+            digests,
+            erased,
+        } = batch;
+        let written = self.store().await?.write(rows).await;
         written.map_err(LedgerError::store("write to the ledger"))?;
-        for digest in batch.digests {
+        for digest in digests {
             self.recent.insert(digest);
         }
+        for (log, periods) in erased {
+            self.periods.remove(log, &periods);
+            self.recent = Recent::default();
+        }
+        let many = touched.iter().filter_map(|log| self.heads.get(log));
+        let many = many
+            .into_iter()
+            .any(|head| head.tree.size() - head.signed >= self.signing.records);
+        self.unsigned.extend(touched);
+        match (many, self.due) {
+            (true, _) => self.due = Some(Instant::now()),
+            (false, None) => self.due_anew(),
+            (false, Some(_)) => {}
+        }
         if self.heads.len() > MAX_HEADS {
-            self.heads.retain(|log, _| *log == LogId::Platform);
+            let unsigned = &self.unsigned;
+            self.heads
+                .retain(|log, _| *log == LogId::Platform || unsigned.contains(log));
         }
         Ok(())
+    }
+
+    fn due_anew(&mut self) {
+        self.due = Some(Instant::now() + self.signing.every);
     }
 
     /// Drops all that may differ from what is durable.
     async fn forget(&mut self) {
         self.heads.clear();
         self.recent = Recent::default();
-        if let Some(connection) = self.connection.take() {
+        if let Some(store) = self.store.take() {
             // Closing rolls back; where even that fails, so does the next open, and its callers hear of it.
-            let _ = connection.close().await;
+            let _ = store.close().await;
         }
     }
 
-    async fn connected<'a>(
-        connection: &'a mut Option<SqliteConnection>,
-        path: &std::path::Path,
-    ) -> Result<&'a mut SqliteConnection, LedgerError> {
-        match connection {
-            Some(connection) => Ok(connection),
-            none => Ok(none.insert(store::open_writer(path).await?)),
+    async fn store(&mut self) -> Result<&mut Box<dyn Store>, LedgerError> {
+        match &mut self.store {
+            Some(store) => Ok(store),
+            none => Ok(none.insert(self.place.writer().await?)),
         }
     }
 
-    /// Reads a log's head from the store and holds it to its checkpoint: to append to a log that was cut or changed would
-    /// sign the damage.
+    /// Reads where a log ends from the store.
     async fn load(&mut self, log: LogId) -> Result<(), LedgerError> {
-        if log != LogId::Platform && !self.heads.contains_key(&LogId::Platform) {
+        if self.heads.contains_key(&log) {
+            return Ok(());
+        }
+        if log != LogId::Platform {
             Box::pin(self.load(LogId::Platform)).await?;
         }
-        let signer = self.keys.signer(log)?;
-        let connection = Self::connected(&mut self.connection, &self.path).await?;
-        let end = match store::end(connection, log).await {
-            Ok(end) => end,
+        let head = Head::new(log, &self.keys)?;
+        let store = self.store().await?;
+        let stored = async {
+            let raw = store.log(log).await?;
+            let from = raw.size.unwrap_or(0);
+            let rows = read_rows(store, log, from - from.rem_euclid(WIDTH.cast_signed())).await?;
+            Ok((raw, rows))
+        };
+        let (raw, rows) = match stored.await {
+            Ok(stored) => stored,
             Err(error) => {
                 // No transaction is open here; the next use opens the store anew.
-                self.connection = None;
+                self.store = None;
                 return Err(LedgerError::store("read the end of a log")(error));
             }
         };
-        let (size, hash) = place(&end, &signer).map_err(|why| LedgerError::Damaged { log, why })?;
-        let text = log.as_str().into();
-        self.heads.insert(
-            log,
-            Head {
-                text,
-                size,
-                hash,
-                signer,
-                touched: false,
-            },
-        );
+        let head = match raw.is_empty() && rows.is_empty() {
+            true => head,
+            false => head
+                .stored(&raw, &rows)
+                .map_err(|why| LedgerError::Damaged { log, why })?,
+        };
+        self.heads.insert(log, head);
         Ok(())
     }
 }
 
-/// A log's size and head where its last record, checkpoint and key agree; otherwise what does not.
-fn place(end: &store::StoredEnd, signer: &Signer) -> Result<(u64, Digest), String> {
-    if end.verifier_key.is_none() && end.note.is_none() && end.seq.is_none() {
-        return Ok((0, Digest::ZERO));
+async fn read_rows(store: &mut Box<dyn Store>, log: LogId, mut from: i64) -> Result<Vec<RawRow>, sqlx::Error> {
+    let mut rows = Vec::new();
+    loop {
+        let page = store.rows(log, from, i64::MAX).await?;
+        let Some(last) = page.last() else {
+            return Ok(rows);
+        };
+        from = last.seq.saturating_add(1);
+        rows.extend(page);
     }
-    let key = end.verifier_key.as_deref().ok_or("it has no key")?;
-    if key != signer.verifier().to_string() {
-        return Err(format!(
-            "its key is `{key}`, but this service signs with `{}`",
-            signer.verifier()
-        ));
-    }
-    let note = end.note.as_deref().ok_or("it has no checkpoint")?;
-    let checkpoint = Checkpoint::open(note, signer.verifier()).map_err(|error| error.to_string())?;
-    let seq = end.seq.ok_or("it has a checkpoint but no record")?;
-    let bytes = end.record.as_deref().unwrap_or_default();
-    let hash = leaf_hash(bytes);
-    if checkpoint.size.checked_sub(1) != u64::try_from(seq).ok() {
-        return Err(format!(
-            "its checkpoint names {} records, but the last is {seq}",
-            checkpoint.size
-        ));
-    }
-    if checkpoint.head != hash || end.hash.as_deref() != Some(hash.as_bytes()) {
-        return Err(format!("record {seq} does not have the hash its checkpoint names"));
-    }
-    Ok((checkpoint.size, checkpoint.head))
 }
 
 /// A new id with the record's time in it.
 fn new_id(time: RecordTime) -> Result<RecordId, LedgerError> {
     let mut random = [0; 10];
-    aws_lc_rs::rand::fill(&mut random).map_err(|_| super::checkpoint::NoteError::Signer)?;
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| super::note::NoteError::Signer)?;
     let id = uuid::Builder::from_unix_timestamp_millis(time.unix_millis(), &random);
     Ok(RecordId(id.into_uuid()))
 }

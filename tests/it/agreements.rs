@@ -6,6 +6,8 @@ use tidegate::agreements::Cause;
 use tidegate::assemble::BundleSource;
 use tidegate::clock::Clock;
 use tidegate::ledger::Event;
+use tidegate::ledger::private::Asked;
+use tidegate::ledger::read::Stored;
 use tidegate::ledger::record::AgreementEvent;
 use tidegate::ledger::verify::verify;
 use tidegate::registry::{AgreementState, NewAgreement};
@@ -135,7 +137,13 @@ fn what_is_retired_grants_nothing_from_the_next_request_on_and_says_who_ended_it
     );
     assert!(came.odrl.is_some() && came.reason.is_none());
     assert_eq!(ended.state, AgreementState::Retired);
-    assert_eq!(ended.by, format!("User::\"{ELBE}/sven\""));
+    // The log tells of the person by pseudonym; the decision it names has who that is, for whoever may open what is private.
+    let of = |stored: &Stored| stored.record.id == ended.decision.unwrap();
+    let records = service.records(ELBE);
+    let permitted = records.iter().find(|stored| of(stored)).unwrap();
+    let asked: Asked = serde_json::from_slice(permitted.asked.as_ref().unwrap().as_ref().unwrap()).unwrap();
+    assert!(ended.by.starts_with(&format!("User::\"{ELBE}/~")), "{}", ended.by);
+    assert_eq!(asked.people[&ended.by], format!("User::\"{ELBE}/sven\""));
     assert_eq!(ended.decision.unwrap().to_string(), answer.record().unwrap());
     assert_eq!(ended.reason.as_deref(), Some("the plant was sold"));
     let shown = listed(&service, HOLDS);

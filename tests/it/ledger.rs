@@ -1,6 +1,9 @@
 //! The ledger of the program itself: what was answered is on record whatever ended the process, what was changed afterwards
 //! shows, and what was decided is decided so again.
 
+mod evidence;
+mod served;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Mutex;
@@ -113,6 +116,8 @@ fn tampered(data: &Path, sql: &'static str) -> TempDir {
             copy(&entry.path(), &copied.path().join(entry.file_name()));
         }
     }
+    std::fs::create_dir(copied.path().join("keys")).unwrap();
+    copy(&data.join("keys/ledger.seed"), &copied.path().join("keys/ledger.seed"));
     block_on(async {
         let url = format!("sqlite://{}", copied.path().join("ledger.sqlite").display());
         let mut connection = SqliteConnection::connect(&url).await.unwrap();
@@ -170,10 +175,8 @@ fn what_was_changed_after_the_fact_shows_and_names_the_record() {
             "10",
         ),
         (
-            "a decision's context",
-            format!(
-                "UPDATE record SET context = CAST(replace(CAST(context AS TEXT), 'cx.pcf.base:1', 'cx.pcf.base:2') AS BLOB) WHERE {elbe} AND seq = 8"
-            ),
+            "what is private in a decision",
+            format!("UPDATE record SET private = CAST(x'00' || substr(private, 2) AS BLOB) WHERE {elbe} AND seq = 8"),
             "8",
         ),
         (

@@ -136,6 +136,15 @@ fn tried(service: &Service, route: &str) -> Tried {
             service.connector(ELBE),
             Some(anna()),
         ),
+        "ledger.checkpoint" | "ledger.tile" | "ledger.inclusion" => {
+            let path = match route {
+                "ledger.checkpoint" => "checkpoint",
+                "ledger.tile" => "tile/entries/000.p/1",
+                _ => "inclusion/0",
+            };
+            let ask = ask("GET", &format!("/ledger/{ELBE}/{path}"));
+            (ask, 200, service.connector(ELBE), Some(anna()))
+        }
         "agreements.retire" => {
             // One that is retired already: the service is shared.
             let path = format!("/agreements/{ELBE}/0b6f6a3e-7a55-4c8c-9d6b-0d1c5a4f1004/retire");

@@ -341,7 +341,7 @@ fn the_commands_in_the_documentation_exist() {
     assert_eq!(wrong_commands(good), Vec::<String>::new());
     for bad in [
         "`tidegate frobnicate`",
-        "`tidegate ledger erase DIR`",
+        "`tidegate ledger burn DIR`",
         "`tidegate contract compile|burn FILE`",
         "`tidegate replay --again`",
         "```\ncargo run --release -- frob\n```",

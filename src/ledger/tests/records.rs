@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::super::period::PeriodKey;
 use super::super::record::{Activation, AgreementEvent, MAX_EVENT_BYTES, MAX_RECORD_BYTES, Opened, RecordError, Start};
 use super::super::report::FindingKind;
 use super::super::verify::verify;
@@ -48,14 +49,12 @@ fn events() -> impl Strategy<Value = Event> {
     );
     let decided = decided.prop_map(
         |([action, principal, resource, trace], with, decision, terms): (_, _, _, BTreeSet<_>)| {
-            let Event::Decision(mut decided) = super::decision(TENANTS[0], 1).event else {
-                panic!("it is one");
-            };
+            let mut decided = kept(&super::decision(TENANTS[0], 1));
             (decided.action, decided.principal, decided.resource) = (action, principal, resource);
             (decided.decision, decided.terms) = (decision, terms);
             decided.request.traceparent = with.then_some(trace);
             decided.tenant = decided.tenant.filter(|_| with);
-            Event::Decision(decided)
+            Event::Decision(Box::new(decided))
         },
     );
     let activation = (digests(), any::<Option<[u8; 32]>>(), any::<Option<String>>());
@@ -99,6 +98,15 @@ fn events() -> impl Strategy<Value = Event> {
     prop_oneof![4 => decided, 2 => activation, 2 => agreement, 1 => start, 1 => opened]
 }
 
+/// What is recorded of a decision.
+fn kept(entry: &Entry) -> Decided {
+    let What::Decision(decided) = &entry.what else {
+        panic!("it is one");
+    };
+    let key = PeriodKey::new("2026-11".parse().unwrap(), &[7; 32]).unwrap();
+    decided.seal(&key).unwrap().decided
+}
+
 fn record<E>(event: E, seq: u64, millis: i64) -> Record<E> {
     let time = RecordTime::new(Timestamp::from_millisecond(millis).unwrap());
     let id = uuid::Builder::from_unix_timestamp_millis(time.unix_millis(), &[5; 10]).into_uuid();
@@ -106,10 +114,9 @@ fn record<E>(event: E, seq: u64, millis: i64) -> Record<E> {
         event,
         id: RecordId(id),
         log: LogId::Platform,
-        previous: Digest::ZERO,
         seq,
         time,
-        v: 1,
+        v: 2,
     }
 }
 
@@ -128,7 +135,12 @@ proptest! {
 
 #[test]
 fn only_the_canonical_spelling_of_a_record_is_accepted() {
-    let bytes = serde_json::to_string(&record(decision("platform", 1).event, 3, 1_700_000_000_120)).unwrap();
+    let bytes = serde_json::to_string(&record(
+        Event::Decision(Box::new(kept(&decision("platform", 1)))),
+        3,
+        1_700_000_000_120,
+    ))
+    .unwrap();
     assert!(Record::parse(bytes.as_bytes()).is_ok());
     assert!(bytes.contains("\"time\":\"2023-11-14T22:13:20.120Z\""), "{bytes}");
     let spellings = [
@@ -136,7 +148,7 @@ fn only_the_canonical_spelling_of_a_record_is_accepted() {
         bytes.replace("\"seq\":3", "\"seq\":3,\"seq2\":3"),
         bytes.replace("20.120Z", "20.12Z"),
         bytes.replace("20.120Z", "20.120+00:00"),
-        bytes.replace("\"v\":1", "\"v\":2"),
+        bytes.replace("\"v\":2", "\"v\":1"),
         bytes.replace("\"what\":{\"action\"", "\"what\":{\"Action\":1,\"action\""),
         bytes
             .replace("\"traceparent\"", "\"Traceparent\"")
@@ -163,11 +175,7 @@ async fn the_largest_event_still_makes_a_record_and_a_larger_one_is_refused() {
             })
         };
         let frame = event(0).to_canonical().unwrap().get().len();
-        Entry {
-            log: log(TENANTS[0]),
-            event: event(bytes - frame),
-            bodies: vec![],
-        }
+        Entry::event(log(TENANTS[0]), event(bytes - frame))
     };
     ledger.append(sized(MAX_EVENT_BYTES)).await.unwrap();
     let refused = ledger.append(sized(MAX_EVENT_BYTES + 1)).await;
@@ -178,11 +186,11 @@ async fn the_largest_event_still_makes_a_record_and_a_larger_one_is_refused() {
     assert_eq!(ledger.stats().queued, 1, "refused before it is queued");
     ledger.close().await;
     let mut reader = super::super::read::Reader::open(dir.path()).await.unwrap();
-    let row = reader.rows(log(TENANTS[0]), 0, 1).await.unwrap().remove(0);
+    let row = reader.group(log(TENANTS[0]), 0).await.unwrap().remove(0);
     assert!(
-        row.record.len() <= MAX_RECORD_BYTES - 20,
+        row.bytes.len() <= MAX_RECORD_BYTES - 20,
         "room for the longest number: {}",
-        row.record.len()
+        row.bytes.len()
     );
 }
 
@@ -202,21 +210,21 @@ proptest! {
             for (which, event) in appends {
                 let log = log(["platform", TENANTS[0], TENANTS[1]][which]);
                 // A log is opened by the ledger alone, and bodies are another test's.
-                let event = match event {
+                let what = match event {
                     Event::Opened(_) => continue,
+                    Event::Decision(_) => decision(log.as_str(), places.len()).what,
                     Event::Activation(activation) => {
                         let refused = Some(activation.refused.unwrap_or_default());
-                        Event::Activation(Activation { refused, ..activation })
+                        What::Event(Event::Activation(Activation { refused, ..activation }))
                     }
-                    Event::Decision(_) => decision(log.as_str(), places.len()).event,
                     Event::Agreement(agreement) => {
                         let terms = super::body("terms".repeat(200)).0;
-                        Event::Agreement(Box::new(AgreementEvent { terms, ..*agreement }))
+                        What::Event(Event::Agreement(Box::new(AgreementEvent { terms, ..*agreement })))
                     }
-                    start => start,
+                    start => What::Event(start),
                 };
                 let bodies = decision(log.as_str(), places.len()).bodies;
-                places.push(ledger.append(Entry { log, event, bodies }).await.unwrap());
+                places.push(ledger.append(Entry { log, what, bodies }).await.unwrap());
             }
             ledger.close().await;
             let report = verify(dir.path()).await.unwrap();
@@ -226,7 +234,7 @@ proptest! {
             }
             let place = victim.get(&places);
             let mut reader = super::super::read::Reader::open(dir.path()).await.unwrap();
-            let mut bytes = reader.rows(place.log, place.seq.cast_signed(), 1).await.unwrap().remove(0).record;
+            let mut bytes = reader.group(place.log, 0).await.unwrap().remove(usize::try_from(place.seq).unwrap()).bytes;
             drop(reader);
             let at = at.index(bytes.len());
             bytes[at] ^= change;

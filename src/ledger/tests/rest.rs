@@ -13,8 +13,13 @@ async fn content(path: &Path) -> Option<Vec<Vec<u8>>> {
     let mut all = Vec::new();
     for query in [
         "SELECT CAST(log || origin || verifier_key AS BLOB) FROM log NOT INDEXED",
-        "SELECT CAST(log || seq || hex(hash) || record || hex(context) AS BLOB) FROM record NOT INDEXED",
-        "SELECT CAST(log || size || note AS BLOB) FROM checkpoint NOT INDEXED",
+        "SELECT CAST(log || seq || hex(hash) || hex(mac) || record || period || hex(private) AS BLOB) FROM record NOT INDEXED",
+        "SELECT CAST(log || number || hex(entries) AS BLOB) FROM bundle NOT INDEXED",
+        "SELECT CAST(log || number || period || hex(content) AS BLOB) FROM private NOT INDEXED",
+        "SELECT CAST(log || level || number || hex(hashes) AS BLOB) FROM tile NOT INDEXED",
+        "SELECT CAST(log || size || hex(edge) || note AS BLOB) FROM checkpoint NOT INDEXED",
+        "SELECT CAST(log || hex(commitment) || period || hex(content) AS BLOB) FROM slice NOT INDEXED",
+        "SELECT CAST(log || period || hex(wrapped) AS BLOB) FROM period NOT INDEXED",
         "SELECT CAST(hex(digest) || hex(content) AS BLOB) FROM body NOT INDEXED",
     ] {
         let rows = sqlx::query(query).fetch_all(&mut connection).await.ok()?;
@@ -31,9 +36,11 @@ async fn content(path: &Path) -> Option<Vec<Vec<u8>>> {
 async fn after_a_moment_without_work_everything_lies_in_the_one_file() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = open(dir.path()).await;
-    for number in 0..20 {
+    for number in 0..300 {
         ledger.append(decision(TENANTS[0], number)).await.unwrap();
     }
+    // Signed, and so in a bundle.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
     let wal = dir.path().join("ledger.sqlite-wal");
     for _ in 0..100 {
         if std::fs::metadata(&wal).is_ok_and(|wal| wal.len() == 0) {
@@ -44,11 +51,12 @@ async fn after_a_moment_without_work_everything_lies_in_the_one_file() {
     assert_eq!(std::fs::metadata(&wal).unwrap().len(), 0);
     // As if the process were killed now: only the file itself is taken along.
     let copy = tempfile::tempdir().unwrap();
+    put_secret(copy.path());
     let path = copy.path().join(crate::ledger::FILE);
     let bytes = std::fs::read(dir.path().join(crate::ledger::FILE)).unwrap();
     std::fs::write(&path, &bytes).unwrap();
     let report = verify(copy.path()).await.unwrap();
-    assert!(report.ok && report.records() == 21, "{report}");
+    assert!(report.ok && report.records() == 301, "{report}");
     ledger.close().await;
 
     let sound = content(&path).await.unwrap();

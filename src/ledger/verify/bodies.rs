@@ -1,28 +1,172 @@
-//! Whether what a record's digests name is there and unchanged.
+//! Whether what a record's digests and commitments name is there and unchanged.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::super::record::{Event, Record};
-use super::super::report::{FindingKind, Findings};
+use super::super::error::LedgerError;
+use super::super::period::Period;
+use super::super::private;
+use super::super::read::{Reader, Sealed, Withheld};
+use super::super::record::{Event, LogId, Record};
+use super::super::report::{Finding, FindingKind, Findings};
 use crate::ids::Digest;
 
 /// How many missing or changed bodies are told apart per log.
 const MAX_BODY_FINDINGS: usize = 1_000;
 
-/// Holds the context in a record's row to the digest the record names; returns that digest, which is then accounted for.
-pub(super) fn check_context(seq: u64, record: &Record, context: Option<&[u8]>, about: &mut Findings) -> Option<Digest> {
-    let (Event::Decision(decided), Some(context)) = (&record.event, context) else {
-        return None;
-    };
-    let actual = Digest::of(context);
-    if actual != decided.context {
-        let message = format!(
-            "the context of record {seq} was changed: it has digest {actual}, not {}",
-            decided.context
-        );
-        about.add(FindingKind::BodyChanged, Some(seq), message);
+/// How many commitments of slices known to be stored are remembered.
+const MAX_PRESENT: usize = 100_000;
+
+/// What was found of a log's private parts.
+pub(super) struct Private {
+    /// In how many records it was erased.
+    pub(super) erased: u64,
+    /// That it was not looked at.
+    pub(super) warning: Option<Finding>,
+}
+
+/// Holds what is private in a log to what its records commit to.
+pub(super) struct PrivateCheck {
+    log: LogId,
+    /// Months whose keys are gone, with the first record of each that needs it and how many do.
+    gone: BTreeMap<Period, (u64, u64)>,
+    /// Months of which a record says that they were erased.
+    told: BTreeSet<Period>,
+    unseen: u64,
+    found: Findings,
+    /// Slices that records name, and the first that does, until they are looked for.
+    named: HashMap<Digest, u64>,
+    present: HashSet<Digest>,
+}
+
+impl PrivateCheck {
+    pub(super) fn new(log: LogId) -> Self {
+        Self {
+            log,
+            gone: BTreeMap::new(),
+            told: BTreeSet::new(),
+            unseen: 0,
+            found: Findings::default(),
+            named: HashMap::new(),
+            present: HashSet::new(),
+        }
     }
-    Some(decided.context)
+
+    pub(super) async fn record(
+        &mut self,
+        reader: &mut Reader,
+        seq: u64,
+        record: &Record,
+        sealed: Sealed,
+    ) -> Result<(), LedgerError> {
+        let decided = match &record.event {
+            Event::Decision(decided) => decided,
+            Event::Erased(erased) => {
+                self.told.extend(&erased.periods);
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
+        match reader.asked(self.log, &decided.private, sealed).await? {
+            Ok(_) => {}
+            Err(Withheld::Erased(period)) => {
+                self.gone.entry(period).or_insert((seq, 0)).1 += 1;
+                return Ok(());
+            }
+            Err(Withheld::NoSecret) => self.unseen += 1,
+            Err(why @ (Withheld::Missing | Withheld::NoKey(_))) => {
+                self.found
+                    .add(FindingKind::PrivateMissing, Some(seq), format!("record {seq}: {why}"));
+            }
+            Err(why @ Withheld::Changed) => {
+                self.found
+                    .add(FindingKind::PrivateChanged, Some(seq), format!("record {seq}: {why}"));
+            }
+        }
+        let slice = decided.private.entities;
+        if !self.present.contains(&slice) {
+            self.named.entry(slice).or_insert(seq);
+        }
+        Ok(())
+    }
+
+    /// Looks for the slices that were named.
+    pub(super) async fn present(&mut self, reader: &mut Reader) -> Result<(), LedgerError> {
+        let named: Vec<Digest> = self.named.keys().copied().collect();
+        let found = reader.present_slices(self.log, &named).await?;
+        for (slice, seq) in std::mem::take(&mut self.named) {
+            if !found.contains(&slice) {
+                let message = format!("record {seq} names the entity slice {slice}, which is missing");
+                self.found.add(FindingKind::PrivateMissing, Some(seq), message);
+            }
+        }
+        if self.present.len() > MAX_PRESENT {
+            self.present.clear();
+        }
+        self.present.extend(found);
+        Ok(())
+    }
+
+    /// Opens every slice that is stored.
+    pub(super) async fn slices(&mut self, reader: &mut Reader, about: &mut Findings) -> Result<(), LedgerError> {
+        let mut after = Vec::new();
+        loop {
+            let page = reader.slices(self.log, &after).await?;
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
+            after = last.commitment.clone();
+            for slice in page {
+                let commitment = <[u8; 32]>::try_from(slice.commitment.as_slice())
+                    .ok()
+                    .map(Digest::from_bytes);
+                let period = slice.period.parse::<Period>().ok();
+                let (Some(commitment), Some(period)) = (commitment, period) else {
+                    about.add(
+                        FindingKind::PrivateChanged,
+                        None,
+                        "an entity slice is stored under what is no commitment or no month",
+                    );
+                    continue;
+                };
+                let opened = match reader.key(self.log, period).await? {
+                    Err(Withheld::NoSecret) => continue,
+                    Err(_) => false,
+                    Ok(key) => private::open_slice(&key, &commitment, &slice.content).is_ok(),
+                };
+                if !opened {
+                    let message = format!(
+                        "the entity slice {commitment} was changed: it does not open, or is not what is committed to"
+                    );
+                    about.add(FindingKind::PrivateChanged, None, message);
+                }
+            }
+        }
+    }
+
+    /// Reports what was found.
+    pub(super) fn report(self, about: &mut Findings) -> Private {
+        about.list.extend(self.found.list);
+        about.more += self.found.more;
+        let mut erased = 0;
+        for (period, (seq, count)) in self.gone {
+            erased += count;
+            if !self.told.contains(&period) {
+                let message = format!(
+                    "the key of {period} is gone, which record {seq} needs, but no record tells that it was erased"
+                );
+                about.add(FindingKind::PrivateMissing, Some(seq), message);
+            }
+        }
+        let warning = (self.unseen > 0).then(|| Finding {
+            seq: None,
+            kind: FindingKind::PrivateUnseen,
+            message: format!(
+                "what is private in {} records was not looked at: the ledger's secret is not at hand",
+                self.unseen
+            ),
+        });
+        Private { erased, warning }
+    }
 }
 
 /// Missing and changed bodies of a log, one finding per body however many records name it.

@@ -1,0 +1,53 @@
+//! `tidegate ledger erase`: retention.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Exit, Outcome, block_on, print, unreadable};
+use crate::clock::Clock;
+use crate::ledger::period::Period;
+use crate::ledger::read::Reader;
+use crate::ledger::{By, Ledger, LedgerError, LedgerKeys, LogId, Options};
+
+/// What `ledger erase` takes.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct EraseArgs {
+    /// The data directory; no service may be running on it
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The log: a BPNL, or `platform`
+    #[arg(long, value_name = "LOG")]
+    log: LogId,
+    /// The first month that is kept, such as 2026-03; it must not lie ahead
+    #[arg(long, value_name = "MONTH")]
+    before: Period,
+}
+
+pub(super) fn run(args: &EraseArgs) -> Outcome {
+    let (periods, index) = block_on(erase(args))?.map_err(|error| unreadable(&error))?;
+    let periods: Vec<_> = periods.iter().map(ToString::to_string).collect();
+    print(&format!(
+        "{}: what was private in {} is erased; record {index} tells of it",
+        args.log,
+        periods.join(", ")
+    ));
+    Ok(Exit::Holds)
+}
+
+async fn erase(args: &EraseArgs) -> Result<(Vec<Period>, u64), LedgerError> {
+    let mut reader = Reader::open(&args.data).await?;
+    let kept = reader.periods(args.log).await?;
+    let base = reader.base(args.log).await?;
+    drop(reader);
+    let keys = LedgerKeys::open(&args.data, &base)?;
+    let ledger = Ledger::open(&args.data, keys, Clock::system(), Options::default()).await?;
+    let by = By {
+        who: "operator".into(),
+        decision: None,
+    };
+    let erased = ledger.erase(args.log, args.before, by).await;
+    ledger.close().await;
+    let gone = kept.into_iter().filter(|period| *period < args.before);
+    Ok((gone.collect(), erased?.seq))
+}

@@ -1,0 +1,80 @@
+//! `tidegate ledger verify`: a data directory, evidence, a published log.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Exit, Failure, Format, Outcome, PlaceArgs, block_on, key, print, unreadable};
+use crate::cli::replay::spinner;
+use crate::ledger::LedgerError;
+use crate::ledger::evidence::{contents, verify_evidence};
+use crate::ledger::report::Report;
+use crate::ledger::verify::{Progress, Trust, verify_published, verify_with};
+
+/// What `ledger verify` takes.
+#[derive(Args, Debug)]
+pub(in crate::cli) struct VerifyArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// A checkpoint kept from before, as a file; the log must still contain what it names (may be repeated)
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Vec<PathBuf>,
+    /// A public key to trust, as `dev.json` and `--format json` (`verifierKey`) spell it (may be repeated)
+    #[arg(long, value_name = "KEY")]
+    key: Vec<String>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn run(args: &VerifyArgs) -> Outcome {
+    let mut trust = Trust::default();
+    for path in &args.checkpoint {
+        let text = std::fs::read_to_string(path);
+        let text = text.map_err(|error| Failure::invalid(format!("{}: {error}", path.display())))?;
+        trust.checkpoints.push(text);
+    }
+    trust.keys = args.key.iter().map(|text| key(text)).collect::<Result<_, _>>()?;
+    let bar = spinner("records read");
+    let report = block_on(verified(&args.place, &trust, |progress| {
+        bar.set_position(progress.read)
+    }))?;
+    bar.finish_and_clear();
+    let report = report?;
+    match args.format {
+        Format::Json => print(&report.to_json().map_err(Failure::failed)?),
+        Format::Text => print(&report.to_string()),
+    }
+    Ok(match (report.ok, report.records()) {
+        (false, _) => Exit::Finding,
+        (true, 0) => Exit::Nothing,
+        (true, _) => Exit::Holds,
+    })
+}
+
+async fn verified(place: &PlaceArgs, trust: &Trust, progress: impl FnMut(Progress) + Send) -> Result<Report, Failure> {
+    let failed = |error: LedgerError| unreadable(&error);
+    if let Some(directory) = place.directory() {
+        if directory.join(crate::ledger::FILE).exists() {
+            return verify_with(directory, trust, progress).await.map_err(failed);
+        }
+        if let Some(contents) = contents(directory).map_err(failed)? {
+            return verify_evidence(directory, &contents, trust, progress)
+                .await
+                .map_err(failed);
+        }
+        if !directory.join("checkpoint").exists() {
+            let path = directory.to_owned();
+            return Err(failed(LedgerError::Absent { path }));
+        }
+    }
+    let log = verify_published(&place.published()?, trust, progress, |_, _| {})
+        .await
+        .map_err(failed)?;
+    Ok(Report {
+        ok: log.ok,
+        logs: vec![log],
+        bodies: 0,
+        findings: Vec::new(),
+    })
+}

@@ -1,0 +1,266 @@
+//! Evidence: logs taken out of a ledger, with all an auditor needs to check them elsewhere, and nothing that is private.
+//!
+//! ```text
+//! README.md                         what this is and how to check it, for a person
+//! evidence.json                     the logs, their keys, sizes and roots
+//! logs/BPNL000000000DWF/checkpoint  as the service serves them: any tool for C2SP tlog-tiles reads them
+//! logs/BPNL000000000DWF/tile/…
+//! bodies/4355a46b…                  policies, schemas and terms that the records name, each under its SHA-256
+//! ```
+//!
+//! The keys in it are what the ledger says of itself. Whoever doubts that compares them with a key that was noted before.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint::Checkpoint;
+use super::error::LedgerError;
+use super::note::{NoteError, VerifierKey};
+use super::published::Published;
+use super::read::{Cursor, Reader};
+use super::record::{Event, LogId, RecordTime};
+use super::report::{FindingKind, Findings, Report};
+use super::tile::TileId;
+use super::verify::{Progress, Trust, verify_published};
+use crate::bundle::Source;
+use crate::ids::Digest;
+
+/// The version of the layout.
+const FORMAT: u32 = 1;
+
+/// The file that names the logs.
+pub const FILE: &str = "evidence.json";
+
+/// What `evidence.json` says.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Contents {
+    /// The version of the layout.
+    pub format: u32,
+    /// When it was taken.
+    pub made: RecordTime,
+    /// The program that made it.
+    pub tidegate: String,
+    /// The logs.
+    pub logs: Vec<LogPart>,
+}
+
+/// One log of it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LogPart {
+    /// The log.
+    pub log: LogId,
+    /// Its origin, which is its key's name.
+    pub origin: String,
+    /// How many records are in it.
+    pub size: u64,
+    /// The root of the tree over them.
+    pub root: Digest,
+    /// The key that signs it.
+    pub verifier_key: String,
+}
+
+/// Takes logs out of a ledger into a directory that is not there yet, each as far as it is signed. Returns what was taken, and how
+/// many bodies.
+///
+/// # Errors
+///
+/// The directory is there; a log is not there or damaged; the file system refuses.
+pub async fn export(
+    reader: &mut Reader,
+    logs: &[LogId],
+    out: &Path,
+    made: RecordTime,
+    mut progress: impl FnMut(u64),
+) -> Result<(Contents, usize), LedgerError> {
+    fs::create_dir(out).map_err(LedgerError::io("create", out))?;
+    let (mut parts, mut bodies, mut count) = (Vec::new(), BTreeSet::new(), 0);
+    for log in logs {
+        parts.push(export_log(reader, *log, out).await?);
+        let mut cursor = Cursor::new(*log, 0);
+        while let Some(stored) = cursor.next(reader).await? {
+            bodies.extend(stored.record.event.bodies());
+            count += 1;
+            progress(count);
+        }
+    }
+    let bodies = export_bodies(reader, bodies, out).await?;
+    let contents = Contents {
+        format: FORMAT,
+        made,
+        tidegate: env!("CARGO_PKG_VERSION").to_owned(),
+        logs: parts,
+    };
+    let json = serde_json::to_string_pretty(&contents).map_err(super::record::RecordError::from)?;
+    put(&out.join(FILE), json.as_bytes())?;
+    put(&out.join("README.md"), readme(&contents, bodies).as_bytes())?;
+    Ok((contents, bodies))
+}
+
+async fn export_log(reader: &mut Reader, log: LogId, out: &Path) -> Result<LogPart, LedgerError> {
+    let raw = reader.log(log).await?;
+    let (Some(note), Some(key)) = (raw.note, raw.verifier_key) else {
+        return Err(LedgerError::NoLog { log });
+    };
+    let signer: VerifierKey = key.parse()?;
+    let checkpoint = Checkpoint::open(&note, &signer)?;
+    let directory = out.join("logs").join(log.as_str());
+    put(&directory.join("checkpoint"), note.as_bytes())?;
+    for id in TileId::all(checkpoint.size) {
+        let damaged = |why| LedgerError::Damaged { log, why };
+        let bytes = reader.tile(log, id).await?;
+        put(
+            &directory.join(id.to_string()),
+            &bytes.ok_or_else(|| damaged(format!("`{id}` is missing")))?,
+        )?;
+    }
+    Ok(LogPart {
+        log,
+        origin: checkpoint.origin,
+        size: checkpoint.size,
+        root: checkpoint.root,
+        verifier_key: key,
+    })
+}
+
+/// Bodies, and what bundles' manifests name in turn.
+async fn export_bodies(reader: &mut Reader, named: BTreeSet<Digest>, out: &Path) -> Result<usize, LedgerError> {
+    let (mut left, mut done) = (Vec::from_iter(named), BTreeSet::new());
+    while let Some(digest) = left.pop() {
+        if done.insert(digest) {
+            let content = reader.body(digest).await?;
+            // Only a bundle's manifest names files.
+            left.extend(Source::named_by(&content).unwrap_or_default());
+            put(&body(out, &digest), &content)?;
+        }
+    }
+    Ok(done.len())
+}
+
+fn body(directory: &Path, digest: &Digest) -> PathBuf {
+    directory.join("bodies").join(hex::encode(digest.as_bytes()))
+}
+
+fn put(path: &Path, bytes: &[u8]) -> Result<(), LedgerError> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(LedgerError::io("create", parent))?;
+    }
+    fs::write(path, bytes).map_err(LedgerError::io("write", path))
+}
+
+fn readme(contents: &Contents, bodies: usize) -> String {
+    let logs = contents.logs.iter().map(|part| {
+        format!(
+            "| {} | {} | {} | `{}` |\n",
+            part.log, part.size, part.root, part.verifier_key
+        )
+    });
+    format!(
+        include_str!("evidence/README.md"),
+        made = contents.made,
+        version = contents.tidegate,
+        bodies = bodies,
+        logs = logs.collect::<String>()
+    )
+}
+
+/// Reads what a directory says it holds. `None` where it is no evidence.
+///
+/// # Errors
+///
+/// It says it in a way that is not known here.
+pub fn contents(directory: &Path) -> Result<Option<Contents>, LedgerError> {
+    let path = directory.join(FILE);
+    let Ok(bytes) = fs::read(&path) else { return Ok(None) };
+    let wrong = |why: String| LedgerError::Evidence {
+        path: path.clone(),
+        why,
+    };
+    let contents: Contents = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+    match contents.format {
+        FORMAT => Ok(Some(contents)),
+        format => Err(wrong(format!("format {format} is not known here; expected {FORMAT}"))),
+    }
+}
+
+/// Verifies evidence: every log as published, and every body that a record names. Keys that `trust` has go before those it brings.
+///
+/// # Errors
+///
+/// It cannot be read at all.
+pub async fn verify_evidence(
+    directory: &Path,
+    contents: &Contents,
+    trust: &Trust,
+    mut progress: impl FnMut(Progress) + Send,
+) -> Result<Report, LedgerError> {
+    let mut findings = Findings::default();
+    let (mut logs, mut bodies) = (Vec::new(), BTreeSet::new());
+    for part in &contents.logs {
+        let mut trust = trust.clone();
+        if !trust.keys.iter().any(|key| key.name() == part.origin) {
+            trust.keys.push(
+                part.verifier_key
+                    .parse()
+                    .map_err(|error: NoteError| LedgerError::Note(error))?,
+            );
+        }
+        let published = Published::directory(directory.join("logs").join(part.log.as_str()));
+        let mut opened = Vec::new();
+        let each = |seq, record: &super::Record| {
+            bodies.extend(record.event.bodies());
+            if let Event::Opened(event) = &record.event {
+                opened.push((seq, event.clone()));
+            }
+        };
+        let report = verify_published(&published, &trust, &mut progress, each).await?;
+        for (seq, event) in opened {
+            let other = contents
+                .logs
+                .iter()
+                .find(|other| other.log == event.log && other.verifier_key != event.verifier_key);
+            if let Some(other) = other {
+                let message = format!(
+                    "the key of `{}` is `{}`, but record {seq} of `platform` names `{}`",
+                    other.log, other.verifier_key, event.verifier_key
+                );
+                findings.add(FindingKind::Key, None, message);
+            }
+        }
+        logs.push(report);
+    }
+    let count = check_bodies(directory, bodies, &mut findings);
+    let ok = findings.list.is_empty() && logs.iter().all(|log| log.ok);
+    let findings = findings.list;
+    Ok(Report {
+        ok,
+        logs,
+        bodies: count,
+        findings,
+    })
+}
+
+fn check_bodies(directory: &Path, named: BTreeSet<Digest>, findings: &mut Findings) -> u64 {
+    let (mut left, mut done) = (Vec::from_iter(named), BTreeSet::new());
+    while let Some(digest) = left.pop() {
+        if !done.insert(digest) {
+            continue;
+        }
+        match fs::read(body(directory, &digest)) {
+            Ok(content) if Digest::of(&content) == digest => {
+                left.extend(Source::named_by(&content).unwrap_or_default());
+            }
+            Ok(_) => findings.add(FindingKind::BodyChanged, None, format!("the body {digest} was changed")),
+            Err(_) => findings.add(
+                FindingKind::BodyMissing,
+                None,
+                format!("the body {digest}, which records name, is missing"),
+            ),
+        }
+    }
+    done.len() as u64
+}

@@ -1,0 +1,141 @@
+//! A log as it is published: a checkpoint and tiles, in a directory or below a URL ([C2SP tlog-tiles](https://c2sp.org/tlog-tiles)).
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::LedgerError;
+use super::tile::TileId;
+
+/// The greatest size of anything that is read: a full bundle of the greatest records.
+const MAX_BYTES: usize = 256 * (65_535 + 2);
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where a log is published.
+#[derive(Clone, Debug)]
+pub struct Published(At);
+
+#[derive(Clone)]
+enum At {
+    Directory(PathBuf),
+    Url {
+        client: reqwest::Client,
+        base: String,
+        token: Option<secrecy::SecretString>,
+    },
+}
+
+impl std::fmt::Debug for At {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Directory(path) => path.fmt(formatter),
+            Self::Url { base, .. } => base.fmt(formatter),
+        }
+    }
+}
+
+impl Published {
+    /// In a directory.
+    pub fn directory(path: PathBuf) -> Self {
+        Self(At::Directory(path))
+    }
+
+    /// Below a URL, such as `https://tidegate.example/ledger/BPNL000000000DWF`; with a bearer token, where it takes one.
+    ///
+    /// # Errors
+    ///
+    /// The client cannot be made.
+    pub fn url(url: &str, token: Option<secrecy::SecretString>) -> Result<Self, LedgerError> {
+        let base = url.trim_end_matches('/').to_owned();
+        let client = reqwest::Client::builder()
+            .timeout(PATIENCE)
+            .redirect(reqwest::redirect::Policy::none());
+        let client = client.build().map_err(|error| failed(&base, &error))?;
+        Ok(Self(At::Url { client, base, token }))
+    }
+
+    /// The checkpoint, as a signed note.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it cannot be read.
+    pub async fn checkpoint(&self) -> Result<String, LedgerError> {
+        let what = || format!("{:?}/checkpoint", self.0);
+        let bytes = self.read("checkpoint").await?;
+        let bytes = bytes.ok_or_else(|| LedgerError::Unpublished { what: what() })?;
+        String::from_utf8(bytes).map_err(|_| super::note::NoteError::Form.into())
+    }
+
+    /// A tile; `None` where it is not there.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub async fn tile(&self, id: TileId) -> Result<Option<Vec<u8>>, LedgerError> {
+        self.read(&id.to_string()).await
+    }
+
+    async fn read(&self, path: &str) -> Result<Option<Vec<u8>>, LedgerError> {
+        match &self.0 {
+            At::Directory(directory) => {
+                let path = directory.join(path);
+                match std::fs::read(&path) {
+                    Ok(bytes) => Ok(Some(bytes)),
+                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                    Err(error) => Err(LedgerError::io("read", &path)(error)),
+                }
+            }
+            At::Url { client, base, token } => fetch(client, &format!("{base}/{path}"), token.as_ref()).await,
+        }
+    }
+}
+
+async fn fetch(
+    client: &reqwest::Client,
+    url: &str,
+    token: Option<&secrecy::SecretString>,
+) -> Result<Option<Vec<u8>>, LedgerError> {
+    let mut request = client.get(url);
+    if let Some(token) = token {
+        request = request.bearer_auth(secrecy::ExposeSecret::expose_secret(token));
+    }
+    let mut response = request.send().await.map_err(|error| failed(url, &error))?;
+    match response.status().as_u16() {
+        200 => {}
+        404 => return Ok(None),
+        status => {
+            let why = match status {
+                401 => "HTTP 401: it takes a bearer token of someone who may read the log".to_owned(),
+                403 => "HTTP 403: the token's bearer may not read the log".to_owned(),
+                status => format!("HTTP {status}"),
+            };
+            let (what, why) = (url.to_owned(), Arc::from(why));
+            return Err(LedgerError::Fetch { what, why });
+        }
+    }
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| failed(url, &error))? {
+        if bytes.len() + chunk.len() > MAX_BYTES {
+            let (what, why) = (url.to_owned(), Arc::from("it is greater than anything of a log can be"));
+            return Err(LedgerError::Fetch { what, why });
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(Some(bytes))
+}
+
+fn failed(what: &str, error: &reqwest::Error) -> LedgerError {
+    let mut why = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        why = format!("{why}: {cause}");
+        source = cause.source();
+    }
+    LedgerError::Fetch {
+        what: what.to_owned(),
+        why: why.into(),
+    }
+}

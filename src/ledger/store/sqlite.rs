@@ -1,0 +1,389 @@
+//! A ledger in one SQLite file: its schema, how it is opened, and its statements.
+//!
+//! `record` and its like are ordinary tables with an index rather than clustered by it: rows are then appended whatever log they
+//! belong to, where a clustered table would touch a page per log and, as records exceed a quarter of a page, an overflow page for
+//! nearly each. What is deleted is overwritten (`secure_delete`): a key that was erased must not be found in a free page.
+
+mod write;
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
+
+use super::{PAGE, RawLog, RawPeriod, RawRow, RawSlice, Result, Rows, Store};
+use crate::ids::Digest;
+use crate::ledger::error::LedgerError;
+use crate::ledger::record::LogId;
+
+/// The ledger's file in the data directory.
+pub(in crate::ledger) const FILE: &str = "ledger.sqlite";
+
+/// The store format, kept in SQLite's `user_version`.
+const FORMAT: i64 = 2;
+
+/// How many digests are looked up at a time.
+const LOOKUP: usize = 64;
+
+const SCHEMA: &str = "
+    CREATE TABLE log (log TEXT NOT NULL PRIMARY KEY, origin TEXT NOT NULL, verifier_key TEXT NOT NULL) STRICT;
+    CREATE TABLE record (log TEXT NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL, mac BLOB NOT NULL, record TEXT NOT NULL,
+        period TEXT, private BLOB, PRIMARY KEY (log, seq)) STRICT;
+    CREATE TABLE bundle (log TEXT NOT NULL, number INTEGER NOT NULL, entries BLOB NOT NULL, PRIMARY KEY (log, number)) STRICT;
+    CREATE TABLE private (log TEXT NOT NULL, number INTEGER NOT NULL, period TEXT NOT NULL, content BLOB NOT NULL,
+        PRIMARY KEY (log, number, period)) STRICT;
+    CREATE TABLE tile (log TEXT NOT NULL, level INTEGER NOT NULL, number INTEGER NOT NULL, hashes BLOB NOT NULL,
+        PRIMARY KEY (log, level, number)) STRICT;
+    CREATE TABLE checkpoint (log TEXT NOT NULL PRIMARY KEY, size INTEGER NOT NULL, edge BLOB NOT NULL, note TEXT NOT NULL) STRICT;
+    CREATE TABLE slice (log TEXT NOT NULL, commitment BLOB NOT NULL, period TEXT NOT NULL, content BLOB NOT NULL,
+        PRIMARY KEY (log, commitment)) STRICT;
+    CREATE TABLE period (log TEXT NOT NULL, period TEXT NOT NULL, wrapped BLOB, PRIMARY KEY (log, period)) STRICT;
+    CREATE TABLE body (digest BLOB NOT NULL PRIMARY KEY, content BLOB NOT NULL) STRICT;
+    PRAGMA user_version = 2;
+";
+
+/// A connection to the file.
+#[derive(Debug)]
+pub(in crate::ledger) struct SqliteStore {
+    connection: SqliteConnection,
+    looking: bool,
+}
+
+impl SqliteStore {
+    /// Opens the file for the one writer, making it where there is none. Every commit is durable when it returns: a write-ahead
+    /// log, synced each time.
+    pub(in crate::ledger) async fn writer(path: &Path) -> std::result::Result<Self, LedgerError> {
+        crate::ledger::keys::private_file()
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(LedgerError::io("open", path))?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(5))
+            .pragma("cache_size", "-32768")
+            .pragma("secure_delete", "ON")
+            .pragma("trusted_schema", "OFF")
+            .disable_statement_logging();
+        let mut connection = options.connect().await.map_err(LedgerError::store("open the ledger"))?;
+        if format(&mut connection).await? == 0 && tables(&mut connection).await? == 0 {
+            let schema = async {
+                let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+                sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
+                transaction.commit().await
+            };
+            schema.await.map_err(LedgerError::store("create the ledger's tables"))?;
+        }
+        check_format(&mut connection, path).await?;
+        let looking = false;
+        Ok(Self { connection, looking })
+    }
+
+    /// Opens the file for reading, beside a writer, after a crash, or on a medium that cannot be written.
+    pub(in crate::ledger) async fn reader(path: &Path) -> std::result::Result<Self, LedgerError> {
+        if !path.exists() {
+            let path = path.to_owned();
+            return Err(LedgerError::Absent { path });
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            .busy_timeout(Duration::from_secs(5))
+            .pragma("cell_size_check", "ON")
+            .pragma("trusted_schema", "OFF")
+            .disable_statement_logging();
+        match opened(&options, path).await {
+            // SQLite cannot make the write-ahead log's index where it may not write. With nothing in that log, the file alone
+            // is the whole store and cannot be changed by anyone either.
+            Err(LedgerError::Store { .. }) if nothing_ahead(path) => opened(&options.immutable(true), path).await,
+            result => result,
+        }
+    }
+}
+
+async fn opened(options: &SqliteConnectOptions, path: &Path) -> std::result::Result<SqliteStore, LedgerError> {
+    let mut connection = options.connect().await.map_err(LedgerError::store("open the ledger"))?;
+    check_format(&mut connection, path).await?;
+    let looking = false;
+    Ok(SqliteStore { connection, looking })
+}
+
+/// Whether the write-ahead log is absent or empty.
+fn nothing_ahead(path: &Path) -> bool {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    std::fs::metadata(wal).map_or(true, |wal| wal.len() == 0)
+}
+
+async fn format(connection: &mut SqliteConnection) -> std::result::Result<i64, LedgerError> {
+    sqlx::query_scalar("PRAGMA user_version")
+        .fetch_one(connection)
+        .await
+        .map_err(LedgerError::store("read the ledger's format"))
+}
+
+async fn tables(connection: &mut SqliteConnection) -> std::result::Result<i64, LedgerError> {
+    sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
+        .fetch_one(connection)
+        .await
+        .map_err(LedgerError::store("read the ledger's tables"))
+}
+
+async fn check_format(connection: &mut SqliteConnection, path: &Path) -> std::result::Result<(), LedgerError> {
+    match format(connection).await? {
+        FORMAT => Ok(()),
+        found => {
+            let path = path.to_owned();
+            let expected = FORMAT;
+            Err(LedgerError::Format { path, found, expected })
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn write(&mut self, rows: Rows) -> Result<()> {
+        let erased = !rows.erased.is_empty();
+        write::transaction(&mut self.connection, rows).await?;
+        match erased {
+            // What was erased must not stay behind in the write-ahead log either.
+            true => self.rest().await,
+            false => Ok(()),
+        }
+    }
+
+    async fn probe(&mut self) -> Result<()> {
+        sqlx::query("UPDATE checkpoint SET size = size WHERE log = 'platform'")
+            .execute(&mut self.connection)
+            .await?;
+        Ok(())
+    }
+
+    /// Moves everything from the write-ahead log into the file and empties the log, as far as readers let it. What lies in the
+    /// write-ahead log alone is guarded by checksums that make SQLite drop what was changed, and all after it, without a word; what
+    /// lies in the file is guarded by ours.
+    async fn rest(&mut self) -> Result<()> {
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(&mut self.connection)
+            .await?;
+        Ok(())
+    }
+
+    async fn look(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.looking) {
+            sqlx::query("COMMIT").execute(&mut self.connection).await?;
+        }
+        sqlx::query("BEGIN").execute(&mut self.connection).await?;
+        self.looking = true;
+        Ok(())
+    }
+
+    async fn integrity(&mut self) -> Result<Vec<String>> {
+        let found: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check(20)")
+            .fetch_all(&mut self.connection)
+            .await?;
+        Ok(found.into_iter().filter(|line| line != "ok").collect())
+    }
+
+    async fn names(&mut self) -> Result<BTreeSet<String>> {
+        // Steps from name to name through the index, for DISTINCT would visit every record.
+        let names: Vec<String> = sqlx::query_scalar(
+            "WITH RECURSIVE each(log) AS (
+                 SELECT min(log) FROM record
+                 UNION ALL SELECT (SELECT min(log) FROM record WHERE log > each.log) FROM each WHERE each.log IS NOT NULL),
+             full(log) AS (
+                 SELECT min(log) FROM bundle
+                 UNION ALL SELECT (SELECT min(log) FROM bundle WHERE log > full.log) FROM full WHERE full.log IS NOT NULL)
+             SELECT log FROM each WHERE log IS NOT NULL UNION SELECT log FROM full WHERE log IS NOT NULL
+             UNION SELECT log FROM log UNION SELECT log FROM checkpoint",
+        )
+        .fetch_all(&mut self.connection)
+        .await?;
+        Ok(names.into_iter().collect())
+    }
+
+    async fn unsigned(&mut self) -> Result<Vec<String>> {
+        let sql =
+            "SELECT log FROM checkpoint c WHERE EXISTS (SELECT 1 FROM record WHERE log = c.log AND seq >= c.size)";
+        sqlx::query_scalar(sql).fetch_all(&mut self.connection).await
+    }
+
+    async fn log(&mut self, log: LogId) -> Result<RawLog> {
+        let row = sqlx::query(
+            "SELECT (SELECT verifier_key FROM log WHERE log = ?1), (SELECT origin FROM log WHERE log = ?1),
+                    (SELECT note FROM checkpoint WHERE log = ?1), (SELECT size FROM checkpoint WHERE log = ?1),
+                    (SELECT edge FROM checkpoint WHERE log = ?1), (SELECT max(number) FROM bundle WHERE log = ?1)",
+        )
+        .bind(log.to_string())
+        .fetch_one(&mut self.connection)
+        .await?;
+        Ok(RawLog {
+            verifier_key: row.try_get(0)?,
+            origin: row.try_get(1)?,
+            note: row.try_get(2)?,
+            size: row.try_get(3)?,
+            edge: row.try_get_unchecked(4)?,
+            last_bundle: row.try_get(5)?,
+        })
+    }
+
+    async fn rows(&mut self, log: LogId, from: i64, limit: i64) -> Result<Vec<RawRow>> {
+        let rows = sqlx::query(
+            "SELECT seq, hash, mac, record, period, private FROM record WHERE log = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3",
+        )
+        .bind(log.to_string())
+        .bind(from)
+        .bind(limit.min(PAGE))
+        .fetch_all(&mut self.connection)
+        .await?;
+        // Unchecked: a damaged row may hold any type, and its bytes are to be judged, not its type.
+        let read = |row: &SqliteRow| {
+            Ok(RawRow {
+                seq: row.try_get_unchecked(0)?,
+                hash: row.try_get_unchecked(1)?,
+                mac: row.try_get_unchecked(2)?,
+                record: row.try_get_unchecked(3)?,
+                period: row.try_get_unchecked(4)?,
+                private: row.try_get_unchecked(5)?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    async fn bundle(&mut self, log: LogId, number: i64) -> Result<Option<Vec<u8>>> {
+        sqlx::query_scalar("SELECT entries FROM bundle WHERE log = ?1 AND number = ?2")
+            .bind(log.to_string())
+            .bind(number)
+            .fetch_optional(&mut self.connection)
+            .await
+    }
+
+    async fn privates(&mut self, log: LogId, number: i64) -> Result<Vec<(String, Vec<u8>)>> {
+        sqlx::query_as("SELECT period, content FROM private WHERE log = ?1 AND number = ?2 ORDER BY period")
+            .bind(log.to_string())
+            .bind(number)
+            .fetch_all(&mut self.connection)
+            .await
+    }
+
+    async fn tile(&mut self, log: LogId, level: i64, number: i64) -> Result<Option<Vec<u8>>> {
+        sqlx::query_scalar("SELECT hashes FROM tile WHERE log = ?1 AND level = ?2 AND number = ?3")
+            .bind(log.to_string())
+            .bind(level)
+            .bind(number)
+            .fetch_optional(&mut self.connection)
+            .await
+    }
+
+    async fn period(&mut self, log: LogId, period: &str) -> Result<Option<RawPeriod>> {
+        let found: Option<Option<Vec<u8>>> =
+            sqlx::query_scalar("SELECT wrapped FROM period WHERE log = ?1 AND period = ?2")
+                .bind(log.to_string())
+                .bind(period.to_owned())
+                .fetch_optional(&mut self.connection)
+                .await?;
+        Ok(found.map(|wrapped| wrapped.map_or(RawPeriod::Erased, RawPeriod::Kept)))
+    }
+
+    async fn periods(&mut self, log: LogId) -> Result<Vec<String>> {
+        sqlx::query_scalar("SELECT period FROM period WHERE log = ?1 AND wrapped IS NOT NULL ORDER BY period")
+            .bind(log.to_string())
+            .fetch_all(&mut self.connection)
+            .await
+    }
+
+    async fn slice(&mut self, log: LogId, commitment: &Digest) -> Result<Option<RawSlice>> {
+        let sql = "SELECT commitment, period, content FROM slice WHERE log = ?1 AND commitment = ?2";
+        let row = sqlx::query(sql)
+            .bind(log.to_string())
+            .bind(commitment.as_bytes().to_vec())
+            .fetch_optional(&mut self.connection)
+            .await?;
+        row.as_ref().map(slice).transpose()
+    }
+
+    async fn slices(&mut self, log: LogId, after: &[u8]) -> Result<Vec<RawSlice>> {
+        let rows = sqlx::query(
+            "SELECT commitment, period, content FROM slice WHERE log = ?1 AND commitment > ?2 ORDER BY commitment LIMIT ?3",
+        )
+        .bind(log.to_string())
+        .bind(after.to_vec())
+        .bind(PAGE)
+        .fetch_all(&mut self.connection)
+        .await?;
+        rows.iter().map(slice).collect()
+    }
+
+    async fn body(&mut self, digest: &Digest) -> Result<Option<Vec<u8>>> {
+        sqlx::query_scalar("SELECT content FROM body WHERE digest = ?1")
+            .bind(digest.as_bytes().to_vec())
+            .fetch_optional(&mut self.connection)
+            .await
+    }
+
+    async fn bodies(&mut self, after: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let rows = sqlx::query("SELECT digest, content FROM body WHERE digest > ?1 ORDER BY digest LIMIT ?2")
+            .bind(after.to_vec())
+            .bind(PAGE)
+            .fetch_all(&mut self.connection)
+            .await?;
+        let read = |row: &SqliteRow| Ok((row.try_get_unchecked(0)?, row.try_get_unchecked(1)?));
+        rows.iter().map(read).collect()
+    }
+
+    async fn present(&mut self, digests: &[Digest]) -> Result<HashSet<Digest>> {
+        static SQL: LazyLock<String> =
+            LazyLock::new(|| format!("SELECT digest FROM body WHERE digest IN ({})", ["?"; LOOKUP].join(",")));
+        lookup(&mut self.connection, &SQL, None, digests).await
+    }
+
+    async fn present_slices(&mut self, log: LogId, commitments: &[Digest]) -> Result<HashSet<Digest>> {
+        static SQL: LazyLock<String> = LazyLock::new(|| {
+            let places = ["?"; LOOKUP].join(",");
+            format!("SELECT commitment FROM slice WHERE log = ? AND commitment IN ({places})")
+        });
+        lookup(&mut self.connection, &SQL, Some(log), commitments).await
+    }
+
+    async fn close(self: Box<Self>) -> Result<()> {
+        self.connection.close().await
+    }
+}
+
+fn slice(row: &SqliteRow) -> Result<RawSlice> {
+    Ok(RawSlice {
+        commitment: row.try_get_unchecked(0)?,
+        period: row.try_get_unchecked(1)?,
+        content: row.try_get_unchecked(2)?,
+    })
+}
+
+async fn lookup(
+    connection: &mut SqliteConnection,
+    sql: &'static str,
+    log: Option<LogId>,
+    digests: &[Digest],
+) -> Result<HashSet<Digest>> {
+    let mut present = HashSet::new();
+    for chunk in digests.chunks(LOOKUP) {
+        // What is left unbound is NULL and matches nothing. The text is put together from constants alone.
+        let query = sqlx::query_scalar::<_, Vec<u8>>(AssertSqlSafe(sql));
+        let query = log.iter().fold(query, |query, log| query.bind(log.to_string()));
+        let query = chunk
+            .iter()
+            .fold(query, |query, digest| query.bind(digest.as_bytes().to_vec()));
+        let found = query.fetch_all(&mut *connection).await?.into_iter();
+        present.extend(
+            found
+                .filter_map(|digest| digest.try_into().ok())
+                .map(Digest::from_bytes),
+        );
+    }
+    Ok(present)
+}

@@ -1,0 +1,282 @@
+//! Full groups become bundles and tiles that say the same, are found damaged for what they are, and give anyone the root.
+
+use super::super::checkpoint::Checkpoint;
+use super::super::read::{Cursor, Reader};
+use super::super::report::FindingKind::{self, *};
+use super::super::tile::{self, Kind, TileId};
+use super::super::tree::{Tree, leaf_hash};
+use super::super::verify::verify;
+use super::*;
+
+const SIZE: usize = 700;
+
+/// A log of 700 records: two full bundles and 188 rows. Written once and copied.
+async fn many(dir: &Path) {
+    static WRITTEN: tokio::sync::OnceCell<Vec<u8>> = tokio::sync::OnceCell::const_new();
+    let bytes = WRITTEN.get_or_init(|| async {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = open(dir.path()).await;
+        let mut tasks = tokio::task::JoinSet::new();
+        for task in 0..20 {
+            let ledger = ledger.clone();
+            tasks.spawn(async move {
+                for number in 0..SIZE / 20 {
+                    ledger.append(decision(TENANTS[0], task * 100 + number)).await.unwrap();
+                }
+            });
+        }
+        tasks.join_all().await;
+        ledger.close().await;
+        std::fs::read(dir.path().join(super::super::FILE)).unwrap()
+    });
+    put_secret(dir);
+    std::fs::write(dir.join(super::super::FILE), bytes.await).unwrap();
+}
+
+async fn check(sql: &str, expected: &[(FindingKind, Option<u64>)]) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    many(dir.path()).await;
+    edit(dir.path(), &sql.replace("'A'", &format!("'{}'", TENANTS[0]))).await;
+    let report = verify(dir.path()).await.unwrap();
+    let found: Vec<_> = report.logs[1]
+        .findings
+        .iter()
+        .map(|finding| (finding.kind, finding.seq))
+        .collect();
+    assert_eq!(found, expected, "{sql}\n{report}");
+    report.to_string()
+}
+
+/// The bundle of the first records with one record changed.
+async fn forged(dir: &Path, seq: usize, hash: bool) -> String {
+    let mut reader = Reader::open(dir).await.unwrap();
+    let rows = reader.group(log(TENANTS[0]), 0).await.unwrap();
+    let mut records: Vec<_> = rows.into_iter().map(|row| row.bytes).collect();
+    let text = String::from_utf8(records[seq].clone()).unwrap();
+    records[seq] = text.replace("\"effect\":\"allow\"", "\"effect\":\"deny\"").into_bytes();
+    let bundle = tile::bundle(records.iter().map(Vec::as_slice)).unwrap();
+    let packed = hex::encode(zstd::bulk::compress(&bundle, 3).unwrap());
+    let mut sql = format!("UPDATE bundle SET entries = x'{packed}' WHERE log = 'A' AND number = 0;");
+    if hash {
+        let hashes: Vec<u8> = records
+            .iter()
+            .flat_map(|record| *leaf_hash(record).as_bytes())
+            .collect();
+        let hashes = hex::encode(hashes);
+        sql += &format!("UPDATE tile SET hashes = x'{hashes}' WHERE log = 'A' AND level = 0 AND number = 0;");
+    }
+    sql
+}
+
+#[tokio::test]
+async fn bundles_read_as_what_was_written() {
+    let dir = tempfile::tempdir().unwrap();
+    many(dir.path()).await;
+    let report = verify(dir.path()).await.unwrap();
+    assert!(report.ok, "{report}");
+    assert_eq!(
+        (report.logs[1].records, report.logs[1].size),
+        (SIZE as u64, SIZE as u64)
+    );
+    let mut reader = Reader::open(dir.path()).await.unwrap();
+    let raw = reader.log(log(TENANTS[0])).await.unwrap();
+    assert_eq!(raw.last_bundle, Some(1));
+    let (mut cursor, mut count) = (Cursor::new(log(TENANTS[0]), 0), 0);
+    while let Some(stored) = cursor.next(&mut reader).await.unwrap() {
+        assert_eq!(stored.record.seq, count);
+        assert!(stored.asked.unwrap().is_ok());
+        count += 1;
+    }
+    assert_eq!(count, SIZE as u64);
+}
+
+#[tokio::test]
+async fn the_tiles_give_the_signed_root_and_nothing_beyond_it() {
+    let dir = tempfile::tempdir().unwrap();
+    many(dir.path()).await;
+    let mut reader = Reader::open(dir.path()).await.unwrap();
+    let log = log(TENANTS[0]);
+    let note = reader.checkpoint(log).await.unwrap().unwrap();
+    let checkpoint = Checkpoint::open(&note, keys().signer(log).unwrap().verifier()).unwrap();
+    assert_eq!(checkpoint.size, SIZE as u64);
+    let (mut from_records, mut from_hashes) = (Tree::default(), Tree::default());
+    for id in TileId::all(checkpoint.size) {
+        let bytes = reader.tile(log, id).await.unwrap().unwrap();
+        match id.kind {
+            Kind::Entries => tile::records(&bytes)
+                .unwrap()
+                .iter()
+                .for_each(|record| from_records.push(leaf_hash(record))),
+            Kind::Hashes { level: 0 } => {
+                bytes
+                    .as_chunks()
+                    .0
+                    .iter()
+                    .for_each(|hash| from_hashes.push(Digest::from_bytes(*hash)));
+            }
+            Kind::Hashes { .. } => assert_eq!((bytes.len(), id.to_string().as_str()), (64, "tile/1/000.p/2")),
+        }
+    }
+    assert_eq!(
+        (from_records.root(), from_hashes.root()),
+        (checkpoint.root, checkpoint.root)
+    );
+    // A smaller partial tile is the beginning of the greater.
+    let part: TileId = "tile/entries/002.p/5".parse().unwrap();
+    let five = reader.tile(log, part).await.unwrap().unwrap();
+    assert_eq!(tile::records(&five).unwrap().len(), 5);
+    for beyond in [
+        "tile/0/002",
+        "tile/0/002.p/189",
+        "tile/1/000.p/3",
+        "tile/2/000.p/1",
+        "tile/entries/003.p/1",
+    ] {
+        assert_eq!(
+            reader.tile(log, beyond.parse().unwrap()).await.unwrap(),
+            None,
+            "{beyond}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_record_changed_in_a_bundle_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    many(dir.path()).await;
+    let sql = forged(dir.path(), 17, false).await;
+    check(&sql, &[(Changed, Some(17))]).await;
+    // With its tile it gives a hash again, but the tile above has another.
+    let sql = forged(dir.path(), 17, true).await;
+    let text = check(&sql, &[(Replaced, Some(0))]).await;
+    assert!(
+        text.contains("of the records 0 to 255, at least one was replaced together with its hash"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_bundle_that_is_gone_or_torn_is_named_and_the_others_are_read() {
+    check(
+        "DELETE FROM bundle WHERE log = 'A' AND number = 0",
+        &[(Missing, Some(0))],
+    )
+    .await;
+    let torn = "UPDATE bundle SET entries = substr(entries, 1, 1000) WHERE log = 'A' AND number = 1";
+    let text = check(torn, &[(Unreadable, Some(256))]).await;
+    assert!(
+        text.contains("records 256 to 511 cannot be read: their bundle cannot be unpacked"),
+        "{text}"
+    );
+    let twice = "INSERT INTO bundle SELECT log, 7, entries FROM bundle WHERE log = 'A' AND number = 1";
+    check(twice, &[(Malformed, None)]).await;
+}
+
+#[tokio::test]
+async fn a_changed_tile_is_told_from_changed_records() {
+    let flip = "UPDATE tile SET hashes = CAST(zeroblob(32) || substr(hashes, 33) AS BLOB) WHERE log = 'A'";
+    check(
+        &format!("{flip} AND level = 0 AND number = 1"),
+        &[(HashChanged, Some(256))],
+    )
+    .await;
+    let text = check(&format!("{flip} AND level = 1"), &[(Tile, Some(0))]).await;
+    assert!(
+        text.contains("`tile/1/000` was changed: its hash of the records 0 to 255, which are whole"),
+        "{text}"
+    );
+    let text = check(
+        "DELETE FROM tile WHERE log = 'A' AND level = 0 AND number = 1",
+        &[(Tile, Some(256))],
+    )
+    .await;
+    assert!(
+        text.contains("`tile/0/001` is missing or torn; the records 256 to 511 are whole"),
+        "{text}"
+    );
+    let torn = "UPDATE tile SET hashes = substr(hashes, 1, 100) WHERE log = 'A' AND level = 0 AND number = 1";
+    check(torn, &[(Tile, Some(256))]).await;
+    check(
+        "DELETE FROM tile WHERE log = 'A' AND level = 1",
+        &[(Tile, Some(0)), (Tile, Some(256))],
+    )
+    .await;
+    let edge = "UPDATE checkpoint SET edge = CAST(zeroblob(32) || substr(edge, 33) AS BLOB) WHERE log = 'A'";
+    check(edge, &[(FindingKind::Checkpoint, None)]).await;
+}
+
+#[tokio::test]
+async fn what_is_private_in_a_bundle_is_held_to_the_commitments() {
+    let gone = "DELETE FROM private WHERE log = 'A' AND number = 0";
+    let expected: Vec<_> = (0..256).map(|seq| (PrivateMissing, Some(seq))).collect();
+    check(gone, &expected).await;
+    let other = "UPDATE private SET content = (SELECT content FROM private WHERE log = 'A' AND number = 1) WHERE log = 'A' AND number = 0";
+    let expected: Vec<_> = (0..256).map(|seq| (PrivateChanged, Some(seq))).collect();
+    check(other, &expected).await;
+}
+
+#[tokio::test]
+async fn a_log_goes_on_where_it_ended_and_not_where_it_was_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    many(dir.path()).await;
+    let ledger = open(dir.path()).await;
+    assert_eq!(
+        ledger.append(decision(TENANTS[0], SIZE)).await.unwrap().seq,
+        SIZE as u64
+    );
+    ledger.close().await;
+    assert!(verify(dir.path()).await.unwrap().ok);
+    for sql in [
+        "UPDATE record SET record = record || ' ' WHERE log = 'A' AND seq = 600",
+        "DELETE FROM record WHERE log = 'A' AND seq = 512",
+        "DELETE FROM bundle WHERE log = 'A' AND number = 1",
+        "UPDATE checkpoint SET edge = zeroblob(length(edge)) WHERE log = 'A'",
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        many(dir.path()).await;
+        edit(dir.path(), &sql.replace("'A'", &format!("'{}'", TENANTS[0]))).await;
+        let ledger = open(dir.path()).await;
+        let refused = ledger.append(decision(TENANTS[0], SIZE)).await;
+        assert!(
+            matches!(refused, Err(super::super::LedgerError::Damaged { .. })),
+            "{sql}: {refused:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nothing_can_be_slipped_in_before_it_is_signed() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path()).await;
+    // A forger who can write to the store, while no service runs: with the right hash, but nothing vouches for it.
+    let mut reader = Reader::open(dir.path()).await.unwrap();
+    let row = reader.group(log(TENANTS[0]), 0).await.unwrap().pop().unwrap();
+    drop(reader);
+    let record = String::from_utf8(row.bytes)
+        .unwrap()
+        .replace("\"seq\":41", "\"seq\":42");
+    let hash = hex::encode(leaf_hash(record.as_bytes()).as_bytes());
+    let record = record.replace('\'', "''");
+    let sql = format!(
+        "INSERT INTO record SELECT log, 42, x'{hash}', mac, '{record}', period, private FROM record WHERE log = '{}' AND seq = 41",
+        TENANTS[0]
+    );
+    edit(dir.path(), &sql).await;
+    let report = verify(dir.path()).await.unwrap();
+    assert!(
+        report.logs[1].warnings.iter().any(|warning| warning.kind == Unsigned),
+        "{report}"
+    );
+    let found: Vec<_> = report.logs[1]
+        .findings
+        .iter()
+        .map(|finding| (finding.kind, finding.seq))
+        .collect();
+    assert_eq!(found, [(Unvouched, Some(42))], "{report}");
+    let ledger = open(dir.path()).await;
+    let refused = ledger.append(decision(TENANTS[0], 42)).await.unwrap_err().to_string();
+    assert!(
+        refused.contains("record 42 was not written by this ledger"),
+        "{refused}"
+    );
+}

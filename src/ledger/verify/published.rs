@@ -1,0 +1,86 @@
+//! Verifying what is published of a log: by anyone who has its key, with nothing of ours but the tiles.
+
+use std::collections::BTreeMap;
+
+use super::super::checkpoint::Checkpoint;
+use super::super::error::LedgerError;
+use super::super::note::NoteError;
+use super::super::published::Published;
+use super::super::record::{LogId, Record};
+use super::super::report::{FindingKind, Findings, LogReport};
+use super::log::LogCheck;
+use super::source::Tiles;
+use super::walk::Walk;
+use super::{Progress, Trust};
+
+/// Which log an origin names.
+pub(super) fn log_of(origin: &str) -> Result<LogId, NoteError> {
+    let log = origin.rsplit_once("/ledger/").and_then(|(_, log)| log.parse().ok());
+    log.ok_or_else(|| NoteError::NoLog {
+        origin: origin.to_owned(),
+    })
+}
+
+/// Verifies a published log: every record, every tile and the signed root, and the checkpoints kept elsewhere. `each` is given the
+/// sound records.
+///
+/// # Errors
+///
+/// There is no log, it cannot be read, or none of the keys given is its own.
+pub async fn verify_published(
+    published: &Published,
+    trust: &Trust,
+    mut progress: impl FnMut(Progress) + Send,
+    mut each: impl FnMut(u64, &Record) + Send,
+) -> Result<LogReport, LedgerError> {
+    trust.check()?;
+    let note = published.checkpoint().await?;
+    let claimed = Checkpoint::claimed(&note)?;
+    let log = log_of(&claimed.origin)?;
+    let key = trust.keys.iter().find(|key| key.name() == claimed.origin);
+    let key = key.ok_or_else(|| NoteError::NoKey(claimed.origin.clone()))?;
+    let mut about = Findings::default();
+    let checkpoint = super::check_note(Some(&note), Some(key), &mut about);
+    let mut named = BTreeMap::new();
+    for note in &trust.checkpoints {
+        match Checkpoint::open(note, key) {
+            Ok(kept) => drop(named.insert(kept.size, kept.root)),
+            Err(NoteError::Origin { .. } | NoteError::Unsigned(_)) => {}
+            Err(error) => {
+                let message = format!("a checkpoint kept elsewhere does not hold with the log's key: {error}");
+                about.add(FindingKind::Checkpoint, None, message);
+            }
+        }
+    }
+    named.extend(checkpoint.as_ref().map(|checkpoint| (checkpoint.size, checkpoint.root)));
+    // What a checkpoint that does not hold claims is only how far to look.
+    let size = claimed.size;
+    let mut check = LogCheck::new(log, named);
+    let mut walk = Walk::new(Some(size), Vec::new());
+    let mut source = Tiles { published, log, size };
+    let mut read = 0;
+    while let Some(sound) = walk.next(&mut source, &mut check).await? {
+        read += sound.len() as u64;
+        let log = Some(log);
+        progress(Progress { log, read });
+        sound.iter().for_each(|(seq, record, _)| each(*seq, record));
+    }
+    let seen = check.finish(checkpoint.as_ref(), walk.above());
+    let mut findings = seen.findings;
+    findings.list.extend(about.list);
+    findings.sort();
+    Ok(LogReport {
+        log,
+        ok: findings.list.is_empty(),
+        records: seen.records,
+        first: seen.first,
+        last: seen.last,
+        size,
+        root: checkpoint.map(|checkpoint| checkpoint.root),
+        verifier_key: Some(key.clone()),
+        erased: 0,
+        more_findings: findings.more + about.more,
+        findings: findings.list,
+        warnings: seen.warnings.list,
+    })
+}

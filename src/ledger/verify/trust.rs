@@ -1,0 +1,96 @@
+//! What a log is held to before its records are: keys, checkpoints, and what was kept elsewhere.
+
+use crate::ids::Digest;
+use crate::ledger::checkpoint::Checkpoint;
+use crate::ledger::error::LedgerError;
+use crate::ledger::note::{NoteError, VerifierKey};
+use crate::ledger::record::LogId;
+use crate::ledger::report::{FindingKind, Findings};
+use crate::ledger::store::RawLog;
+use crate::ledger::tile::WIDTH;
+use crate::ledger::tree::Tree;
+
+/// What an auditor kept outside the data directory.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// Verifier keys; a log whose origin one of them names must be signed with it. The platform's is enough: its log
+    /// names every tenant's.
+    pub keys: Vec<VerifierKey>,
+    /// Checkpoints of earlier times, as signed notes; each log must still contain what they name.
+    pub checkpoints: Vec<String>,
+}
+
+impl Trust {
+    /// Holds that every checkpoint is one and that every checkpoint and key names a log: what names none would be compared
+    /// with nothing, and an auditor would take the silence for consent.
+    pub(super) fn check(&self) -> Result<(), LedgerError> {
+        let origins = self
+            .checkpoints
+            .iter()
+            .map(|note| Checkpoint::claimed(note).map(|claimed| claimed.origin));
+        let keys = self.keys.iter().map(|key| Ok(key.name().to_owned()));
+        for origin in origins.chain(keys) {
+            let origin = origin?;
+            let log = origin.rsplit_once("/ledger/").map(|(_, log)| log.parse::<LogId>());
+            if !matches!(log, Some(Ok(_))) {
+                return Err(NoteError::NoLog { origin }.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn check_note(note: Option<&str>, key: Option<&VerifierKey>, about: &mut Findings) -> Option<Checkpoint> {
+    let Some(note) = note else {
+        about.add(FindingKind::Checkpoint, None, "the log has no checkpoint");
+        return None;
+    };
+    let opened = Checkpoint::open(note, key?);
+    opened
+        .map_err(|error| {
+            about.add(
+                FindingKind::Checkpoint,
+                None,
+                format!("the log's checkpoint does not hold: {error}"),
+            )
+        })
+        .ok()
+}
+
+/// The part of the stored edge that is over the records in no full tile; nothing where the edge is not the checkpoint's.
+pub(super) fn tail(raw: &RawLog, checkpoint: &Checkpoint, about: &mut Findings) -> Vec<Digest> {
+    let edge = raw.edge.as_deref().unwrap_or_default();
+    let tree = Tree::from_bytes(checkpoint.size, edge).filter(|tree| tree.root() == checkpoint.root);
+    let Some(tree) = tree else {
+        let message = "the stored edge of the log's tree is not that of its checkpoint";
+        about.add(FindingKind::Checkpoint, None, message);
+        return Vec::new();
+    };
+    let full = (checkpoint.size / WIDTH).count_ones() as usize;
+    tree.edge().skip(full).copied().collect()
+}
+
+/// Holds what is stored beside the key and the checkpoint, for whoever looks with SQL, to what these say themselves.
+pub(super) fn check_copies(
+    raw: &RawLog,
+    key: Option<&VerifierKey>,
+    checkpoint: Option<&Checkpoint>,
+    about: &mut Findings,
+) {
+    if let (Some(key), Some(origin)) = (key, &raw.origin)
+        && key.name() != origin
+    {
+        let message = format!(
+            "the stored origin `{}` is not the key's, `{}`",
+            origin.escape_debug(),
+            key.name()
+        );
+        about.add(FindingKind::Key, None, message);
+    }
+    if let (Some(checkpoint), Some(size)) = (checkpoint, raw.size)
+        && u64::try_from(size) != Ok(checkpoint.size)
+    {
+        let message = format!("the stored size {size} is not the checkpoint's, {}", checkpoint.size);
+        about.add(FindingKind::Checkpoint, None, message);
+    }
+}

@@ -1,0 +1,67 @@
+//! The keys of months, as the writer gives and makes them.
+
+use std::sync::Arc;
+
+use super::super::error::LedgerError;
+use super::super::period::{Period, PeriodKey};
+use super::super::record::LogId;
+use super::super::store::{NewPeriod, RawPeriod, Rows};
+use super::Writer;
+
+impl Writer {
+    /// The key of a month, or of the first after it whose key was not erased: time may go back, what was erased may not come back.
+    pub(super) async fn key(&mut self, log: LogId, period: Period) -> Result<Arc<PeriodKey>, LedgerError> {
+        let mut usable = period;
+        let key = loop {
+            let stored = self.stored_key(log, usable).await?;
+            match stored {
+                Some(RawPeriod::Erased) => usable = usable.next(),
+                Some(RawPeriod::Kept(wrapped)) => break self.unwrapped(log, usable, &wrapped)?,
+                None => break self.make_key(log, usable).await?,
+            }
+        };
+        self.periods.insert(log, period, &key);
+        self.periods.insert(log, usable, &key);
+        Ok(key)
+    }
+
+    /// The key of a month, where it is kept.
+    pub(super) async fn kept_key(&mut self, log: LogId, period: Period) -> Result<Option<Arc<PeriodKey>>, LedgerError> {
+        if let Some(key) = self.periods.get(log, period).filter(|key| key.period() == period) {
+            return Ok(Some(key));
+        }
+        match self.stored_key(log, period).await? {
+            Some(RawPeriod::Kept(wrapped)) => self.unwrapped(log, period, &wrapped).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    async fn stored_key(&mut self, log: LogId, period: Period) -> Result<Option<RawPeriod>, LedgerError> {
+        let found = self.store().await?.period(log, &period.to_string()).await;
+        found.map_err(LedgerError::store("read the key of a month"))
+    }
+
+    fn unwrapped(&self, log: LogId, period: Period, wrapped: &[u8]) -> Result<Arc<PeriodKey>, LedgerError> {
+        let key = self.keys.wrapping().unwrap(log, period, wrapped);
+        let why = || format!("the key of its month {period} does not open with this ledger's secret");
+        key.map(Arc::new).map_err(|_| LedgerError::Damaged { log, why: why() })
+    }
+
+    async fn make_key(&mut self, log: LogId, period: Period) -> Result<Arc<PeriodKey>, LedgerError> {
+        let (key, wrapped) = self.keys.wrapping().make(log, period).ok_or(LedgerError::Sealing)?;
+        let (text, named) = (log.as_str().into(), period.to_string());
+        let mut rows = Rows::default();
+        rows.periods.push(NewPeriod {
+            log: text,
+            period: named,
+            wrapped,
+        });
+        // Durable before anything is sealed with it.
+        let written = self.store().await?.write(rows).await;
+        if let Err(error) = written {
+            self.store = None;
+            return Err(LedgerError::store("write the key of a month")(error));
+        }
+        Ok(Arc::new(key))
+    }
+}
