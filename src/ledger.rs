@@ -43,6 +43,7 @@ pub mod evidence;
 pub mod follow;
 pub mod keys;
 pub mod note;
+mod outage;
 pub mod period;
 mod place;
 pub mod private;
@@ -270,6 +271,20 @@ impl Ledger {
             let most = MAX_BODY_BYTES;
             return Err(LedgerError::BodyTooLarge { bytes, most });
         }
+        let recorded = self.append_sound(log, what, bodies).await;
+        // What is wrong with the entry, or with one log alone, is no outage.
+        if recorded.as_ref().is_err_and(LedgerError::is_outage) {
+            self.counters.outages.count(log, self.clock.now());
+        }
+        recorded
+    }
+
+    async fn append_sound(
+        &self,
+        log: LogId,
+        what: What,
+        bodies: Vec<(Digest, Arc<[u8]>)>,
+    ) -> Result<Appended, LedgerError> {
         let (event, private) = self.canonical(log, what).await?;
         let append = Append {
             log,

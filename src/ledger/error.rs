@@ -157,6 +157,14 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// Whether it is the store that cannot take entries, rather than something about one entry or one log.
+    pub(super) fn is_outage(&self) -> bool {
+        matches!(
+            self,
+            Self::Busy { .. } | Self::Store { .. } | Self::Io { .. } | Self::Absent { .. }
+        )
+    }
+
     pub(super) fn store(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| {
             let source = Arc::new(source);

@@ -33,10 +33,21 @@ impl Place {
         }
     }
 
-    /// A connection that writes.
+    /// A connection that writes; makes the store where there is none.
     pub(super) async fn writer(&self) -> Result<Box<dyn Store>, LedgerError> {
         match self {
             Self::Directory(dir) => Ok(Box::new(SqliteStore::writer(&dir.join(FILE)).await?)),
+        }
+    }
+
+    /// A connection that writes to the store there was: where that is gone, a new one would begin every log anew.
+    pub(super) async fn writer_again(&self) -> Result<Box<dyn Store>, LedgerError> {
+        match self {
+            Self::Directory(dir) if !dir.join(FILE).exists() => {
+                let path = dir.join(FILE);
+                Err(LedgerError::Absent { path })
+            }
+            Self::Directory(_) => self.writer().await,
         }
     }
 

@@ -278,6 +278,19 @@ pub struct Erased {
     pub periods: BTreeSet<Period>,
 }
 
+/// Entries could not be recorded, so what they told of was refused: no answer left, no change was made. Written with the next entry
+/// that could be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Refused {
+    /// How many.
+    pub entries: u64,
+    /// When the first was refused.
+    pub first: RecordTime,
+    /// When the last was.
+    pub last: RecordTime,
+}
+
 /// The service started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -302,6 +315,8 @@ pub enum Event {
     Flow(Flowed),
     /// A tenant's log was opened.
     Opened(Opened),
+    /// Entries could not be recorded for a while.
+    Refused(Refused),
     /// The service started.
     Start(Start),
 }
@@ -318,7 +333,12 @@ impl Event {
             }
             Self::Activation(activation) if activation.refused.is_none() => vec![activation.bundle],
             Self::Agreement(agreement) => vec![agreement.terms],
-            Self::Activation(_) | Self::Erased(_) | Self::Flow(_) | Self::Opened(_) | Self::Start(_) => Vec::new(),
+            Self::Activation(_)
+            | Self::Erased(_)
+            | Self::Flow(_)
+            | Self::Opened(_)
+            | Self::Refused(_)
+            | Self::Start(_) => Vec::new(),
         }
     }
 

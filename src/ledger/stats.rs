@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde::Serialize;
 
+use super::outage::Outages;
+
 /// The upper bounds of the batch sizes counted in [`Stats::batch_sizes`]; the last is the greatest batch there is.
 pub const BATCH_BOUNDS: [usize; 5] = [1, 4, 16, 64, 256];
 
@@ -39,6 +41,8 @@ pub(super) struct Counters {
     pub(super) durable: AtomicU64,
     pub(super) failed: AtomicU64,
     pub(super) busy: AtomicU64,
+    /// What could not be recorded and is still to be told.
+    pub(super) outages: Outages,
     /// Whether the last transaction failed.
     failing: AtomicBool,
     batches: AtomicU64,

@@ -8,10 +8,11 @@
 mod erasing;
 mod head;
 mod months;
+mod outages;
 mod recent;
 mod sealing;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use super::keys::LedgerKeys;
 use super::period::{Period, PeriodKey};
 use super::place::{Held, Place};
 use super::private;
-use super::record::{Event, LogId, Opened, RECORD_VERSION, Record, RecordError, RecordTime};
+use super::record::{Event, LogId, Opened, RECORD_VERSION, Record, RecordError, RecordTime, Refused};
 use super::stats::Counters;
 use super::store::{NewLog, NewRecord, NewSlice, RawRow, Rows, Store};
 use super::tile::WIDTH;
@@ -79,6 +80,8 @@ struct Batch {
     /// Every digest the batch's entries brought, written here or known to be stored.
     digests: HashSet<Digest>,
     erased: Vec<(LogId, BTreeSet<Period>)>,
+    /// Of what could not be recorded before, what this batch tells.
+    told: BTreeMap<LogId, Refused>,
 }
 
 /// How long the writer must have had nothing to do before it rests.
@@ -224,6 +227,7 @@ impl Writer {
                 return false;
             }
             self.counters.recovered();
+            self.commit(&mut Vec::new()).await;
         }
         if let Some(store) = &mut self.store
             && let Err(error) = store.rest().await
@@ -238,6 +242,7 @@ impl Writer {
         let time = RecordTime::new(self.clock.now());
         let mut batch = Batch::default();
         let mut answers = Vec::with_capacity(jobs.len());
+        self.stage_outages(&mut batch, time).await;
         for job in jobs.drain(..) {
             let (staged, reply) = match job {
                 Job::Key(log, period, reply) => {
@@ -253,6 +258,9 @@ impl Writer {
                 Ok(appended) => answers.push((reply, appended)),
                 Err(error) => {
                     Counters::add(&self.counters.failed, 1);
+                    if error.is_outage() {
+                        self.counters.refused(0);
+                    }
                     // Whoever asked may be gone; that is their business.
                     let _ = reply.send(Err(error));
                 }
@@ -261,7 +269,12 @@ impl Writer {
         if answers.is_empty() && batch.touched.is_empty() {
             return;
         }
+        let told = batch.told.clone();
         let stored = self.write(batch).await;
+        if stored.is_err() {
+            told.into_iter()
+                .for_each(|(log, refused)| self.counters.outages.merge(log, refused));
+        }
         match &stored {
             Ok(()) => self.counters.committed(answers.len()),
             Err(error) => {
@@ -383,6 +396,7 @@ impl Writer {
             touched,
             digests,
             erased,
+            ..
         } = batch;
         let written = self.store().await?.write(rows).await;
         written.map_err(LedgerError::store("write to the ledger"))?;
@@ -428,7 +442,7 @@ impl Writer {
     async fn store(&mut self) -> Result<&mut Box<dyn Store>, LedgerError> {
         match &mut self.store {
             Some(store) => Ok(store),
-            none => Ok(none.insert(self.place.writer().await?)),
+            none => Ok(none.insert(self.place.writer_again().await?)),
         }
     }
 

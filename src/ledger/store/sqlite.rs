@@ -7,7 +7,7 @@
 mod write;
 
 use std::collections::{BTreeSet, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -51,6 +51,22 @@ const SCHEMA: &str = "
 pub(in crate::ledger) struct SqliteStore {
     connection: SqliteConnection,
     looking: bool,
+    /// The file that was opened to be written.
+    file: Option<(PathBuf, Identity)>,
+}
+
+/// Which file it is, whatever its name.
+type Identity = (u64, u64);
+
+fn identity(path: &Path) -> std::io::Result<Identity> {
+    let file = std::fs::metadata(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        Ok((file.dev(), file.ino()))
+    }
+    #[cfg(not(unix))]
+    Ok((0, u64::from(file.is_file())))
 }
 
 impl SqliteStore {
@@ -81,8 +97,23 @@ impl SqliteStore {
             schema.await.map_err(LedgerError::store("create the ledger's tables"))?;
         }
         check_format(&mut connection, path).await?;
-        let looking = false;
-        Ok(Self { connection, looking })
+        let identity = identity(path).map_err(LedgerError::io("examine", path))?;
+        Ok(Self {
+            connection,
+            looking: false,
+            file: Some((path.to_owned(), identity)),
+        })
+    }
+
+    /// Holds that what is written to is still what a reader would open: SQLite goes on writing to a file that was moved or deleted.
+    fn unmoved(&self) -> Result<()> {
+        match &self.file {
+            Some((path, opened)) if identity(path)? != *opened => {
+                let moved = format!("`{}` is not the file that was opened any more", path.display());
+                Err(std::io::Error::other(moved).into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Opens the file for reading, beside a writer, after a crash, or on a medium that cannot be written.
@@ -110,8 +141,11 @@ impl SqliteStore {
 async fn opened(options: &SqliteConnectOptions, path: &Path) -> std::result::Result<SqliteStore, LedgerError> {
     let mut connection = options.connect().await.map_err(LedgerError::store("open the ledger"))?;
     check_format(&mut connection, path).await?;
-    let looking = false;
-    Ok(SqliteStore { connection, looking })
+    Ok(SqliteStore {
+        connection,
+        looking: false,
+        file: None,
+    })
 }
 
 /// Whether the write-ahead log is absent or empty.
@@ -149,6 +183,7 @@ async fn check_format(connection: &mut SqliteConnection, path: &Path) -> std::re
 #[async_trait]
 impl Store for SqliteStore {
     async fn write(&mut self, rows: Rows) -> Result<()> {
+        self.unmoved()?;
         let erased = !rows.erased.is_empty();
         write::transaction(&mut self.connection, rows).await?;
         match erased {
@@ -159,6 +194,7 @@ impl Store for SqliteStore {
     }
 
     async fn probe(&mut self) -> Result<()> {
+        self.unmoved()?;
         sqlx::query("UPDATE checkpoint SET size = size WHERE log = 'platform'")
             .execute(&mut self.connection)
             .await?;

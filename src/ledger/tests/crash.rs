@@ -36,39 +36,58 @@ async fn appending_until_killed() {
     tasks.join_all().await;
 }
 
+/// How often it is killed; `./test --long` does so 200 times.
+fn rounds() -> u64 {
+    let asked = std::env::var("TIDEGATE_KILL_ROUNDS").ok();
+    asked.map_or(20, |rounds| rounds.parse().expect("a number of rounds"))
+}
+
+/// This very test binary, in the part that appends.
+fn child(dir: &Path, through: &[&str]) -> Command {
+    let own = std::env::current_exe().unwrap();
+    let mut command = match through {
+        [] => Command::new(&own),
+        [program, arguments @ ..] => {
+            let mut command = Command::new(program);
+            command.args(arguments).arg(&own);
+            command
+        }
+    };
+    command
+        .args(["--exact", "ledger::tests::crash::appending_until_killed", "--nocapture"])
+        .env(DIR, dir)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    command
+}
+
+/// What was acknowledged, out of what a child printed. The test harness writes to the same output, so a line may begin with its
+/// words, and the last may have been cut.
+fn told(lines: impl IntoIterator<Item = String>) -> impl Iterator<Item = String> {
+    lines.into_iter().filter_map(|line| {
+        let (_, line) = line.split_once("acknowledged ")?;
+        let hash = line.rsplit(' ').next()?;
+        (hash.len() == "sha256:".len() + 64).then(|| line.to_owned())
+    })
+}
+
 #[tokio::test]
 async fn every_acknowledged_record_survives_kill_9() {
     let dir = tempfile::tempdir().unwrap();
     let mut acknowledged: Vec<String> = Vec::new();
-    for round in 0_u8..4 {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "ledger::tests::crash::appending_until_killed", "--nocapture"])
-            .env(DIR, dir.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+    for round in 0..rounds() {
+        let mut child = child(dir.path(), &[]).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        // Only once it writes; then at a moment that nothing in it decides.
+        // Only once it writes; then at a moment that nothing in it decides, some beyond the second after which logs are signed.
         let first = lines
             .find(|line| line.as_ref().unwrap().contains("acknowledged"))
             .unwrap();
-        std::thread::sleep(Duration::from_millis(
-            u64::from(round) * 23 + u64::from(std::process::id() % 19),
-        ));
+        let moment = (round * 137 + u64::from(std::process::id() % 19)) % if round % 5 == 4 { 1_300 } else { 200 };
+        std::thread::sleep(Duration::from_millis(moment));
         child.kill().unwrap();
         child.wait().unwrap();
-        let told = std::iter::once(first).chain(lines).map_while(Result::ok);
-        // The test harness writes to the same output, so a line may begin with its words.
-        acknowledged.extend(told.filter_map(|line| {
-            let (_, line) = line.split_once("acknowledged ")?;
-            // The last line may have been cut.
-            let whole = line
-                .rsplit(' ')
-                .next()
-                .is_some_and(|hash| hash.len() == "sha256:".len() + 64);
-            whole.then(|| line.to_owned())
-        }));
+        let printed = std::iter::once(first).chain(lines).map_while(Result::ok);
+        acknowledged.extend(told(printed.collect::<Vec<_>>()));
         let report = verify(dir.path()).await.unwrap();
         assert!(report.ok, "after round {round}: {report}");
     }
@@ -77,7 +96,31 @@ async fn every_acknowledged_record_survives_kill_9() {
         "only {} records were acknowledged",
         acknowledged.len()
     );
-    let mut reader = Reader::open(dir.path()).await.unwrap();
+    check_stored(dir.path(), acknowledged).await;
+}
+
+/// A file system that is full looks so: no file may grow beyond a size. What was acknowledged is there, and with room again it goes on.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_disk_that_is_full_loses_nothing_that_was_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let limited = ["sh", "-c", "trap '' XFSZ; ulimit -f 4000; exec \"$0\" \"$@\""];
+    let output = child(dir.path(), &limited).output().unwrap();
+    assert!(!output.status.success(), "it was told of the full disk");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let acknowledged: Vec<_> = told(printed.lines().map(str::to_owned)).collect();
+    assert!(acknowledged.len() > 100, "{}", acknowledged.len());
+    let report = verify(dir.path()).await.unwrap();
+    assert!(report.ok, "{report}");
+    check_stored(dir.path(), acknowledged).await;
+    let ledger = open(dir.path()).await;
+    ledger.append(decision(TENANTS[0], 0)).await.unwrap();
+    ledger.close().await;
+    assert!(verify(dir.path()).await.unwrap().ok);
+}
+
+async fn check_stored(dir: &Path, acknowledged: Vec<String>) {
+    let mut reader = Reader::open(dir).await.unwrap();
     let mut stored = HashSet::new();
     for name in TENANTS {
         let mut cursor = Cursor::new(log(name), 0);

@@ -30,15 +30,61 @@ async fn a_failed_transaction_fails_every_append_in_it_and_leaves_no_gap() {
     let stats = ledger.stats();
     assert_eq!((stats.durable, stats.failed, stats.lag()), (1, 8, 0));
     edit(dir.path(), "DROP TRIGGER refuse").await;
+    // The place of each is what is durable, after one record that tells of the refusals.
+    assert_eq!(ledger.append(decision(TENANTS[0], 1)).await.unwrap().seq, 2);
+    assert_eq!(ledger.append(decision(TENANTS[1], 1)).await.unwrap().seq, 1);
     assert_eq!(
-        ledger.append(decision(TENANTS[0], 1)).await.unwrap().seq,
-        1,
-        "the head is what is durable"
+        ledger.append(decision(TENANTS[1], 2)).await.unwrap().seq,
+        2,
+        "it is told once"
     );
-    assert_eq!(ledger.append(decision(TENANTS[1], 1)).await.unwrap().seq, 0);
     ledger.close().await;
     let report = verify(dir.path()).await.unwrap();
     assert!(report.ok, "bodies of the failed batch were written again: {report}");
+    let mut reader = Reader::open(dir.path()).await.unwrap();
+    for (name, place) in [(TENANTS[0], 1), (TENANTS[1], 0)] {
+        let told = Cursor::new(log(name), place).next(&mut reader).await.unwrap().unwrap();
+        let Event::Refused(refused) = told.record.event else {
+            panic!("it tells of the refusals")
+        };
+        assert_eq!(refused.entries, 4);
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_gone_takes_nothing_until_it_is_back_and_no_log_begins_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path()).await;
+    ledger.append(decision(TENANTS[0], 0)).await.unwrap();
+    let moves = |from: &str, to: &str| {
+        for end in ["", "-wal", "-shm"] {
+            let name = |place: &str| dir.path().join(format!("{place}{end}"));
+            if name(from).exists() {
+                std::fs::rename(name(from), name(to)).unwrap();
+            }
+        }
+    };
+    moves("ledger.sqlite", "elsewhere");
+    for number in 1..4 {
+        let refused = ledger.append(decision(TENANTS[0], number)).await.unwrap_err();
+        assert!(
+            matches!(refused, LedgerError::Store { .. } | LedgerError::Absent { .. }),
+            "{refused}"
+        );
+        assert!(!ledger.is_writable());
+    }
+    assert!(!dir.path().join("ledger.sqlite").exists(), "no new one was made");
+    moves("elsewhere", "ledger.sqlite");
+    let back = std::time::Instant::now();
+    while !ledger.is_writable() {
+        assert!(back.elapsed() < Duration::from_secs(60), "it is tried by itself");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // The three that were refused are told of, by one record.
+    assert_eq!(ledger.append(decision(TENANTS[0], 4)).await.unwrap().seq, 2);
+    ledger.close().await;
+    let report = verify(dir.path()).await.unwrap();
+    assert!(report.ok && report.logs[1].records == 3, "{report}");
 }
 
 #[tokio::test]
@@ -71,8 +117,15 @@ async fn a_full_queue_refuses_after_a_while_and_loses_nothing_it_took() {
         .count();
     let recorded = results.iter().filter(|result| result.is_ok()).count();
     assert_eq!((recorded, busy, ledger.stats().busy), (2, 6, 6));
+    ledger.append(decision(TENANTS[0], 9)).await.unwrap();
     ledger.close().await;
-    assert!(verify(dir.path()).await.unwrap().ok);
+    let report = verify(dir.path()).await.unwrap();
+    assert!(report.ok, "{report}");
+    assert_eq!(
+        report.logs[1].records,
+        1 + 2 + 1 + 1,
+        "one tells of the six that were refused"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
