@@ -53,14 +53,6 @@ pub struct Permit(Box<Recorded>);
 #[derive(Debug)]
 pub struct Refusal(Box<Recorded>);
 
-/// The versions that answer questions.
-pub fn engine_versions() -> Engine {
-    Engine {
-        cedar: cedar_policy::get_sdk_version().to_string(),
-        tidegate: env!("CARGO_PKG_VERSION").to_owned(),
-    }
-}
-
 impl Gate {
     /// Joins a bundle in force with a ledger and records both: that the service starts, and under which bundle.
     ///
@@ -71,7 +63,7 @@ impl Gate {
         for action in Action::ALL {
             counter!(telemetry::DISAGREEMENTS, "action" => action.as_str()).absolute(0);
         }
-        let engine = engine_versions();
+        let engine = Engine::running();
         let start = Event::Start(Start { engine: engine.clone() });
         ledger.append(Entry::event(LogId::Platform, start)).await?;
         let gate = Self { live, ledger, engine };

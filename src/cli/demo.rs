@@ -168,7 +168,7 @@ async fn audit(show: &mut Show, data: &Path) -> Result<(), Failure> {
     show.title("The ledger, without the service");
     let report = verify(data).await.map_err(Failure::failed)?;
     show.block(&report.to_string());
-    show.expect("every record, link, body and checkpoint holds", report.ok);
+    show.expect("every record, tile, body and checkpoint holds", report.ok);
     let summary = replay(data, &Plan::default(), |_| {}, |_| {})
         .await
         .map_err(Failure::failed)?;

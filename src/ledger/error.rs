@@ -111,6 +111,9 @@ pub enum LedgerError {
     /// A private part could not be sealed; nothing was written.
     #[error("a private part could not be sealed")]
     Sealing,
+    /// What is private in it was sealed with a key that was erased since; nothing was written.
+    #[error("the key of {0} was erased while the entry waited; nothing was recorded; try again")]
+    Stale(Period),
     /// Something could not be compressed; nothing was written.
     #[error("records could not be compressed: {0}")]
     Pack(Arc<std::io::Error>),

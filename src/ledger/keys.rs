@@ -89,16 +89,16 @@ impl LedgerKeys {
         Ok(Self::from_seed(&seed, base)?)
     }
 
-    /// Reads `<dir>/keys/ledger.seed` where it is there: what is private in a ledger can then be read. `None` where it is not.
+    /// Reads `<dir>/keys/ledger.seed` where it is there, and makes none. `None` where it is not. What is private opens with it
+    /// whatever the base.
     ///
     /// # Errors
     ///
     /// As [`open`](Self::open).
-    pub fn read(dir: &Path) -> Result<Option<Self>, LedgerError> {
+    pub fn read(dir: &Path, base: &str) -> Result<Option<Self>, LedgerError> {
         let path = dir.join("keys").join("ledger.seed");
         match File::open(&path) {
-            // The base names logs; what is private needs none.
-            Ok(file) => Ok(Some(Self::from_seed(&*read_seed(file, &path)?, "reader")?)),
+            Ok(file) => Ok(Some(Self::from_seed(&*read_seed(file, &path)?, base)?)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(LedgerError::io("open", &path)(error)),
         }

@@ -21,7 +21,7 @@ use crate::ids::Digest;
 /// Separates the keys of a period from any other use of the same bytes.
 const SALT: &[u8] = b"tidegate ledger period key v1";
 
-/// How long a nonce and a tag of AES-GCM are, in bytes.
+/// How long a nonce of AES-GCM is, in bytes.
 const NONCE: usize = 12;
 
 /// A calendar month in UTC, as `2026-11`.

@@ -2,7 +2,8 @@
 //!
 //! A leaf of a log is for ever: it cannot be taken out without the proofs of all others failing. So nothing that a person, or a
 //! company that must forget, could ask to have erased may stand in one. Such parts stand beside it, sealed under a key of the log
-//! and the month ([`super::period`]), and the leaf names each by a *commitment*:
+//! and the month ([`super::period`]), and the leaf names each by a *commitment*; what callers write by themselves (ids of requests, the
+//! reason of a retirement) is theirs to keep free of it:
 //!
 //! ```text
 //! asked   {"context":{…,"now":…},"people":{"User::\"BPNL000000000DWF/~9a6f…\"":"User::\"BPNL000000000DWF/anna\""}}
@@ -148,14 +149,18 @@ impl Mask {
         known.map_or(reference, |(person, _)| person)
     }
 
+    /// A text without the names.
+    pub fn text(&self, text: String) -> String {
+        self.0
+            .iter()
+            .fold(text, |text, (person, mask)| text.replace(person, mask))
+    }
+
     /// A decision without the names: Cedar's messages name the entities they are about.
     pub fn decision(&self, mut decision: Decision) -> Decision {
         if !self.0.is_empty() && !decision.cedar.errors.is_empty() {
-            for error in &mut decision.cedar.errors {
-                for (person, mask) in &self.0 {
-                    *error = error.replace(person, mask);
-                }
-            }
+            let errors = std::mem::take(&mut decision.cedar.errors);
+            decision.cedar.errors = errors.into_iter().map(|error| self.text(error)).collect();
             // As in any decision.
             decision.cedar.errors.sort();
         }

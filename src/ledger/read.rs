@@ -96,7 +96,8 @@ impl Reader {
     ///
     /// There is none, its format is unknown, or SQLite refuses it; a secret that others may read.
     pub async fn open(dir: &Path) -> Result<Self, LedgerError> {
-        let keys = LedgerKeys::read(dir)?;
+        // What is private, and all else that a reader opens, needs no base.
+        let keys = LedgerKeys::read(dir, "reader")?;
         Self::open_at(&Place::Directory(dir.to_owned()), keys.as_ref()).await
     }
 
@@ -121,6 +122,14 @@ impl Reader {
     pub async fn refresh(&mut self) -> Result<(), LedgerError> {
         self.keys.clear();
         self.store.look().await.map_err(LedgerError::store("read the ledger"))
+    }
+
+    /// Sees nothing until it is [refreshed](Self::refresh).
+    pub(super) async fn look_away(&mut self) -> Result<(), LedgerError> {
+        self.store
+            .look_away()
+            .await
+            .map_err(LedgerError::store("read the ledger"))
     }
 
     /// What the store itself finds wrong with its structure; empty where it is sound.

@@ -74,7 +74,7 @@ impl Readers {
         };
         let result = use_it(&mut reader).await;
         // One that failed is dropped, and with it whatever was wrong with its connection.
-        if result.is_ok() {
+        if result.is_ok() && reader.look_away().await.is_ok() {
             idle().push(reader);
         }
         result

@@ -138,6 +138,16 @@ pub struct Engine {
     pub tidegate: String,
 }
 
+impl Engine {
+    /// The versions that run here.
+    pub fn running() -> Self {
+        Self {
+            cedar: cedar_policy::get_sdk_version().to_string(),
+            tidegate: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
 /// When the answer may leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -158,7 +168,7 @@ pub struct Private {
     pub period: Period,
 }
 
-/// A decision: the question by its digests, the policies by their bundle, and the answer in full.
+/// A decision: who asked for what, the policies by their bundle, and the answer in full; the rest of the question by commitments.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Decided<P = Private> {
@@ -242,7 +252,7 @@ pub struct AgreementEvent {
     pub agreement: AgreementId,
     /// What it is about.
     pub asset: AssetId,
-    /// Who caused the change: the Cedar principal's entity id, or `tidegate` or `operator`.
+    /// Who caused the change: the Cedar principal's entity id, where a person's name is a pseudonym, or `tidegate` or `operator`.
     pub by: String,
     /// The company that consumes.
     pub consumer: Bpnl,

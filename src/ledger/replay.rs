@@ -9,18 +9,24 @@
 //! Nothing is believed on the way: a record, a body or a bundle that is not what its digest says is not replayed but counted,
 //! with the cause.
 
+mod select;
+mod summary;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde::Serialize;
+
+pub use self::select::{NoShare, Selection, Share};
+pub use self::summary::{Changes, Class, Counts, Summary, Unverified};
 
 use super::private::{Asked, Mask};
 use super::read::{Cursor, Reader, Stored};
-use super::record::Decided;
-use super::{Event, LedgerError, LogId};
+use super::record::{Decided, Engine};
+use super::{Event, LedgerError, LogId, verify};
 use crate::bundle::{Bundle, Source};
+use crate::cedar;
 use crate::contract::Terms;
 use crate::decision::Decision;
 use crate::engine;
@@ -33,10 +39,8 @@ const KEPT: usize = 4_096;
 /// Which decisions to make again, and under what.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// Only records from this instant on.
-    pub since: Option<Timestamp>,
-    /// Only records before this instant.
-    pub until: Option<Timestamp>,
+    /// Which.
+    pub select: Selection,
     /// This bundle in place of the recorded ones.
     pub against: Option<Bundle>,
 }
@@ -49,6 +53,8 @@ pub enum Outcome {
     Same,
     /// Another decision, or the same for other reasons.
     Changed {
+        /// How it differs.
+        class: Class,
         /// As recorded.
         was: Box<Decision>,
         /// As decided now.
@@ -80,41 +86,14 @@ pub struct Replayed {
     /// What came of it.
     #[serde(flatten)]
     pub outcome: Outcome,
+    /// What the policies that determine the decision now say, or what the nearest one that would permit lacks; given for the first
+    /// changed ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<String>,
 }
 
-/// What came of all.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Summary {
-    /// Decisions made again.
-    pub decisions: u64,
-    /// Of these, the same.
-    pub same: u64,
-    /// Changed.
-    pub changed: u64,
-    /// Without their bundle.
-    pub bundle_missing: u64,
-    /// Not to be put back together.
-    pub not_replayable: u64,
-    /// Records that are not decisions.
-    pub other_records: u64,
-}
-
-impl Summary {
-    fn count(&mut self, outcome: &Outcome) {
-        self.decisions += 1;
-        match outcome {
-            Outcome::Same => self.same += 1,
-            Outcome::Changed { .. } => self.changed += 1,
-            Outcome::BundleMissing { .. } => self.bundle_missing += 1,
-            Outcome::NotReplayable { .. } => self.not_replayable += 1,
-        }
-    }
-
-    /// Whether every decision was made again and came out the same.
-    pub fn holds(&self) -> bool {
-        self.same == self.decisions
-    }
-}
+/// How many changed decisions are explained.
+const EXPLAINED: u64 = 20;
 
 /// What is fetched once and used for many decisions. All of it is named by digest, so none of it can be stale.
 #[derive(Default)]
@@ -127,8 +106,10 @@ struct Kept {
 /// Makes the decisions of the ledger in `dir` again. `each` is told of every one that did not come out the same, `progress`
 /// of how many were made so far.
 ///
+/// Each log is verified first, up to its signed root; one that is not whole is named and left out, and the others go on.
+///
 /// # Errors
-/// There is no ledger, or it is damaged; `verify` says where.
+/// There is no ledger, or it cannot be read.
 pub async fn replay(
     dir: &Path,
     plan: &Plan,
@@ -138,33 +119,46 @@ pub async fn replay(
     let mut reader = Reader::open(dir).await?;
     let mut kept = Kept::default();
     let mut summary = Summary::default();
-    for log in reader.logs().await? {
+    let engine = Engine::running();
+    for log in reader.logs().await?.into_iter().filter(|log| plan.select.reads(*log)) {
+        let tree = verify::tree(&mut reader, log).await?;
+        summary.verified.1 += tree.records;
+        if let Some(why) = tree.wrong {
+            let records = tree.records;
+            summary.unverified.push(Unverified { log, records, why });
+            continue;
+        }
+        summary.verified.0 += tree.signed;
         let mut cursor = Cursor::new(log, 0);
         while let Some(stored) = cursor.next(&mut reader).await? {
-            let time = stored.record.time.timestamp();
-            if plan.since.is_some_and(|since| time < since) || plan.until.is_some_and(|until| time >= until) {
+            if !plan.select.spans(&stored.record) {
                 continue;
             }
             let Event::Decision(decided) = &stored.record.event else {
                 summary.other_records += 1;
                 continue;
             };
-            let outcome = again(&mut reader, &mut kept, plan, &stored, decided).await?;
-            summary.count(&outcome);
-            if outcome != Outcome::Same {
-                let asked = format!("{} {} {}", decided.principal, decided.action, decided.resource);
-                each(&Replayed {
-                    log,
-                    seq: stored.record.seq,
-                    id: stored.record.id,
-                    asked,
-                    outcome,
-                });
+            if !plan.select.fits(&stored.record, decided, &asker(&stored, decided)) {
+                continue;
+            }
+            let explain = summary.changed < EXPLAINED;
+            let replayed = again(&mut reader, &mut kept, plan, &stored, decided, explain).await?;
+            summary.count(decided, stored.record.time, &engine, &replayed);
+            if replayed.outcome != Outcome::Same {
+                each(&replayed);
             }
             progress(summary.decisions);
         }
     }
     Ok(summary)
+}
+
+/// Who asked: a person by name, where what is private in the record can be read.
+fn asker(stored: &Stored, decided: &Decided) -> String {
+    let asked = stored.asked.as_ref().and_then(|asked| asked.as_ref().ok());
+    let asked: Option<Asked> = asked.and_then(|asked| serde_json::from_slice(asked).ok());
+    let person = asked.and_then(|asked| asked.people.get(&decided.principal).cloned());
+    person.unwrap_or_else(|| decided.principal.clone())
 }
 
 async fn again(
@@ -173,27 +167,75 @@ async fn again(
     plan: &Plan,
     stored: &Stored,
     decided: &Decided,
-) -> Result<Outcome, LedgerError> {
+    explain: bool,
+) -> Result<Replayed, LedgerError> {
+    let record = &stored.record;
+    let (outcome, why) = outcome(reader, kept, plan, stored, decided, explain).await?;
+    Ok(Replayed {
+        log: record.log,
+        seq: record.seq,
+        id: record.id,
+        asked: format!("{} {} {}", decided.principal, decided.action, decided.resource),
+        outcome,
+        why,
+    })
+}
+
+async fn outcome(
+    reader: &mut Reader,
+    kept: &mut Kept,
+    plan: &Plan,
+    stored: &Stored,
+    decided: &Decided,
+    explain: bool,
+) -> Result<(Outcome, Vec<String>), LedgerError> {
     let (question, mask) = match question(reader, kept, stored, decided).await? {
         Ok(question) => question,
-        Err(cause) => return Ok(Outcome::NotReplayable { cause }),
+        Err(cause) => return Ok((Outcome::NotReplayable { cause }, Vec::new())),
     };
-    let now = match &plan.against {
-        Some(bundle) => engine::decide(bundle, &question),
+    let recorded = match &plan.against {
+        Some(_) => None,
         None => match bundle(reader, kept, decided.bundle).await {
-            Ok(bundle) => engine::decide(&bundle, &question),
-            Err(cause) => return Ok(Outcome::BundleMissing { cause }),
+            Ok(bundle) => Some(bundle),
+            Err(cause) => return Ok((Outcome::BundleMissing { cause }, Vec::new())),
         },
     };
+    let Some(bundle) = recorded.as_deref().or(plan.against.as_ref()) else {
+        let cause = "there is no bundle to decide under".to_owned();
+        return Ok((Outcome::BundleMissing { cause }, Vec::new()));
+    };
     // As the record names people.
-    let now = mask.decision(now);
-    if now == decided.decision {
-        return Ok(Outcome::Same);
+    let now = mask.decision(engine::decide(bundle, &question));
+    let Some(class) = Class::of(&decided.decision, &now) else {
+        return Ok((Outcome::Same, Vec::new()));
+    };
+    let why = match explain {
+        true => explained(bundle, &question, &now, &mask),
+        false => Vec::new(),
+    };
+    let was = Box::new(decided.decision.clone());
+    let now = Box::new(now);
+    Ok((Outcome::Changed { class, was, now }, why))
+}
+
+/// What the policies that determine a decision say; where none does, what the nearest one that would permit lacks.
+fn explained(bundle: &Bundle, question: &Question, now: &Decision, mask: &Mask) -> Vec<String> {
+    let explanation = cedar::explain(&bundle.index, &bundle.schema, question);
+    let policies = explanation.policies.iter();
+    let determining = policies.filter(|policy| now.cedar.policies.contains(&policy.policy));
+    let mut why: Vec<_> = determining
+        .map(|policy| format!("`{}`: {}", policy.policy, policy.why))
+        .collect();
+    if why.is_empty() {
+        let nearest = explanation.policies.iter().find(|policy| policy.effect == "permit");
+        let lacks = nearest
+            .into_iter()
+            .flat_map(|policy| policy.unmet().map(move |clause| (policy, clause)));
+        why.extend(
+            lacks.map(|(policy, clause)| format!("`{}` would permit, but not met: {}", policy.policy, clause.text)),
+        );
     }
-    Ok(Outcome::Changed {
-        was: Box::new(decided.decision.clone()),
-        now: Box::new(now),
-    })
+    why.into_iter().map(|text| mask.text(text)).collect()
 }
 
 /// The question that was asked, and how its people are named in the record. What is put together is held to the record's

@@ -19,7 +19,7 @@ pub enum FindingKind {
     Changed,
     /// A record is whole, but the hash stored beside it was changed.
     HashChanged,
-    /// A record and its hash were both exchanged; what follows names another.
+    /// Records were exchanged together with the hashes stored for them.
     Replaced,
     /// Records are gone from within a log.
     Missing,

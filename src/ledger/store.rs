@@ -12,8 +12,8 @@
 //! body        terms, bundles' manifests and files, by digest       one for each that differs
 //! ```
 //!
-//! A record is written once to `record` and, when 256 are there, moved to a `bundle`; its bytes are the same in both. Nothing else
-//! moves. A store takes [`Rows`] in one transaction: all of them are durable when it returns, or none.
+//! A record is written once to `record` and, when 256 are there, moved to a `bundle`; its bytes are the same in both. With it
+//! its private part moves; nothing else does. A store takes [`Rows`] in one transaction: all of them are durable when it returns, or none.
 
 pub(super) mod sqlite;
 
@@ -186,6 +186,9 @@ pub(super) trait Store: Send + Sync + fmt::Debug {
 
     /// From here on reads what is stored now, and goes on reading that whatever is written.
     async fn look(&mut self) -> Result<()>;
+
+    /// Ends what [`look`](Self::look) began: what is held of the past keeps the store from being put in order.
+    async fn look_away(&mut self) -> Result<()>;
 
     /// What the store itself finds wrong with its structure; empty where it is sound.
     async fn integrity(&mut self) -> Result<Vec<String>>;

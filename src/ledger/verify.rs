@@ -96,6 +96,39 @@ pub async fn verify_with(
     })
 }
 
+/// What a log's tree shows, its bodies and what is private aside.
+pub(super) struct TreeReport {
+    /// How many records there are.
+    pub(super) records: u64,
+    /// How many of them are signed.
+    pub(super) signed: u64,
+    /// The first thing that is wrong.
+    pub(super) wrong: Option<String>,
+}
+
+/// Holds a log's records to its tree and its signed root, with the key that is stored for it.
+pub(super) async fn tree(reader: &mut Reader, log: LogId) -> Result<TreeReport, LedgerError> {
+    let raw = reader.log(log).await?;
+    let mut about = Findings::default();
+    let key = raw.verifier_key.as_deref().and_then(|key| key.parse().ok());
+    let checkpoint = check_note(raw.note.as_deref(), key.as_ref(), &mut about);
+    let edge = checkpoint.as_ref().map(|checkpoint| tail(&raw, checkpoint, &mut about));
+    let named = checkpoint
+        .iter()
+        .map(|checkpoint| (checkpoint.size, checkpoint.root))
+        .collect();
+    let signed = checkpoint.as_ref().map(|checkpoint| checkpoint.size);
+    let (mut check, mut walk) = (LogCheck::new(log, named), Walk::new(signed, edge.unwrap_or_default()));
+    while walk.next(&mut Stored { reader, log }, &mut check).await?.is_some() {}
+    let seen = check.finish(checkpoint.as_ref(), walk.above());
+    let mut findings = about.list.into_iter().chain(seen.findings.list);
+    Ok(TreeReport {
+        records: seen.records,
+        signed: signed.unwrap_or(0).min(seen.records),
+        wrong: findings.next().map(|finding| finding.message),
+    })
+}
+
 /// What SQLite says where an error means that the file is damaged: its codes ERROR (a table is gone), CORRUPT and NOTADB.
 fn damage(error: &LedgerError) -> Option<String> {
     let source = match error {

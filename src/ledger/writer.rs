@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 use self::head::Head;
 use self::recent::Recent;
+pub use self::sealing::Signing;
 use super::error::LedgerError;
 use super::keys::LedgerKeys;
 use super::period::{Period, PeriodKey};
@@ -100,22 +101,6 @@ async fn gather(queue: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>) {
         {
             jobs.push(job);
         }
-    }
-}
-
-/// When logs are signed.
-#[derive(Clone, Copy, Debug)]
-pub struct Signing {
-    /// At the latest so long after a record is durable.
-    pub every: Duration,
-    /// Sooner where a log has so many records that are not signed.
-    pub records: u64,
-}
-
-impl Default for Signing {
-    fn default() -> Self {
-        let (every, records) = (Duration::from_secs(1), 2_048);
-        Self { every, records }
     }
 }
 
@@ -297,6 +282,13 @@ impl Writer {
             bodies,
         } = append;
         self.load(log).await?;
+        if let Some(Private { key, .. }) = &private
+            && key.period() < Period::of(time.timestamp())
+            && self.kept_key(log, key.period()).await?.is_none()
+        {
+            // Sealed before the turn of the month, and erased since.
+            return Err(LedgerError::Stale(key.period()));
+        }
         self.open_log(batch, time, log)?;
         let (asked, slice) = match private {
             None => (None, None),

@@ -2,6 +2,7 @@
 //! shows, and what was decided is decided so again.
 
 mod evidence;
+mod replay;
 mod served;
 
 use std::collections::BTreeSet;

@@ -18,7 +18,10 @@ pub(super) struct Tampered {
 /// Copies the ledger in `data` to `copy` and turns one deny into an allow there.
 pub(super) async fn tamper(data: &Path, copy: &Path) -> Result<Tampered, Box<dyn std::error::Error + Send + Sync>> {
     std::fs::create_dir_all(copy)?;
-    std::fs::copy(data.join(crate::ledger::FILE), copy.join(crate::ledger::FILE))?;
+    std::fs::create_dir_all(copy.join("keys"))?;
+    for file in [crate::ledger::FILE, "keys/ledger.seed"] {
+        std::fs::copy(data.join(file), copy.join(file))?;
+    }
     let options = SqliteConnectOptions::new().filename(copy.join(crate::ledger::FILE));
     let mut connection = options.connect().await?;
     let find =

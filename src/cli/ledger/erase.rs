@@ -40,7 +40,11 @@ async fn erase(args: &EraseArgs) -> Result<(Vec<Period>, u64), LedgerError> {
     let kept = reader.periods(args.log).await?;
     let base = reader.base(args.log).await?;
     drop(reader);
-    let keys = LedgerKeys::open(&args.data, &base)?;
+    let keys = LedgerKeys::read(&args.data, &base)?;
+    let keys = keys.ok_or_else(|| LedgerError::Key {
+        path: args.data.join("keys/ledger.seed"),
+        why: "it is not there, and no record can be signed without it".to_owned(),
+    })?;
     let ledger = Ledger::open(&args.data, keys, Clock::system(), Options::default()).await?;
     let by = By {
         who: "operator".into(),

@@ -64,7 +64,7 @@ async fn verified(place: &PlaceArgs, trust: &Trust, progress: impl FnMut(Progres
                 .map_err(failed);
         }
         if !directory.join("checkpoint").exists() {
-            let path = directory.to_owned();
+            let path = directory.join(crate::ledger::FILE);
             return Err(failed(LedgerError::Absent { path }));
         }
     }

@@ -26,6 +26,9 @@ pub(in crate::ledger) const FILE: &str = "ledger.sqlite";
 /// The store format, kept in SQLite's `user_version`.
 const FORMAT: i64 = 2;
 
+/// How long another's transaction is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// How many digests are looked up at a time.
 const LOOKUP: usize = 64;
 
@@ -82,7 +85,7 @@ impl SqliteStore {
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(5))
+            .busy_timeout(PATIENCE)
             .pragma("cache_size", "-32768")
             .pragma("secure_delete", "ON")
             .pragma("trusted_schema", "OFF")
@@ -125,7 +128,7 @@ impl SqliteStore {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .read_only(true)
-            .busy_timeout(Duration::from_secs(5))
+            .busy_timeout(PATIENCE)
             .pragma("cell_size_check", "ON")
             .pragma("trusted_schema", "OFF")
             .disable_statement_logging();
@@ -205,18 +208,34 @@ impl Store for SqliteStore {
     /// write-ahead log alone is guarded by checksums that make SQLite drop what was changed, and all after it, without a word; what
     /// lies in the file is guarded by ours.
     async fn rest(&mut self) -> Result<()> {
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+        // Who reads an older state keeps it from being done: that is no reason to keep whoever wants to write waiting.
+        sqlx::query("PRAGMA busy_timeout = 0")
             .execute(&mut self.connection)
+            .await?;
+        let emptied = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(&mut self.connection)
+            .await;
+        sqlx::query(AssertSqlSafe(format!("PRAGMA busy_timeout = {}", PATIENCE.as_millis())))
+            .execute(&mut self.connection)
+            .await?;
+        emptied.map(drop)
+    }
+
+    async fn look(&mut self) -> Result<()> {
+        self.look_away().await?;
+        sqlx::query("BEGIN").execute(&mut self.connection).await?;
+        self.looking = true;
+        // It is the first reading that fixes what is seen.
+        sqlx::query("SELECT 1 FROM log LIMIT 1")
+            .fetch_optional(&mut self.connection)
             .await?;
         Ok(())
     }
 
-    async fn look(&mut self) -> Result<()> {
+    async fn look_away(&mut self) -> Result<()> {
         if std::mem::take(&mut self.looking) {
             sqlx::query("COMMIT").execute(&mut self.connection).await?;
         }
-        sqlx::query("BEGIN").execute(&mut self.connection).await?;
-        self.looking = true;
         Ok(())
     }
 

@@ -75,3 +75,54 @@ async fn after_a_moment_without_work_everything_lies_in_the_one_file() {
         "flips at {unnoticed:?} changed what the file says and were not found"
     );
 }
+
+/// Waits until the write-ahead log is empty.
+async fn emptied(dir: &Path) {
+    let wal = dir.join("ledger.sqlite-wal");
+    for _ in 0..200 {
+        if std::fs::metadata(&wal).is_ok_and(|wal| wal.len() == 0) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!(
+        "the write-ahead log still holds {} bytes",
+        std::fs::metadata(&wal).unwrap().len()
+    );
+}
+
+#[tokio::test]
+async fn a_service_that_reads_its_own_ledger_comes_to_rest_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path()).await;
+    let readers = ledger.readers();
+    for number in 0..3 {
+        ledger.append(decision(TENANTS[0], number)).await.unwrap();
+        assert!(readers.checkpoint(log(TENANTS[0])).await.unwrap().is_some());
+        ledger.append(decision(TENANTS[0], number)).await.unwrap();
+        emptied(dir.path()).await;
+    }
+}
+
+#[tokio::test]
+async fn whoever_reads_an_older_state_keeps_nobody_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path()).await;
+    ledger.append(decision(TENANTS[0], 0)).await.unwrap();
+    let mut reader = crate::ledger::read::Reader::open(dir.path()).await.unwrap();
+    for number in 1..4 {
+        // Whatever is written meanwhile cannot be moved to the file while it is read.
+        ledger.append(decision(TENANTS[0], number)).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let appended = tokio::time::timeout(Duration::from_secs(3), ledger.append(decision(TENANTS[0], number)));
+        appended.await.expect("nobody waits for a reader").unwrap();
+    }
+    assert_eq!(
+        reader.group(log(TENANTS[0]), 0).await.unwrap().len(),
+        1,
+        "it sees what it began with"
+    );
+    drop(reader);
+    ledger.append(decision(TENANTS[0], 4)).await.unwrap();
+    emptied(dir.path()).await;
+}

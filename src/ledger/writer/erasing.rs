@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::error::LedgerError;
 use super::super::period::Period;
+use super::super::private;
 use super::super::record::{Erased, Event, LogId, RecordTime};
 use super::super::{Appended, By};
 use super::{Batch, Writer};
@@ -31,8 +32,12 @@ impl Writer {
             return Err(LedgerError::NothingKept { log, before });
         }
         self.open_log(batch, time, log)?;
+        let who = match private::is_person(&by.who) {
+            true => private::Mask::new(&*self.key(log, current).await?, [&by.who]).reference(&by.who),
+            false => by.who,
+        };
         let event = Event::Erased(Erased {
-            by: by.who,
+            by: who,
             decision: by.decision,
             periods: periods.clone(),
         });

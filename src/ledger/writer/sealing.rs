@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::super::checkpoint::Checkpoint;
 use super::super::error::LedgerError;
@@ -12,6 +13,22 @@ use super::super::store::{NewBundle, NewCheckpoint, NewPrivate, NewTile, RawRow,
 use super::super::tile::{self, WIDTH};
 use super::super::tree::{Tree, leaf_hash};
 use super::{Head, Writer};
+
+/// When logs are signed.
+#[derive(Clone, Copy, Debug)]
+pub struct Signing {
+    /// At the latest so long after a record is durable.
+    pub every: Duration,
+    /// Sooner where a log has so many records that are not signed.
+    pub records: u64,
+}
+
+impl Default for Signing {
+    fn default() -> Self {
+        let (every, records) = (Duration::from_secs(1), 512);
+        Self { every, records }
+    }
+}
 
 /// The most logs one transaction signs.
 const MAX_SIGNED: usize = 256;
