@@ -95,6 +95,9 @@ pub const FILE: &str = store::sqlite::FILE;
 /// The greatest size of one body in bytes.
 pub const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
+/// The greatest size of a decision's context in bytes: 256 of them are kept together.
+pub const MAX_CONTEXT_BYTES: usize = 1024 * 1024 - 4096;
+
 /// What to record.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -183,15 +186,21 @@ impl PeriodKeys {
         self.0.borrow().get(&(log, period)).cloned()
     }
 
+    /// Keeps a key, and lets go of the one of two months before.
     fn insert(&self, log: LogId, period: Period, key: &Arc<PeriodKey>) {
-        self.0
-            .send_modify(|keys| keys.insert_mut((log, period), Arc::clone(key)));
+        self.0.send_modify(|keys| {
+            keys.insert_mut((log, period), Arc::clone(key));
+            keys.remove_mut(&(log, period.previous().previous()));
+        });
     }
 
     fn remove(&self, log: LogId, periods: &BTreeSet<Period>) {
+        // Under whatever month they were asked for.
+        let gone = |((of, _), key): &(&(LogId, Period), &Arc<PeriodKey>)| *of == log && periods.contains(&key.period());
         self.0.send_modify(|keys| {
-            for period in periods {
-                keys.remove_mut(&(log, *period));
+            let gone: Vec<_> = keys.iter().filter(gone).map(|(asked, _)| *asked).collect();
+            for asked in gone {
+                keys.remove_mut(&asked);
             }
         });
     }
@@ -262,10 +271,14 @@ impl Ledger {
     /// Whatever kept the record from being durable; see [`LedgerError`]. The answer the entry tells of must not leave.
     pub async fn append(&self, entry: Entry) -> Result<Appended, LedgerError> {
         let Entry { log, what, bodies } = entry;
-        let slice = match &what {
-            What::Decision(decided) => Some(&decided.private.entities.1),
-            What::Event(_) => None,
+        let (slice, context) = match &what {
+            What::Decision(decided) => (Some(&decided.private.entities.1), decided.private.context.len()),
+            What::Event(_) => (None, 0),
         };
+        if context > MAX_CONTEXT_BYTES {
+            let (bytes, most) = (context, MAX_CONTEXT_BYTES);
+            return Err(LedgerError::BodyTooLarge { bytes, most });
+        }
         let sizes = bodies.iter().map(|(_, body)| body).chain(slice).map(|body| body.len());
         if let Some(bytes) = sizes.max().filter(|bytes| *bytes > MAX_BODY_BYTES) {
             let most = MAX_BODY_BYTES;

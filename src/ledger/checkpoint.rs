@@ -60,7 +60,8 @@ impl Checkpoint {
         let (origin, size) = (read.origin().to_owned(), read.size());
         let root = Digest::from_bytes(read.hash().0);
         // One spelling only, and no further lines: these logs write none.
-        match written(&origin, size, &root)? == text.as_bytes() {
+        let possible = i64::try_from(size).is_ok();
+        match possible && written(&origin, size, &root)? == text.as_bytes() {
             true => Ok(Self { origin, size, root }),
             false => Err(NoteError::Form),
         }
@@ -124,6 +125,7 @@ mod tests {
             format!("t/ledger/platform\n+7\n{root}\n"),
             format!("t/ledger/platform\n7\n{root}\nmore\n"),
             format!("t/ledger/platform\n18446744073709551616\n{root}\n"),
+            format!("t/ledger/platform\n9223372036854775808\n{root}\n"),
             "t/ledger/platform\n7\nAAAA\n".to_owned(),
             "t/ledger/platform\n7\n".to_owned(),
         ] {

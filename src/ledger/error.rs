@@ -68,8 +68,11 @@ pub enum LedgerError {
         /// What is wrong with it.
         why: String,
     },
-    /// What should be published is not there.
-    #[error("there is no `{what}`: expected a log as of c2sp.org/tlog-tiles")]
+    /// A checkpoint that is shown is not one of the log's.
+    #[error("the checkpoint that is shown is not to be trusted: {0}")]
+    Untrusted(NoteError),
+    /// What should be published is not there, or not what is signed.
+    #[error("`{what}` is missing or damaged: expected a log as of c2sp.org/tlog-tiles")]
     Unpublished {
         /// What was looked for.
         what: String,
@@ -164,7 +167,7 @@ impl LedgerError {
     pub(super) fn is_outage(&self) -> bool {
         matches!(
             self,
-            Self::Busy { .. } | Self::Store { .. } | Self::Io { .. } | Self::Absent { .. }
+            Self::Busy { .. } | Self::Store { .. } | Self::Io { .. } | Self::Absent { .. } | Self::Format { .. }
         )
     }
 
@@ -172,6 +175,26 @@ impl LedgerError {
         move |source| {
             let source = Arc::new(source);
             Self::Store { doing, source }
+        }
+    }
+
+    /// A failed reading of one log: what the store calls damaged is damage to that log, all else is the store's.
+    pub(super) fn reading(log: LogId, doing: &'static str, error: sqlx::Error) -> Self {
+        let damaged = match &error {
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => true,
+            // SQLITE_CORRUPT and SQLITE_NOTADB.
+            sqlx::Error::Database(database) => {
+                let code = database.code().and_then(|code| code.parse::<u32>().ok());
+                code.is_some_and(|code| matches!(code & 0xff, 11 | 26))
+            }
+            _ => false,
+        };
+        match damaged {
+            true => Self::Damaged {
+                log,
+                why: format!("cannot {doing}: {error}"),
+            },
+            false => Self::store(doing)(error),
         }
     }
 

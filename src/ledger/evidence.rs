@@ -10,21 +10,22 @@
 //!
 //! The keys in it are what the ledger says of itself. Whoever doubts that compares them with a key that was noted before.
 
+mod verify;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::verify::verify_evidence;
 use super::checkpoint::Checkpoint;
 use super::error::LedgerError;
-use super::note::{NoteError, VerifierKey};
-use super::published::Published;
+use super::note::VerifierKey;
+use super::published::read_file;
 use super::read::{Cursor, Reader};
-use super::record::{Event, LogId, RecordTime};
-use super::report::{FindingKind, Findings, Report};
+use super::record::{LogId, RecordTime};
 use super::tile::TileId;
-use super::verify::{Progress, Trust, verify_published};
 use crate::bundle::Source;
 use crate::ids::Digest;
 
@@ -175,7 +176,9 @@ fn readme(contents: &Contents, bodies: usize) -> String {
 /// It says it in a way that is not known here.
 pub fn contents(directory: &Path) -> Result<Option<Contents>, LedgerError> {
     let path = directory.join(FILE);
-    let Ok(bytes) = fs::read(&path) else { return Ok(None) };
+    let Some(bytes) = read_file(&path, super::MAX_BODY_BYTES)? else {
+        return Ok(None);
+    };
     let wrong = |why: String| LedgerError::Evidence {
         path: path.clone(),
         why,
@@ -185,82 +188,4 @@ pub fn contents(directory: &Path) -> Result<Option<Contents>, LedgerError> {
         FORMAT => Ok(Some(contents)),
         format => Err(wrong(format!("format {format} is not known here; expected {FORMAT}"))),
     }
-}
-
-/// Verifies evidence: every log as published, and every body that a record names. Keys that `trust` has go before those it brings.
-///
-/// # Errors
-///
-/// It cannot be read at all.
-pub async fn verify_evidence(
-    directory: &Path,
-    contents: &Contents,
-    trust: &Trust,
-    mut progress: impl FnMut(Progress) + Send,
-) -> Result<Report, LedgerError> {
-    let mut findings = Findings::default();
-    let (mut logs, mut bodies) = (Vec::new(), BTreeSet::new());
-    for part in &contents.logs {
-        let mut trust = trust.clone();
-        if !trust.keys.iter().any(|key| key.name() == part.origin) {
-            trust.keys.push(
-                part.verifier_key
-                    .parse()
-                    .map_err(|error: NoteError| LedgerError::Note(error))?,
-            );
-        }
-        let published = Published::directory(directory.join("logs").join(part.log.as_str()));
-        let mut opened = Vec::new();
-        let each = |seq, record: &super::Record| {
-            bodies.extend(record.event.bodies());
-            if let Event::Opened(event) = &record.event {
-                opened.push((seq, event.clone()));
-            }
-        };
-        let report = verify_published(&published, &trust, &mut progress, each).await?;
-        for (seq, event) in opened {
-            let other = contents
-                .logs
-                .iter()
-                .find(|other| other.log == event.log && other.verifier_key != event.verifier_key);
-            if let Some(other) = other {
-                let message = format!(
-                    "the key of `{}` is `{}`, but record {seq} of `platform` names `{}`",
-                    other.log, other.verifier_key, event.verifier_key
-                );
-                findings.add(FindingKind::Key, None, message);
-            }
-        }
-        logs.push(report);
-    }
-    let count = check_bodies(directory, bodies, &mut findings);
-    let ok = findings.list.is_empty() && logs.iter().all(|log| log.ok);
-    let findings = findings.list;
-    Ok(Report {
-        ok,
-        logs,
-        bodies: count,
-        findings,
-    })
-}
-
-fn check_bodies(directory: &Path, named: BTreeSet<Digest>, findings: &mut Findings) -> u64 {
-    let (mut left, mut done) = (Vec::from_iter(named), BTreeSet::new());
-    while let Some(digest) = left.pop() {
-        if !done.insert(digest) {
-            continue;
-        }
-        match fs::read(body(directory, &digest)) {
-            Ok(content) if Digest::of(&content) == digest => {
-                left.extend(Source::named_by(&content).unwrap_or_default());
-            }
-            Ok(_) => findings.add(FindingKind::BodyChanged, None, format!("the body {digest} was changed")),
-            Err(_) => findings.add(
-                FindingKind::BodyMissing,
-                None,
-                format!("the body {digest}, which records name, is missing"),
-            ),
-        }
-    }
-    done.len() as u64
 }

@@ -13,6 +13,7 @@ use super::error::LedgerError;
 use super::note::VerifierKey;
 use super::proof::{Claim, ProofError, Tiles, check_consistency};
 use super::published::Published;
+use super::verify::log_of;
 
 /// Where the last checkpoint of a log is kept: a file, as the log signed it.
 #[derive(Debug)]
@@ -30,6 +31,13 @@ pub enum Seen {
         /// How many records it had.
         from: u64,
         /// What it is now.
+        to: Checkpoint,
+    },
+    /// The log shows an older state than the one that was kept: a copy that lags, or its newest records are gone. What was kept stays.
+    SetBack {
+        /// How many records it had.
+        from: u64,
+        /// What it shows now.
         to: Checkpoint,
     },
     /// The log signs something that does not go on from what it signed before. Both are signed: either alone could be true, not both.
@@ -78,7 +86,7 @@ impl Kept {
 /// It cannot be read; what is kept is not a checkpoint of its key; a checkpoint that `key` did not sign.
 pub async fn look(published: &Published, key: &VerifierKey, kept: &Kept) -> Result<Seen, LedgerError> {
     let found = published.checkpoint().await?;
-    let now = Checkpoint::open(&found, key)?;
+    let now = Checkpoint::open(&found, key).map_err(LedgerError::Untrusted)?;
     let Some(note) = kept.read()? else {
         kept.write(&found)?;
         return Ok(Seen::First(now));
@@ -89,10 +97,8 @@ pub async fn look(published: &Published, key: &VerifierKey, kept: &Kept) -> Resu
         Ok(Seen::Forked { kept, found, why })
     };
     if now.size < before.size {
-        let (was, is) = (before.size, now.size);
-        return forked(format!(
-            "it signed {was} records and now signs {is}: the newest are gone"
-        ));
+        let from = before.size;
+        return Ok(Seen::SetBack { from, to: now });
     }
     if now.size == before.size {
         return match now.root == before.root {
@@ -131,12 +137,15 @@ async fn consistent(
         // A log that has grown since serves the greater tile, of which this one is the beginning; both have the name that was asked.
         tiles.extend(published.tile(id).await?.map(|bytes| (id, bytes)));
     }
-    let proof = match claim.prove(&tiles) {
+    let proof = match claim.prove(&tiles, &now.root) {
         Ok(proof) => proof,
-        // Without the tile nothing is shown either way.
+        // With tiles that are not the signed tree's, nothing is shown either way.
         Err(ProofError::Tile(id)) => {
-            let what = id.to_string();
-            return Err(LedgerError::Unpublished { what });
+            let why = format!("`{id}` is missing, or not of the tree that is signed");
+            return Err(LedgerError::Damaged {
+                log: log_of(&now.origin)?,
+                why,
+            });
         }
         Err(error) => return Ok(Err(error)),
     };

@@ -49,6 +49,18 @@ impl Period {
         }
     }
 
+    /// The month before.
+    pub fn previous(self) -> Self {
+        let Self { year, month } = self;
+        match month {
+            1 => Self {
+                year: year - 1,
+                month: 12,
+            },
+            _ => Self { year, month: month - 1 },
+        }
+    }
+
     /// The month of that instant.
     pub fn of(at: Timestamp) -> Self {
         let date = at.to_zoned(TimeZone::UTC).date();
@@ -271,6 +283,7 @@ mod tests {
         }
         let [december, january]: [Period; 2] = ["2025-12", "2026-01"].map(|period| period.parse().unwrap());
         assert!(december < january && december.next() == january && january.next().to_string() == "2026-02");
+        assert!(december == january.previous() && december.previous().to_string() == "2025-11");
     }
 
     proptest! {

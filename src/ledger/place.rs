@@ -43,11 +43,7 @@ impl Place {
     /// A connection that writes to the store there was: where that is gone, a new one would begin every log anew.
     pub(super) async fn writer_again(&self) -> Result<Box<dyn Store>, LedgerError> {
         match self {
-            Self::Directory(dir) if !dir.join(FILE).exists() => {
-                let path = dir.join(FILE);
-                Err(LedgerError::Absent { path })
-            }
-            Self::Directory(_) => self.writer().await,
+            Self::Directory(dir) => Ok(Box::new(SqliteStore::writer_again(&dir.join(FILE)).await?)),
         }
     }
 

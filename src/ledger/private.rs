@@ -219,7 +219,7 @@ pub(super) fn open_slice(key: &PeriodKey, commitment: &Digest, sealed: &[u8]) ->
 /// How hard is tried to make things smaller: more would cost much and give little.
 pub(super) const LEVEL: i32 = 3;
 
-/// The greatest size of a tile's private parts, before they were compressed: as many as a tile has, each as great as a body.
+/// The greatest size of a tile's private parts, before they were compressed: as many as a tile has, each as great as a context.
 const MAX_GROUP: usize = 256 * 1024 * 1024;
 
 /// The private parts of a tile's records and of one period, compressed and sealed together; each with its record's number.
@@ -229,6 +229,9 @@ pub(super) fn seal_group(key: &PeriodKey, log: LogId, number: u64, parts: &[(u8,
         plain.push(*within);
         plain.extend_from_slice(&u32::try_from(content.len()).ok()?.to_be_bytes());
         plain.extend_from_slice(content);
+    }
+    if plain.len() > MAX_GROUP {
+        return None;
     }
     let packed = zstd::bulk::compress(&plain, LEVEL).ok()?;
     let size = u32::try_from(plain.len()).ok()?.to_be_bytes();

@@ -27,8 +27,8 @@ use tlog_tiles::{Error, Hash, HashReader, Tile};
 
 use super::checkpoint::Checkpoint;
 use super::note::{NoteError, VerifierKey};
-use super::tile::{HEIGHT, Kind, TileId};
-use super::tree::hash;
+use super::tile::{HEIGHT, Kind, MAX_LEVEL, TileId, WIDTH};
+use super::tree::{Tree, hash, root_of};
 use crate::ids::Digest;
 
 /// The first line of a proof as a file.
@@ -82,7 +82,7 @@ pub enum Claim {
 }
 
 impl Claim {
-    /// The tiles that prove it.
+    /// The tiles that prove it, and those that show that these are the tree's.
     ///
     /// # Errors
     ///
@@ -92,15 +92,26 @@ impl Claim {
         // Ends as soon as it has said which hashes it needs.
         let _ = self.proved(&asked)?;
         let asked = asked.0.into_inner();
-        Ok(asked.iter().filter_map(|index| self.tile(*index)).collect())
+        let mut tiles: BTreeSet<_> = edge(self.size()).collect();
+        for mut id in asked.iter().filter_map(|index| self.tile(*index)) {
+            while tiles.insert(id) {
+                match above(id, self.size()) {
+                    Some(above) => id = above,
+                    None => break,
+                }
+            }
+        }
+        Ok(tiles)
     }
 
-    /// The hashes that prove it, out of the tiles.
+    /// The hashes that prove it, out of the tiles, which must be those of the tree of that root: a proof that then does not hold
+    /// proves the contrary.
     ///
     /// # Errors
     ///
     /// [`ProofError::Beyond`] and [`ProofError::Tile`].
-    pub fn prove(self, tiles: &Tiles) -> Result<Vec<Digest>, ProofError> {
+    pub fn prove(self, tiles: &Tiles, root: &Digest) -> Result<Vec<Digest>, ProofError> {
+        authenticate(self.size(), root, tiles)?;
         let lacking = RefCell::new(None);
         let reader = Within {
             claim: self,
@@ -137,6 +148,58 @@ impl Claim {
         let level = tile.level();
         TileId::widest(Kind::Hashes { level }, tile.level_index(), self.size())
     }
+}
+
+/// The partial tiles of a tree, from the top: together they hold the hashes of its right edge.
+fn edge(size: u64) -> impl Iterator<Item = TileId> {
+    (0..=MAX_LEVEL).rev().filter_map(move |level| {
+        let below = size
+            .checked_shr(u32::from(HEIGHT) * (u32::from(level) + 1))
+            .unwrap_or(0);
+        TileId::widest(Kind::Hashes { level }, below, size).filter(|tile| !tile.is_full())
+    })
+}
+
+/// The tile that has a full tile's hash.
+fn above(id: TileId, size: u64) -> Option<TileId> {
+    match id.kind {
+        Kind::Hashes { level } if id.is_full() => {
+            TileId::widest(Kind::Hashes { level: level + 1 }, id.number / WIDTH, size)
+        }
+        _ => None,
+    }
+}
+
+/// Holds tiles to the root of the tree: those at its edge all together, every full one to the tile above it.
+fn authenticate(size: u64, root: &Digest, tiles: &Tiles) -> Result<(), ProofError> {
+    let hashes = |id: TileId| {
+        let bytes = tiles.get(&id).filter(|bytes| bytes.len() == usize::from(id.width) * 32);
+        let hashes = bytes.ok_or(ProofError::Tile(id))?.as_chunks().0.iter().copied();
+        Ok::<Vec<_>, ProofError>(hashes.map(Digest::from_bytes).collect())
+    };
+    let tree = |hashes: &[Digest]| {
+        let mut tree = Tree::default();
+        hashes.iter().for_each(|hash| tree.push(*hash));
+        tree
+    };
+    let mut whole = Vec::new();
+    for id in edge(size) {
+        whole.extend(tree(&hashes(id)?).edge().copied());
+    }
+    if root_of(whole.iter()) != *root {
+        return Err(edge(size).next().map_or(ProofError::DoesNotHold, ProofError::Tile));
+    }
+    for id in tiles.keys().filter(|id| id.is_full()) {
+        let held = above(*id, size).map(&hashes).transpose()?;
+        let held = held.and_then(|held| {
+            held.get(usize::try_from(id.number % WIDTH).unwrap_or(usize::MAX))
+                .copied()
+        });
+        if held != Some(tree(&hashes(*id)?).root()) {
+            return Err(ProofError::Tile(*id));
+        }
+    }
+    Ok(())
 }
 
 /// Notes which hashes are asked for, and gives none.
@@ -277,8 +340,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::note::Signer;
-    use super::super::tile::WIDTH;
-    use super::super::tree::{Tree, leaf_hash};
+    use super::super::tree::leaf_hash;
     use super::*;
 
     /// The tree of so many numbered leaves, and its tiles.
@@ -317,7 +379,7 @@ mod tests {
             let (leaves, root, tiles) = log(size);
             let (index, other) = (which.index(leaves.len()), other.index(leaves.len()));
             let claim = Claim::Inclusion { index: index as u64, size };
-            let proof = claim.prove(&fetched(claim, &tiles)).unwrap();
+            let proof = claim.prove(&fetched(claim, &tiles), &root).unwrap();
             check_inclusion(&proof, index as u64, &leaves[index], size, &root).unwrap();
             if other != index {
                 prop_assert!(check_inclusion(&proof, index as u64, &leaves[other], size, &root).is_err());
@@ -331,7 +393,7 @@ mod tests {
             let (leaves, new, tiles) = log(size);
             let old = old.index(leaves.len() + 1);
             let claim = Claim::Consistency { old: old as u64, size };
-            let proof = claim.prove(&fetched(claim, &tiles)).unwrap();
+            let proof = claim.prove(&fetched(claim, &tiles), &new).unwrap();
             let before = root(&leaves[..old]);
             check_consistency(&proof, (old as u64, &before), (size, &new)).unwrap();
             if old > 0 {
@@ -344,11 +406,21 @@ mod tests {
 
     #[test]
     fn a_tile_that_is_missing_is_named() {
-        let (_, _, mut tiles) = log(600);
+        let (_, root, all) = log(600);
         let claim = Claim::Inclusion { index: 300, size: 600 };
-        let id = TileId::full(Kind::Hashes { level: 0 }, 300 / WIDTH);
-        tiles.remove(&id);
-        assert!(matches!(claim.prove(&tiles), Err(ProofError::Tile(lacking)) if lacking == id));
+        let needed = fetched(claim, &all);
+        assert!(claim.prove(&needed, &root).is_ok());
+        for id in needed.keys() {
+            let mut tiles = needed.clone();
+            tiles.remove(id);
+            let lacking = claim.prove(&tiles, &root);
+            assert!(matches!(lacking, Err(ProofError::Tile(_))), "{id}: {lacking:?}");
+            // Nor is one believed that is another's, in any byte.
+            let mut tiles = needed.clone();
+            tiles.get_mut(id).unwrap()[40] ^= 1;
+            let forged = claim.prove(&tiles, &root);
+            assert!(matches!(forged, Err(ProofError::Tile(_))), "{id}: {forged:?}");
+        }
         let beyond = Claim::Inclusion { index: 600, size: 600 };
         assert!(matches!(
             beyond.tiles(),
@@ -363,7 +435,7 @@ mod tests {
         let claim = Claim::Inclusion { index: 300, size: 600 };
         let inclusion = Inclusion {
             index: 300,
-            proof: claim.prove(&tiles).unwrap(),
+            proof: claim.prove(&fetched(claim, &tiles), &root).unwrap(),
             checkpoint: Checkpoint::sign(600, &root, &signer).unwrap(),
         };
         let text = inclusion.to_text();

@@ -1,7 +1,7 @@
 //! A log as it is published: a checkpoint and tiles, in a directory or below a URL ([C2SP tlog-tiles](https://c2sp.org/tlog-tiles)).
 
-use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::io::{ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,16 +80,32 @@ impl Published {
 
     async fn read(&self, path: &str) -> Result<Option<Vec<u8>>, LedgerError> {
         match &self.0 {
-            At::Directory(directory) => {
-                let path = directory.join(path);
-                match std::fs::read(&path) {
-                    Ok(bytes) => Ok(Some(bytes)),
-                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-                    Err(error) => Err(LedgerError::io("read", &path)(error)),
-                }
-            }
+            At::Directory(directory) => read_file(&directory.join(path), MAX_BYTES),
             At::Url { client, base, token } => fetch(client, &format!("{base}/{path}"), token.as_ref()).await,
         }
+    }
+}
+
+/// Reads a file that somebody else wrote: a plain one of no more than so many bytes; `None` where there is none.
+pub(super) fn read_file(path: &Path, most: usize) -> Result<Option<Vec<u8>>, LedgerError> {
+    let read = || {
+        // Not through links, and nothing that could keep whoever opens it waiting.
+        if !std::fs::symlink_metadata(path)?.is_file() {
+            return Err(std::io::Error::other("it is not a plain file"));
+        }
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?
+            .take(most as u64 + 1)
+            .read_to_end(&mut bytes)?;
+        match bytes.len() > most {
+            true => Err(std::io::Error::other(format!("it is greater than {most} bytes"))),
+            false => Ok(bytes),
+        }
+    };
+    match read() {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(LedgerError::io("read", path)(error)),
     }
 }
 

@@ -254,7 +254,8 @@ impl Reader {
         };
         let damaged = || LedgerError::Bundle { log, number };
         let bytes = zstd::bulk::decompress(&packed, MAX_BUNDLE).map_err(|_| damaged())?;
-        let records = tile::records(&bytes).ok_or_else(damaged)?;
+        let records = tile::records(&bytes).filter(|records| records.len() as u64 <= WIDTH);
+        let records = records.ok_or_else(damaged)?;
         let hashes = self.hashes(log, 0, number).await?;
         let mut parts = match self.secret {
             Some(_) => self.parts(log, number).await?,
@@ -289,6 +290,21 @@ impl Reader {
                 sealed: Sealed::Alone(row.period.zip(row.private)),
             });
         Ok(rows.collect())
+    }
+
+    /// The number of the first group, from that one on, of which there is a bundle or a row.
+    pub(super) async fn next_group(&mut self, log: LogId, number: u64) -> Result<Option<u64>, LedgerError> {
+        let from = number.cast_signed();
+        let bundle = self.store.next_bundle(log, from).await;
+        let bundle = bundle.map_err(LedgerError::store("look for a bundle"))?;
+        let row = self.store.rows(log, from.saturating_mul(WIDTH.cast_signed()), 1).await;
+        let row = row.map_err(LedgerError::store("read a log"))?;
+        let row = row.first().map(|row| row.seq / WIDTH.cast_signed());
+        Ok(bundle
+            .into_iter()
+            .chain(row)
+            .min()
+            .and_then(|number| u64::try_from(number).ok()))
     }
 
     /// The numbers of the rows in no bundle: the one lowest below `below`, and the first at or beyond `from`.

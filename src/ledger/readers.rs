@@ -91,7 +91,7 @@ impl Reader {
         let Some(checkpoint) = self.checkpoint(log).await? else {
             return Ok(None);
         };
-        let size = Checkpoint::claimed(&checkpoint)?.size;
+        let Checkpoint { size, root, .. } = Checkpoint::claimed(&checkpoint)?;
         let claim = Claim::Inclusion { index, size };
         let Ok(needed) = claim.tiles() else { return Ok(None) };
         let mut tiles = Tiles::new();
@@ -102,7 +102,7 @@ impl Reader {
             log,
             why: format!("{error}"),
         };
-        let proof = claim.prove(&tiles).map_err(damaged)?;
+        let proof = claim.prove(&tiles, &root).map_err(damaged)?;
         Ok(Some(Inclusion {
             index,
             proof,

@@ -181,8 +181,8 @@ pub(super) trait Store: Send + Sync + fmt::Debug {
     /// Writes what is there already, to see whether the store takes a write.
     async fn probe(&mut self) -> Result<()>;
 
-    /// Puts the store in order while nothing else is to be done.
-    async fn rest(&mut self) -> Result<()>;
+    /// Puts the store in order while nothing else is to be done. Returns whether nothing is left to do.
+    async fn rest(&mut self) -> Result<bool>;
 
     /// From here on reads what is stored now, and goes on reading that whatever is written.
     async fn look(&mut self) -> Result<()>;
@@ -207,6 +207,9 @@ pub(super) trait Store: Send + Sync + fmt::Debug {
 
     /// A bundle, compressed.
     async fn bundle(&mut self, log: LogId, number: i64) -> Result<Option<Vec<u8>>>;
+
+    /// The number of the first bundle from that one on.
+    async fn next_bundle(&mut self, log: LogId, from: i64) -> Result<Option<i64>>;
 
     /// The private parts of a bundle, by period.
     async fn privates(&mut self, log: LogId, number: i64) -> Result<Vec<(String, Vec<u8>)>>;

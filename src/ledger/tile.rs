@@ -20,7 +20,7 @@ pub const HEIGHT: u8 = 8;
 pub const WIDTH: u64 = 1 << HEIGHT;
 
 /// The greatest level a tile can have: beyond it no 64-bit size reaches.
-const MAX_LEVEL: u8 = 7;
+pub const MAX_LEVEL: u8 = 7;
 
 /// What a tile holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -26,6 +26,7 @@ use std::path::Path;
 
 use self::bodies::{BodyFindings, PrivateCheck};
 use self::log::LogCheck;
+pub(super) use self::published::log_of;
 pub use self::published::verify_published;
 use self::source::Stored;
 pub use self::trust::Trust;
@@ -111,6 +112,9 @@ pub(super) async fn tree(reader: &mut Reader, log: LogId) -> Result<TreeReport, 
     let raw = reader.log(log).await?;
     let mut about = Findings::default();
     let key = raw.verifier_key.as_deref().and_then(|key| key.parse().ok());
+    if key.is_none() {
+        about.add(FindingKind::Key, None, "the log has no key, or none that can be used");
+    }
     let checkpoint = check_note(raw.note.as_deref(), key.as_ref(), &mut about);
     let edge = checkpoint.as_ref().map(|checkpoint| tail(&raw, checkpoint, &mut about));
     let named = checkpoint
@@ -229,13 +233,13 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
         let checkpoint = check_note(raw.note.as_deref(), key.as_ref(), &mut about);
         check_copies(&raw, key.as_ref(), checkpoint.as_ref(), &mut about);
         let mut named = self.known(log, key.as_ref(), &mut about);
-        named.extend(checkpoint.as_ref().map(|checkpoint| (checkpoint.size, checkpoint.root)));
+        trust::name(&mut named, checkpoint.as_ref(), &mut about);
         let mut check = LogCheck::new(log, named);
         let tail = checkpoint.as_ref().map(|checkpoint| tail(&raw, checkpoint, &mut about));
         let signed = checkpoint.as_ref().map(|checkpoint| checkpoint.size);
         let mut walk = Walk::new(signed, tail.unwrap_or_default());
         let private = self.read_log(reader, log, &mut walk, &mut check, &mut about).await?;
-        self.check_stray(reader, log, &raw, &check, &mut about).await?;
+        self.check_stray(reader, log, &raw, &check, signed, &mut about).await?;
         let records = check.next();
         let seen = check.finish(checkpoint.as_ref(), walk.above());
         if seen.records == 0 && raw.note.is_none() {
@@ -272,7 +276,12 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
     ) -> Result<bodies::Private, LedgerError> {
         let mut bodies = BodyFindings::default();
         let mut private = PrivateCheck::new(log);
-        while let Some(sound) = walk.next(&mut Stored { reader, log }, check).await? {
+        while let Some(mut sound) = walk.next(&mut Stored { reader, log }, check).await? {
+            // What is neither signed nor vouched for opens no log and excuses nothing.
+            let vouched = reader.vouching(log)?.is_some();
+            sound.retain(|(seq, record, _)| {
+                vouched || *seq < walk.signed() || !matches!(record.event, Event::Opened(_) | Event::Erased(_))
+            });
             self.read += sound.len() as u64;
             (self.progress)(Progress {
                 log: Some(log),
@@ -329,6 +338,7 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
         log: LogId,
         raw: &RawLog,
         check: &LogCheck,
+        signed: Option<u64>,
         about: &mut Findings,
     ) -> Result<(), LedgerError> {
         let bundles = raw.last_bundle.map_or(0, |last| last.saturating_add(1).cast_unsigned());
@@ -344,6 +354,11 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
         if let Some(seq) = beyond {
             let message = format!("a record stands under the number {seq}, where the log ends before");
             about.add(FindingKind::Malformed, None, message);
+        }
+        let tiled = signed.map(|signed| signed / WIDTH);
+        if let Some(tiled) = tiled.filter(|tiled| bundles > *tiled && bundles.saturating_mul(WIDTH) <= check.next()) {
+            let message = format!("bundle {tiled} holds records that are not signed: nothing vouches for them");
+            about.add(FindingKind::Unvouched, Some(tiled * WIDTH), message);
         }
         if bundles.saturating_mul(WIDTH) > check.next() {
             let message = format!("a bundle {} stands beyond the log's end", bundles - 1);
@@ -415,9 +430,7 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
                 continue;
             };
             match Checkpoint::open(note, key) {
-                Ok(checkpoint) => {
-                    known.insert(checkpoint.size, checkpoint.root);
-                }
+                Ok(checkpoint) => trust::name(&mut known, Some(&checkpoint), about),
                 Err(error) => {
                     let message = format!("a checkpoint kept elsewhere does not hold with the log's key: {error}");
                     about.add(FindingKind::Checkpoint, None, message);

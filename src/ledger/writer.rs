@@ -11,6 +11,7 @@ mod months;
 mod outages;
 mod recent;
 mod sealing;
+mod staging;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -27,15 +28,13 @@ use super::error::LedgerError;
 use super::keys::LedgerKeys;
 use super::period::{Period, PeriodKey};
 use super::place::{Held, Place};
-use super::private;
-use super::record::{Event, LogId, Opened, RECORD_VERSION, Record, RecordError, RecordTime, Refused};
+use super::record::{LogId, RecordTime, Refused};
 use super::stats::Counters;
-use super::store::{NewLog, NewRecord, NewSlice, RawRow, Rows, Store};
+use super::store::{RawRow, Rows, Store};
 use super::tile::WIDTH;
-use super::tree::leaf_hash;
 use super::{Appended, By, PeriodKeys};
 use crate::clock::Clock;
-use crate::ids::{Digest, RecordId};
+use crate::ids::Digest;
 
 /// The most entries one transaction takes.
 pub(super) const MAX_BATCH: usize = 256;
@@ -114,6 +113,8 @@ pub(super) struct Writer {
     heads: HashMap<LogId, Head>,
     periods: PeriodKeys,
     recent: Recent,
+    /// Logs that were found damaged, and why: nothing more is appended to them by this process.
+    damaged: BTreeMap<LogId, String>,
     /// Logs that may have records that are not signed.
     unsigned: BTreeSet<LogId>,
     /// When these are to be signed.
@@ -144,6 +145,7 @@ impl Writer {
             heads,
             periods,
             recent,
+            damaged: BTreeMap::new(),
             unsigned: BTreeSet::new(),
             due: None,
             counters,
@@ -214,12 +216,16 @@ impl Writer {
             self.counters.recovered();
             self.commit(&mut Vec::new()).await;
         }
-        if let Some(store) = &mut self.store
-            && let Err(error) = store.rest().await
-        {
-            tracing::warn!(%error, "the ledger's write-ahead log stays; its records are durable all the same");
+        if !self.counters.is_sound() {
+            return false;
         }
-        true
+        match &mut self.store {
+            Some(store) => store.rest().await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "the ledger's write-ahead log stays; its records are durable all the same");
+                true
+            }),
+            None => true,
+        }
     }
 
     /// Records all of `jobs` in one transaction and answers each.
@@ -273,114 +279,6 @@ impl Writer {
         }
     }
 
-    /// Gives an entry its place in its log and puts its rows into the batch.
-    async fn stage(&mut self, batch: &mut Batch, time: RecordTime, append: Append) -> Result<Appended, LedgerError> {
-        let Append {
-            log,
-            event,
-            private,
-            bodies,
-        } = append;
-        self.load(log).await?;
-        if let Some(Private { key, .. }) = &private
-            && key.period() < Period::of(time.timestamp())
-            && self.kept_key(log, key.period()).await?.is_none()
-        {
-            // Sealed before the turn of the month, and erased since.
-            return Err(LedgerError::Stale(key.period()));
-        }
-        self.open_log(batch, time, log)?;
-        let (asked, slice) = match private {
-            None => (None, None),
-            Some(Private { key, asked, slice }) => (Some((key.period().to_string(), asked)), Some((key, slice))),
-        };
-        let appended = self.enter(batch, time, log, event, asked)?;
-        if let Some((key, (commitment, content))) = slice
-            && batch.digests.insert(commitment)
-            && !self.recent.contains(&commitment)
-        {
-            let content = private::seal_slice(&key, &commitment, &content).ok_or(LedgerError::Sealing)?;
-            batch.rows.slices.push(NewSlice {
-                log: log.as_str().into(),
-                commitment,
-                period: key.period().to_string(),
-                content,
-            });
-        }
-        for (digest, content) in bodies {
-            if batch.digests.insert(digest) && !self.recent.contains(&digest) {
-                batch.rows.bodies.push((digest, content));
-            }
-        }
-        Ok(appended)
-    }
-
-    /// Enters a log's first use in the store and, for a tenant's, in the platform's log.
-    fn open_log(&mut self, batch: &mut Batch, time: RecordTime, log: LogId) -> Result<(), LedgerError> {
-        let verifier_key = match self.heads.get(&log) {
-            Some(head) if head.tree.size() == 0 => head.signer.verifier().to_string(),
-            _ => return Ok(()),
-        };
-        if let LogId::Tenant(_) = log {
-            self.open_log(batch, time, LogId::Platform)?;
-            let verifier_key = verifier_key.clone();
-            let event = Event::Opened(Opened { log, verifier_key }).to_canonical()?;
-            self.enter(batch, time, LogId::Platform, event, None)?;
-        }
-        let (log, origin) = (log.as_str().into(), self.keys.origin(log));
-        batch.rows.logs.push(NewLog {
-            log,
-            origin,
-            verifier_key,
-        });
-        Ok(())
-    }
-
-    /// Appends one record to a log.
-    fn enter(
-        &mut self,
-        batch: &mut Batch,
-        time: RecordTime,
-        log: LogId,
-        event: Box<RawValue>,
-        private: Option<(String, Vec<u8>)>,
-    ) -> Result<Appended, LedgerError> {
-        let head = self.heads.get_mut(&log).ok_or(LedgerError::Closed)?;
-        let (id, seq, v) = (new_id(time)?, head.tree.size(), RECORD_VERSION);
-        let record = Record {
-            event,
-            id,
-            log,
-            seq,
-            time,
-            v,
-        };
-        let record = serde_json::to_string(&record).map_err(RecordError::from)?;
-        let hash = leaf_hash(record.as_bytes());
-        head.tree.push(hash);
-        if seq == 0 {
-            // With its first record, so that a log without a checkpoint is one that was robbed of it.
-            batch.rows.checkpoints.extend(sealing::checkpoint(head)?);
-            head.signed = 1;
-        }
-        batch.touched.insert(log);
-        batch.rows.records.push(NewRecord {
-            log: Arc::clone(&head.text),
-            seq: seq.cast_signed(),
-            hash,
-            mac: head.vouching.vouch(seq, &hash),
-            record,
-            private,
-        });
-        Ok(Appended {
-            log,
-            seq,
-            id,
-            hash,
-            time,
-        })
-    }
-
     /// Writes everything; what is remembered in memory follows what is durable.
     async fn write(&mut self, batch: Batch) -> Result<(), LedgerError> {
         let Batch {
@@ -390,14 +288,15 @@ impl Writer {
             erased,
             ..
         } = batch;
+        // Whatever comes of it: where it was written and only the answer is lost, the keys are gone.
+        for (log, periods) in &erased {
+            self.periods.remove(*log, periods);
+        }
         let written = self.store().await?.write(rows).await;
         written.map_err(LedgerError::store("write to the ledger"))?;
-        for digest in digests {
-            self.recent.insert(digest);
-        }
-        for (log, periods) in erased {
-            self.periods.remove(log, &periods);
-            self.recent = Recent::default();
+        match erased.is_empty() {
+            true => digests.into_iter().for_each(|digest| self.recent.insert(digest)),
+            false => self.recent = Recent::default(),
         }
         let many = touched.iter().filter_map(|log| self.heads.get(log));
         let many = many
@@ -443,6 +342,9 @@ impl Writer {
         if self.heads.contains_key(&log) {
             return Ok(());
         }
+        if let Some(why) = self.damaged.get(&log).cloned() {
+            return Err(LedgerError::Damaged { log, why });
+        }
         if log != LogId::Platform {
             Box::pin(self.load(LogId::Platform)).await?;
         }
@@ -459,7 +361,7 @@ impl Writer {
             Err(error) => {
                 // No transaction is open here; the next use opens the store anew.
                 self.store = None;
-                return Err(LedgerError::store("read the end of a log")(error));
+                return Err(LedgerError::reading(log, "read the end of a log", error));
             }
         };
         let head = match raw.is_empty() && rows.is_empty() {
@@ -483,12 +385,4 @@ async fn read_rows(store: &mut Box<dyn Store>, log: LogId, mut from: i64) -> Res
         from = last.seq.saturating_add(1);
         rows.extend(page);
     }
-}
-
-/// A new id with the record's time in it.
-fn new_id(time: RecordTime) -> Result<RecordId, LedgerError> {
-    let mut random = [0; 10];
-    aws_lc_rs::rand::fill(&mut random).map_err(|_| super::note::NoteError::Signer)?;
-    let id = uuid::Builder::from_unix_timestamp_millis(time.unix_millis(), &random);
-    Ok(RecordId(id.into_uuid()))
 }

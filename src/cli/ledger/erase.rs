@@ -52,6 +52,12 @@ async fn erase(args: &EraseArgs) -> Result<(Vec<Period>, u64), LedgerError> {
     };
     let erased = ledger.erase(args.log, args.before, by).await;
     ledger.close().await;
+    let ahead = args.data.join(format!("{}-wal", crate::ledger::FILE));
+    if erased.is_ok() && std::fs::metadata(ahead).is_ok_and(|ahead| ahead.len() > 0) {
+        eprintln!(
+            "somebody still reads an older state of the ledger: until they are done and the service has run, the erased keys lie in its file"
+        );
+    }
     let gone = kept.into_iter().filter(|period| *period < args.before);
     Ok((gone.collect(), erased?.seq))
 }

@@ -40,7 +40,12 @@ pub(super) fn run(args: &FollowArgs) -> Outcome {
                 }
             }
             // A log that cannot be reached for a while was not forked; what keeps coming back is told each time.
-            Err(error @ (LedgerError::Fetch { .. } | LedgerError::Unpublished { .. })) if !args.once => {
+            Err(
+                error @ (LedgerError::Fetch { .. }
+                | LedgerError::Unpublished { .. }
+                | LedgerError::Untrusted(_)
+                | LedgerError::Damaged { .. }),
+            ) if !args.once => {
                 eprintln!("{error}")
             }
             Err(error) => return Err(unreadable(&error)),
@@ -60,6 +65,13 @@ fn tell(args: &FollowArgs, seen: Seen) -> Result<Option<Exit>, Failure> {
             "{}: grown from {from} to {} records, {}",
             to.origin, to.size, to.root
         )),
+        Seen::SetBack { from, to } => {
+            print(&format!(
+                "SET BACK: {} showed {from} records and now shows {}; it is a copy that lags, or the newest are gone. What was kept stays.",
+                to.origin, to.size
+            ));
+            return Ok(args.once.then_some(Exit::Finding));
+        }
         Seen::Forked { kept, found, why } => {
             let mut evidence = args.state.clone().into_os_string();
             evidence.push(".forked");

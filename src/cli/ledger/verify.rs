@@ -7,6 +7,7 @@ use clap::Args;
 use super::{Exit, Failure, Format, Outcome, PlaceArgs, block_on, key, print, unreadable};
 use crate::cli::replay::spinner;
 use crate::ledger::LedgerError;
+use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::evidence::{contents, verify_evidence};
 use crate::ledger::report::Report;
 use crate::ledger::verify::{Progress, Trust, verify_published, verify_with};
@@ -55,6 +56,14 @@ pub(super) fn run(args: &VerifyArgs) -> Outcome {
 async fn verified(place: &PlaceArgs, trust: &Trust, progress: impl FnMut(Progress) + Send) -> Result<Report, Failure> {
     let failed = |error: LedgerError| unreadable(&error);
     if let Some(directory) = place.directory() {
+        let kinds = [crate::ledger::FILE, crate::ledger::evidence::FILE, "checkpoint"];
+        let there: Vec<_> = kinds.into_iter().filter(|file| directory.join(file).exists()).collect();
+        if let [one, other, ..] = there.as_slice() {
+            let place = directory.display();
+            return Err(Failure::invalid(format!(
+                "`{place}` has both `{one}` and `{other}`: it is not plain what is to be verified; leave one of them there"
+            )));
+        }
         if directory.join(crate::ledger::FILE).exists() {
             return verify_with(directory, trust, progress).await.map_err(failed);
         }
@@ -71,6 +80,17 @@ async fn verified(place: &PlaceArgs, trust: &Trust, progress: impl FnMut(Progres
     let log = verify_published(&place.published()?, trust, progress, |_, _| {})
         .await
         .map_err(failed)?;
+    let other = |origin: &str| origin.rsplit('/').next() != Some(log.log.as_str());
+    let strange = trust
+        .checkpoints
+        .iter()
+        .filter_map(|note| Checkpoint::claimed(note).ok());
+    if let Some(strange) = strange.map(|checkpoint| checkpoint.origin).find(|origin| other(origin)) {
+        return Err(Failure::invalid(format!(
+            "a checkpoint that was given is of `{strange}`, but the log is `{}`",
+            log.log
+        )));
+    }
     Ok(Report {
         ok: log.ok,
         logs: vec![log],

@@ -4,7 +4,9 @@ use super::Reader;
 use crate::ids::RecordId;
 use crate::ledger::error::LedgerError;
 use crate::ledger::record::{LogId, Record};
-use crate::ledger::tile::WIDTH;
+
+/// How many groups may lie in rows: more are signed, and put into bundles, before.
+const MAX_TAIL: u64 = 16;
 
 impl Reader {
     /// Where the record of that id is: its log and its number there. Goes through all records, the newest first.
@@ -21,10 +23,14 @@ impl Reader {
         let mut read = 0;
         for log in self.logs().await? {
             let raw = self.log(log).await?;
-            let groups = raw.size.unwrap_or(0).cast_unsigned() / WIDTH + 1;
-            // One more than is signed, for what is not signed yet.
-            for number in (0..=groups).rev() {
+            let bundles = raw.last_bundle.map_or(0, |last| last.saturating_add(1).cast_unsigned());
+            // The newest lie in rows, some of them not signed yet.
+            let beyond = bundles.saturating_add(MAX_TAIL);
+            for number in (bundles..beyond).chain((0..bundles).rev()) {
                 let rows = self.plain(log, number).await?;
+                if rows.is_empty() && number >= bundles {
+                    continue;
+                }
                 read += rows.len() as u64;
                 progress(read);
                 let found = rows

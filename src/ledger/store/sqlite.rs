@@ -7,6 +7,7 @@
 mod write;
 
 use std::collections::{BTreeSet, HashSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -76,13 +77,33 @@ impl SqliteStore {
     /// Opens the file for the one writer, making it where there is none. Every commit is durable when it returns: a write-ahead
     /// log, synced each time.
     pub(in crate::ledger) async fn writer(path: &Path) -> std::result::Result<Self, LedgerError> {
-        crate::ledger::keys::private_file()
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(LedgerError::io("open", path))?;
+        // Only where there is none: to open one that is there and close it again would drop the locks this process has on it
+        // (sqlite.org/howtocorrupt.html, 2.2).
+        match crate::ledger::keys::private_file().create_new(true).open(path) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(LedgerError::io("create", path)(error));
+            }
+            _ => {}
+        }
+        Self::opened_to_write(path, true).await
+    }
+
+    /// Opens the file again: one that is not a ledger is refused, for a new one would begin every log anew.
+    pub(in crate::ledger) async fn writer_again(path: &Path) -> std::result::Result<Self, LedgerError> {
+        // SQLite would make an empty one its own as it opens it.
+        match std::fs::metadata(path) {
+            Ok(file) if file.len() > 0 => Self::opened_to_write(path, false).await,
+            _ => {
+                let path = path.to_owned();
+                Err(LedgerError::Absent { path })
+            }
+        }
+    }
+
+    async fn opened_to_write(path: &Path, fresh: bool) -> std::result::Result<Self, LedgerError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
+            .create_if_missing(false)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(PATIENCE)
@@ -91,7 +112,7 @@ impl SqliteStore {
             .pragma("trusted_schema", "OFF")
             .disable_statement_logging();
         let mut connection = options.connect().await.map_err(LedgerError::store("open the ledger"))?;
-        if format(&mut connection).await? == 0 && tables(&mut connection).await? == 0 {
+        if fresh && format(&mut connection).await? == 0 && tables(&mut connection).await? == 0 {
             let schema = async {
                 let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
                 sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
@@ -135,7 +156,9 @@ impl SqliteStore {
         match opened(&options, path).await {
             // SQLite cannot make the write-ahead log's index where it may not write. With nothing in that log, the file alone
             // is the whole store and cannot be changed by anyone either.
-            Err(LedgerError::Store { .. }) if nothing_ahead(path) => opened(&options.immutable(true), path).await,
+            Err(LedgerError::Store { source, .. }) if cannot_write(&source) && nothing_ahead(path) => {
+                opened(&options.immutable(true), path).await
+            }
             result => result,
         }
     }
@@ -149,6 +172,14 @@ async fn opened(options: &SqliteConnectOptions, path: &Path) -> std::result::Res
         looking: false,
         file: None,
     })
+}
+
+/// Whether SQLite says that it may not write, or not open what it has to write: READONLY, CANTOPEN.
+fn cannot_write(error: &sqlx::Error) -> bool {
+    let code = error
+        .as_database_error()
+        .and_then(|error| error.code()?.parse::<u32>().ok());
+    code.is_some_and(|code| matches!(code & 0xff, 8 | 14))
 }
 
 /// Whether the write-ahead log is absent or empty.
@@ -189,11 +220,18 @@ impl Store for SqliteStore {
         self.unmoved()?;
         let erased = !rows.erased.is_empty();
         write::transaction(&mut self.connection, rows).await?;
-        match erased {
-            // What was erased must not stay behind in the write-ahead log either.
-            true => self.rest().await,
-            false => Ok(()),
+        if erased {
+            // What was erased must not stay behind in the file or the write-ahead log either. It is written by now, whatever comes of
+            // this: where somebody still reads an older state, the writer tries it again as it rests.
+            match self.rest().await {
+                Ok(true) => {}
+                Ok(false) => {
+                    tracing::warn!("what was erased stays in the file until those who read an older state are done")
+                }
+                Err(error) => tracing::warn!(%error, "what was erased stays in the file for now"),
+            }
         }
+        Ok(())
     }
 
     async fn probe(&mut self) -> Result<()> {
@@ -207,18 +245,19 @@ impl Store for SqliteStore {
     /// Moves everything from the write-ahead log into the file and empties the log, as far as readers let it. What lies in the
     /// write-ahead log alone is guarded by checksums that make SQLite drop what was changed, and all after it, without a word; what
     /// lies in the file is guarded by ours.
-    async fn rest(&mut self) -> Result<()> {
+    async fn rest(&mut self) -> Result<bool> {
         // Who reads an older state keeps it from being done: that is no reason to keep whoever wants to write waiting.
         sqlx::query("PRAGMA busy_timeout = 0")
             .execute(&mut self.connection)
             .await?;
         let emptied = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-            .execute(&mut self.connection)
+            .fetch_one(&mut self.connection)
             .await;
         sqlx::query(AssertSqlSafe(format!("PRAGMA busy_timeout = {}", PATIENCE.as_millis())))
             .execute(&mut self.connection)
             .await?;
-        emptied.map(drop)
+        // The first column says whether somebody kept it from being done.
+        Ok(emptied?.try_get::<i64, _>(0)? == 0)
     }
 
     async fn look(&mut self) -> Result<()> {
@@ -266,7 +305,12 @@ impl Store for SqliteStore {
     async fn unsigned(&mut self) -> Result<Vec<String>> {
         let sql =
             "SELECT log FROM checkpoint c WHERE EXISTS (SELECT 1 FROM record WHERE log = c.log AND seq >= c.size)";
-        sqlx::query_scalar(sql).fetch_all(&mut self.connection).await
+        // A name that is no text is `verify`'s to report.
+        let rows = sqlx::query(sql).fetch_all(&mut self.connection).await?;
+        let names = rows
+            .iter()
+            .filter_map(|row| row.try_get_unchecked::<Vec<u8>, _>(0).ok());
+        Ok(names.filter_map(|name| String::from_utf8(name).ok()).collect())
     }
 
     async fn log(&mut self, log: LogId) -> Result<RawLog> {
@@ -316,6 +360,14 @@ impl Store for SqliteStore {
             .bind(log.to_string())
             .bind(number)
             .fetch_optional(&mut self.connection)
+            .await
+    }
+
+    async fn next_bundle(&mut self, log: LogId, from: i64) -> Result<Option<i64>> {
+        sqlx::query_scalar("SELECT min(number) FROM bundle WHERE log = ?1 AND number >= ?2")
+            .bind(log.to_string())
+            .bind(from)
+            .fetch_one(&mut self.connection)
             .await
     }
 

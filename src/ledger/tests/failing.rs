@@ -74,6 +74,14 @@ async fn a_store_that_is_gone_takes_nothing_until_it_is_back_and_no_log_begins_a
         assert!(!ledger.is_writable());
     }
     assert!(!dir.path().join("ledger.sqlite").exists(), "no new one was made");
+    // A file that is no ledger, as one that is just being copied there, is not made one.
+    std::fs::write(dir.path().join("ledger.sqlite"), b"").unwrap();
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert!(ledger.append(decision(TENANTS[0], 4)).await.is_err());
+    assert_eq!(std::fs::metadata(dir.path().join("ledger.sqlite")).unwrap().len(), 0);
+    for end in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(dir.path().join(format!("ledger.sqlite{end}")));
+    }
     moves("elsewhere", "ledger.sqlite");
     let back = std::time::Instant::now();
     while !ledger.is_writable() {

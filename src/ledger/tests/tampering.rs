@@ -387,6 +387,27 @@ async fn a_checkpoint_kept_elsewhere_shows_a_ledger_set_back() {
     assert_eq!(found(of(&report, TENANTS[0])), [(Cut, Some(42))], "{report}");
 }
 
+/// Whoever holds the secret can rewrite a log and sign it again; a checkpoint of the very same size shows it.
+#[tokio::test]
+async fn a_log_signed_again_at_the_same_size_is_not_the_one_that_was_kept() {
+    let [before, after] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    written(before.path()).await;
+    let mut reader = Reader::open(before.path()).await.unwrap();
+    let note = reader.checkpoint(log(TENANTS[0])).await.unwrap().unwrap();
+    let ledger = open(after.path()).await;
+    for number in 0..42 {
+        ledger.append(decision(TENANTS[0], number + 100)).await.unwrap();
+    }
+    ledger.close().await;
+    let trust = Trust {
+        keys: vec![],
+        checkpoints: vec![note],
+    };
+    assert!(verify(after.path()).await.unwrap().ok, "by itself it holds");
+    let report = verify_with(after.path(), &trust, |_| {}).await.unwrap();
+    assert_eq!(found(of(&report, TENANTS[0])), [(Forked, None)], "{report}");
+}
+
 #[tokio::test]
 async fn a_ledger_rewritten_with_another_secret_is_not_the_trusted_one() {
     let dir = tempfile::tempdir().unwrap();

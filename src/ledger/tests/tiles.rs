@@ -244,6 +244,87 @@ async fn a_log_goes_on_where_it_ended_and_not_where_it_was_changed() {
     }
 }
 
+/// A bundle is made of what is signed, and vouched for by nothing else.
+#[tokio::test]
+async fn a_bundle_beyond_what_is_signed_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path()).await;
+    for number in 0..256 {
+        ledger.append(decision(TENANTS[0], number)).await.unwrap();
+    }
+    ledger.close().await;
+    assert!(verify(dir.path()).await.unwrap().ok);
+    let start = |seq: u64| {
+        let id = uuid::Builder::from_unix_timestamp_millis(1_772_366_400_000, &[5; 10]).into_uuid();
+        let record = super::super::Record {
+            event: Event::Start(super::super::record::Start {
+                engine: Engine::running(),
+            }),
+            id: crate::ids::RecordId(id),
+            log: log(TENANTS[0]),
+            seq,
+            time: super::super::RecordTime::new("2026-03-01T12:00:00Z".parse().unwrap()),
+            v: 2,
+        };
+        serde_json::to_vec(&record).unwrap()
+    };
+    let records: Vec<_> = (256..512).map(start).collect();
+    let bundle = tile::bundle(records.iter().map(Vec::as_slice)).unwrap();
+    let packed = hex::encode(zstd::bulk::compress(&bundle, 3).unwrap());
+    let hashes = hex::encode(
+        records
+            .iter()
+            .flat_map(|record| *leaf_hash(record).as_bytes())
+            .collect::<Vec<u8>>(),
+    );
+    let sql = format!(
+        "INSERT INTO bundle VALUES ('{0}', 1, x'{packed}'); INSERT INTO tile VALUES ('{0}', 0, 1, x'{hashes}');",
+        TENANTS[0]
+    );
+    edit(dir.path(), &sql).await;
+    let report = verify(dir.path()).await.unwrap();
+    let found: Vec<_> = report.logs[1]
+        .findings
+        .iter()
+        .map(|finding| (finding.kind, finding.seq))
+        .collect();
+    assert_eq!(found, [(Unvouched, Some(256))], "{report}");
+}
+
+/// What is wrong with one log is that log's alone: the others are signed, and it takes nothing more.
+#[tokio::test]
+async fn a_log_that_cannot_be_put_into_tiles_takes_nothing_more_and_keeps_no_other_from_being_signed() {
+    let dir = tempfile::tempdir().unwrap();
+    many(dir.path()).await;
+    edit(
+        dir.path(),
+        &format!("DELETE FROM tile WHERE log = '{}' AND level = 1", TENANTS[0]),
+    )
+    .await;
+    let ledger = open(dir.path()).await;
+    for number in 0..100 {
+        ledger.append(decision(TENANTS[0], 1_000 + number)).await.unwrap();
+        ledger.append(decision(TENANTS[1], number)).await.unwrap();
+    }
+    let mut refused = None;
+    for number in 0..200 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        refused = ledger.append(decision(TENANTS[0], 2_000 + number)).await.err();
+        if refused.is_some() {
+            break;
+        }
+    }
+    assert!(
+        matches!(refused, Some(super::super::LedgerError::Damaged { .. })),
+        "{refused:?}"
+    );
+    assert!(ledger.is_writable());
+    ledger.close().await;
+    let report = verify(dir.path()).await.unwrap();
+    let other = report.logs.iter().find(|report| report.log == log(TENANTS[1])).unwrap();
+    assert!(other.ok && other.size == 100, "{report}");
+}
+
 #[tokio::test]
 async fn nothing_can_be_slipped_in_before_it_is_signed() {
     let dir = tempfile::tempdir().unwrap();

@@ -10,11 +10,12 @@ use super::super::record::{LogId, Record};
 use super::super::report::{FindingKind, Findings, LogReport};
 use super::log::LogCheck;
 use super::source::Tiles;
+use super::trust::name;
 use super::walk::Walk;
 use super::{Progress, Trust};
 
 /// Which log an origin names.
-pub(super) fn log_of(origin: &str) -> Result<LogId, NoteError> {
+pub(in crate::ledger) fn log_of(origin: &str) -> Result<LogId, NoteError> {
     let log = origin.rsplit_once("/ledger/").and_then(|(_, log)| log.parse().ok());
     log.ok_or_else(|| NoteError::NoLog {
         origin: origin.to_owned(),
@@ -37,22 +38,23 @@ pub async fn verify_published(
     let note = published.checkpoint().await?;
     let claimed = Checkpoint::claimed(&note)?;
     let log = log_of(&claimed.origin)?;
-    let key = trust.keys.iter().find(|key| key.name() == claimed.origin);
+    // By the log's name, for another origin would be another log to the auditor.
+    let key = trust.keys.iter().find(|key| log_of(key.name()) == Ok(log));
     let key = key.ok_or_else(|| NoteError::NoKey(claimed.origin.clone()))?;
     let mut about = Findings::default();
     let checkpoint = super::check_note(Some(&note), Some(key), &mut about);
     let mut named = BTreeMap::new();
     for note in &trust.checkpoints {
         match Checkpoint::open(note, key) {
-            Ok(kept) => drop(named.insert(kept.size, kept.root)),
-            Err(NoteError::Origin { .. } | NoteError::Unsigned(_)) => {}
+            Ok(kept) => name(&mut named, Some(&kept), &mut about),
+            Err(_) if Checkpoint::claimed(note).is_ok_and(|other| log_of(&other.origin) != Ok(log)) => {}
             Err(error) => {
                 let message = format!("a checkpoint kept elsewhere does not hold with the log's key: {error}");
                 about.add(FindingKind::Checkpoint, None, message);
             }
         }
     }
-    named.extend(checkpoint.as_ref().map(|checkpoint| (checkpoint.size, checkpoint.root)));
+    name(&mut named, checkpoint.as_ref(), &mut about);
     // What a checkpoint that does not hold claims is only how far to look.
     let size = claimed.size;
     let mut check = LogCheck::new(log, named);

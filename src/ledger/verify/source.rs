@@ -16,6 +16,9 @@ pub(super) trait Source: Send + Sync {
     /// The records of one group of 256, as many as there are, each with the hash stored for it.
     async fn group(&mut self, number: u64) -> Result<Vec<Row>, LedgerError>;
 
+    /// The number of the first group, from that one on, of which anything is there.
+    async fn next(&mut self, number: u64) -> Result<Option<u64>, LedgerError>;
+
     /// The hashes of a tile, as many as there are.
     async fn hashes(&mut self, level: u8, number: u64) -> Result<Vec<Digest>, LedgerError>;
 
@@ -33,6 +36,10 @@ pub(super) struct Stored<'r> {
 impl Source for Stored<'_> {
     async fn group(&mut self, number: u64) -> Result<Vec<Row>, LedgerError> {
         self.reader.group(self.log, number).await
+    }
+
+    async fn next(&mut self, number: u64) -> Result<Option<u64>, LedgerError> {
+        self.reader.next_group(self.log, number).await
     }
 
     async fn hashes(&mut self, level: u8, number: u64) -> Result<Vec<Digest>, LedgerError> {
@@ -58,6 +65,11 @@ impl Tiles<'_> {
             None => Ok(None),
         }
     }
+
+    /// How many records or hashes a tile has.
+    fn width(&self, kind: Kind, number: u64) -> usize {
+        TileId::widest(kind, number, self.size).map_or(0, |id| usize::from(id.width))
+    }
 }
 
 #[async_trait]
@@ -67,7 +79,9 @@ impl Source for Tiles<'_> {
             return Ok(Vec::new());
         };
         let log = self.log;
-        let records = tile::records(&bytes).ok_or(LedgerError::Bundle { log, number })?;
+        // Not one more than its name says: whatever is published is signed.
+        let records = tile::records(&bytes).filter(|records| records.len() == self.width(Kind::Entries, number));
+        let records = records.ok_or(LedgerError::Bundle { log, number })?;
         let hashes = self.hashes(0, number).await?;
         let first = number.saturating_mul(WIDTH).cast_signed();
         let rows = (first..).zip(records).zip(0_usize..).map(|((seq, bytes), within)| Row {
@@ -80,8 +94,17 @@ impl Source for Tiles<'_> {
         Ok(rows.collect())
     }
 
+    async fn next(&mut self, _: u64) -> Result<Option<u64>, LedgerError> {
+        // Where one is missing, more may be, without end: the log is not whole, and that is told.
+        Ok(None)
+    }
+
     async fn hashes(&mut self, level: u8, number: u64) -> Result<Vec<Digest>, LedgerError> {
-        let bytes = self.read(Kind::Hashes { level }, number).await?.unwrap_or_default();
+        let kind = Kind::Hashes { level };
+        let bytes = self.read(kind, number).await?.unwrap_or_default();
+        if bytes.len() != self.width(kind, number) * 32 {
+            return Ok(Vec::new());
+        }
         Ok(bytes.as_chunks().0.iter().copied().map(Digest::from_bytes).collect())
     }
 

@@ -1,5 +1,7 @@
 //! What a log is held to before its records are: keys, checkpoints, and what was kept elsewhere.
 
+use std::collections::BTreeMap;
+
 use crate::ids::Digest;
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::error::LedgerError;
@@ -23,7 +25,7 @@ pub struct Trust {
 impl Trust {
     /// Holds that every checkpoint is one and that every checkpoint and key names a log: what names none would be compared
     /// with nothing, and an auditor would take the silence for consent.
-    pub(super) fn check(&self) -> Result<(), LedgerError> {
+    pub(in crate::ledger) fn check(&self) -> Result<(), LedgerError> {
         let origins = self
             .checkpoints
             .iter()
@@ -37,6 +39,18 @@ impl Trust {
             }
         }
         Ok(())
+    }
+}
+
+/// Notes what a checkpoint names for its size; two that name different roots for one size are a fork by themselves.
+pub(super) fn name(named: &mut BTreeMap<u64, Digest>, checkpoint: Option<&Checkpoint>, about: &mut Findings) {
+    let Some(Checkpoint { size, root, .. }) = checkpoint else {
+        return;
+    };
+    if named.insert(*size, *root).is_some_and(|other| other != *root) {
+        let message =
+            format!("two checkpoints, both signed with the log's key, name different roots for {size} records");
+        about.add(FindingKind::Forked, None, message);
     }
 }
 

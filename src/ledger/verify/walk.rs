@@ -26,12 +26,16 @@ pub(super) struct Walk {
     /// The edge of the tail, from the checkpoint or the stored hashes.
     tail: Vec<Digest>,
     levels: BTreeMap<u8, Level>,
+    /// Whether groups were passed over that are not there: the levels above are not held to what is below any more.
+    skipped: bool,
     done: bool,
 }
 
 /// A tile of a level above the records, as it fills.
 #[derive(Default)]
 struct Level {
+    /// Which tile it is.
+    number: Option<u64>,
     stored: Vec<Digest>,
     /// Over what the tiles below give.
     computed: Tree,
@@ -48,8 +52,14 @@ impl Walk {
             above: Some(Tree::default()),
             tail,
             levels: BTreeMap::new(),
+            skipped: false,
             done: false,
         }
+    }
+
+    /// How many records are signed.
+    pub(super) fn signed(&self) -> u64 {
+        self.signed.unwrap_or(0)
     }
 
     /// The root that the tiles above give, once all is read.
@@ -75,17 +85,28 @@ impl Walk {
             Err(error) => match damage(&error) {
                 Some(why) => {
                     check.unreadable(first + WIDTH, &why);
-                    self.above = None;
-                    self.done = !full;
+                    match full {
+                        true => self.full(source, check, first, &Hashes::new()).await?,
+                        false => self.done = true,
+                    }
                     self.number += 1;
-                    return Ok(Some(Vec::new()));
+                    return Ok(Some(Sound::new()));
                 }
                 None => return Err(error),
             },
         };
-        if rows.is_empty() && !within {
-            self.done = true;
-            return Ok(None);
+        if rows.is_empty() {
+            // What is signed may be far more than there is.
+            let next = source.next(self.number).await?.filter(|_| within);
+            let Some(next) = next else {
+                self.done = true;
+                self.above = None;
+                return Ok(None);
+            };
+            if next > self.number {
+                (self.number, self.above, self.skipped) = (next, None, true);
+                return Ok(Some(Sound::new()));
+            }
         }
         vouched(source, check, &rows)?;
         let tiled = rows.iter().all(|row| matches!(row.sealed, Sealed::Together(_)));
@@ -115,9 +136,10 @@ impl Walk {
             self.number % WIDTH,
             TileId::full(Kind::Hashes { level: 1 }, self.number / WIDTH),
         );
-        if place == 0 {
+        if self.level(1).number != Some(tile.number) {
             let stored = source.hashes(1, tile.number).await?;
-            self.level(1).stored = stored;
+            let level = self.level(1);
+            (level.stored, level.number) = (stored, Some(tile.number));
         }
         let above = self
             .level(1)
@@ -129,7 +151,10 @@ impl Walk {
             (Some(tree), Some(above)) => tree.push(above),
             _ => self.above = None,
         }
-        self.roll(source, check, [computed, above]).await
+        match self.skipped {
+            true => Ok(()),
+            false => self.roll(source, check, [computed, above]).await,
+        }
     }
 
     /// Holds the tiles of levels above the first to those below them.

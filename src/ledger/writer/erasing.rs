@@ -31,11 +31,11 @@ impl Writer {
         if periods.is_empty() {
             return Err(LedgerError::NothingKept { log, before });
         }
-        self.open_log(batch, time, log)?;
         let who = match private::is_person(&by.who) {
             true => private::Mask::new(&*self.key(log, current).await?, [&by.who]).reference(&by.who),
             false => by.who,
         };
+        self.open_log(batch, time, log)?;
         let event = Event::Erased(Erased {
             by: who,
             decision: by.decision,

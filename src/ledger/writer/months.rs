@@ -38,7 +38,7 @@ impl Writer {
 
     async fn stored_key(&mut self, log: LogId, period: Period) -> Result<Option<RawPeriod>, LedgerError> {
         let found = self.store().await?.period(log, &period.to_string()).await;
-        found.map_err(LedgerError::store("read the key of a month"))
+        found.map_err(|error| LedgerError::reading(log, "read the key of a month", error))
     }
 
     fn unwrapped(&self, log: LogId, period: Period, wrapped: &[u8]) -> Result<Arc<PeriodKey>, LedgerError> {
@@ -59,6 +59,7 @@ impl Writer {
         // Durable before anything is sealed with it.
         let written = self.store().await?.write(rows).await;
         if let Err(error) = written {
+            self.counters.refused(0);
             self.store = None;
             return Err(LedgerError::store("write the key of a month")(error));
         }

@@ -60,13 +60,17 @@ impl Writer {
                     rows.merge(own);
                     tiled.push((*log, tree));
                 }
-                // Read again, it is found damaged by whoever appends to it; the others are signed all the same.
-                Err(error @ LedgerError::Damaged { .. }) => {
-                    tracing::error!(%error, "a log is not signed any more");
-                    self.heads.remove(log);
+                // Whoever appends to it hears of it; the others are signed all the same.
+                Err(LedgerError::Damaged { log, why }) => {
+                    tracing::error!(%log, why, "a log is damaged; nothing more is appended to it, and it is not signed any more");
+                    self.heads.remove(&log);
+                    self.damaged.insert(log, why);
                 }
                 Err(error) => return Err(error),
             }
+        }
+        if tiled.is_empty() {
+            return Ok(());
         }
         self.store()
             .await?
@@ -123,7 +127,7 @@ impl Writer {
     async fn group(&mut self, log: LogId, number: u64) -> Result<Vec<RawRow>, LedgerError> {
         let (from, width) = ((number * WIDTH).cast_signed(), WIDTH.cast_signed());
         let rows = self.store().await?.rows(log, from, width).await;
-        let rows = rows.map_err(LedgerError::store("read a log"))?;
+        let rows = rows.map_err(|error| LedgerError::reading(log, "read a log", error))?;
         let dense = rows.len() as u64 == WIDTH && (from..).zip(&rows).all(|(seq, row)| row.seq == seq);
         match dense {
             true => Ok(rows),
@@ -142,7 +146,11 @@ impl Writer {
         group: Vec<RawRow>,
         rows: &mut Rows,
     ) -> Result<(), LedgerError> {
-        let entries = tile::bundle(group.iter().map(|row| row.record.as_slice())).unwrap_or_default();
+        let entries = tile::bundle(group.iter().map(|row| row.record.as_slice()));
+        let entries = entries.ok_or_else(|| LedgerError::Damaged {
+            log,
+            why: "a record is greater than any can be".to_owned(),
+        })?;
         let entries = zstd::bulk::compress(&entries, private::LEVEL).map_err(LedgerError::pack)?;
         let (log_text, number_row) = (Arc::clone(text), number.cast_signed());
         rows.bundles.push(NewBundle {
@@ -220,7 +228,8 @@ impl Writer {
                 None if place == 0 => Vec::new(),
                 None => {
                     let before = self.store().await?.tile(log, level, above.cast_signed()).await;
-                    before.map_err(LedgerError::store("read a tile"))?.unwrap_or_default()
+                    let before = before.map_err(|error| LedgerError::reading(log, "read a tile", error))?;
+                    before.unwrap_or_default()
                 }
             };
             if hashes.len() as u64 != place * 32 {

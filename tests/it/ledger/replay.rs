@@ -91,4 +91,8 @@ fn a_log_that_does_not_verify_is_named_and_the_others_are_made_again() {
         "{text}"
     );
     assert!(text.contains("0 decisions"), "{text}");
+    // Nor is one believed that was robbed of its key, and so of all that is signed.
+    let robbed = tampered(data.path(), "DELETE FROM log WHERE log = 'BPNL000000000DWF'");
+    let text = check(&["replay", "--data", robbed.path().to_str().unwrap()], 2);
+    assert!(text.contains("the log has no key"), "{text}");
 }
