@@ -30,7 +30,7 @@ use crate::decision::{CedarAnswer, Effect};
 use crate::ids::Digest;
 use crate::question::{Action, Question};
 
-pub use explain::{Clause, Explanation, NearMiss, explain};
+pub use explain::{Clause, Explanation, Ground, NearMiss, explain};
 pub use index::Index;
 pub use translate::{TranslateError, translate};
 

@@ -55,6 +55,34 @@ pub struct Explanation {
     pub flip: Vec<String>,
 }
 
+/// One reason why a decision is what it is.
+#[derive(Clone, Copy, Debug)]
+pub enum Ground<'e> {
+    /// A policy that determined it.
+    Policy(&'e NearMiss),
+    /// Where none did: a clause that the nearest policy that would permit lacks.
+    Lacking(&'e NearMiss, &'e Clause),
+}
+
+impl Explanation {
+    /// Why a decision that these policies determined is what it is.
+    pub fn grounds(&self, determining: &[String]) -> Vec<Ground<'_>> {
+        let determined = self
+            .policies
+            .iter()
+            .filter(|policy| determining.contains(&policy.policy));
+        let grounds: Vec<_> = determined.map(Ground::Policy).collect();
+        if !grounds.is_empty() {
+            return grounds;
+        }
+        let nearest = self.policies.iter().find(|policy| policy.effect == "permit");
+        let lacks = nearest
+            .into_iter()
+            .flat_map(|policy| policy.unmet().map(move |clause| Ground::Lacking(policy, clause)));
+        lacks.collect()
+    }
+}
+
 /// Explains the answer to `question`.
 pub fn explain(index: &Index, schema: &Schema, question: &Question) -> Explanation {
     let answer = answer(index, schema, question);

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use super::caller::tenant;
+use super::caller::{tenant, user};
 use super::decided::recorded_answer;
 use super::exchange::Query;
 use super::ingest::read_body;
@@ -22,7 +22,7 @@ use crate::contract::Notice;
 use crate::decide::Permit;
 use crate::ids::{AgreementId, Bpnl, Digest};
 use crate::ledger::record::Request;
-use crate::question::ask::{self, UserFacts};
+use crate::question::ask;
 use crate::question::{Action, spell_time};
 use crate::registry::store::Listed;
 use crate::registry::{Signed, TenantWorld};
@@ -185,11 +185,7 @@ impl App {
     ) -> Result<Permit, Problem> {
         let now = self.clock.now();
         let person = self.person(headers, world.tenant.id, now).await?;
-        let user = UserFacts {
-            tenant: &world.tenant,
-            name: person.user(),
-            roles: person.roles(),
-        };
+        let user = user(world, &person);
         let question = ask::agreements(&user, &world.tenant, action, now);
         self.permitted(world.tenant.id, question, request).await
     }

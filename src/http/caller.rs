@@ -12,6 +12,7 @@ use super::problem::{Kind, Problem};
 use crate::facts::{ClientKind, JwksSource, MachineToken, TenantVerifier, TokenError, UserToken, bearer};
 use crate::ids::{IdError, RequestId, TenantId};
 use crate::ledger::record::Request;
+use crate::question::ask::UserFacts;
 use crate::registry::{Registry, TenantWorld};
 use crate::telemetry;
 
@@ -185,6 +186,15 @@ impl super::App {
         self.tenant_gate(tenant)?
             .verify(now, |verifier| verifier.verify_user(token, now))
             .await
+    }
+}
+
+/// What a question says of a person of a tenant.
+pub(super) fn user<'p>(world: &'p TenantWorld, person: &'p UserToken) -> UserFacts<'p> {
+    UserFacts {
+        tenant: &world.tenant,
+        name: person.user(),
+        roles: person.roles(),
     }
 }
 

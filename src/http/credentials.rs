@@ -10,12 +10,12 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use super::Shared;
-use super::caller::tenant;
+use super::caller::{tenant, user};
 use super::decided::{recorded_answer, upstream};
 use super::problem::{Kind, Problem};
 use crate::ids::SecretName;
 use crate::ledger::record::Request;
-use crate::question::ask::{self, UserFacts};
+use crate::question::ask;
 use crate::question::{Action, spell_time};
 
 /// How long temporary credentials are valid: the shortest STS gives.
@@ -65,11 +65,7 @@ pub async fn session(
     let world = tenant(&registry, &bpnl)?;
     let id = world.tenant.id;
     let person = app.person(&headers, id, now).await?;
-    let user = UserFacts {
-        tenant: &world.tenant,
-        name: person.user(),
-        roles: person.roles(),
-    };
+    let user = user(world, &person);
     let question = ask::assume_role(&user, &world.tenant, now);
     let permit = app.permitted(id, question, &request).await?;
     let issued = app
@@ -104,11 +100,7 @@ pub async fn secret(
     let name: SecretName = name
         .parse()
         .map_err(|error| Problem::with(Kind::Path, format!("{error}")))?;
-    let user = UserFacts {
-        tenant: &world.tenant,
-        name: person.user(),
-        roles: person.roles(),
-    };
+    let user = user(world, &person);
     let suffix = app.vault.suffix_of(id, &name).await;
     let question = ask::secret(&user, &world.tenant, Action::ReadSecret, &name, suffix.as_deref(), now);
     let permit = app.permitted(id, question, &request).await?;

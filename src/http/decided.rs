@@ -10,7 +10,7 @@ use super::App;
 use super::exchange::RECORD;
 use super::observe::Outcome;
 use super::problem::{Kind, Problem, Reason};
-use crate::cedar;
+use crate::cedar::{self, Ground};
 use crate::decide::{Permit, Recorded};
 use crate::decision::Effect;
 use crate::ids::TenantId;
@@ -152,24 +152,14 @@ pub(super) fn reasons(recorded: &Recorded) -> Vec<Reason> {
     }
     let bundle = recorded.bundle();
     let explanation = cedar::explain(&bundle.index, &bundle.schema, recorded.question());
-    let determined = explanation
-        .policies
-        .iter()
-        .filter(|policy| decision.cedar.policies.contains(&policy.policy));
-    let mut reasons: Vec<_> = determined
-        .map(|policy| Reason {
-            policy: policy.policy.clone(),
-            why: policy.why.clone(),
-        })
-        .collect();
-    if reasons.is_empty() {
-        let nearest = explanation.policies.iter().find(|policy| policy.effect == "permit");
-        reasons.extend(nearest.into_iter().flat_map(|policy| {
-            policy.unmet().map(|clause| Reason {
-                policy: policy.policy.clone(),
-                why: format!("not met: {}", clause.text),
-            })
-        }));
-    }
-    reasons
+    let grounds = explanation.grounds(&decision.cedar.policies).into_iter();
+    let told = grounds.map(|ground| match ground {
+        Ground::Policy(policy) => (policy, policy.why.clone()),
+        Ground::Lacking(policy, clause) => (policy, format!("not met: {}", clause.text)),
+    });
+    told.map(|(policy, why)| Reason {
+        policy: policy.policy.clone(),
+        why,
+    })
+    .collect()
 }

@@ -12,7 +12,7 @@ use metrics::{counter, gauge};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use super::caller::tenant;
+use super::caller::{tenant, user};
 use super::decided::recorded_answer;
 use super::exchange::{PURPOSE, Query};
 use super::problem::{Kind, Problem};
@@ -20,7 +20,7 @@ use super::{App, Shared};
 use crate::ids::{Bpnl, TenantId};
 use crate::ledger::record::Request;
 use crate::pcf::{Courier, Delivery, Errand, Letter, Page, PcfStoreError, Road, State as Stand};
-use crate::question::ask::{self, UserFacts};
+use crate::question::ask;
 use crate::question::{Action, spell_time};
 use crate::telemetry;
 
@@ -107,11 +107,7 @@ pub async fn list(
     let world = tenant(&registry, &bpnl)?;
     let id = world.tenant.id;
     let person = app.person(&headers, id, now).await?;
-    let user = UserFacts {
-        tenant: &world.tenant,
-        name: person.user(),
-        roles: person.roles(),
-    };
+    let user = user(world, &person);
     let query = Query::read(query.as_deref(), &["state", "before"])?;
     let page = Page {
         state: query.parsed("state")?,

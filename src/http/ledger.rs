@@ -9,7 +9,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 
-use super::caller::tenant;
+use super::caller::{tenant, user};
 use super::decided::recorded_answer;
 use super::problem::{Kind, Problem};
 use super::{App, Shared};
@@ -19,7 +19,7 @@ use crate::ledger::record::Request;
 use crate::ledger::tile::TileId;
 use crate::ledger::{LedgerError, LogId};
 use crate::question::Action;
-use crate::question::ask::{self, UserFacts};
+use crate::question::ask;
 
 /// A checkpoint or a proof grows old at once; a tile never does. Neither is for caches that others share.
 const CHANGES: HeaderValue = HeaderValue::from_static("private, no-cache");
@@ -87,11 +87,7 @@ impl App {
         let now = self.clock.now();
         let id = world.tenant.id;
         let person = self.person(headers, id, now).await?;
-        let user = UserFacts {
-            tenant: &world.tenant,
-            name: person.user(),
-            roles: person.roles(),
-        };
+        let user = user(world, &person);
         let question = ask::ledger(&user, &world.tenant, Action::ReadLedger, now);
         let permit = self.permitted_on_platform(id, question, request).await?;
         Ok((id, permit))

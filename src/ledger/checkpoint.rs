@@ -7,6 +7,7 @@
 use tlog_tiles::Hash;
 
 use super::note::{self, NoteError, Signer, VerifierKey};
+use super::record::LogId;
 use crate::ids::Digest;
 
 /// What a checkpoint says, once its signature holds.
@@ -55,6 +56,15 @@ impl Checkpoint {
         Self::parse(&note::claimed(note)?)
     }
 
+    /// Which log a note claims to be of, before anything is verified.
+    ///
+    /// # Errors
+    ///
+    /// It is no checkpoint, or of no log.
+    pub fn claimed_log(note: &str) -> Result<LogId, NoteError> {
+        log_of(&Self::claimed(note)?.origin)
+    }
+
     fn parse(text: &str) -> Result<Self, NoteError> {
         let read = tlog_tiles::Checkpoint::from_bytes(text.as_bytes()).map_err(|_| NoteError::Form)?;
         let (origin, size) = (read.origin().to_owned(), read.size());
@@ -66,6 +76,14 @@ impl Checkpoint {
             false => Err(NoteError::Form),
         }
     }
+}
+
+/// Which log an origin names.
+pub(super) fn log_of(origin: &str) -> Result<LogId, NoteError> {
+    let log = origin.rsplit_once("/ledger/").and_then(|(_, log)| log.parse().ok());
+    log.ok_or_else(|| NoteError::NoLog {
+        origin: origin.to_owned(),
+    })
 }
 
 fn written(origin: &str, size: u64, root: &Digest) -> Result<Vec<u8>, NoteError> {

@@ -8,12 +8,11 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, log_of};
 use super::error::LedgerError;
 use super::note::VerifierKey;
 use super::proof::{Claim, ProofError, Tiles, check_consistency};
 use super::published::Published;
-use super::verify::log_of;
 
 /// Where the last checkpoint of a log is kept: a file, as the log signed it.
 #[derive(Debug)]

@@ -27,7 +27,7 @@ use tlog_tiles::{Error, Hash, HashReader, Tile};
 
 use super::checkpoint::Checkpoint;
 use super::note::{NoteError, VerifierKey};
-use super::tile::{HEIGHT, Kind, MAX_LEVEL, TileId, WIDTH};
+use super::tile::{self, HEIGHT, Kind, MAX_LEVEL, TileId, WIDTH};
 use super::tree::{Tree, hash, root_of};
 use crate::ids::Digest;
 
@@ -174,17 +174,11 @@ fn above(id: TileId, size: u64) -> Option<TileId> {
 fn authenticate(size: u64, root: &Digest, tiles: &Tiles) -> Result<(), ProofError> {
     let hashes = |id: TileId| {
         let bytes = tiles.get(&id).filter(|bytes| bytes.len() == usize::from(id.width) * 32);
-        let hashes = bytes.ok_or(ProofError::Tile(id))?.as_chunks().0.iter().copied();
-        Ok::<Vec<_>, ProofError>(hashes.map(Digest::from_bytes).collect())
-    };
-    let tree = |hashes: &[Digest]| {
-        let mut tree = Tree::default();
-        hashes.iter().for_each(|hash| tree.push(*hash));
-        tree
+        Ok::<Vec<_>, ProofError>(tile::hashes(bytes.ok_or(ProofError::Tile(id))?).collect())
     };
     let mut whole = Vec::new();
     for id in edge(size) {
-        whole.extend(tree(&hashes(id)?).edge().copied());
+        whole.extend(Tree::from_iter(hashes(id)?).edge().copied());
     }
     if root_of(whole.iter()) != *root {
         return Err(edge(size).next().map_or(ProofError::DoesNotHold, ProofError::Tile));
@@ -195,7 +189,7 @@ fn authenticate(size: u64, root: &Digest, tiles: &Tiles) -> Result<(), ProofErro
             held.get(usize::try_from(id.number % WIDTH).unwrap_or(usize::MAX))
                 .copied()
         });
-        if held != Some(tree(&hashes(*id)?).root()) {
+        if held != Some(Tree::from_iter(hashes(*id)?).root()) {
             return Err(ProofError::Tile(*id));
         }
     }
@@ -360,9 +354,7 @@ mod tests {
     }
 
     fn root(leaves: &[Digest]) -> Digest {
-        let mut tree = Tree::default();
-        leaves.iter().for_each(|leaf| tree.push(*leaf));
-        tree.root()
+        leaves.iter().copied().collect::<Tree>().root()
     }
 
     fn fetched(claim: Claim, tiles: &Tiles) -> Tiles {

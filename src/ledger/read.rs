@@ -229,7 +229,7 @@ impl Reader {
     pub(super) async fn hashes(&mut self, log: LogId, level: u8, number: u64) -> Result<Vec<Digest>, LedgerError> {
         let stored = self.store.tile(log, i64::from(level), number.cast_signed()).await;
         match stored.map_err(LedgerError::store("read a tile"))? {
-            Some(bytes) => Ok(bytes.as_chunks().0.iter().copied().map(Digest::from_bytes).collect()),
+            Some(bytes) => Ok(tile::hashes(&bytes).collect()),
             None if level == 0 => {
                 let rows = self.tail(log, number).await?;
                 Ok(rows.iter().map_while(|row| row.hash).collect())

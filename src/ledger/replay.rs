@@ -26,7 +26,7 @@ use super::read::{Cursor, Reader, Stored};
 use super::record::{Decided, Engine};
 use super::{Event, LedgerError, LogId, verify};
 use crate::bundle::{Bundle, Source};
-use crate::cedar;
+use crate::cedar::{self, Ground};
 use crate::contract::Terms;
 use crate::decision::Decision;
 use crate::engine;
@@ -138,7 +138,7 @@ pub async fn replay(
                 summary.other_records += 1;
                 continue;
             };
-            if !plan.select.fits(&stored.record, decided, &asker(&stored, decided)) {
+            if !plan.select.fits(&stored.record, decided, || asker(&stored, decided)) {
                 continue;
             }
             let explain = summary.changed < EXPLAINED;
@@ -221,21 +221,12 @@ async fn outcome(
 /// What the policies that determine a decision say; where none does, what the nearest one that would permit lacks.
 fn explained(bundle: &Bundle, question: &Question, now: &Decision, mask: &Mask) -> Vec<String> {
     let explanation = cedar::explain(&bundle.index, &bundle.schema, question);
-    let policies = explanation.policies.iter();
-    let determining = policies.filter(|policy| now.cedar.policies.contains(&policy.policy));
-    let mut why: Vec<_> = determining
-        .map(|policy| format!("`{}`: {}", policy.policy, policy.why))
-        .collect();
-    if why.is_empty() {
-        let nearest = explanation.policies.iter().find(|policy| policy.effect == "permit");
-        let lacks = nearest
-            .into_iter()
-            .flat_map(|policy| policy.unmet().map(move |clause| (policy, clause)));
-        why.extend(
-            lacks.map(|(policy, clause)| format!("`{}` would permit, but not met: {}", policy.policy, clause.text)),
-        );
-    }
-    why.into_iter().map(|text| mask.text(text)).collect()
+    let grounds = explanation.grounds(&now.cedar.policies).into_iter();
+    let told = grounds.map(|ground| match ground {
+        Ground::Policy(policy) => format!("`{}`: {}", policy.policy, policy.why),
+        Ground::Lacking(policy, clause) => format!("`{}` would permit, but not met: {}", policy.policy, clause.text),
+    });
+    told.map(|text| mask.text(text)).collect()
 }
 
 /// The question that was asked, and how its people are named in the record. What is put together is held to the record's

@@ -124,6 +124,25 @@ pub struct LogReport {
 }
 
 impl LogReport {
+    /// Of a log of which nothing could be read, and why.
+    pub(super) fn unread(log: LogId, kind: FindingKind, message: String) -> Self {
+        let seq = None;
+        Self {
+            log,
+            ok: false,
+            records: 0,
+            first: None,
+            last: None,
+            size: 0,
+            root: None,
+            verifier_key: None,
+            erased: 0,
+            findings: vec![Finding { seq, kind, message }],
+            more_findings: 0,
+            warnings: Vec::new(),
+        }
+    }
+
     /// The first bad record's number, where a finding names one.
     pub fn first_bad(&self) -> Option<u64> {
         self.findings.iter().filter_map(|finding| finding.seq).min()

@@ -18,6 +18,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use super::private::Plain;
 use super::record::{Decided, Engine, Mode, Request};
+use super::report::{FindingKind, LogReport};
 use super::{Entry, Event, Ledger, LedgerKeys, LogId, Options, What};
 use crate::clock::Clock;
 use crate::decision::{CedarAnswer, Decision, Effect, IamAnswer, IamDecision};
@@ -140,4 +141,13 @@ pub(super) async fn edit(dir: &Path, sql: &str) {
         .await
         .unwrap();
     connection.close().await.unwrap();
+}
+
+/// What was found in a log, and where.
+pub(super) fn found(report: &LogReport) -> Vec<(FindingKind, Option<u64>)> {
+    report
+        .findings
+        .iter()
+        .map(|finding| (finding.kind, finding.seq))
+        .collect()
 }

@@ -13,6 +13,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::ids::Digest;
+
 /// How many levels of the tree one tile spans.
 pub const HEIGHT: u8 = 8;
 
@@ -143,6 +145,11 @@ fn read(text: &str) -> Option<TileId> {
     }
     let number = value;
     Some(TileId { kind, number, width })
+}
+
+/// The hashes of a tile; what is left over of a torn one is none.
+pub(super) fn hashes(bytes: &[u8]) -> impl Iterator<Item = Digest> {
+    bytes.as_chunks().0.iter().copied().map(Digest::from_bytes)
 }
 
 /// Records as an entry bundle.

@@ -116,6 +116,14 @@ impl Tree {
     }
 }
 
+impl FromIterator<Digest> for Tree {
+    fn from_iter<I: IntoIterator<Item = Digest>>(leaves: I) -> Self {
+        let mut tree = Self::default();
+        leaves.into_iter().for_each(|leaf| tree.push(leaf));
+        tree
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -26,13 +26,12 @@ use std::path::Path;
 
 use self::bodies::{BodyFindings, PrivateCheck};
 use self::log::LogCheck;
-pub(super) use self::published::log_of;
 pub use self::published::verify_published;
 use self::source::Stored;
 pub use self::trust::Trust;
 use self::trust::{check_copies, check_note, tail};
 use self::walk::{Sound, Walk};
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, log_of};
 use super::error::LedgerError;
 use super::note::VerifierKey;
 use super::read::Reader;
@@ -123,7 +122,18 @@ pub(super) async fn tree(reader: &mut Reader, log: LogId) -> Result<TreeReport, 
         .collect();
     let signed = checkpoint.as_ref().map(|checkpoint| checkpoint.size);
     let (mut check, mut walk) = (LogCheck::new(log, named), Walk::new(signed, edge.unwrap_or_default()));
-    while walk.next(&mut Stored { reader, log }, &mut check).await?.is_some() {}
+    while walk
+        .next(
+            &mut Stored {
+                reader,
+                log,
+                private: false,
+            },
+            &mut check,
+        )
+        .await?
+        .is_some()
+    {}
     let seen = check.finish(checkpoint.as_ref(), walk.above());
     let mut findings = about.list.into_iter().chain(seen.findings.list);
     Ok(TreeReport {
@@ -232,7 +242,7 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
         let key = self.check_key(log, raw.verifier_key.as_deref(), &mut about);
         let checkpoint = check_note(raw.note.as_deref(), key.as_ref(), &mut about);
         check_copies(&raw, key.as_ref(), checkpoint.as_ref(), &mut about);
-        let mut named = self.known(log, key.as_ref(), &mut about);
+        let mut named = self.trust.known(log, key.as_ref(), &mut about);
         trust::name(&mut named, checkpoint.as_ref(), &mut about);
         let mut check = LogCheck::new(log, named);
         let tail = checkpoint.as_ref().map(|checkpoint| tail(&raw, checkpoint, &mut about));
@@ -276,7 +286,17 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
     ) -> Result<bodies::Private, LedgerError> {
         let mut bodies = BodyFindings::default();
         let mut private = PrivateCheck::new(log);
-        while let Some(mut sound) = walk.next(&mut Stored { reader, log }, check).await? {
+        while let Some(mut sound) = walk
+            .next(
+                &mut Stored {
+                    reader,
+                    log,
+                    private: true,
+                },
+                check,
+            )
+            .await?
+        {
             // What is neither signed nor vouched for opens no log and excuses nothing.
             let vouched = reader.vouching(log)?.is_some();
             sound.retain(|(seq, record, _)| {
@@ -390,7 +410,7 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
                 return None;
             }
         };
-        let mine = |trusted: &&VerifierKey| trusted.name().ends_with(&format!("/ledger/{log}"));
+        let mine = |trusted: &&VerifierKey| log_of(trusted.name()) == Ok(log);
         if let Some(trusted) = self.trust.keys.iter().find(mine).filter(|trusted| **trusted != key) {
             about.add(
                 FindingKind::Key,
@@ -421,31 +441,11 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
         Some(key)
     }
 
-    /// The roots that checkpoints kept elsewhere name for a log.
-    fn known(&self, log: LogId, key: Option<&VerifierKey>, about: &mut Findings) -> BTreeMap<u64, Digest> {
-        let mut known = BTreeMap::new();
-        for note in &self.trust.checkpoints {
-            let origin = Checkpoint::claimed(note).map_or_else(|_| String::new(), |claimed| claimed.origin);
-            let (true, Some(key)) = (origin.ends_with(&format!("/ledger/{log}")), key) else {
-                continue;
-            };
-            match Checkpoint::open(note, key) {
-                Ok(checkpoint) => trust::name(&mut known, Some(&checkpoint), about),
-                Err(error) => {
-                    let message = format!("a checkpoint kept elsewhere does not hold with the log's key: {error}");
-                    about.add(FindingKind::Checkpoint, None, message);
-                }
-            }
-        }
-        known
-    }
-
     /// Reports logs of which nothing is left but their opening or a checkpoint kept elsewhere.
     fn check_erased(&mut self) {
         let mut gone: BTreeMap<LogId, String> = BTreeMap::new();
         for note in &self.trust.checkpoints {
-            let origin = Checkpoint::claimed(note).map_or_else(|_| String::new(), |claimed| claimed.origin);
-            if let Some(log) = origin.rsplit('/').next().and_then(|name| name.parse().ok()) {
+            if let Ok(log) = Checkpoint::claimed_log(note) {
                 gone.insert(log, "a checkpoint kept elsewhere names the log".to_owned());
             }
         }
@@ -456,26 +456,8 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
             gone.remove(&report.log);
         }
         for (log, why) in gone {
-            let mut about = Findings::default();
-            about.add(
-                FindingKind::Opening,
-                None,
-                format!("{why}, but nothing of it is stored"),
-            );
-            self.reports.push(LogReport {
-                log,
-                ok: false,
-                records: 0,
-                first: None,
-                last: None,
-                size: 0,
-                root: None,
-                verifier_key: None,
-                erased: 0,
-                findings: about.list,
-                more_findings: 0,
-                warnings: Vec::new(),
-            });
+            let message = format!("{why}, but nothing of it is stored");
+            self.reports.push(LogReport::unread(log, FindingKind::Opening, message));
         }
         self.reports.sort_by_key(|report| report.log);
     }

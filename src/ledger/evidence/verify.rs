@@ -6,13 +6,13 @@ use std::path::Path;
 use super::{Contents, LogPart, body};
 use crate::bundle::Source;
 use crate::ids::Digest;
-use crate::ledger::checkpoint::Checkpoint;
+use crate::ledger::checkpoint::{Checkpoint, log_of};
 use crate::ledger::error::LedgerError;
 use crate::ledger::note::VerifierKey;
 use crate::ledger::published::{Published, read_file};
 use crate::ledger::record::{Event, LogId, Opened, Record};
-use crate::ledger::report::{Finding, FindingKind, Findings, LogReport, Report};
-use crate::ledger::verify::{Progress, Trust, log_of, verify_published};
+use crate::ledger::report::{FindingKind, Findings, LogReport, Report};
+use crate::ledger::verify::{Progress, Trust, verify_published};
 
 /// Verifies evidence: every log as published, and every body that a record names. Keys that `trust` has go before those it brings;
 /// where it has any, a log whose key only the evidence brings must have been opened with it, by a record of `platform`.
@@ -45,7 +45,10 @@ pub async fn verify_evidence(
                 logs.push(report);
             }
             // One that cannot be read keeps no other from being.
-            Err(error) => logs.push(unreadable(part, &error)),
+            Err(error) => {
+                let message = format!("the log cannot be read: {error}");
+                logs.push(LogReport::unread(part.log, FindingKind::Unreadable, message));
+            }
         }
     }
     check_opened(contents, trust, &opened, &mut findings);
@@ -131,27 +134,6 @@ fn check_absent(contents: &Contents, trust: &Trust, findings: &mut Findings) {
     for log in kept.chain(keys).collect::<BTreeSet<_>>().difference(&seen) {
         let message = format!("a key or a checkpoint that was given is of the log `{log}`, but nothing of it is here");
         findings.add(FindingKind::Opening, None, message);
-    }
-}
-
-fn unreadable(part: &LogPart, error: &LedgerError) -> LogReport {
-    LogReport {
-        log: part.log,
-        ok: false,
-        records: 0,
-        first: None,
-        last: None,
-        size: 0,
-        root: None,
-        verifier_key: None,
-        erased: 0,
-        findings: vec![Finding {
-            seq: None,
-            kind: FindingKind::Unreadable,
-            message: format!("the log cannot be read: {error}"),
-        }],
-        more_findings: 0,
-        warnings: Vec::new(),
     }
 }
 

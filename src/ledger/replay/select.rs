@@ -66,9 +66,9 @@ impl Selection {
 
     /// Whether a decision fits, its time aside. `principal` is who asked, with a person's name in place of the pseudonym where that
     /// is known.
-    pub(super) fn fits(&self, record: &Record, decided: &Decided, principal: &str) -> bool {
+    pub(super) fn fits(&self, record: &Record, decided: &Decided, principal: impl FnOnce() -> String) -> bool {
         let named = |wanted: &String| {
-            [principal, decided.principal.as_str()]
+            [principal().as_str(), decided.principal.as_str()]
                 .iter()
                 .any(|known| known == wanted || quoted(known) == Some(wanted))
         };

@@ -10,14 +10,6 @@ fn of<'a>(report: &'a Report, name: &str) -> &'a LogReport {
     report.logs.iter().find(|entry| entry.log == log(name)).unwrap()
 }
 
-fn found(report: &LogReport) -> Vec<(FindingKind, Option<u64>)> {
-    report
-        .findings
-        .iter()
-        .map(|finding| (finding.kind, finding.seq))
-        .collect()
-}
-
 /// Writes a ledger, runs `sql` with `A` for the first tenant's log, and expects exactly these findings there and none
 /// elsewhere. Returns the report's text.
 async fn check(sql: &str, expected: &[(FindingKind, Option<u64>)]) -> String {

@@ -38,12 +38,7 @@ async fn check(sql: &str, expected: &[(FindingKind, Option<u64>)]) -> String {
     many(dir.path()).await;
     edit(dir.path(), &sql.replace("'A'", &format!("'{}'", TENANTS[0]))).await;
     let report = verify(dir.path()).await.unwrap();
-    let found: Vec<_> = report.logs[1]
-        .findings
-        .iter()
-        .map(|finding| (finding.kind, finding.seq))
-        .collect();
-    assert_eq!(found, expected, "{sql}\n{report}");
+    assert_eq!(found(&report.logs[1]), expected, "{sql}\n{report}");
     report.to_string()
 }
 
@@ -283,12 +278,7 @@ async fn a_bundle_beyond_what_is_signed_is_found() {
     );
     edit(dir.path(), &sql).await;
     let report = verify(dir.path()).await.unwrap();
-    let found: Vec<_> = report.logs[1]
-        .findings
-        .iter()
-        .map(|finding| (finding.kind, finding.seq))
-        .collect();
-    assert_eq!(found, [(Unvouched, Some(256))], "{report}");
+    assert_eq!(found(&report.logs[1]), [(Unvouched, Some(256))], "{report}");
 }
 
 /// What is wrong with one log is that log's alone: the others are signed, and it takes nothing more.
@@ -348,12 +338,7 @@ async fn nothing_can_be_slipped_in_before_it_is_signed() {
         report.logs[1].warnings.iter().any(|warning| warning.kind == Unsigned),
         "{report}"
     );
-    let found: Vec<_> = report.logs[1]
-        .findings
-        .iter()
-        .map(|finding| (finding.kind, finding.seq))
-        .collect();
-    assert_eq!(found, [(Unvouched, Some(42))], "{report}");
+    assert_eq!(found(&report.logs[1]), [(Unvouched, Some(42))], "{report}");
     let ledger = open(dir.path()).await;
     let refused = ledger.append(decision(TENANTS[0], 42)).await.unwrap_err().to_string();
     assert!(

@@ -1,26 +1,16 @@
 //! Verifying what is published of a log: by anyone who has its key, with nothing of ours but the tiles.
 
-use std::collections::BTreeMap;
-
-use super::super::checkpoint::Checkpoint;
+use super::super::checkpoint::{Checkpoint, log_of};
 use super::super::error::LedgerError;
 use super::super::note::NoteError;
 use super::super::published::Published;
-use super::super::record::{LogId, Record};
-use super::super::report::{FindingKind, Findings, LogReport};
+use super::super::record::Record;
+use super::super::report::{Findings, LogReport};
 use super::log::LogCheck;
 use super::source::Tiles;
 use super::trust::name;
 use super::walk::Walk;
 use super::{Progress, Trust};
-
-/// Which log an origin names.
-pub(in crate::ledger) fn log_of(origin: &str) -> Result<LogId, NoteError> {
-    let log = origin.rsplit_once("/ledger/").and_then(|(_, log)| log.parse().ok());
-    log.ok_or_else(|| NoteError::NoLog {
-        origin: origin.to_owned(),
-    })
-}
 
 /// Verifies a published log: every record, every tile and the signed root, and the checkpoints kept elsewhere. `each` is given the
 /// sound records.
@@ -43,17 +33,7 @@ pub async fn verify_published(
     let key = key.ok_or_else(|| NoteError::NoKey(claimed.origin.clone()))?;
     let mut about = Findings::default();
     let checkpoint = super::check_note(Some(&note), Some(key), &mut about);
-    let mut named = BTreeMap::new();
-    for note in &trust.checkpoints {
-        match Checkpoint::open(note, key) {
-            Ok(kept) => name(&mut named, Some(&kept), &mut about),
-            Err(_) if Checkpoint::claimed(note).is_ok_and(|other| log_of(&other.origin) != Ok(log)) => {}
-            Err(error) => {
-                let message = format!("a checkpoint kept elsewhere does not hold with the log's key: {error}");
-                about.add(FindingKind::Checkpoint, None, message);
-            }
-        }
-    }
+    let mut named = trust.known(log, Some(key), &mut about);
     name(&mut named, checkpoint.as_ref(), &mut about);
     // What a checkpoint that does not hold claims is only how far to look.
     let size = claimed.size;

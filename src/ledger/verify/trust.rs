@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::ids::Digest;
-use crate::ledger::checkpoint::Checkpoint;
+use crate::ledger::checkpoint::{Checkpoint, log_of};
 use crate::ledger::error::LedgerError;
-use crate::ledger::note::{NoteError, VerifierKey};
+use crate::ledger::note::VerifierKey;
 use crate::ledger::record::LogId;
 use crate::ledger::report::{FindingKind, Findings};
 use crate::ledger::store::RawLog;
@@ -26,19 +26,29 @@ impl Trust {
     /// Holds that every checkpoint is one and that every checkpoint and key names a log: what names none would be compared
     /// with nothing, and an auditor would take the silence for consent.
     pub(in crate::ledger) fn check(&self) -> Result<(), LedgerError> {
-        let origins = self
+        let checkpoints = self.checkpoints.iter().map(|note| Checkpoint::claimed_log(note));
+        let keys = self.keys.iter().map(|key| log_of(key.name()));
+        Ok(checkpoints.chain(keys).try_for_each(|log| log.map(drop))?)
+    }
+
+    /// The roots that checkpoints kept elsewhere name for a log.
+    pub(super) fn known(&self, log: LogId, key: Option<&VerifierKey>, about: &mut Findings) -> BTreeMap<u64, Digest> {
+        let mut known = BTreeMap::new();
+        let Some(key) = key else { return known };
+        for note in self
             .checkpoints
             .iter()
-            .map(|note| Checkpoint::claimed(note).map(|claimed| claimed.origin));
-        let keys = self.keys.iter().map(|key| Ok(key.name().to_owned()));
-        for origin in origins.chain(keys) {
-            let origin = origin?;
-            let log = origin.rsplit_once("/ledger/").map(|(_, log)| log.parse::<LogId>());
-            if !matches!(log, Some(Ok(_))) {
-                return Err(NoteError::NoLog { origin }.into());
+            .filter(|note| Checkpoint::claimed_log(note) == Ok(log))
+        {
+            match Checkpoint::open(note, key) {
+                Ok(checkpoint) => name(&mut known, Some(&checkpoint), about),
+                Err(error) => {
+                    let message = format!("a checkpoint kept elsewhere does not hold with the log's key: {error}");
+                    about.add(FindingKind::Checkpoint, None, message);
+                }
             }
         }
-        Ok(())
+        known
     }
 }
 

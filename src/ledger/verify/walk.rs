@@ -132,20 +132,7 @@ impl Walk {
     ) -> Result<(), LedgerError> {
         let whole = hashes.len() as u64 == WIDTH;
         let computed = whole.then(|| root_of_leaves(hashes.iter().map(|(computed, _)| *computed)));
-        let (place, tile) = (
-            self.number % WIDTH,
-            TileId::full(Kind::Hashes { level: 1 }, self.number / WIDTH),
-        );
-        if self.level(1).number != Some(tile.number) {
-            let stored = source.hashes(1, tile.number).await?;
-            let level = self.level(1);
-            (level.stored, level.number) = (stored, Some(tile.number));
-        }
-        let above = self
-            .level(1)
-            .stored
-            .get(usize::try_from(place).unwrap_or(usize::MAX))
-            .copied();
+        let (tile, above) = self.entry(source, 1, self.number).await?;
         check.subtree(first, WIDTH, [computed, above], &tile.to_string());
         match (&mut self.above, above) {
             (Some(tree), Some(above)) => tree.push(above),
@@ -177,18 +164,9 @@ impl Walk {
             (level.computed, level.held) = (Tree::default(), Tree::default());
             number /= WIDTH;
             depth += 1;
-            let (place, tile) = (number % WIDTH, number / WIDTH);
-            if place == 0 {
-                let stored = source.hashes(depth, tile).await?;
-                self.level(depth).stored = stored;
-            }
-            let entry = self
-                .level(depth)
-                .stored
-                .get(usize::try_from(place).unwrap_or(usize::MAX))
-                .copied();
+            let (tile, entry) = self.entry(source, depth, number).await?;
             if !of.contains(&entry) {
-                let tile = TileId::full(Kind::Hashes { level: depth }, tile);
+                let place = number % WIDTH;
                 let message = format!("`{tile}` was changed: its hash {place} is not that of the tile below");
                 check.find(FindingKind::Tile, None, message);
             }
@@ -218,6 +196,26 @@ impl Walk {
         if self.signed.is_some_and(|signed| signed < first + WIDTH) && stored.len() == signed.count_ones() as usize {
             self.tail = stored;
         }
+    }
+
+    /// The tile of a level that has the hash of what is numbered so one level below, and that hash.
+    async fn entry(
+        &mut self,
+        source: &mut dyn Source,
+        depth: u8,
+        number: u64,
+    ) -> Result<(TileId, Option<Digest>), LedgerError> {
+        let (place, tile) = (
+            number % WIDTH,
+            TileId::full(Kind::Hashes { level: depth }, number / WIDTH),
+        );
+        if self.level(depth).number != Some(tile.number) {
+            let stored = source.hashes(depth, tile.number).await?;
+            let level = self.level(depth);
+            (level.stored, level.number) = (stored, Some(tile.number));
+        }
+        let stored = &self.level(depth).stored;
+        Ok((tile, stored.get(usize::try_from(place).unwrap_or(usize::MAX)).copied()))
     }
 
     fn level(&mut self, level: u8) -> &mut Level {
@@ -268,7 +266,5 @@ fn take(check: &mut LogCheck, first: u64, rows: Vec<Row>, torn: bool) -> (Hashes
 }
 
 fn root_of_leaves(leaves: impl IntoIterator<Item = Digest>) -> Digest {
-    let mut tree = Tree::default();
-    leaves.into_iter().for_each(|leaf| tree.push(leaf));
-    tree.root()
+    leaves.into_iter().collect::<Tree>().root()
 }

@@ -215,12 +215,7 @@ impl Writer {
             if !full {
                 return Ok(());
             }
-            let mut tree = Tree::default();
-            hashes
-                .as_chunks::<32>()
-                .0
-                .iter()
-                .for_each(|hash| tree.push(crate::ids::Digest::from_bytes(*hash)));
+            let tree: Tree = tile::hashes(&hashes).collect();
             let (place, above) = (number % WIDTH, number / WIDTH);
             (level, number) = (level + 1, above);
             hashes = match growing.0.remove(&(level, above.cast_signed())) {
