@@ -121,7 +121,9 @@ pub async fn assemble(
         .await
         .map_err(StartError::of("the ledger"))?;
     let live = Live::new(bundle, parts.bundle.directory(), now);
-    let gate = Gate::open(live, ledger).await.map_err(StartError::of("the ledger"))?;
+    let gate = Gate::open(live, ledger, registry.clone())
+        .await
+        .map_err(StartError::of("the ledger"))?;
     let agreements = Book::new(registry.clone(), gate.ledger().clone());
     let new = std::mem::take(&mut parts.agreements);
     let put = agreements.put_all(new, &Cause::operator(), now).await;

@@ -21,8 +21,10 @@ use crate::engine;
 use crate::ids::{Digest, RecordId, TenantId};
 use crate::ledger::private::Plain;
 use crate::ledger::record::{Activation, Decided, Engine, Mode, Request, Start};
-use crate::ledger::{Appended, Entry, Event, Ledger, LedgerError, LogId, What};
+use crate::ledger::{Entry, Event, Ledger, LedgerError, LogId, Receipt, What};
 use crate::question::{Action, Canonical, Question};
+use crate::registry::Guarantee;
+use crate::registry::store::RegistryStore;
 use crate::telemetry;
 
 /// How many characters of what is wrong with a refused bundle are recorded; the log has it all.
@@ -33,16 +35,18 @@ const MAX_REFUSAL: usize = 4_000;
 pub struct Gate {
     live: Live,
     ledger: Ledger,
+    /// Says when a tenant's answers may leave.
+    registry: RegistryStore,
     engine: Engine,
 }
 
-/// A decision that is durably in the ledger.
+/// A decision that is in the ledger: durably or, where its tenant chose so, on the way within a bound.
 #[derive(Debug)]
 pub struct Recorded {
     decision: Decision,
     question: Question,
     bundle: Arc<Bundle>,
-    receipt: Appended,
+    receipt: Receipt,
 }
 
 /// Proof that a question was decided with allow and recorded.
@@ -53,12 +57,20 @@ pub struct Permit(Box<Recorded>);
 #[derive(Debug)]
 pub struct Refusal(Box<Recorded>);
 
+/// A decision as it is to be recorded.
+struct Made<'a> {
+    question: &'a Question,
+    parts: Canonical,
+    decision: &'a Decision,
+    mode: Mode,
+}
+
 impl Gate {
     /// Joins a bundle in force with a ledger and records both: that the service starts, and under which bundle.
     ///
     /// # Errors
     /// The ledger cannot take the records, so no decision could be recorded either.
-    pub async fn open(live: Live, ledger: Ledger) -> Result<Self, LedgerError> {
+    pub async fn open(live: Live, ledger: Ledger, registry: RegistryStore) -> Result<Self, LedgerError> {
         // An alert is written against each of these; they exist from the start, at zero.
         for action in Action::ALL {
             counter!(telemetry::DISAGREEMENTS, "action" => action.as_str()).absolute(0);
@@ -66,7 +78,12 @@ impl Gate {
         let engine = Engine::running();
         let start = Event::Start(Start { engine: engine.clone() });
         ledger.append(Entry::event(LogId::Platform, start)).await?;
-        let gate = Self { live, ledger, engine };
+        let gate = Self {
+            live,
+            ledger,
+            registry,
+            engine,
+        };
         gate.record_activation(&gate.live.current(), None).await?;
         Ok(gate)
     }
@@ -107,9 +124,16 @@ impl Gate {
                 "the layers disagree: Cedar allows what AWS would refuse"
             );
         }
-        let entry = self.entry(&bundle, &question, canonical, &decision, tenant, request);
+        let guarantee = self.guarantee(tenant);
+        let made = Made {
+            question: &question,
+            parts: canonical,
+            decision: &decision,
+            mode: guarantee.into(),
+        };
+        let entry = self.entry(&bundle, made, tenant, request);
         let deciding = Instant::now();
-        let receipt = self.ledger.append(entry).await;
+        let receipt = self.ledger.record(entry, guarantee).await;
         histogram!(telemetry::RECORD_SECONDS).record(deciding.elapsed());
         match receipt {
             Ok(receipt) => Ok(Recorded {
@@ -126,15 +150,20 @@ impl Gate {
         }
     }
 
-    fn entry(
-        &self,
-        bundle: &Bundle,
-        question: &Question,
-        parts: Canonical,
-        decision: &Decision,
-        tenant: Option<TenantId>,
-        request: &Request,
-    ) -> Entry {
+    /// When answers about what is `tenant`'s may leave.
+    fn guarantee(&self, tenant: Option<TenantId>) -> Guarantee {
+        let registry = self.registry.current();
+        let world = tenant.and_then(|tenant| registry.tenant(tenant));
+        world.map_or(Guarantee::Strict, |world| world.tenant.ledger)
+    }
+
+    fn entry(&self, bundle: &Bundle, made: Made<'_>, tenant: Option<TenantId>, request: &Request) -> Entry {
+        let Made {
+            question,
+            parts,
+            decision,
+            mode,
+        } = made;
         let terms = question.terms.values();
         let bodies = terms
             .map(|terms| (terms.digest(), Arc::clone(terms.canonical())))
@@ -144,7 +173,7 @@ impl Gate {
             bundle: bundle.digest,
             decision: decision.clone(),
             engine: self.engine.clone(),
-            mode: Mode::Strict,
+            mode,
             principal: question.principal.to_string(),
             private: Plain {
                 context: parts.context.bytes,
@@ -276,7 +305,7 @@ impl Recorded {
 
     /// The record of it.
     pub fn record(&self) -> RecordId {
-        self.receipt.id
+        self.receipt.id()
     }
 
     /// The bundle it was made under.
@@ -290,7 +319,7 @@ impl Recorded {
     }
 
     /// Where it stands in the ledger.
-    pub fn receipt(&self) -> &Appended {
+    pub fn receipt(&self) -> &Receipt {
         &self.receipt
     }
 }

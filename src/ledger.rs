@@ -37,6 +37,7 @@
 //! Appends that arrive together share a transaction. Nothing is ever dropped silently: a full queue, a store
 //! that cannot be written and a log that contradicts its checkpoint are errors to the caller.
 
+mod ahead;
 pub mod checkpoint;
 pub mod error;
 pub mod evidence;
@@ -51,6 +52,7 @@ pub mod proof;
 pub mod published;
 pub mod read;
 pub mod readers;
+mod receipt;
 pub mod record;
 pub mod replay;
 pub mod report;
@@ -68,26 +70,30 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rpds::HashTrieMapSync;
-use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 pub use self::error::LedgerError;
 pub use self::keys::LedgerKeys;
 pub use self::place::Place;
 pub use self::readers::Readers;
+pub use self::receipt::{Appended, Receipt};
 pub use self::record::{Event, LogId, Record, RecordTime};
 pub use self::stats::Stats;
 pub use self::writer::Signing;
 
+use self::ahead::{Ahead, Leave};
 use self::period::{Period, PeriodKey};
 use self::private::Plain;
 use self::record::Decided;
 use self::stats::Counters;
-use self::writer::{Append, Job, Private, Reply, Writer};
+use self::writer::{Append, Job, Owed, Private, Reply, Shared, Writer};
 use crate::clock::Clock;
-use crate::ids::{Digest, RecordId};
+use crate::ids::{Digest, RecordId, TenantId};
+use crate::registry::{Bound, Guarantee};
 
 /// The file below the data directory.
 pub const FILE: &str = store::sqlite::FILE;
@@ -125,22 +131,6 @@ impl Entry {
         let (what, bodies) = (What::Event(event), Vec::new());
         Self { log, what, bodies }
     }
-}
-
-/// Where an entry was recorded. Holding one means the record is durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Appended {
-    /// The log.
-    pub log: LogId,
-    /// The record's number in it.
-    pub seq: u64,
-    /// The record's id.
-    pub id: RecordId,
-    /// The record's leaf hash.
-    pub hash: Digest,
-    /// The record's time.
-    pub time: RecordTime,
 }
 
 /// Who has something done.
@@ -214,6 +204,7 @@ pub struct Ledger {
     patience: Duration,
     clock: Clock,
     periods: PeriodKeys,
+    ahead: Arc<Ahead>,
     counters: Arc<Counters>,
     closing: Arc<Notify>,
     done: watch::Receiver<()>,
@@ -240,8 +231,13 @@ impl Ledger {
         let at = place.clone();
         let counters = Arc::<Counters>::default();
         let periods = PeriodKeys(Arc::new(watch::Sender::new(HashTrieMapSync::new_sync())));
-        let shared = (periods.clone(), Arc::clone(&counters));
-        let writer = Writer::open(place, held, keys, clock.clone(), options.signing, shared.0, shared.1).await?;
+        let ahead = Arc::<Ahead>::default();
+        let shared = Shared {
+            periods: periods.clone(),
+            ahead: Arc::clone(&ahead),
+            counters: Arc::clone(&counters),
+        };
+        let writer = Writer::open(place, held, keys, clock.clone(), options.signing, shared).await?;
         let (queue, entries) = mpsc::channel(options.queue.max(1));
         let closing = Arc::<Notify>::default();
         let (ended, done) = watch::channel(());
@@ -257,6 +253,7 @@ impl Ledger {
             patience,
             clock,
             periods,
+            ahead,
             counters,
             closing,
             done,
@@ -270,6 +267,69 @@ impl Ledger {
     ///
     /// Whatever kept the record from being durable; see [`LedgerError`]. The answer the entry tells of must not leave.
     pub async fn append(&self, entry: Entry) -> Result<Appended, LedgerError> {
+        let log = entry.log;
+        let recorded = match self.prepared(entry, self.clock.now()).await {
+            Ok(append) => self.ask(true, |reply| Job::Append(append, reply)).await,
+            Err(error) => Err(error),
+        };
+        self.counted(log, recorded)
+    }
+
+    /// Records an entry under a tenant's guarantee: returns once its record is durable or, where the guarantee is bounded and the bound
+    /// is not reached, once it is on the way. The id is the record's either way.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append). The answer the entry tells of must not leave.
+    pub async fn record(&self, entry: Entry, guarantee: Guarantee) -> Result<Receipt, LedgerError> {
+        match (guarantee, ahead::tenant(entry.log)) {
+            (Guarantee::Bounded(bound), Some(tenant)) => {
+                let log = entry.log;
+                let recorded = self.record_within(entry, tenant, bound).await;
+                self.counted(log, recorded)
+            }
+            _ => self.append(entry).await.map(Receipt::Durable),
+        }
+    }
+
+    async fn record_within(&self, entry: Entry, tenant: TenantId, bound: Bound) -> Result<Receipt, LedgerError> {
+        let now = self.clock.now();
+        let time = RecordTime::new(now);
+        let mut append = self.prepared(entry, now).await?;
+        let (log, id) = (append.log, record::new_id(time).ok_or(LedgerError::Sealing)?);
+        let room = self.room().await?;
+        Counters::add(&self.counters.queued, 1);
+        match self.ahead.ask(tenant, bound, id, Instant::now()) {
+            Leave::Now(ticket) => {
+                let append = *append;
+                room.send(Job::Ahead(Box::new(Owed {
+                    append,
+                    id,
+                    time,
+                    ticket,
+                })));
+                Ok(Receipt::Ahead { log, id })
+            }
+            Leave::Wait(mark) => {
+                append.mark = mark;
+                let (reply, answer) = oneshot::channel();
+                room.send(Job::Append(append, reply));
+                let appended = answer.await.unwrap_or(Err(LedgerError::Closed))?;
+                Ok(Receipt::Durable(appended))
+            }
+        }
+    }
+
+    /// What is wrong with the entry, or with one log alone, is no outage.
+    fn counted<T>(&self, log: LogId, recorded: Result<T, LedgerError>) -> Result<T, LedgerError> {
+        if recorded.as_ref().is_err_and(LedgerError::is_outage) {
+            self.counters.outages.count(log, self.clock.now());
+        }
+        recorded
+    }
+
+    /// The entry as the writer takes it: sound, canonical, and sealed where it is private.
+    async fn prepared(&self, entry: Entry, now: Timestamp) -> Result<Box<Append>, LedgerError> {
         let Entry { log, what, bodies } = entry;
         let (slice, context) = match &what {
             What::Decision(decided) => (Some(&decided.private.entities.1), decided.private.context.len()),
@@ -284,35 +344,26 @@ impl Ledger {
             let most = MAX_BODY_BYTES;
             return Err(LedgerError::BodyTooLarge { bytes, most });
         }
-        let recorded = self.append_sound(log, what, bodies).await;
-        // What is wrong with the entry, or with one log alone, is no outage.
-        if recorded.as_ref().is_err_and(LedgerError::is_outage) {
-            self.counters.outages.count(log, self.clock.now());
-        }
-        recorded
-    }
-
-    async fn append_sound(
-        &self,
-        log: LogId,
-        what: What,
-        bodies: Vec<(Digest, Arc<[u8]>)>,
-    ) -> Result<Appended, LedgerError> {
-        let (event, private) = self.canonical(log, what).await?;
-        let append = Append {
+        let (event, private) = self.canonical(log, what, Period::of(now)).await?;
+        Ok(Box::new(Append {
             log,
             event,
             private,
             bodies,
-        };
-        self.ask(true, |reply| Job::Append(Box::new(append), reply)).await
+            mark: None,
+        }))
     }
 
     /// The event as canonical JSON, without what is private in it, and that.
-    async fn canonical(&self, log: LogId, what: What) -> Result<(Box<RawValue>, Option<Private>), LedgerError> {
+    async fn canonical(
+        &self,
+        log: LogId,
+        what: What,
+        period: Period,
+    ) -> Result<(Box<RawValue>, Option<Private>), LedgerError> {
         match what {
             What::Decision(decided) => {
-                let key = self.key(log).await?;
+                let key = self.key(log, period).await?;
                 let kept = decided.seal(&key).ok_or(LedgerError::Sealing)?;
                 let slice = (kept.decided.private.entities, decided.private.entities.1);
                 let event = Event::Decision(Box::new(kept.decided)).to_canonical()?;
@@ -320,15 +371,14 @@ impl Ledger {
                 Ok((event, Some(Private { key, asked, slice })))
             }
             What::Event(Event::Agreement(agreement)) if private::is_person(&agreement.by) => {
-                let masked = agreement.masked(&*self.key(log).await?);
+                let masked = agreement.masked(&*self.key(log, period).await?);
                 Ok((Event::Agreement(Box::new(masked)).to_canonical()?, None))
             }
             What::Event(event) => Ok((event.to_canonical()?, None)),
         }
     }
 
-    async fn key(&self, log: LogId) -> Result<Arc<PeriodKey>, LedgerError> {
-        let period = Period::of(self.clock.now());
+    async fn key(&self, log: LogId, period: Period) -> Result<Arc<PeriodKey>, LedgerError> {
         match self.periods.get(log, period) {
             Some(key) => Ok(key),
             None => self.ask(false, |reply| Job::Key(log, period, reply)).await,
@@ -345,13 +395,18 @@ impl Ledger {
         self.ask(true, |reply| Job::Erase(log, before, by, reply)).await
     }
 
-    async fn ask<T>(&self, counted: bool, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, LedgerError> {
+    /// Room in the queue, once there is.
+    async fn room(&self) -> Result<mpsc::Permit<'_, Job>, LedgerError> {
         let Ok(room) = tokio::time::timeout(self.patience, self.queue.reserve()).await else {
             Counters::add(&self.counters.busy, 1);
             let waited_ms = self.patience.as_millis();
             return Err(LedgerError::Busy { waited_ms });
         };
-        let room = room.map_err(|_| LedgerError::Closed)?;
+        room.map_err(|_| LedgerError::Closed)
+    }
+
+    async fn ask<T>(&self, counted: bool, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, LedgerError> {
+        let room = self.room().await?;
         let (reply, answer) = oneshot::channel();
         Counters::add(&self.counters.queued, usize::from(counted));
         room.send(job(reply));

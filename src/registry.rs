@@ -14,6 +14,7 @@
 mod agreement;
 mod collection;
 mod footprints;
+mod guarantee;
 mod model;
 mod offer;
 mod pool;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 pub use agreement::{Agreement, AgreementState, NewAgreement, Signed};
 pub use collection::Agreements;
 pub use footprints::Footprints;
+pub use guarantee::{Bound, Guarantee, NoBound};
 pub use model::{
     Asset, ConnectorSettings, Footprint, FootprintStatus, Identity, Map, Offer, Partner, Relation, Tenant, TenantState,
     TenantWorld,

@@ -67,6 +67,7 @@ impl Desk {
             },
             disabled_users: Default::default(),
             connector: None,
+            ledger: Default::default(),
         });
         registry.seed(&[world], &[]).await.unwrap();
         Self {

@@ -18,7 +18,7 @@ use crate::http::{dataflows, exchange, ingest as ingest_http};
 use crate::ids::{AgreementId, AssetId, Bpnl, ClientId, CompanyRole, PcfId, SecretName, TenantId, UserName};
 use crate::ingest::Claims;
 use crate::registry::{
-    AgreementState, Asset, Footprint, Identity, NewAgreement, Offer, OfferReader, Partner, Relation, Tenant,
+    AgreementState, Asset, Footprint, Guarantee, Identity, NewAgreement, Offer, OfferReader, Partner, Relation, Tenant,
     TenantState, TenantWorld, TermsPool,
 };
 
@@ -227,6 +227,7 @@ impl DevTenant {
             },
             disabled_users: Default::default(),
             connector: Some(companies::settings(base_url, self.id)?),
+            ledger: Guarantee::Strict,
         });
         for asset in &self.assets {
             world.assets.insert_mut(asset.id.clone(), Arc::new(asset.clone()));

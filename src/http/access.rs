@@ -66,7 +66,9 @@ struct Answer {
 #[derive(Serialize)]
 struct Place {
     log: LogId,
-    index: u64,
+    /// Absent where the answer leaves ahead of its record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -135,8 +137,8 @@ pub async fn evaluation(
         context: AnswerContext {
             record: format!("urn:uuid:{}", recorded.record()),
             ledger: Place {
-                log: recorded.receipt().log,
-                index: recorded.receipt().seq,
+                log: recorded.receipt().log(),
+                index: recorded.receipt().seq(),
             },
             policies: recorded.decision().cedar.policies.clone(),
             reasons: reasons(&recorded),

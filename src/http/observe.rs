@@ -33,8 +33,8 @@ pub struct Outcome {
     pub tenant: TenantId,
     /// The record of the decision.
     pub record: RecordId,
-    /// The log it is in, and its number there.
-    pub place: (LogId, u64),
+    /// The log it is in, and its number there; absent where the answer leaves ahead of its record.
+    pub place: Option<(LogId, u64)>,
     /// What was decided.
     pub effect: crate::decision::Effect,
 }
@@ -43,7 +43,8 @@ impl Outcome {
     /// What the log line tells of a decision about what is `tenant`'s.
     pub fn of(tenant: TenantId, recorded: &Recorded) -> Self {
         let (receipt, effect) = (recorded.receipt(), recorded.decision().effect);
-        let (record, place) = (receipt.id, (receipt.log, receipt.seq));
+        let place = receipt.seq().map(|seq| (receipt.log(), seq));
+        let record = receipt.id();
         Self {
             tenant,
             record,
@@ -87,7 +88,7 @@ pub async fn observe(State(app): State<Shared>, mut request: Request, next: Next
     let extensions = response.extensions_mut();
     let route = extensions.remove::<Route>().map_or("none", |route| route.0);
     let (outcome, cause) = (extensions.remove::<Outcome>(), extensions.remove::<Cause>());
-    if let Some((log, index)) = outcome.map(|outcome| outcome.place)
+    if let Some((log, index)) = outcome.and_then(|outcome| outcome.place)
         && let Ok(value) = HeaderValue::from_str(&format!("{log}/{index}"))
     {
         response.headers_mut().insert(TIDEGATE_LOG, value);

@@ -18,13 +18,16 @@ use serde_json::value::RawValue;
 use super::period::Period;
 use crate::decision::Decision;
 use crate::ids::{AgreementId, AssetId, Bpnl, Digest, FlowId, IdError, RecordId, RequestId, TenantId};
-use crate::registry::AgreementState;
+use crate::registry::{AgreementState, Guarantee};
 
 /// The greatest size of a record in bytes: what one entry of a C2SP tile log may hold.
 pub const MAX_RECORD_BYTES: usize = 65_535;
 
 /// The greatest size of an event in bytes; the rest of [`MAX_RECORD_BYTES`] is the envelope's.
 pub const MAX_EVENT_BYTES: usize = MAX_RECORD_BYTES - 511;
+
+/// The most ids one [`Gap`] names.
+pub const MAX_GAP_IDS: usize = 256;
 
 /// The version of the record format written here.
 pub const RECORD_VERSION: u8 = 2;
@@ -154,6 +157,17 @@ impl Engine {
 pub enum Mode {
     /// Only once its record is durable.
     Strict,
+    /// Ahead of its record, within the tenant's [bound](crate::registry::Bound).
+    Bounded,
+}
+
+impl From<Guarantee> for Mode {
+    fn from(guarantee: Guarantee) -> Self {
+        match guarantee {
+            Guarantee::Strict => Self::Strict,
+            Guarantee::Bounded(_) => Self::Bounded,
+        }
+    }
 }
 
 /// What of a question is not in its record, by commitments; see [`super::private`].
@@ -288,6 +302,19 @@ pub struct Erased {
     pub periods: BTreeSet<Period>,
 }
 
+/// Answers left ahead of their records, and those are missing: the process ended before they were durable. Written by the next
+/// writer, before anything else of that log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Gap {
+    /// Whether just so many are missing; where not, the machine ended too, and so many are at most.
+    pub exact: bool,
+    /// How many.
+    pub missing: u64,
+    /// The ids the answers left with, the first [`MAX_GAP_IDS`] of those that are known.
+    pub records: BTreeSet<RecordId>,
+}
+
 /// Entries could not be recorded, so what they told of was refused: no answer left, no change was made. Written with the next entry
 /// that could be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -323,6 +350,8 @@ pub enum Event {
     Erased(Erased),
     /// A data flow changed its state.
     Flow(Flowed),
+    /// Answers left whose records are missing.
+    Gap(Gap),
     /// A tenant's log was opened.
     Opened(Opened),
     /// Entries could not be recorded for a while.
@@ -346,6 +375,7 @@ impl Event {
             Self::Activation(_)
             | Self::Erased(_)
             | Self::Flow(_)
+            | Self::Gap(_)
             | Self::Opened(_)
             | Self::Refused(_)
             | Self::Start(_) => Vec::new(),
@@ -383,6 +413,14 @@ pub struct Record<E = Event> {
     pub time: RecordTime,
     /// The version of this format.
     pub v: u8,
+}
+
+/// A new id with a record's time in it; `None` where there is no randomness.
+pub(super) fn new_id(time: RecordTime) -> Option<RecordId> {
+    let mut random = [0; 10];
+    aws_lc_rs::rand::fill(&mut random).ok()?;
+    let id = uuid::Builder::from_unix_timestamp_millis(time.unix_millis(), &random);
+    Some(RecordId(id.into_uuid()))
 }
 
 /// Why bytes are not a record, or a record cannot be written.

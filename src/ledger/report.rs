@@ -55,6 +55,8 @@ pub enum FindingKind {
     Key,
     /// A log was opened but is gone, or is there without having been opened.
     Opening,
+    /// A record tells that answers left whose records are missing: the tenant lets answers leave ahead of them. A warning.
+    Gap,
     /// A record was written at an earlier time than the one before: the clock was set back. A warning.
     TimeBackwards,
 }

@@ -6,6 +6,7 @@
 //! bundle      256 records of before, compressed                    one for each 256
 //! private     their private parts, compressed and sealed           one for each 256 and period
 //! tile        hashes: of 256 records, and of tiles below           one for each 256, and a 256th more
+//! ahead       how many of its answers may be ahead of records      one a log, where they may and one was
 //! checkpoint  how far the log is signed, and the edge of its tree  one a log
 //! slice       entity slices, sealed, by commitment                 one for each that differs, log and period
 //! period      the keys of months, wrapped                          one for each log and month
@@ -42,6 +43,10 @@ pub(super) struct Rows {
     pub(super) bundled: Vec<(Arc<str>, i64)>,
     /// The keys of these periods go, and with them what they sealed.
     pub(super) erased: Vec<(Arc<str>, String)>,
+    /// So many answers of these logs may be ahead of their records.
+    pub(super) marked: Vec<(Arc<str>, i64)>,
+    /// None of these logs is.
+    pub(super) unmarked: Vec<Arc<str>>,
 }
 
 impl Rows {
@@ -198,6 +203,9 @@ pub(super) trait Store: Send + Sync + fmt::Debug {
 
     /// The logs with records beyond their checkpoint.
     async fn unsigned(&mut self) -> Result<Vec<String>>;
+
+    /// The logs of which answers may have been ahead of their records, and how many.
+    async fn marked(&mut self) -> Result<Vec<(String, i64)>>;
 
     /// What is stored about a log.
     async fn log(&mut self, log: LogId) -> Result<RawLog>;

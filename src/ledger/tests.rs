@@ -1,5 +1,6 @@
 //! Tests of the ledger as a whole, and what they share.
 
+mod ahead;
 mod appending;
 mod crash;
 mod erasing;

@@ -5,15 +5,17 @@
 //! (each log's head, which bodies are stored) is only ever a copy of what is durable: when a transaction fails, the connection and
 //! all of that state are thrown away and read again from the store.
 
+mod batch;
 mod erasing;
 mod head;
 mod months;
 mod outages;
+mod owing;
 mod recent;
 mod sealing;
 mod staging;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,16 +23,19 @@ use serde_json::value::RawValue;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
+use self::batch::{Batch, Waiting};
 use self::head::Head;
+pub(super) use self::owing::Owed;
 use self::recent::Recent;
 pub use self::sealing::Signing;
+use super::ahead::Ahead;
 use super::error::LedgerError;
 use super::keys::LedgerKeys;
 use super::period::{Period, PeriodKey};
 use super::place::{Held, Place};
-use super::record::{LogId, RecordTime, Refused};
+use super::record::{LogId, RecordTime};
 use super::stats::Counters;
-use super::store::{RawRow, Rows, Store};
+use super::store::{RawRow, Store};
 use super::tile::WIDTH;
 use super::{Appended, By, PeriodKeys};
 use crate::clock::Clock;
@@ -46,6 +51,8 @@ const MAX_HEADS: usize = 65_536;
 pub(super) enum Job {
     /// Records an entry.
     Append(Box<Append>, Reply<Appended>),
+    /// Records an entry whose answer left already.
+    Ahead(Box<Owed>),
     /// Gives the key that what is private in that month is sealed with, making it where there is none.
     Key(LogId, Period, Reply<Arc<PeriodKey>>),
     /// Erases what is private in a log's months before that one.
@@ -56,14 +63,18 @@ pub(super) enum Job {
 pub(super) type Reply<T> = oneshot::Sender<Result<T, LedgerError>>;
 
 /// An entry on its way to the store.
+#[derive(Clone)]
 pub(super) struct Append {
     pub(super) log: LogId,
     pub(super) event: Box<RawValue>,
     pub(super) private: Option<Private>,
     pub(super) bodies: Vec<(Digest, Arc<[u8]>)>,
+    /// With it, the log is marked: so many answers may be ahead of their records from here on.
+    pub(super) mark: Option<u32>,
 }
 
 /// What is private in an entry.
+#[derive(Clone)]
 pub(super) struct Private {
     pub(super) key: Arc<PeriodKey>,
     /// Sealed already.
@@ -72,16 +83,11 @@ pub(super) struct Private {
     pub(super) slice: (Digest, Arc<[u8]>),
 }
 
-/// The batch at hand.
-#[derive(Default)]
-struct Batch {
-    rows: Rows,
-    touched: BTreeSet<LogId>,
-    /// Every digest the batch's entries brought, written here or known to be stored.
-    digests: HashSet<Digest>,
-    erased: Vec<(LogId, BTreeSet<Period>)>,
-    /// Of what could not be recorded before, what this batch tells.
-    told: BTreeMap<LogId, Refused>,
+/// What the writer shares with those who append.
+pub(super) struct Shared {
+    pub(super) periods: PeriodKeys,
+    pub(super) ahead: Arc<Ahead>,
+    pub(super) counters: Arc<Counters>,
 }
 
 /// How long the writer must have had nothing to do before it rests.
@@ -112,6 +118,10 @@ pub(super) struct Writer {
     signing: Signing,
     heads: HashMap<LogId, Head>,
     periods: PeriodKeys,
+    /// Which answers are ahead of their records.
+    ahead: Arc<Ahead>,
+    /// The entries of those that could not be written yet, the oldest first.
+    owed: VecDeque<Owed>,
     recent: Recent,
     /// Logs that were found damaged, and why: nothing more is appended to them by this process.
     damaged: BTreeMap<LogId, String>,
@@ -131,11 +141,15 @@ impl Writer {
         keys: LedgerKeys,
         clock: Clock,
         signing: Signing,
-        periods: PeriodKeys,
-        counters: Arc<Counters>,
+        shared: Shared,
     ) -> Result<Self, LedgerError> {
         let store = Some(place.writer().await?);
         let (heads, recent) = (HashMap::new(), Recent::default());
+        let Shared {
+            periods,
+            ahead,
+            counters,
+        } = shared;
         let mut writer = Self {
             place,
             store,
@@ -144,6 +158,8 @@ impl Writer {
             signing,
             heads,
             periods,
+            ahead,
+            owed: VecDeque::new(),
             recent,
             damaged: BTreeMap::new(),
             unsigned: BTreeSet::new(),
@@ -157,12 +173,14 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Signs what was durable but not signed when the last writer ended.
+    /// Tells what the last writer could not, and signs what was durable but not signed when it ended.
     async fn resume(&mut self) -> Result<(), LedgerError> {
+        self.tell_gaps().await?;
         let names = self.store().await?.unsigned().await;
         let names = names.map_err(LedgerError::store("look for records that are not signed"))?;
         // Names that name no log are `verify`'s to report.
-        self.unsigned = names.iter().filter_map(|name| name.parse().ok()).collect();
+        self.unsigned
+            .extend(names.iter().filter_map(|name| name.parse::<LogId>().ok()));
         self.sign().await;
         Ok(())
     }
@@ -193,6 +211,7 @@ impl Writer {
                 }
             }
         }
+        self.end_owing().await;
         self.sign().await;
         if let Some(store) = self.store.take()
             && let Err(error) = store.close().await
@@ -216,6 +235,9 @@ impl Writer {
             self.counters.recovered();
             self.commit(&mut Vec::new()).await;
         }
+        while self.counters.is_sound() && !self.owed.is_empty() {
+            self.commit(&mut Vec::new()).await;
+        }
         if !self.counters.is_sound() {
             return false;
         }
@@ -228,81 +250,94 @@ impl Writer {
         }
     }
 
-    /// Records all of `jobs` in one transaction and answers each.
+    /// Does all of `jobs` in one transaction and answers each.
     async fn commit(&mut self, jobs: &mut Vec<Job>) {
         let time = RecordTime::new(self.clock.now());
         let mut batch = Batch::default();
-        let mut answers = Vec::with_capacity(jobs.len());
         self.stage_outages(&mut batch, time).await;
+        self.stage_owed(&mut batch, time).await;
         for job in jobs.drain(..) {
-            let (staged, reply) = match job {
-                Job::Key(log, period, reply) => {
-                    let _ = reply.send(self.key(log, period).await);
-                    continue;
+            self.stage_job(&mut batch, time, job).await;
+        }
+        if !batch.is_empty() {
+            self.finish(batch).await;
+        }
+    }
+
+    async fn stage_job(&mut self, batch: &mut Batch, time: RecordTime, job: Job) {
+        let (staged, reply) = match job {
+            Job::Ahead(owed) => return self.stage_ahead(batch, time, *owed).await,
+            Job::Key(log, period, reply) => {
+                match self.stage_key(batch, log, period).await {
+                    Ok(key) => batch.waiting.push(Waiting::Key(reply, log, key)),
+                    Err(error) => drop(reply.send(Err(error))),
                 }
-                Job::Append(append, reply) => (self.stage(&mut batch, time, *append).await, reply),
-                Job::Erase(log, before, by, reply) => {
-                    (self.stage_erasure(&mut batch, time, log, before, by).await, reply)
+                return;
+            }
+            Job::Append(append, reply) => (self.stage(batch, time, *append, None).await, reply),
+            Job::Erase(log, before, by, reply) => (self.stage_erasure(batch, time, log, before, by).await, reply),
+        };
+        match staged {
+            Ok(appended) => batch.waiting.push(Waiting::Record(reply, appended)),
+            Err(error) => {
+                Counters::add(&self.counters.failed, 1);
+                if error.is_outage() {
+                    self.counters.refused(0);
                 }
-            };
-            match staged {
-                Ok(appended) => answers.push((reply, appended)),
-                Err(error) => {
-                    Counters::add(&self.counters.failed, 1);
-                    if error.is_outage() {
-                        self.counters.refused(0);
-                    }
-                    // Whoever asked may be gone; that is their business.
-                    let _ = reply.send(Err(error));
-                }
+                // Whoever asked may be gone; that is their business.
+                let _ = reply.send(Err(error));
             }
         }
-        if answers.is_empty() && batch.touched.is_empty() {
-            return;
-        }
-        let told = batch.told.clone();
-        let stored = self.write(batch).await;
-        if stored.is_err() {
-            told.into_iter()
-                .for_each(|(log, refused)| self.counters.outages.merge(log, refused));
-        }
+    }
+
+    /// Writes a batch and tells everyone what came of it.
+    async fn finish(&mut self, mut batch: Batch) {
+        let (recorded, ahead) = batch.entries();
+        let stored = self.write(&mut batch).await;
         match &stored {
-            Ok(()) => self.counters.committed(answers.len()),
+            Ok(()) => {
+                self.counters.committed(recorded + ahead);
+                self.settle(&mut batch);
+            }
             Err(error) => {
-                self.counters.refused(answers.len());
-                tracing::error!(%error, entries = answers.len(), "a ledger transaction failed");
+                self.counters.refused(recorded);
+                tracing::error!(%error, entries = recorded, ahead, "a ledger transaction failed");
+                let told = std::mem::take(&mut batch.told).into_iter();
+                told.for_each(|(log, refused)| self.counters.outages.merge(log, refused));
+                self.owe(&mut batch);
                 self.forget().await;
             }
         }
-        for (reply, appended) in answers {
-            let _ = reply.send(stored.clone().map(|()| appended));
+        for waiting in batch.waiting {
+            waiting.answer(&stored, &batch.erased);
         }
     }
 
     /// Writes everything; what is remembered in memory follows what is durable.
-    async fn write(&mut self, batch: Batch) -> Result<(), LedgerError> {
-        let Batch {
-            rows,
-            touched,
-            digests,
-            erased,
-            ..
-        } = batch;
+    async fn write(&mut self, batch: &mut Batch) -> Result<(), LedgerError> {
         // Whatever comes of it: where it was written and only the answer is lost, the keys are gone.
-        for (log, periods) in &erased {
+        for (log, periods) in &batch.erased {
             self.periods.remove(*log, periods);
         }
+        let mut rows = std::mem::take(&mut batch.rows);
+        let marks = batch.marked.iter();
+        rows.marked = marks
+            .map(|(tenant, records)| (tenant.as_str().into(), i64::from(*records)))
+            .collect();
         let written = self.store().await?.write(rows).await;
         written.map_err(LedgerError::store("write to the ledger"))?;
-        match erased.is_empty() {
-            true => digests.into_iter().for_each(|digest| self.recent.insert(digest)),
+        match batch.erased.is_empty() {
+            true => batch.digests.drain().for_each(|digest| self.recent.insert(digest)),
             false => self.recent = Recent::default(),
         }
-        let many = touched.iter().filter_map(|log| self.heads.get(log));
-        let many = many
-            .into_iter()
-            .any(|head| head.tree.size() - head.signed >= self.signing.records);
-        self.unsigned.extend(touched);
+        for ((log, asked), key) in &batch.keys {
+            if !batch.erases(*log, key.period()) {
+                self.periods.insert(*log, *asked, key);
+            }
+        }
+        let mut heads = batch.touched.iter().filter_map(|log| self.heads.get(log));
+        let many = heads.any(|head| head.tree.size() - head.signed >= self.signing.records);
+        self.unsigned.extend(&batch.touched);
         match (many, self.due) {
             (true, _) => self.due = Some(Instant::now()),
             (false, None) => self.due_anew(),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::agreement::Signed;
 use super::collection::Agreements;
 use super::footprints::Footprints;
+use super::guarantee::Guarantee;
 use crate::contract::Terms;
 use crate::ids::{AssetId, Bpnl, ClientId, Did, OfferId, PcfId, ProductId, SecretName, TenantId, UserName, Version};
 
@@ -95,6 +96,13 @@ pub struct Tenant {
     /// Its connector, where Tidegate is to speak to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connector: Option<ConnectorSettings>,
+    /// When its answers may leave.
+    #[serde(default, skip_serializing_if = "is_strict")]
+    pub ledger: Guarantee,
+}
+
+fn is_strict(guarantee: &Guarantee) -> bool {
+    *guarantee == Guarantee::Strict
 }
 
 impl Tenant {

@@ -1,6 +1,7 @@
 //! The ledger of the program itself: what was answered is on record whatever ended the process, what was changed afterwards
 //! shows, and what was decided is decided so again.
 
+mod ahead;
 mod evidence;
 mod replay;
 mod served;

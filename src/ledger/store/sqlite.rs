@@ -46,6 +46,7 @@ const SCHEMA: &str = "
     CREATE TABLE slice (log TEXT NOT NULL, commitment BLOB NOT NULL, period TEXT NOT NULL, content BLOB NOT NULL,
         PRIMARY KEY (log, commitment)) STRICT;
     CREATE TABLE period (log TEXT NOT NULL, period TEXT NOT NULL, wrapped BLOB, PRIMARY KEY (log, period)) STRICT;
+    CREATE TABLE ahead (log TEXT NOT NULL PRIMARY KEY, records INTEGER NOT NULL) STRICT;
     CREATE TABLE body (digest BLOB NOT NULL PRIMARY KEY, content BLOB NOT NULL) STRICT;
     PRAGMA user_version = 2;
 ";
@@ -311,6 +312,13 @@ impl Store for SqliteStore {
             .iter()
             .filter_map(|row| row.try_get_unchecked::<Vec<u8>, _>(0).ok());
         Ok(names.filter_map(|name| String::from_utf8(name).ok()).collect())
+    }
+
+    async fn marked(&mut self) -> Result<Vec<(String, i64)>> {
+        let rows = sqlx::query("SELECT log, records FROM ahead ORDER BY log")
+            .fetch_all(&mut self.connection)
+            .await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
     }
 
     async fn log(&mut self, log: LogId) -> Result<RawLog> {

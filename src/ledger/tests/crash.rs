@@ -9,7 +9,7 @@ use super::super::read::{Cursor, Reader};
 use super::super::verify::verify;
 use super::*;
 
-const DIR: &str = "TIDEGATE_TEST_LEDGER_DIR";
+pub(super) const DIR: &str = "TIDEGATE_TEST_LEDGER_DIR";
 
 /// The child's part: appends from many tasks until killed, printing what was acknowledged. Does nothing by itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -37,13 +37,15 @@ async fn appending_until_killed() {
 }
 
 /// How often it is killed; `./test --long` does so 200 times.
-fn rounds() -> u64 {
+pub(super) fn rounds() -> u64 {
     let asked = std::env::var("TIDEGATE_KILL_ROUNDS").ok();
     asked.map_or(20, |rounds| rounds.parse().expect("a number of rounds"))
 }
 
-/// This very test binary, in the part that appends.
-fn child(dir: &Path, through: &[&str]) -> Command {
+const CHILD: &str = "ledger::tests::crash::appending_until_killed";
+
+/// This very test binary, in the part of a child.
+pub(super) fn child(dir: &Path, through: &[&str], part: &str) -> Command {
     let own = std::env::current_exe().unwrap();
     let mut command = match through {
         [] => Command::new(&own),
@@ -54,7 +56,7 @@ fn child(dir: &Path, through: &[&str]) -> Command {
         }
     };
     command
-        .args(["--exact", "ledger::tests::crash::appending_until_killed", "--nocapture"])
+        .args(["--exact", part, "--nocapture"])
         .env(DIR, dir)
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
@@ -76,7 +78,7 @@ async fn every_acknowledged_record_survives_kill_9() {
     let dir = tempfile::tempdir().unwrap();
     let mut acknowledged: Vec<String> = Vec::new();
     for round in 0..rounds() {
-        let mut child = child(dir.path(), &[]).spawn().unwrap();
+        let mut child = child(dir.path(), &[], CHILD).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         // Only once it writes; then at a moment that nothing in it decides, some beyond the second after which logs are signed.
         let first = lines
@@ -105,7 +107,7 @@ async fn every_acknowledged_record_survives_kill_9() {
 async fn a_disk_that_is_full_loses_nothing_that_was_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let limited = ["sh", "-c", "trap '' XFSZ; ulimit -f 4000; exec \"$0\" \"$@\""];
-    let output = child(dir.path(), &limited).output().unwrap();
+    let output = child(dir.path(), &limited, CHILD).output().unwrap();
     assert!(!output.status.success(), "it was told of the full disk");
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let acknowledged: Vec<_> = told(printed.lines().map(str::to_owned)).collect();

@@ -16,7 +16,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::super::checkpoint::Checkpoint;
-use super::super::record::{LogId, Record, RecordTime};
+use super::super::record::{Event, LogId, Mode, Record, RecordTime};
 use super::super::report::{Finding, FindingKind, Findings};
 use super::super::tile::WIDTH;
 use super::super::tree::{Tree, leaf_hash};
@@ -282,6 +282,13 @@ impl LogCheck {
         }
         self.displaced.mixed |= self.displaced.count > 0;
         self.time(seq, record);
+        if let Event::Gap(gap) = &record.event {
+            let (most, missing) = (if gap.exact { "" } else { "up to " }, gap.missing);
+            let message = format!(
+                "record {seq} tells of {most}{missing} answers that left ahead of their records, which are missing"
+            );
+            self.seen.warnings.add(FindingKind::Gap, Some(seq), message);
+        }
     }
 
     fn time(&mut self, seq: u64, record: &Record) {
@@ -291,7 +298,12 @@ impl LogCheck {
             let message = format!("record {seq} is malformed: the time in its id is not its time");
             self.seen.findings.add(FindingKind::Malformed, Some(seq), message);
         }
+        // One whose answer left ahead of it has the answer's time.
+        let ahead = matches!(&record.event, Event::Decision(decided) if decided.mode == Mode::Bounded);
         if let Some(last) = self.seen.last.filter(|last| *last > record.time) {
+            if ahead {
+                return;
+            }
             let message = format!("record {seq} of {} was written after one of {last}", record.time);
             self.seen.warnings.add(FindingKind::TimeBackwards, Some(seq), message);
         }

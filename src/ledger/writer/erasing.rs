@@ -32,7 +32,7 @@ impl Writer {
             return Err(LedgerError::NothingKept { log, before });
         }
         let who = match private::is_person(&by.who) {
-            true => private::Mask::new(&*self.key(log, current).await?, [&by.who]).reference(&by.who),
+            true => private::Mask::new(&*self.stage_key(batch, log, current).await?, [&by.who]).reference(&by.who),
             false => by.who,
         };
         self.open_log(batch, time, log)?;
@@ -41,7 +41,7 @@ impl Writer {
             decision: by.decision,
             periods: periods.clone(),
         });
-        let appended = self.enter(batch, time, log, event.to_canonical()?, None)?;
+        let appended = self.enter(batch, time, log, event.to_canonical()?, None, None)?;
         let rows = periods.iter().map(|period| (log.as_str().into(), period.to_string()));
         batch.rows.erased.extend(rows);
         batch.erased.push((log, periods));

@@ -5,23 +5,45 @@ use std::sync::Arc;
 use super::super::error::LedgerError;
 use super::super::period::{Period, PeriodKey};
 use super::super::record::LogId;
-use super::super::store::{NewPeriod, RawPeriod, Rows};
-use super::Writer;
+use super::super::store::{NewPeriod, RawPeriod};
+use super::{Batch, Writer};
 
 impl Writer {
     /// The key of a month, or of the first after it whose key was not erased: time may go back, what was erased may not come back.
-    pub(super) async fn key(&mut self, log: LogId, period: Period) -> Result<Arc<PeriodKey>, LedgerError> {
+    /// One that is made is in the batch; it is durable before anything is sealed with it. At the turn of a month many are asked for at
+    /// once, and all that are asked for together are made together.
+    pub(super) async fn stage_key(
+        &mut self,
+        batch: &mut Batch,
+        log: LogId,
+        period: Period,
+    ) -> Result<Arc<PeriodKey>, LedgerError> {
         let mut usable = period;
         let key = loop {
-            let stored = self.stored_key(log, usable).await?;
-            match stored {
+            if batch.erases(log, usable) {
+                usable = usable.next();
+                continue;
+            }
+            if let Some(key) = batch.keys.get(&(log, usable)) {
+                break Arc::clone(key);
+            }
+            match self.stored_key(log, usable).await? {
                 Some(RawPeriod::Erased) => usable = usable.next(),
                 Some(RawPeriod::Kept(wrapped)) => break self.unwrapped(log, usable, &wrapped)?,
-                None => break self.make_key(log, usable).await?,
+                None => {
+                    let (key, wrapped) = self.keys.wrapping().make(log, usable).ok_or(LedgerError::Sealing)?;
+                    batch.rows.periods.push(NewPeriod {
+                        log: log.as_str().into(),
+                        period: usable.to_string(),
+                        wrapped,
+                    });
+                    break Arc::new(key);
+                }
             }
         };
-        self.periods.insert(log, period, &key);
-        self.periods.insert(log, usable, &key);
+        for asked in [period, usable] {
+            batch.keys.insert((log, asked), Arc::clone(&key));
+        }
         Ok(key)
     }
 
@@ -45,24 +67,5 @@ impl Writer {
         let key = self.keys.wrapping().unwrap(log, period, wrapped);
         let why = || format!("the key of its month {period} does not open with this ledger's secret");
         key.map(Arc::new).map_err(|_| LedgerError::Damaged { log, why: why() })
-    }
-
-    async fn make_key(&mut self, log: LogId, period: Period) -> Result<Arc<PeriodKey>, LedgerError> {
-        let (key, wrapped) = self.keys.wrapping().make(log, period).ok_or(LedgerError::Sealing)?;
-        let (text, named) = (log.as_str().into(), period.to_string());
-        let mut rows = Rows::default();
-        rows.periods.push(NewPeriod {
-            log: text,
-            period: named,
-            wrapped,
-        });
-        // Durable before anything is sealed with it.
-        let written = self.store().await?.write(rows).await;
-        if let Err(error) = written {
-            self.counters.refused(0);
-            self.store = None;
-            return Err(LedgerError::store("write the key of a month")(error));
-        }
-        Ok(Arc::new(key))
     }
 }

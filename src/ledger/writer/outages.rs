@@ -1,5 +1,6 @@
 //! Telling each log of what it could not take.
 
+use super::super::error::LedgerError;
 use super::super::record::{Event, RecordTime};
 use super::{Append, Batch, Writer};
 
@@ -15,14 +16,18 @@ impl Writer {
                 event,
                 private: None,
                 bodies: Vec::new(),
+                mark: None,
             });
             let staged = match append {
-                Ok(append) => self.stage(batch, time, append).await,
+                Ok(append) => self.stage(batch, time, append, None).await,
                 Err(error) => Err(error.into()),
             };
             match staged {
                 Ok(_) => drop(batch.told.insert(log, refused)),
-                // A log that cannot be appended to cannot be told either; its callers hear of it with each append.
+                // It can be told nothing, nor anything else: whoever appends to it hears why.
+                Err(error @ LedgerError::Damaged { .. }) => {
+                    tracing::error!(%log, entries = refused.entries, %error, "that entries were refused cannot be put on record");
+                }
                 Err(error) => {
                     tracing::warn!(%log, %error, "that entries were refused is not on record yet");
                     self.counters.outages.merge(log, refused);

@@ -1,34 +1,35 @@
 //! Giving an entry its place in its log, and its rows a place in the batch.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::super::Appended;
 use super::super::error::LedgerError;
 use super::super::note::NoteError;
 use super::super::period::Period;
 use super::super::private;
-use super::super::record::{Event, LogId, Opened, RECORD_VERSION, Record, RecordError, RecordTime};
+use super::super::record::{self, Event, LogId, Opened, RECORD_VERSION, Record, RecordError, RecordTime};
 use super::super::store::{NewLog, NewRecord, NewSlice};
 use super::super::tree::leaf_hash;
+use super::super::{Appended, ahead};
 use super::{Append, Batch, Private, Writer, sealing};
 use crate::ids::RecordId;
 
 impl Writer {
-    /// Gives an entry its place in its log and puts its rows into the batch.
+    /// Gives an entry its place in its log and puts its rows into the batch. `id` is its record's, where that left already.
     pub(super) async fn stage(
         &mut self,
         batch: &mut Batch,
         time: RecordTime,
         append: Append,
+        id: Option<RecordId>,
     ) -> Result<Appended, LedgerError> {
         let Append {
             log,
             event,
             private,
             bodies,
+            mark,
         } = append;
         self.load(log).await?;
         // All that can fail for this entry alone comes before anything of it is in the batch.
@@ -41,7 +42,10 @@ impl Writer {
             }
         };
         self.open_log(batch, time, log)?;
-        let appended = self.enter(batch, time, log, event, asked)?;
+        let appended = self.enter(batch, time, log, event, asked, id)?;
+        if let (Some(records), Some(tenant)) = (mark, ahead::tenant(log)) {
+            batch.marked.insert(tenant, records);
+        }
         if let Some(slice) = slice {
             batch.digests.insert(slice.commitment);
             batch.rows.slices.push(slice);
@@ -56,8 +60,7 @@ impl Writer {
 
     /// Holds that a key was not erased since something was sealed with it.
     async fn check_key(&mut self, batch: &Batch, log: LogId, period: Period) -> Result<(), LedgerError> {
-        let erased = |(of, periods): &(LogId, BTreeSet<Period>)| *of == log && periods.contains(&period);
-        if batch.erased.iter().any(erased) || self.kept_key(log, period).await?.is_none() {
+        if batch.erases(log, period) || self.kept_key(log, period).await?.is_none() {
             return Err(LedgerError::Stale(period));
         }
         Ok(())
@@ -88,7 +91,7 @@ impl Writer {
             self.open_log(batch, time, LogId::Platform)?;
             let verifier_key = verifier_key.clone();
             let event = Event::Opened(Opened { log, verifier_key }).to_canonical()?;
-            self.enter(batch, time, LogId::Platform, event, None)?;
+            self.enter(batch, time, LogId::Platform, event, None, None)?;
         }
         let (log, origin) = (log.as_str().into(), self.keys.origin(log));
         batch.rows.logs.push(NewLog {
@@ -107,9 +110,11 @@ impl Writer {
         log: LogId,
         event: Box<RawValue>,
         private: Option<(String, Vec<u8>)>,
+        id: Option<RecordId>,
     ) -> Result<Appended, LedgerError> {
         let head = self.heads.get_mut(&log).ok_or(LedgerError::Closed)?;
-        let (id, seq, v) = (new_id(time)?, head.tree.size(), RECORD_VERSION);
+        let id = id.or_else(|| record::new_id(time)).ok_or(NoteError::Signer)?;
+        let (seq, v) = (head.tree.size(), RECORD_VERSION);
         let record = Record {
             event,
             id,
@@ -143,12 +148,4 @@ impl Writer {
             time,
         })
     }
-}
-
-/// A new id with the record's time in it.
-fn new_id(time: RecordTime) -> Result<RecordId, LedgerError> {
-    let mut random = [0; 10];
-    aws_lc_rs::rand::fill(&mut random).map_err(|_| NoteError::Signer)?;
-    let id = uuid::Builder::from_unix_timestamp_millis(time.unix_millis(), &random);
-    Ok(RecordId(id.into_uuid()))
 }

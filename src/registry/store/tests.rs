@@ -38,6 +38,7 @@ fn world() -> TenantWorld {
         },
         disabled_users: Default::default(),
         connector: None,
+        ledger: Default::default(),
     });
     let asset = Asset {
         id: "pcf".parse().unwrap(),

@@ -77,6 +77,15 @@ async fn append(connection: &mut SqliteConnection, rows: Rows) -> Result<()> {
         let gone = sqlx::query("DELETE FROM record WHERE log = ?1 AND seq < ?2").bind(log);
         gone.bind(below).execute(&mut *connection).await?;
     }
+    MARKS
+        .run(connection, rows.marked, |query, (log, records)| {
+            query.bind(log).bind(records)
+        })
+        .await?;
+    for log in rows.unmarked {
+        let gone = sqlx::query("DELETE FROM ahead WHERE log = ?1").bind(log);
+        gone.execute(&mut *connection).await?;
+    }
     for (log, period) in rows.erased {
         erase(connection, log, period).await?;
     }
@@ -151,6 +160,10 @@ static TILES: LazyLock<Insert> = LazyLock::new(|| {
     let columns = ["log", "level", "number", "hashes"];
     let tail = "ON CONFLICT (log, level, number) DO UPDATE SET hashes = excluded.hashes";
     Insert::new("INSERT", "tile", &columns, tail)
+});
+static MARKS: LazyLock<Insert> = LazyLock::new(|| {
+    let tail = "ON CONFLICT (log) DO UPDATE SET records = excluded.records";
+    Insert::new("INSERT", "ahead", &["log", "records"], tail)
 });
 static CHECKPOINTS: LazyLock<Insert> = LazyLock::new(|| {
     let tail = "ON CONFLICT (log) DO UPDATE SET size = excluded.size, edge = excluded.edge, note = excluded.note";

@@ -1,0 +1,200 @@
+//! Entries whose answers left already: written until they are, and told of where they cannot be.
+
+use std::collections::HashSet;
+
+use super::super::ahead::{self, Left, Ticket};
+use super::super::error::LedgerError;
+use super::super::place::Place;
+use super::super::record::{Event, Gap, LogId, MAX_GAP_IDS, Record, RecordTime};
+use super::super::stats::Counters;
+use super::super::store::Rows;
+use super::super::tile::WIDTH;
+use super::batch::Batch;
+use super::{Append, MAX_BATCH, Writer, read_rows};
+use crate::ids::{RecordId, TenantId};
+
+/// An entry whose answer left already, under this id and time.
+pub(in super::super) struct Owed {
+    pub(in super::super) append: Append,
+    pub(in super::super) id: RecordId,
+    pub(in super::super) time: RecordTime,
+    pub(in super::super) ticket: Ticket,
+}
+
+impl Writer {
+    /// Puts what could not be written before into the batch.
+    pub(super) async fn stage_owed(&mut self, batch: &mut Batch, time: RecordTime) {
+        let many = self.owed.len().min(MAX_BATCH);
+        let owed: Vec<Owed> = self.owed.drain(..many).collect();
+        for owed in owed {
+            self.stage_ahead(batch, time, owed).await;
+        }
+    }
+
+    /// Puts an entry whose answer left already into the batch. Its record's time is that of its answer.
+    pub(super) async fn stage_ahead(&mut self, batch: &mut Batch, time: RecordTime, owed: Owed) {
+        match self.stage(batch, owed.time, owed.append.clone(), Some(owed.id)).await {
+            Ok(_) => batch.ahead.push(owed),
+            Err(error) if error.is_outage() => {
+                self.counters.refused(0);
+                self.owed.push_back(owed);
+            }
+            Err(error) => self.stage_loss(batch, time, owed, &error).await,
+        }
+    }
+
+    /// Tells that an answer left whose record can never be.
+    async fn stage_loss(&mut self, batch: &mut Batch, time: RecordTime, owed: Owed, error: &LedgerError) {
+        let (log, id) = (owed.append.log, owed.id);
+        tracing::error!(%log, record = %id, %error, "an answer left whose record cannot be written");
+        let gap = Gap {
+            exact: true,
+            missing: 1,
+            records: [id].into(),
+        };
+        // Where not even that can be, the log stays marked, and the next writer tells.
+        if self.stage_gap(batch, time, log, gap).await.is_ok() {
+            batch.lost.push(owed);
+        }
+    }
+
+    async fn stage_gap(
+        &mut self,
+        batch: &mut Batch,
+        time: RecordTime,
+        log: LogId,
+        gap: Gap,
+    ) -> Result<(), LedgerError> {
+        let append = Append {
+            log,
+            event: Event::Gap(gap).to_canonical()?,
+            private: None,
+            bodies: Vec::new(),
+            mark: None,
+        };
+        self.stage(batch, time, append, None).await.map(drop)
+    }
+
+    /// What the batch recorded is not ahead any more.
+    pub(super) fn settle(&mut self, batch: &mut Batch) {
+        for (tenant, records) in &batch.marked {
+            self.ahead.marked(*tenant, *records);
+        }
+        let lost = std::mem::take(&mut batch.lost);
+        Counters::add(&self.counters.failed, lost.len());
+        let ahead = std::mem::take(&mut batch.ahead);
+        self.ahead.settle(ahead.into_iter().chain(lost).map(|owed| owed.ticket));
+    }
+
+    /// What the batch should have recorded is still to be, before whatever comes later.
+    pub(super) fn owe(&mut self, batch: &mut Batch) {
+        let ahead = std::mem::take(&mut batch.ahead).into_iter();
+        let owed: Vec<Owed> = ahead.chain(std::mem::take(&mut batch.lost)).collect();
+        for owed in owed.into_iter().rev() {
+            self.owed.push_front(owed);
+        }
+    }
+
+    /// At the end: writes what is owed, and takes the marks off the logs of which nothing is.
+    pub(super) async fn end_owing(&mut self) {
+        while !self.owed.is_empty() {
+            let before = self.owed.len();
+            self.commit(&mut Vec::new()).await;
+            if self.owed.len() >= before {
+                let answers = self.owed.len();
+                tracing::error!(
+                    answers,
+                    "answers left whose records cannot be written; the next start tells of them"
+                );
+                break;
+            }
+        }
+        let unmarked = self.ahead.unmark();
+        if unmarked.is_empty() {
+            return;
+        }
+        let rows = Rows {
+            unmarked: unmarked.iter().map(|tenant| tenant.as_str().into()).collect(),
+            ..Rows::default()
+        };
+        let written = match self.store().await {
+            Ok(store) => store
+                .write(rows)
+                .await
+                .map_err(LedgerError::store("write to the ledger")),
+            Err(error) => Err(error),
+        };
+        match (written, &self.place) {
+            (Ok(()), Place::Directory(directory)) if self.ahead.is_empty() => ahead::done(directory),
+            (Ok(()), _) => {}
+            (Err(error), _) => {
+                tracing::warn!(%error, "the ledger was not closed in order; the next start tells what can be missing")
+            }
+        }
+    }
+
+    /// At the start: tells of the answers whose records the last writer did not write, where it did not end in order.
+    pub(super) async fn tell_gaps(&mut self) -> Result<(), LedgerError> {
+        let Place::Directory(directory) = self.place.clone();
+        let marked = self.store().await?.marked().await;
+        let marked = marked.map_err(LedgerError::store("read what may be missing"))?;
+        let left = ahead::left(&directory);
+        let time = RecordTime::new(self.clock.now());
+        let mut batch = Batch::default();
+        for (name, records) in marked {
+            // A name that names no log is `verify`'s to report.
+            let Ok(tenant) = name.parse::<TenantId>() else { continue };
+            let log = LogId::Tenant(tenant);
+            match self.missing(tenant, records, &left).await {
+                Ok(gap) if gap.missing > 0 => {
+                    tracing::error!(%log, missing = gap.missing, exact = gap.exact, "answers left whose records are missing");
+                    self.stage_gap(&mut batch, time, log, gap).await?;
+                }
+                Ok(_) => {}
+                Err(LedgerError::Damaged { log, why }) => {
+                    tracing::error!(%log, why, "a log is damaged; of what may be missing in it nothing can be told");
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            batch.rows.unmarked.push(log.as_str().into());
+        }
+        if !batch.rows.unmarked.is_empty() {
+            self.write(&mut batch).await?;
+        }
+        ahead::done(&directory);
+        self.ahead.begin(directory);
+        Ok(())
+    }
+
+    /// Which of a tenant's answers have no record.
+    async fn missing(&mut self, tenant: TenantId, most: i64, left: &Left) -> Result<Gap, LedgerError> {
+        let log = LogId::Tenant(tenant);
+        self.load(log).await?;
+        let known = match left {
+            Left::Unknown => {
+                return Ok(Gap {
+                    exact: false,
+                    missing: most.unsigned_abs(),
+                    records: Default::default(),
+                });
+            }
+            Left::All(known) => known.get(&tenant).map(Vec::as_slice).unwrap_or_default(),
+        };
+        // What the last transaction wrote lies in rows: only after it was told that it did could it be put into bundles.
+        let tiled = self.heads.get(&log).map_or(0, |head| head.tiled.size() / WIDTH * WIDTH);
+        let rows = read_rows(self.store().await?, log, tiled.cast_signed()).await;
+        let rows = rows.map_err(|error| LedgerError::reading(log, "read the end of a log", error))?;
+        let present: HashSet<RecordId> = rows
+            .iter()
+            .filter_map(|row| Record::parse(&row.record).ok())
+            .map(|record| record.id)
+            .collect();
+        let missing = known.iter().filter(|id| !present.contains(id));
+        Ok(Gap {
+            exact: true,
+            missing: missing.clone().count() as u64,
+            records: missing.copied().take(MAX_GAP_IDS).collect(),
+        })
+    }
+}
