@@ -59,6 +59,8 @@ pub struct Parts {
     pub data: PathBuf,
     /// The policies.
     pub bundle: BundleSource,
+    /// A candidate that is asked along.
+    pub shadow: Option<Bundle>,
     /// The first part of each log's origin.
     pub ledger_origin: String,
     /// The URL the service is reached under.
@@ -124,6 +126,10 @@ pub async fn assemble(
     let gate = Gate::open(live, ledger, registry.clone())
         .await
         .map_err(StartError::of("the ledger"))?;
+    let gate = match parts.shadow.take() {
+        Some(candidate) => gate.with_shadow(candidate, parts.clock.clone()),
+        None => gate,
+    };
     let agreements = Book::new(registry.clone(), gate.ledger().clone());
     let new = std::mem::take(&mut parts.agreements);
     let put = agreements.put_all(new, &Cause::operator(), now).await;

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use metrics::{counter, gauge, histogram};
 
 use crate::bundle::{Bundle, BundleError, Live};
+use crate::clock::Clock;
 use crate::decision::{Decision, Effect, IamAnswer};
 use crate::engine;
 use crate::ids::{Digest, RecordId, TenantId};
@@ -25,6 +26,7 @@ use crate::ledger::{Entry, Event, Ledger, LedgerError, LogId, Receipt, What};
 use crate::question::{Action, Canonical, Question};
 use crate::registry::Guarantee;
 use crate::registry::store::RegistryStore;
+use crate::shadow::Shadow;
 use crate::telemetry;
 
 /// How many characters of what is wrong with a refused bundle are recorded; the log has it all.
@@ -37,6 +39,8 @@ pub struct Gate {
     ledger: Ledger,
     /// Says when a tenant's answers may leave.
     registry: RegistryStore,
+    /// A candidate bundle that is asked along.
+    shadow: Option<Shadow>,
     engine: Engine,
 }
 
@@ -82,10 +86,26 @@ impl Gate {
             live,
             ledger,
             registry,
+            shadow: None,
             engine,
         };
         gate.record_activation(&gate.live.current(), None).await?;
         Ok(gate)
+    }
+
+    /// This gate with a candidate bundle that is asked along.
+    #[must_use]
+    pub fn with_shadow(mut self, candidate: Bundle, clock: Clock) -> Self {
+        self.shadow = Some(Shadow::start(candidate, self.ledger.clone(), clock));
+        self
+    }
+
+    /// Puts on record what is to be, and closes the ledger.
+    pub async fn close(&self) {
+        if let Some(shadow) = &self.shadow {
+            shadow.close().await;
+        }
+        self.ledger.close().await;
     }
 
     /// The bundle in force, and whether a newer one was refused.
@@ -136,12 +156,17 @@ impl Gate {
         let receipt = self.ledger.record(entry, guarantee).await;
         histogram!(telemetry::RECORD_SECONDS).record(deciding.elapsed());
         match receipt {
-            Ok(receipt) => Ok(Recorded {
-                decision,
-                question,
-                bundle,
-                receipt,
-            }),
+            Ok(receipt) => {
+                if let Some(shadow) = &self.shadow {
+                    shadow.see(&question, &decision, receipt.id());
+                }
+                Ok(Recorded {
+                    decision,
+                    question,
+                    bundle,
+                    receipt,
+                })
+            }
             Err(error) => {
                 counter!(telemetry::UNRECORDED).increment(1);
                 tracing::error!(request = %request.id, error = %error, "the decision could not be recorded; there is no answer");

@@ -40,5 +40,6 @@ pub mod parity;
 pub mod pcf;
 pub mod question;
 pub mod registry;
+pub mod shadow;
 pub mod telemetry;
 pub mod vault;

@@ -45,6 +45,11 @@ pub const BUNDLE_REFUSED: &str = "tidegate_bundle_refused";
 /// Bundles put in force since the start.
 pub const BUNDLE_ACTIVATIONS: &str = "tidegate_bundle_activations_total";
 
+/// Questions a candidate bundle was asked along.
+pub const SHADOW_ASKED: &str = "tidegate_shadow_asked_total";
+/// Questions a candidate bundle would have decided otherwise, by `class` (`allow-to-deny`, `deny-to-allow`, `errors`, `other-reasons`).
+pub const SHADOW_CHANGES: &str = "tidegate_shadow_changes_total";
+
 /// Attempts to deliver to a partner, by `kind` (`answer`, `update`, `request`) and `outcome` (`delivered`, `postponed`, `failed`,
 /// `dead`).
 pub const DELIVERIES: &str = "tidegate_deliveries_total";
@@ -128,6 +133,11 @@ fn describe() {
     describe_histogram!(REQUEST_SECONDS, "seconds from a request to its answer");
     describe_gauge!(BUNDLE_REFUSED, "1 while the newest bundle on disk was refused");
     describe_counter!(BUNDLE_ACTIVATIONS, "bundles put in force since the start");
+    describe_counter!(SHADOW_ASKED, "questions a candidate bundle was asked along");
+    describe_counter!(
+        SHADOW_CHANGES,
+        "questions a candidate bundle would have decided otherwise, by class"
+    );
     describe_counter!(DELIVERIES, "attempts to deliver to a partner, by kind and outcome");
     describe_gauge!(DELIVERIES_WAITING, "deliveries that are not done, by state");
     // Alerts are written against these; they exist from the start, at zero.

@@ -77,6 +77,7 @@ async fn demo(args: &DemoArgs) -> Outcome {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         data: data.clone(),
         bundle: args.bundle.source(),
+        shadow: None,
     };
     let started = start(options, Clock::system(), telemetry::collect_metrics())
         .await

@@ -43,6 +43,9 @@ pub(super) struct ServeArgs {
     config: Option<PathBuf>,
     #[command(flatten)]
     bundle: BundleArgs,
+    /// A candidate bundle that is asked along: what it would have decided is counted and recorded, and changes no answer
+    #[arg(long, value_name = "DIR")]
+    shadow: Option<PathBuf>,
     /// How log lines on standard error look [default: text on a terminal, else json]
     #[arg(long, value_enum)]
     log: Option<LogFormat>,
@@ -79,6 +82,7 @@ async fn serve_dev(args: &ServeArgs) -> Outcome {
         listen: args.listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))),
         data: data.clone(),
         bundle: args.bundle.source(),
+        shadow: args.shadow.clone().map(BundleSource::Directory),
     };
     let source = bundle::name(&options.bundle);
     let started = start(options, Clock::system(), telemetry::collect_metrics())
@@ -106,6 +110,7 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
     let data = args.data.clone().unwrap_or(config.data);
     let source = BundleSource::Directory(args.bundle.directory.clone().unwrap_or(config.bundle));
     let loaded = source.load().map_err(start_failure)?;
+    let shadow = args.shadow.clone().map(BundleSource::Directory);
     let key = match &config.vault_key {
         KeySource::File(path) => VaultKey::from_file(path, false),
         KeySource::Environment(name) => VaultKey::from_env(name),
@@ -125,6 +130,10 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
     let parts = Parts {
         data,
         bundle: source,
+        shadow: shadow
+            .map(|candidate| candidate.load())
+            .transpose()
+            .map_err(start_failure)?,
         ledger_origin: config.ledger_origin,
         base_url: config.base_url,
         base_host: config.base_host,

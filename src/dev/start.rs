@@ -44,6 +44,8 @@ pub struct DevOptions {
     pub data: PathBuf,
     /// The policies.
     pub bundle: BundleSource,
+    /// A candidate that is asked along.
+    pub shadow: Option<BundleSource>,
     /// Real connectors, which take the place of the dev connectors of these companies.
     pub connectors: RealConnectors,
 }
@@ -132,6 +134,7 @@ pub async fn start(options: DevOptions, clock: Clock, metrics: PrometheusHandle)
     let parts = Parts {
         data: options.data.clone(),
         bundle: options.bundle,
+        shadow: options.shadow.map(|candidate| candidate.load()).transpose()?,
         ledger_origin: ORIGIN.into(),
         base_url: base_url.clone(),
         base_host: Some(BASE_HOST.into()),

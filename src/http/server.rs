@@ -83,5 +83,5 @@ pub async fn serve(app: Shared, listener: TcpListener, stop: impl Future<Output 
     }
     keeping.abort();
     agreements::write_uses(&app.agreements).await;
-    app.gate.ledger().close().await;
+    app.gate.close().await;
 }

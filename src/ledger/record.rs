@@ -7,7 +7,7 @@
 //! Records hold identifiers, digests and the answer; never a token, a secret, a footprint's values or the name of a person. What
 //! a digest names is kept beside the logs, once per digest; what only a tenant may read, under a [commitment](super::private).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -28,6 +28,9 @@ pub const MAX_EVENT_BYTES: usize = MAX_RECORD_BYTES - 511;
 
 /// The most ids one [`Gap`] names.
 pub const MAX_GAP_IDS: usize = 256;
+
+/// The most ids one [`Shadowed`] names.
+pub const MAX_SHADOW_IDS: usize = 100;
 
 /// The version of the record format written here.
 pub const RECORD_VERSION: u8 = 2;
@@ -328,6 +331,24 @@ pub struct Refused {
     pub last: RecordTime,
 }
 
+/// A candidate bundle was asked along: what it would have decided. Written each hour while it is, and as the service stops.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Shadowed {
+    /// How many questions it was asked.
+    pub asked: u64,
+    /// The candidate.
+    pub bundle: Digest,
+    /// How many it would have decided otherwise, by the class of the change.
+    pub changed: BTreeMap<String, u64>,
+    /// How many it was not asked, for there was no room.
+    pub left_out: u64,
+    /// The records of the first [`MAX_SHADOW_IDS`] that it would have decided otherwise.
+    pub records: BTreeSet<RecordId>,
+    /// Since when.
+    pub since: RecordTime,
+}
+
 /// The service started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -356,6 +377,8 @@ pub enum Event {
     Opened(Opened),
     /// Entries could not be recorded for a while.
     Refused(Refused),
+    /// What a candidate bundle would have decided.
+    Shadow(Shadowed),
     /// The service started.
     Start(Start),
 }
@@ -370,6 +393,7 @@ impl Event {
                 digests.extend(&decided.terms);
                 digests
             }
+            Self::Shadow(shadowed) => vec![shadowed.bundle],
             Self::Activation(activation) if activation.refused.is_none() => vec![activation.bundle],
             Self::Agreement(agreement) => vec![agreement.terms],
             Self::Activation(_)

@@ -105,6 +105,7 @@ async fn begin(
         listen: "127.0.0.1:0".parse().unwrap(),
         data: data.to_owned(),
         bundle,
+        shadow: None,
     };
     start(options, clock, METRICS.clone()).await
 }

@@ -5,6 +5,7 @@ mod ahead;
 mod evidence;
 mod replay;
 mod served;
+mod shadow;
 
 use std::collections::BTreeSet;
 use std::path::Path;

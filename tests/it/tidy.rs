@@ -47,6 +47,10 @@ const ORDER: &[(&str, &str)] = &[
     ("engine", "asks both layers under one bundle"),
     ("parity", "runs the engine over the corpus"),
     ("ledger", "records decisions, and replays them through the engine"),
+    (
+        "shadow",
+        "asks a candidate bundle along, and records what it would have said",
+    ),
     ("decide", "the spine: engine, then ledger; the only maker of permits"),
     (
         "agreements",

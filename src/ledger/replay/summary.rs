@@ -37,6 +37,19 @@ impl Class {
         })
     }
 
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::AllowToDeny, Self::DenyToAllow, Self::Errors, Self::OtherReasons];
+
+    /// The class as programs read it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AllowToDeny => "allow-to-deny",
+            Self::DenyToAllow => "deny-to-allow",
+            Self::Errors => "errors",
+            Self::OtherReasons => "other-reasons",
+        }
+    }
+
     /// The class in words.
     pub fn as_str(self) -> &'static str {
         match self {
