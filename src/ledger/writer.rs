@@ -7,6 +7,7 @@
 
 mod erasing;
 mod head;
+mod lease;
 mod months;
 mod outages;
 mod recent;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use self::head::Head;
@@ -29,6 +30,7 @@ use super::keys::LedgerKeys;
 use super::period::{Period, PeriodKey};
 use super::place::{Held, Place};
 use super::record::{LogId, RecordTime, Refused};
+use super::standing::Standing;
 use super::stats::Counters;
 use super::store::{RawRow, Rows, Store};
 use super::tile::WIDTH;
@@ -120,21 +122,37 @@ pub(super) struct Writer {
     /// When these are to be signed.
     due: Option<Instant>,
     counters: Arc<Counters>,
-    /// For as long as this process may write.
-    _held: Held,
+    /// What this process may write by.
+    held: Held,
+    /// Whether it does.
+    standing: watch::Sender<Standing>,
+    /// When it is to say so again, or to look whether it may.
+    tended: Instant,
+    /// What kept it from taking over, as far as it was told.
+    hindrance: String,
 }
 
 impl Writer {
+    /// Opens the store at a place. Where another process writes to it, this one stands by.
     pub(super) async fn open(
         place: Place,
-        held: Held,
         keys: LedgerKeys,
         clock: Clock,
         signing: Signing,
         periods: PeriodKeys,
         counters: Arc<Counters>,
+        standing: watch::Sender<Standing>,
     ) -> Result<Self, LedgerError> {
-        let store = Some(place.writer().await?);
+        let mut held = place.hold()?;
+        let store = match place.writer(&mut held).await {
+            Ok(store) => Some(store),
+            Err(LedgerError::Standby { holder }) => {
+                tracing::warn!(%holder, "another process writes to the ledger; this one stands by");
+                standing.send_replace(Standing::Standby(holder));
+                None
+            }
+            Err(error) => return Err(error),
+        };
         let (heads, recent) = (HashMap::new(), Recent::default());
         let mut writer = Self {
             place,
@@ -149,12 +167,23 @@ impl Writer {
             unsigned: BTreeSet::new(),
             due: None,
             counters,
-            _held: held,
+            held,
+            standing,
+            tended: Instant::now(),
+            hindrance: String::new(),
         };
-        // Finds another base or another secret at start rather than at the first decision.
-        writer.load(LogId::Platform).await?;
-        writer.resume().await?;
+        match writer.stands_by() {
+            None => writer.begin().await?,
+            Some(_) => writer.check_keys().await?,
+        }
         Ok(writer)
+    }
+
+    /// Takes up what the last writer left.
+    async fn begin(&mut self) -> Result<(), LedgerError> {
+        // Finds another base or another secret at start rather than at the first decision.
+        self.load(LogId::Platform).await?;
+        self.resume().await
     }
 
     /// Signs what was durable but not signed when the last writer ended.
@@ -176,6 +205,10 @@ impl Writer {
             tokio::select! {
                 biased;
                 () = closing.notified() => queue.close(),
+                () = tokio::time::sleep_until(self.tended), if self.has_rivals() => {
+                    self.tend().await;
+                    unrested = true;
+                }
                 () = tokio::time::sleep_until(due), if self.due.is_some() => {
                     self.sign().await;
                     unrested = true;
@@ -194,24 +227,37 @@ impl Writer {
             }
         }
         self.sign().await;
-        if let Some(store) = self.store.take()
-            && let Err(error) = store.close().await
-        {
-            tracing::warn!(%error, "the ledger's store did not close cleanly; it is recovered when next opened");
+        if let Some(mut store) = self.store.take() {
+            if let Err(error) = store.release().await {
+                tracing::warn!(%error, "the ledger's lease was not given up; another process can take it when it has lapsed");
+            }
+            if let Err(error) = store.close().await {
+                tracing::warn!(%error, "the ledger's store did not close cleanly; it is recovered when next opened");
+            }
         }
     }
 
     /// Puts the store in order. Where the last transaction failed, a small one is tried: readiness must come back by itself, for
     /// nothing is sent to a service that is not ready. Returns whether there is nothing left to do.
     async fn rest(&mut self) -> bool {
+        if self.stands_by().is_some() {
+            return true;
+        }
         if !self.counters.is_sound() {
             let probed = match self.store().await {
-                Ok(store) => store.probe().await.is_ok(),
-                Err(_) => false,
+                Ok(store) => store.probe().await.map_err(LedgerError::store("write to the ledger")),
+                Err(error) => Err(error),
             };
-            if !probed {
-                self.store = None;
-                return false;
+            match probed {
+                Ok(()) => {}
+                Err(error @ LedgerError::Standby { .. }) => {
+                    self.failed(&error, "the ledger is another's").await;
+                    return true;
+                }
+                Err(_) => {
+                    self.store = None;
+                    return false;
+                }
             }
             self.counters.recovered();
             self.commit(&mut Vec::new()).await;
@@ -220,24 +266,34 @@ impl Writer {
             return false;
         }
         match &mut self.store {
-            Some(store) => store.rest().await.unwrap_or_else(|error| {
-                tracing::warn!(%error, "the ledger's write-ahead log stays; its records are durable all the same");
-                true
-            }),
+            Some(store) => match store.rest().await {
+                Ok(rested) => rested,
+                Err(error) => {
+                    tracing::warn!(%error, "the ledger's store is not put in order; its records are durable all the same");
+                    self.store = None;
+                    true
+                }
+            },
             None => true,
         }
     }
 
     /// Records all of `jobs` in one transaction and answers each.
     async fn commit(&mut self, jobs: &mut Vec<Job>) {
+        if let Some(holder) = self.stands_by() {
+            return self.turn_away(jobs, &holder);
+        }
         let time = RecordTime::new(self.clock.now());
         let mut batch = Batch::default();
+        let mut displaced = None;
         let mut answers = Vec::with_capacity(jobs.len());
         self.stage_outages(&mut batch, time).await;
         for job in jobs.drain(..) {
             let (staged, reply) = match job {
                 Job::Key(log, period, reply) => {
-                    let _ = reply.send(self.key(log, period).await);
+                    let key = self.key(log, period).await;
+                    displaced = displaced.or(standby(&key));
+                    let _ = reply.send(key);
                     continue;
                 }
                 Job::Append(append, reply) => (self.stage(&mut batch, time, *append).await, reply),
@@ -245,6 +301,7 @@ impl Writer {
                     (self.stage_erasure(&mut batch, time, log, before, by).await, reply)
                 }
             };
+            displaced = displaced.or(standby(&staged));
             match staged {
                 Ok(appended) => answers.push((reply, appended)),
                 Err(error) => {
@@ -257,11 +314,14 @@ impl Writer {
                 }
             }
         }
-        if answers.is_empty() && batch.touched.is_empty() {
+        if displaced.is_none() && answers.is_empty() && batch.touched.is_empty() {
             return;
         }
         let told = batch.told.clone();
-        let stored = self.write(batch).await;
+        let stored = match displaced {
+            Some(error) => Err(error),
+            None => self.write(batch).await,
+        };
         if stored.is_err() {
             told.into_iter()
                 .for_each(|(log, refused)| self.counters.outages.merge(log, refused));
@@ -269,9 +329,8 @@ impl Writer {
         match &stored {
             Ok(()) => self.counters.committed(answers.len()),
             Err(error) => {
-                self.counters.refused(answers.len());
-                tracing::error!(%error, entries = answers.len(), "a ledger transaction failed");
-                self.forget().await;
+                Counters::add(&self.counters.failed, answers.len());
+                self.failed(error, "a ledger transaction failed").await;
             }
         }
         for (reply, appended) in answers {
@@ -333,7 +392,7 @@ impl Writer {
     async fn store(&mut self) -> Result<&mut Box<dyn Store>, LedgerError> {
         match &mut self.store {
             Some(store) => Ok(store),
-            none => Ok(none.insert(self.place.writer_again().await?)),
+            none => Ok(none.insert(self.place.writer_again(&mut self.held).await?)),
         }
     }
 
@@ -349,30 +408,37 @@ impl Writer {
             Box::pin(self.load(LogId::Platform)).await?;
         }
         let head = Head::new(log, &self.keys)?;
-        let store = self.store().await?;
-        let stored = async {
-            let raw = store.log(log).await?;
-            let from = raw.size.unwrap_or(0);
-            let rows = read_rows(store, log, from - from.rem_euclid(WIDTH.cast_signed())).await?;
-            Ok((raw, rows))
-        };
-        let (raw, rows) = match stored.await {
-            Ok(stored) => stored,
+        let head = match read_head(self.store().await?, log, head).await {
+            Ok(head) => head.map_err(|why| LedgerError::Damaged { log, why })?,
             Err(error) => {
                 // No transaction is open here; the next use opens the store anew.
                 self.store = None;
                 return Err(LedgerError::reading(log, "read the end of a log", error));
             }
         };
-        let head = match raw.is_empty() && rows.is_empty() {
-            true => head,
-            false => head
-                .stored(&raw, &rows)
-                .map_err(|why| LedgerError::Damaged { log, why })?,
-        };
         self.heads.insert(log, head);
         Ok(())
     }
+}
+
+/// Who else writes, where that is why something failed.
+fn standby<T>(result: &Result<T, LedgerError>) -> Option<LedgerError> {
+    result
+        .as_ref()
+        .err()
+        .filter(|error| matches!(error, LedgerError::Standby { .. }))
+        .cloned()
+}
+
+/// Takes what is stored of a log into its head, or says what contradicts what.
+async fn read_head(store: &mut Box<dyn Store>, log: LogId, head: Head) -> Result<Result<Head, String>, sqlx::Error> {
+    let raw = store.log(log).await?;
+    let from = raw.size.unwrap_or(0);
+    let rows = read_rows(store, log, from - from.rem_euclid(WIDTH.cast_signed())).await?;
+    Ok(match raw.is_empty() && rows.is_empty() {
+        true => Ok(head),
+        false => head.stored(&raw, &rows),
+    })
 }
 
 async fn read_rows(store: &mut Box<dyn Store>, log: LogId, mut from: i64) -> Result<Vec<RawRow>, sqlx::Error> {
