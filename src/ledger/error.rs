@@ -191,6 +191,20 @@ impl LedgerError {
         )
     }
 
+    /// Whether it is a database that was not reached or refused to be asked: that says nothing about what is stored.
+    pub fn is_unreached(&self) -> bool {
+        match self {
+            Self::Store { source, .. } => {
+                let file = source
+                    .as_database_error()
+                    .is_some_and(|error| error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some());
+                !file && damage(source).is_none()
+            }
+            Self::NotDurable => true,
+            _ => false,
+        }
+    }
+
     pub(super) fn store(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| match Displaced::by(&source) {
             Some(holder) => Self::Standby { holder },

@@ -45,7 +45,9 @@ fn binaries() -> PathBuf {
     let debian = debian.map(|version| version.unwrap().path().join("bin"));
     let mut places = std::env::split_paths(&path).chain(debian);
     let found = places.find(|place| place.join("initdb").exists() && place.join("postgres").exists());
-    found.expect("these tests need PostgreSQL: install it (Debian: `apt-get install postgresql`), or put `initdb` into PATH")
+    found.expect(
+        "these tests need PostgreSQL: install it (Debian: `apt-get install postgresql`), or put `initdb` into PATH",
+    )
 }
 
 /// A program as whoever may run a server.
@@ -69,7 +71,11 @@ impl Cluster {
     /// A server of its own, for a test that stops it.
     pub fn start() -> Self {
         let bin = binaries();
-        let dir = tempfile::Builder::new().prefix("tidegate-pg-").tempdir().unwrap().keep();
+        let dir = tempfile::Builder::new()
+            .prefix("tidegate-pg-")
+            .tempdir()
+            .unwrap()
+            .keep();
         let root = is_root(Path::new("/proc/self"));
         let secret = dir.join("password");
         std::fs::write(&secret, PASSWORD).unwrap();
@@ -90,7 +96,11 @@ impl Cluster {
             .current_dir(&dir)
             .output()
             .unwrap();
-        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        assert!(
+            made.status.success(),
+            "initdb: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
@@ -102,7 +112,7 @@ impl Cluster {
         let file = dir.join("data/postgresql.auto.conf");
         std::fs::write(&file, settings).unwrap();
         // Ends the server, and takes its directory away, when this process is gone, however that ended.
-        let script = r#"cat >/dev/null; pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null) && kill -INT "$pid" && while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done; rm -rf "$1""#;
+        let script = r#"trap '' INT TERM; cat >/dev/null; pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null) && kill -INT "$pid" && while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done; rm -rf "$1""#;
         let mut watchdog = Command::new("sh")
             .args(["-c", script, "watchdog"])
             .arg(&dir)
