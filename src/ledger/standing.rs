@@ -35,10 +35,15 @@ impl Ledger {
     pub async fn displaced(&self) -> Arc<str> {
         let mut standing = self.standing.clone();
         let displaced = standing.wait_for(|standing| *standing != Standing::Writer).await;
-        match displaced.as_deref() {
-            Ok(Standing::Standby(holder)) => Arc::clone(holder),
+        let holder = match displaced.as_deref() {
+            Ok(Standing::Standby(holder)) => Some(Arc::clone(holder)),
+            _ => None,
+        };
+        drop(displaced);
+        match holder {
+            Some(holder) => holder,
             // The ledger was closed: nobody takes over what this process gave up.
-            _ => std::future::pending().await,
+            None => std::future::pending().await,
         }
     }
 }

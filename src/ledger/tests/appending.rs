@@ -89,14 +89,25 @@ async fn appends_of_many_tasks_to_several_logs_are_dense_and_verify(on: On) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "prints what an append costs"]
 async fn cost_of_an_append() {
+    cost(On::Sqlite).await;
+}
+
+/// As the one above: `cargo test --lib -- --ignored --nocapture cost_of_an_append`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "prints what an append costs; needs PostgreSQL"]
+async fn cost_of_an_append_in_a_database() {
+    cost(On::Postgres).await;
+}
+
+async fn cost(on: On) {
     let (signer, start) = (keys().signer(LogId::Platform).unwrap(), Instant::now());
     for size in 0..2000 {
         Checkpoint::sign(size, &Digest::ZERO, &signer).unwrap();
     }
     println!("{} µs to sign a checkpoint", start.elapsed().as_micros() / 2000);
     for (tasks, logs) in [(1, 1), (16, 1), (64, 1), (64, 64), (256, 16)] {
-        let dir = tempfile::tempdir().unwrap();
-        let ledger = open(dir.path()).await;
+        let at = At::new(on).await;
+        let ledger = at.open().await;
         let each = 8000 / tasks;
         let names: Vec<String> = (0..logs).map(|number| format!("BPNL{number:012}")).collect();
         let entries: Vec<Vec<Entry>> = (0..tasks)
@@ -121,7 +132,7 @@ async fn cost_of_an_append() {
         let stats = ledger.stats();
         let count = u128::from(stats.durable);
         println!(
-            "{tasks} tasks, {logs} logs: {} µs CPU, {} µs wall a record; {:.1} a batch {:?}",
+            "{on:?}, {tasks} tasks, {logs} logs: {} µs CPU, {} µs wall a record; {:.1} a batch {:?}",
             cpu / count,
             wall / count,
             stats.durable as f64 / stats.batches as f64,

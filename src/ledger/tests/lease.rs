@@ -128,15 +128,22 @@ async fn whoever_lost_the_lease_writes_nothing_and_begins_anew_when_it_has_it_ag
     assert!(at.verify().await.unwrap().ok);
 }
 
-/// A child that appends, once it does.
-fn appending(url: &str) -> (Child, std::io::Lines<BufReader<std::process::ChildStdout>>, String) {
+/// A child that appends, once it does, and all that it prints.
+fn appending(url: &str) -> (Child, std::thread::JoinHandle<Vec<String>>) {
     let mut child = child_on(url).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let first = lines
-        .by_ref()
-        .map_while(Result::ok)
-        .find(|line| line.contains("acknowledged"));
-    (child, lines, first.unwrap())
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (began, begins) = std::sync::mpsc::channel();
+    // Read all the while: a child whose output is full stands still.
+    let reading = std::thread::spawn(move || {
+        let lines = lines.map_while(Result::ok).inspect(|line| {
+            if line.contains("acknowledged") {
+                let _ = began.send(());
+            }
+        });
+        lines.collect()
+    });
+    begins.recv_timeout(Duration::from_secs(20)).unwrap();
+    (child, reading)
 }
 
 fn signal(child: &Child, signal: &str) {
@@ -153,7 +160,7 @@ async fn another_process_takes_over_from_one_that_is_killed_under_load_on_postgr
     let at = At::new(On::Postgres).await;
     let mut acknowledged = Vec::new();
     for round in 0..3_u64 {
-        let (mut child, lines, first) = appending(&at.database().url());
+        let (mut child, printed) = appending(&at.database().url());
         let standby = at.open().await;
         assert!(!standby.is_writable());
         tokio::time::sleep(Duration::from_millis(700 + round * 391)).await;
@@ -162,8 +169,7 @@ async fn another_process_takes_over_from_one_that_is_killed_under_load_on_postgr
         assert!(waited < Duration::from_secs(10), "{waited:?}");
         println!("round {round}: taken over after {waited:?}");
         child.wait().unwrap();
-        let printed = std::iter::once(first).chain(lines.map_while(Result::ok));
-        acknowledged.extend(told(printed.collect::<Vec<_>>()));
+        acknowledged.extend(told(printed.join().unwrap()));
         for number in 0..20 {
             let appended = standby.append(decision(TENANTS[number % 2], number)).await.unwrap();
             acknowledged.push(format!(
@@ -192,7 +198,7 @@ async fn a_process_that_was_asleep_writes_nothing_after_a_takeover_on_postgres()
     let at = At::new(On::Postgres).await;
     let mut acknowledged = Vec::new();
     for round in 0..3_u64 {
-        let (mut child, lines, first) = appending(&at.database().url());
+        let (mut child, printed) = appending(&at.database().url());
         let standby = at.open().await;
         tokio::time::sleep(Duration::from_millis(300 + round * 173)).await;
         signal(&child, "-STOP");
@@ -202,7 +208,7 @@ async fn a_process_that_was_asleep_writes_nothing_after_a_takeover_on_postgres()
         let appended = standby.append(decision(TENANTS[0], 1)).await.unwrap();
         signal(&child, "-CONT");
         // It ends by itself, for what it asks is refused.
-        let printed: Vec<_> = std::iter::once(first).chain(lines.map_while(Result::ok)).collect();
+        let printed = printed.join().unwrap();
         assert!(!child.wait().unwrap().success());
         assert!(printed.iter().any(|line| line.contains("refused: ")), "{printed:?}");
         acknowledged.extend(told(printed));

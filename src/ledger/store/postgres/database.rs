@@ -40,8 +40,10 @@ pub struct Database(Arc<PgConnectOptions>);
 /// Why a URL names no database that can be used. Nothing of the URL is in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseError {
-    /// It is not one of PostgreSQL's.
-    #[error("it is not a URL of PostgreSQL, such as postgres://tidegate@db.example/tidegate?sslmode=verify-full")]
+    /// It is not one of PostgreSQL's, or a parameter has a value that means nothing.
+    #[error(
+        "it is not a URL of PostgreSQL, or a parameter has a value that means nothing; expected one such as postgres://tidegate@db.example/tidegate?sslmode=verify-full"
+    )]
     NoUrl,
     /// It has a parameter that means nothing.
     #[error("its parameter `{0}` means nothing here; known are: {known}", known = PARAMETERS.join(", "))]
