@@ -102,7 +102,6 @@ pub(super) fn run(args: &ReplayArgs) -> Outcome {
 
 /// The report for people.
 pub(super) fn render(summary: &Summary, differing: &[Replayed]) -> String {
-    use crate::ledger::read::Reader;
     use crate::ledger::replay::Outcome as Replay;
     let mut lines = Vec::new();
     for replayed in differing {

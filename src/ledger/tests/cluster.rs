@@ -12,12 +12,12 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 /// The password of `tidegate`, over TCP.
-pub const PASSWORD: &str = "pass-word-of-the-tests";
+pub(crate) const PASSWORD: &str = "pass-word-of-the-tests";
 
 static SHARED: LazyLock<Cluster> = LazyLock::new(Cluster::start);
 
 /// A running server.
-pub struct Cluster {
+pub(crate) struct Cluster {
     dir: PathBuf,
     port: u16,
     bin: PathBuf,
@@ -27,7 +27,7 @@ pub struct Cluster {
 
 /// A database of one test.
 #[derive(Clone, Debug)]
-pub struct TestDatabase {
+pub(crate) struct TestDatabase {
     name: String,
     dir: PathBuf,
     port: u16,
@@ -64,12 +64,12 @@ fn program(root: bool, program: &Path) -> Command {
 
 impl Cluster {
     /// The server of this process.
-    pub fn shared() -> &'static Self {
+    pub(crate) fn shared() -> &'static Self {
         &SHARED
     }
 
     /// A server of its own, for a test that stops it.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let bin = binaries();
         let dir = tempfile::Builder::new()
             .prefix("tidegate-pg-")
@@ -147,22 +147,22 @@ impl Cluster {
     }
 
     /// Starts the server again.
-    pub fn run(&self) {
+    pub(crate) fn run(&self) {
         self.control(&["start"]);
     }
 
     /// Stops the server as a crash would.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.control(&["stop", "--mode=immediate"]);
     }
 
     /// Where its files are.
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.dir.join("data")
     }
 
     /// A new database, empty or a copy of another one, which nobody may be connected to.
-    pub async fn database(&self, of: Option<&TestDatabase>) -> TestDatabase {
+    pub(crate) async fn database(&self, of: Option<&TestDatabase>) -> TestDatabase {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         // One at a time: a copy of a copy that is being made is refused.
         static MAKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -191,24 +191,24 @@ impl Cluster {
 
 impl TestDatabase {
     /// Over the server's socket.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let (name, dir, port) = (&self.name, self.dir.display(), self.port);
         format!("postgres:///{name}?host={dir}&port={port}&user=tidegate")
     }
 
     /// Over loopback, with that password.
-    pub fn url_with(&self, password: &str) -> String {
+    pub(crate) fn url_with(&self, password: &str) -> String {
         format!("postgres://tidegate:{password}@127.0.0.1:{}/{}", self.port, self.name)
     }
 
-    pub async fn connect(&self) -> PgConnection {
+    pub(crate) async fn connect(&self) -> PgConnection {
         let options: PgConnectOptions = self.url().parse().unwrap();
         let options = options.options([("search_path", "tidegate_ledger")]);
         options.disable_statement_logging().connect().await.unwrap()
     }
 
     /// Runs SQL.
-    pub async fn run(&self, sql: &str) {
+    pub(crate) async fn run(&self, sql: &str) {
         let mut connection = self.connect().await;
         let ran = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await;
         assert!(ran.is_ok(), "{sql}: {ran:?}");
