@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
 
 use crate::agreements::{Book, Cause, Upkeep};
 use crate::bundle::{Bundle, Live, Source};
@@ -20,9 +22,10 @@ use crate::facts::edr::EdrKeys;
 use crate::facts::jwks_source::JwksClient;
 use crate::facts::{ClientKind, JwksSource, KeySet, MachineClient, TenantFacts, TenantVerifier};
 use crate::http::caller::TenantGate;
+use crate::http::standby::stand_by;
 use crate::http::{App, Limits};
 use crate::ids::{Bpnl, TenantId};
-use crate::ledger::{Ledger, LedgerKeys, Options};
+use crate::ledger::{Database, Ledger, LedgerKeys, Options, Place, Standing};
 use crate::pcf::{Carrier, Models, PcfStore};
 use crate::registry::store::RegistryStore;
 use crate::registry::{NewAgreement, Registry, Tenant};
@@ -31,6 +34,9 @@ use crate::vault::{EmbeddedVault, VaultKey};
 /// The generation of the root keys that EDR tokens are made with. Counting it up makes new ones; tokens of the one before stay
 /// good until they expire.
 const EDR_GENERATION: u32 = 1;
+
+/// How long whoever wrote to the ledger before may take to end: as long as its open requests get, and some more.
+const ENDING: Duration = Duration::from_secs(15);
 
 /// Why a service does not start: a sentence for the operator, with its causes.
 #[derive(Debug, thiserror::Error)]
@@ -61,8 +67,8 @@ pub struct Parts {
     pub bundle: BundleSource,
     /// A candidate that is asked along.
     pub shadow: Option<Bundle>,
-    /// The first part of each log's origin.
-    pub ledger_origin: String,
+    /// The ledger, to which this process writes.
+    pub ledger: Ledger,
     /// The URL the service is reached under.
     pub base_url: String,
     /// The domain below which each tenant has its own host.
@@ -118,10 +124,7 @@ pub async fn assemble(
     vault: EmbeddedVault,
 ) -> Result<App, StartError> {
     let now = parts.clock.now();
-    let keys = LedgerKeys::open(&parts.data, &parts.ledger_origin).map_err(StartError::of("the ledger's keys"))?;
-    let ledger = Ledger::open(&parts.data, keys, parts.clock.clone(), Options::default())
-        .await
-        .map_err(StartError::of("the ledger"))?;
+    let ledger = parts.ledger.clone();
     let live = Live::new(bundle, parts.bundle.directory(), now);
     let gate = Gate::open(live, ledger, registry.clone())
         .await
@@ -173,6 +176,34 @@ pub async fn assemble(
         issuers: parts.issuers,
         connectors: parts.connectors,
     })
+}
+
+/// Opens the ledger: in the database, where there is one, else in the data directory, where its keys are in any case. Where another
+/// process writes to it, this one stands by until that has ended: it answers that it is not ready, and opens nothing else, for all
+/// that it would read may change until then.
+///
+/// # Errors
+/// The keys or the ledger cannot be used; the vault is not free within a while after this process has taken over.
+pub async fn open_ledger(
+    data: &Path,
+    origin: &str,
+    database: Option<Database>,
+    clock: Clock,
+    listener: &TcpListener,
+) -> Result<Ledger, StartError> {
+    let keys = LedgerKeys::open(data, origin).map_err(StartError::of("the ledger's keys"))?;
+    let place = database.map_or_else(|| Place::Directory(data.to_owned()), Place::Postgres);
+    let ledger = Ledger::open_at(place, keys, clock, Options::default()).await;
+    let ledger = ledger.map_err(StartError::of("the ledger"))?;
+    if ledger.standing() != Standing::Writer {
+        stand_by(&ledger, listener)
+            .await
+            .map_err(StartError::of("standing by"))?;
+        // Whoever wrote before may have this directory too, and need a moment to end.
+        let vault = EmbeddedVault::freed(&data.join("vault"), ENDING).await;
+        vault.map_err(StartError::of("the vault"))?;
+    }
+    Ok(ledger)
 }
 
 /// Opens the vault in the data directory, gated by the IAM documents of the bundle.

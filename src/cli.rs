@@ -12,6 +12,7 @@ mod bundle;
 mod check;
 mod contract;
 mod corpus;
+mod database;
 pub mod demo;
 mod explain;
 mod iam;
@@ -25,6 +26,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use self::database::DatabaseArgs;
 
 /// Decides who may touch what on a multi-tenant exchange of Product Carbon Footprints.
 #[derive(Debug, Parser)]

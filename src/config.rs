@@ -23,6 +23,8 @@ pub struct Config {
     pub bundle: PathBuf,
     /// The first part of each log's origin, such as `tidegate.example`; fixed for the life of a ledger.
     pub ledger_origin: String,
+    /// The PostgreSQL database of the ledger, where that is not in the data directory.
+    pub ledger_database: Option<DatabaseSource>,
     /// Where the key of the vault is.
     pub vault_key: KeySource,
     /// A document of tenants, partners, offers and agreements to take in at start.
@@ -38,6 +40,15 @@ pub enum KeySource {
     Environment(String),
 }
 
+/// Where the URL of a database comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DatabaseSource {
+    /// It stands in the file, so it holds no password.
+    Url(String),
+    /// An environment variable.
+    Environment(String),
+}
+
 /// The file as it is written; every member is optional so that all that are missing can be told at once.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,6 +59,8 @@ struct Written {
     base_host: Option<String>,
     bundle: Option<PathBuf>,
     ledger_origin: Option<String>,
+    ledger_database: Option<String>,
+    ledger_database_env: Option<String>,
     vault_key_file: Option<PathBuf>,
     vault_key_env: Option<String>,
     world: Option<PathBuf>,
@@ -136,6 +149,21 @@ impl Config {
                 None
             }
         };
+        let ledger_database = match (written.ledger_database, written.ledger_database_env) {
+            (Some(_), Some(_)) => {
+                let both =
+                    "at most one of `ledger_database` and `ledger_database_env` says where the ledger's database is";
+                problems.push(both.into());
+                None
+            }
+            (Some(url), None) if has_password(&url) => {
+                let password = "`ledger_database` holds a password, which must not stand in a file that is no secret; put the URL into an environment variable and name that in `ledger_database_env`";
+                problems.push(password.into());
+                None
+            }
+            (Some(url), None) => Some(DatabaseSource::Url(url)),
+            (None, name) => name.map(DatabaseSource::Environment),
+        };
         match (listen, data, base_url, bundle, ledger_origin, vault_key) {
             (Some(listen), Some(data), Some(base_url), Some(bundle), Some(ledger_origin), Some(vault_key))
                 if problems.is_empty() =>
@@ -148,6 +176,7 @@ impl Config {
                     base_host,
                     bundle,
                     ledger_origin,
+                    ledger_database,
                     vault_key,
                     world,
                 })
@@ -163,6 +192,14 @@ fn is_loopback(url: &str) -> bool {
     let rest = url.strip_prefix("http://");
     let after = rest.and_then(|rest| hosts.iter().find_map(|host| rest.strip_prefix(host)));
     after.is_some_and(|after| after.is_empty() || after.starts_with([':', '/']))
+}
+
+/// Whether a database's URL holds a password: after the user, or as a parameter.
+fn has_password(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let user = before.rsplit_once('@').map_or("", |(user, _)| user);
+    user.contains(':') || query.split('&').any(|part| part.starts_with("password="))
 }
 
 fn wanted<T>(problems: &mut Vec<String>, value: Option<T>, name: &str, what: &str) -> Option<T> {
@@ -224,6 +261,31 @@ mod tests {
         ] {
             assert!(with(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_database_is_named_without_a_password() {
+        let with = |line: &str| Config::parse(&format!("{GOOD}\n{line}"));
+        assert_eq!(Config::parse(GOOD).unwrap().ledger_database, None);
+        let url = "postgres://tidegate@db.example/ledger?sslmode=verify-full";
+        let config = with(&format!("ledger_database = \"{url}\"")).unwrap();
+        assert_eq!(config.ledger_database, Some(DatabaseSource::Url(url.into())));
+        let config = with("ledger_database_env = \"LEDGER\"").unwrap();
+        assert_eq!(
+            config.ledger_database,
+            Some(DatabaseSource::Environment("LEDGER".into()))
+        );
+        for secret in [
+            "postgres://tidegate:s3cret@db.example/ledger",
+            "postgres://tidegate:s3cr@et@db.example/ledger",
+            "postgres://db.example/ledger?sslmode=verify-full&password=s3cret",
+        ] {
+            let problems = with(&format!("ledger_database = \"{secret}\"")).unwrap_err().join("");
+            assert!(problems.contains("`ledger_database_env`"), "{problems}");
+            assert!(!problems.contains("s3cr"), "{problems}");
+        }
+        let both = format!("ledger_database = \"{url}\"\nledger_database_env = \"LEDGER\"");
+        assert!(with(&both).is_err());
     }
 
     #[test]

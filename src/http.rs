@@ -28,6 +28,7 @@ pub mod reload;
 mod road;
 pub mod routes;
 pub mod server;
+pub mod standby;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -56,6 +56,7 @@ mod receipt;
 pub mod record;
 pub mod replay;
 pub mod report;
+pub mod standing;
 pub mod stats;
 mod store;
 #[cfg(test)]
@@ -82,7 +83,9 @@ pub use self::place::Place;
 pub use self::readers::Readers;
 pub use self::receipt::{Appended, Receipt};
 pub use self::record::{Event, LogId, Record, RecordTime};
+pub use self::standing::Standing;
 pub use self::stats::Stats;
+pub use self::store::postgres::{Database, DatabaseError};
 pub use self::writer::Signing;
 
 use self::ahead::{Ahead, Leave};
@@ -184,6 +187,10 @@ impl PeriodKeys {
         });
     }
 
+    fn clear(&self) {
+        self.0.send_replace(HashTrieMapSync::new_sync());
+    }
+
     fn remove(&self, log: LogId, periods: &BTreeSet<Period>) {
         // Under whatever month they were asked for.
         let gone = |((of, _), key): &(&(LogId, Period), &Arc<PeriodKey>)| *of == log && periods.contains(&key.period());
@@ -208,6 +215,7 @@ pub struct Ledger {
     counters: Arc<Counters>,
     closing: Arc<Notify>,
     done: watch::Receiver<()>,
+    standing: watch::Receiver<Standing>,
 }
 
 impl Ledger {
@@ -221,23 +229,25 @@ impl Ledger {
         Self::open_at(Place::Directory(dir.to_owned()), keys, clock, options).await
     }
 
-    /// Opens the ledger at a place, as [`open`](Self::open).
+    /// Opens the ledger at a place, as [`open`](Self::open). Where that is a database to which another process writes, this one
+    /// stands by ([`standing`](Self::standing)): it takes no entries, and takes over where the other ends.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open).
+    /// As [`open`](Self::open), but for that.
     pub async fn open_at(place: Place, keys: LedgerKeys, clock: Clock, options: Options) -> Result<Self, LedgerError> {
-        let held = place.hold()?;
         let at = place.clone();
         let counters = Arc::<Counters>::default();
         let periods = PeriodKeys(Arc::new(watch::Sender::new(HashTrieMapSync::new_sync())));
         let ahead = Arc::<Ahead>::default();
+        let (stands, standing) = watch::channel(Standing::Writer);
         let shared = Shared {
             periods: periods.clone(),
             ahead: Arc::clone(&ahead),
             counters: Arc::clone(&counters),
+            standing: stands,
         };
-        let writer = Writer::open(place, held, keys, clock.clone(), options.signing, shared).await?;
+        let writer = Writer::open(place, keys, clock.clone(), options.signing, shared).await?;
         let (queue, entries) = mpsc::channel(options.queue.max(1));
         let closing = Arc::<Notify>::default();
         let (ended, done) = watch::channel(());
@@ -257,6 +267,7 @@ impl Ledger {
             counters,
             closing,
             done,
+            standing,
         })
     }
 
@@ -397,6 +408,10 @@ impl Ledger {
 
     /// Room in the queue, once there is.
     async fn room(&self) -> Result<mpsc::Permit<'_, Job>, LedgerError> {
+        // Not asked at all: whoever stands by may just be waiting for the database.
+        if let Standing::Standby(holder) = self.standing() {
+            return Err(LedgerError::Standby { holder });
+        }
         let Ok(room) = tokio::time::timeout(self.patience, self.queue.reserve()).await else {
             Counters::add(&self.counters.busy, 1);
             let waited_ms = self.patience.as_millis();
@@ -423,9 +438,9 @@ impl Ledger {
         self.counters.snapshot()
     }
 
-    /// Whether the last write succeeded and the writer still runs.
+    /// Whether the last write succeeded, the writer still runs, and no other process writes in its place.
     pub fn is_writable(&self) -> bool {
-        !self.queue.is_closed() && self.counters.is_sound()
+        !self.queue.is_closed() && self.counters.is_sound() && self.standing() == Standing::Writer
     }
 
     /// Takes no more entries, records those already queued, closes the store and frees it for another process.

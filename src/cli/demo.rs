@@ -74,6 +74,7 @@ async fn demo(args: &DemoArgs) -> Outcome {
     let data = args.data.clone().unwrap_or_else(|| temporary.clone());
     let options = DevOptions {
         connectors: Default::default(),
+        database: None,
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         data: data.clone(),
         bundle: args.bundle.source(),

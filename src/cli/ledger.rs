@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use secrecy::SecretString;
 
-use super::{Exit, Failure, Format, Outcome, block_on, print, print_json};
+use super::{DatabaseArgs, Exit, Failure, Format, Outcome, block_on, print, print_json};
 use crate::ledger::LedgerError;
 use crate::ledger::note::VerifierKey;
 use crate::ledger::published::Published;
@@ -85,10 +85,12 @@ pub(super) fn unreadable(error: &LedgerError) -> Failure {
         | LedgerError::NoLog { .. }
         | LedgerError::NotOver(_)
         | LedgerError::Locked { .. }
+        | LedgerError::Standby { .. }
         | LedgerError::Evidence { .. }
         | LedgerError::Unpublished { .. } => Exit::Invalid,
         LedgerError::NothingKept { .. } => Exit::Nothing,
         LedgerError::Io { .. } | LedgerError::Fetch { .. } => Exit::Failed,
+        error if error.is_unreached() => Exit::Failed,
         _ => Exit::Finding,
     };
     Failure {

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::ledger::unreadable;
-use super::{Exit, Failure, Format, Outcome, block_on, print, print_json};
+use super::{DatabaseArgs, Exit, Failure, Format, Outcome, block_on, print, print_json};
 use crate::assemble::BundleSource;
 use crate::ids::{Bpnl, TenantId};
+use crate::ledger::read::Reader;
 use crate::ledger::replay::{self, Counts, Plan, Replayed, Selection, Share, Summary};
 
 /// What `replay` takes.
@@ -19,6 +20,8 @@ pub(super) struct ReplayArgs {
     /// The data directory
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
+    #[command(flatten)]
+    database: DatabaseArgs,
     /// Decide under the bundle in this directory in place of the recorded ones
     #[arg(long, value_name = "DIR")]
     against: Option<PathBuf>,
@@ -75,12 +78,12 @@ pub(super) fn run(args: &ReplayArgs) -> Outcome {
     };
     let bar = spinner("decisions made again");
     let mut differing = Vec::new();
-    let summary = block_on(replay::replay(
-        &args.data,
-        &plan,
-        |replayed| differing.push(replayed.clone()),
-        |count| bar.set_position(count),
-    ))?;
+    let place = args.database.place(&args.data)?;
+    let summary = block_on(async {
+        let reader = Reader::open_beside(&place, &args.data).await?;
+        let each = |replayed: &Replayed| differing.push(replayed.clone());
+        replay::replay_from(reader, &plan, each, |count| bar.set_position(count)).await
+    })?;
     bar.finish_and_clear();
     let summary = summary.map_err(|error| unreadable(&error))?;
     match args.format {

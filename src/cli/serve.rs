@@ -8,8 +8,8 @@ use std::sync::Arc;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{BundleArgs, Exit, Failure, Outcome, block_on, bundle, print};
-use crate::assemble::{BundleSource, Parts, StartError, assemble, open_vault};
+use super::{BundleArgs, DatabaseArgs, Exit, Failure, Outcome, block_on, bundle, database, print};
+use crate::assemble::{BundleSource, Parts, StartError, assemble, open_ledger, open_vault};
 use crate::clock::Clock;
 use crate::config::{Config, KeySource};
 use crate::dev::start::{DevOptions, RealConnectors, start};
@@ -17,6 +17,7 @@ use crate::http::deliveries::deliver;
 use crate::http::reload::reload;
 use crate::http::server::serve;
 use crate::http::{App, Shared, dataflows};
+use crate::ledger::Standing;
 use crate::pcf::Road;
 use crate::registry::store::RegistryStore;
 use crate::registry::world::WorldDocument;
@@ -46,6 +47,8 @@ pub(super) struct ServeArgs {
     /// A candidate bundle that is asked along: what it would have decided is counted and recorded, and changes no answer
     #[arg(long, value_name = "DIR")]
     shadow: Option<PathBuf>,
+    #[command(flatten)]
+    database: DatabaseArgs,
     /// How log lines on standard error look [default: text on a terminal, else json]
     #[arg(long, value_enum)]
     log: Option<LogFormat>,
@@ -79,6 +82,7 @@ async fn serve_dev(args: &ServeArgs) -> Outcome {
     };
     let options = DevOptions {
         connectors,
+        database: args.database.database()?,
         listen: args.listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))),
         data: data.clone(),
         bundle: args.bundle.source(),
@@ -115,7 +119,17 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
         KeySource::File(path) => VaultKey::from_file(path, false),
         KeySource::Environment(name) => VaultKey::from_env(name),
     };
-    let vault = open_vault(&data, key.map_err(Failure::invalid)?, &loaded).map_err(start_failure)?;
+    let key = key.map_err(Failure::invalid)?;
+    let database = match (args.database.database()?, &config.ledger_database) {
+        (Some(database), _) => Some(database),
+        (None, Some(source)) => Some(database::read(source)?),
+        (None, None) => None,
+    };
+    let listener = tokio::net::TcpListener::bind(listen).await.map_err(Failure::failed)?;
+    // Before anything else is opened, for until this process writes to it, another one changes all that is read here.
+    let ledger = open_ledger(&data, &config.ledger_origin, database, Clock::system(), &listener).await;
+    let ledger = ledger.map_err(start_failure)?;
+    let vault = open_vault(&data, key, &loaded).map_err(start_failure)?;
     let registry = RegistryStore::open(&data).await.map_err(Failure::failed)?;
     let mut agreements = Vec::new();
     if let Some(path) = &config.world {
@@ -134,7 +148,7 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
             .map(|candidate| candidate.load())
             .transpose()
             .map_err(start_failure)?,
-        ledger_origin: config.ledger_origin,
+        ledger,
         base_url: config.base_url,
         base_host: config.base_host,
         clock: Clock::system(),
@@ -144,7 +158,6 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
         agreements,
     };
     let app = assemble(parts, loaded, registry, vault).await.map_err(start_failure)?;
-    let listener = tokio::net::TcpListener::bind(listen).await.map_err(Failure::failed)?;
     let address = listener.local_addr().map_err(Failure::failed)?;
     let digest = app.gate.live().current().digest;
     print(&format!(
@@ -174,10 +187,14 @@ async fn run_until_stopped(app: App, listener: tokio::net::TcpListener) -> Outco
     let following = tokio::spawn(dataflows::follow(Arc::clone(&app)));
     let delivering = tokio::spawn(deliver(Arc::clone(&app), Arc::clone(&app) as Arc<dyn Road>));
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
+    let ledger = app.gate.ledger().clone();
+    let written = ledger.clone();
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
+            // What this process knows is as of then. It is no use until it begins anew, and then stands by.
+            holder = written.displaced() => tracing::error!(%holder, "another process writes to the ledger now; this one ends"),
         }
         // Before the ledger is closed: what is under way is made again after the next start.
         delivering.abort();
@@ -186,5 +203,10 @@ async fn run_until_stopped(app: App, listener: tokio::net::TcpListener) -> Outco
     for task in [reloading, watching, following] {
         task.abort();
     }
-    Ok(Exit::Holds)
+    match ledger.standing() {
+        Standing::Writer => Ok(Exit::Holds),
+        Standing::Standby(holder) => Err(Failure::failed(format!(
+            "{holder} has taken over the writing of the ledger, so this process ended; start it again, and it stands by"
+        ))),
+    }
 }

@@ -15,10 +15,11 @@ use super::companies::{self, Around, KEY_NAME, connectors};
 use super::issuer::Issuer;
 use super::manifest;
 use super::world::{DevTenant, DevWorld};
-use crate::assemble::{BundleSource, Parts, StartError, assemble, open_vault};
+use crate::assemble::{BundleSource, Parts, StartError, assemble, open_ledger, open_vault};
 use crate::clock::Clock;
 use crate::http::App;
 use crate::ids::{Bpnl, SecretName, TenantId};
+use crate::ledger::Database;
 use crate::registry::store::RegistryStore;
 use crate::registry::{ConnectorSettings, NewAgreement};
 use crate::vault::{EmbeddedVault, SessionScope, VaultError, VaultKey};
@@ -46,6 +47,8 @@ pub struct DevOptions {
     pub bundle: BundleSource,
     /// A candidate that is asked along.
     pub shadow: Option<BundleSource>,
+    /// The database of the ledger, where it is not to lie in the data directory.
+    pub database: Option<Database>,
     /// Real connectors, which take the place of the dev connectors of these companies.
     pub connectors: RealConnectors,
 }
@@ -109,6 +112,8 @@ pub async fn start(options: DevOptions, clock: Clock, metrics: PrometheusHandle)
     let address = listener.local_addr().map_err(StartError::of("listening"))?;
     let base_url = format!("http://{address}");
     let world = DevWorld::built_in().map_err(StartError::of("starting"))?;
+    // Before anything else, for until this process writes to it, another one changes all that is read here.
+    let ledger = open_ledger(&options.data, ORIGIN, options.database, clock.clone(), &listener).await?;
     let issuers = issuers(&world, &options.data, &base_url).await?;
 
     let bundle = options.bundle.load()?;
@@ -135,7 +140,7 @@ pub async fn start(options: DevOptions, clock: Clock, metrics: PrometheusHandle)
         data: options.data.clone(),
         bundle: options.bundle,
         shadow: options.shadow.map(|candidate| candidate.load()).transpose()?,
-        ledger_origin: ORIGIN.into(),
+        ledger,
         base_url: base_url.clone(),
         base_host: Some(BASE_HOST.into()),
         clock: clock.clone(),

@@ -16,9 +16,9 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
-use super::Shared;
 use super::observe::{note_route, observe};
 use super::routes::router;
+use super::{Limits, Shared};
 use crate::agreements;
 
 /// How long connections may take to finish after the service was told to stop.
@@ -39,8 +39,16 @@ pub async fn serve(app: Shared, listener: TcpListener, stop: impl Future<Output 
         let app = Arc::clone(&app);
         async move { agreements::keep(&app.agreements, &app.clock, app.upkeep).await }
     });
+    accept(&listener, &service, app.limits, stop).await;
+    keeping.abort();
+    agreements::write_uses(&app.agreements).await;
+    app.gate.close().await;
+}
+
+/// Takes connections until `stop` is done, then lets open requests finish.
+pub(super) async fn accept(listener: &TcpListener, service: &Router, limits: Limits, stop: impl Future<Output = ()>) {
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(app.limits.connections));
+    let places = Arc::new(Semaphore::new(limits.connections));
     tokio::pin!(stop);
     loop {
         // A place first: while all are taken, new connections wait in the kernel's queue.
@@ -67,7 +75,7 @@ pub async fn serve(app: Shared, listener: TcpListener, stop: impl Future<Output 
             .map_request(|request: Request<Incoming>| request.map(axum::body::Body::new));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(app.limits.headers)
+            .header_read_timeout(limits.headers)
             .max_headers(64)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let connection = graceful.watch(connection);
@@ -81,7 +89,4 @@ pub async fn serve(app: Shared, listener: TcpListener, stop: impl Future<Output 
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!(grace_s = GRACE.as_secs(), "some requests did not finish in time");
     }
-    keeping.abort();
-    agreements::write_uses(&app.agreements).await;
-    app.gate.close().await;
 }

@@ -143,6 +143,11 @@ impl Ahead {
             .collect()
     }
 
+    /// Every log is to be marked again before an answer is ahead: another process may have taken the marks off.
+    pub(super) fn blank(&self) {
+        self.state().tenants.values_mut().for_each(|of| of.marked = 0);
+    }
+
     /// Whether no answer is ahead.
     pub(super) fn is_empty(&self) -> bool {
         self.state().tenants.values().all(|of| of.open.is_empty())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::note::NoteError;
 use super::period::Period;
 use super::record::{LogId, RecordError};
+use super::store::{Damage, Displaced, damage};
 
 /// Why the ledger could not do what was asked. Cloneable, for one failed commit answers every append that waited on it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -38,12 +39,25 @@ pub enum LedgerError {
         /// The lock file.
         path: PathBuf,
     },
+    /// Another process writes to this ledger, and this one takes over where that one ends. Nothing was recorded.
+    #[error(
+        "this process stands by, for {holder} writes to this ledger; nothing was recorded; ask that process, or stop it and this one takes over within seconds"
+    )]
+    Standby {
+        /// Who writes, in words.
+        holder: Arc<str>,
+    },
+    /// The database would answer before a commit is durable.
+    #[error(
+        "the database does not make commits durable before it answers, and a ledger needs that; set `fsync = on` in its configuration"
+    )]
+    NotDurable,
     /// The store was not written by this version.
     #[error("`{path}` has store format `{found}`, which is not known here; expected `{expected}`")]
     Format {
-        /// The store's file.
+        /// The store's file or database.
         path: PathBuf,
-        /// Its `user_version`.
+        /// Its format.
         found: i64,
         /// The one known here.
         expected: i64,
@@ -51,7 +65,7 @@ pub enum LedgerError {
     /// There is no ledger to read.
     #[error("there is no ledger at `{path}`")]
     Absent {
-        /// The store's file.
+        /// The store's file or database.
         path: PathBuf,
     },
     /// There is no such log.
@@ -163,38 +177,52 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
-    /// Whether it is the store that cannot take entries, rather than something about one entry or one log.
+    /// Whether it is the store that cannot take entries, rather than something about one entry or one log. That another process
+    /// takes them is no outage.
     pub(super) fn is_outage(&self) -> bool {
         matches!(
             self,
-            Self::Busy { .. } | Self::Store { .. } | Self::Io { .. } | Self::Absent { .. } | Self::Format { .. }
+            Self::Busy { .. }
+                | Self::Store { .. }
+                | Self::Io { .. }
+                | Self::Absent { .. }
+                | Self::Format { .. }
+                | Self::NotDurable
         )
     }
 
+    /// Whether it is a database that was not reached or refused to be asked: that says nothing about what is stored.
+    pub fn is_unreached(&self) -> bool {
+        match self {
+            Self::Store { source, .. } => {
+                let file = source
+                    .as_database_error()
+                    .is_some_and(|error| error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some());
+                !file && damage(source).is_none()
+            }
+            Self::NotDurable => true,
+            _ => false,
+        }
+    }
+
     pub(super) fn store(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
-        move |source| {
-            let source = Arc::new(source);
-            Self::Store { doing, source }
+        move |source| match Displaced::by(&source) {
+            Some(holder) => Self::Standby { holder },
+            None => {
+                let source = Arc::new(source);
+                Self::Store { doing, source }
+            }
         }
     }
 
     /// A failed reading of one log: what the store calls damaged is damage to that log, all else is the store's.
     pub(super) fn reading(log: LogId, doing: &'static str, error: sqlx::Error) -> Self {
-        let damaged = match &error {
-            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => true,
-            // SQLITE_CORRUPT and SQLITE_NOTADB.
-            sqlx::Error::Database(database) => {
-                let code = database.code().and_then(|code| code.parse::<u32>().ok());
-                code.is_some_and(|code| matches!(code & 0xff, 11 | 26))
-            }
-            _ => false,
-        };
-        match damaged {
-            true => Self::Damaged {
+        match damage(&error) {
+            Some(Damage::Content) => Self::Damaged {
                 log,
                 why: format!("cannot {doing}: {error}"),
             },
-            false => Self::store(doing)(error),
+            _ => Self::store(doing)(error),
         }
     }
 

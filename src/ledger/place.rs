@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::error::LedgerError;
 use super::keys;
 use super::store::Store;
+use super::store::postgres::{Database, Lease, Opening, PostgresStore};
 use super::store::sqlite::{FILE, SqliteStore};
 
 /// Where a ledger lies.
@@ -13,37 +14,54 @@ use super::store::sqlite::{FILE, SqliteStore};
 pub enum Place {
     /// In a file of a directory (SQLite).
     Directory(PathBuf),
+    /// In a database that several processes share (PostgreSQL).
+    Postgres(Database),
 }
 
-/// Held for as long as this process may write.
+/// What this process may write by.
 #[derive(Debug)]
 pub(super) enum Held {
     /// The lock is the operating system's, so it goes with the process, however that ends.
     Lock(#[expect(dead_code, reason = "held, not read")] File),
+    /// A claim on the lease, which this process may have or wait for.
+    Lease(Box<Lease>),
 }
 
 impl Place {
-    /// Makes this process the writer.
+    /// Makes this process the writer, or one that waits to be.
     pub(super) fn hold(&self) -> Result<Held, LedgerError> {
         match self {
             Self::Directory(dir) => {
                 keys::make_private_dir(dir)?;
                 lock(dir).map(Held::Lock)
             }
+            Self::Postgres(database) => Ok(Held::Lease(Box::new(Lease::new(database.clone())))),
         }
     }
 
-    /// A connection that writes; makes the store where there is none.
-    pub(super) async fn writer(&self) -> Result<Box<dyn Store>, LedgerError> {
-        match self {
-            Self::Directory(dir) => Ok(Box::new(SqliteStore::writer(&dir.join(FILE)).await?)),
+    /// A connection that writes; makes the store where there is none. [`LedgerError::Standby`] where another process writes.
+    pub(super) async fn writer(&self, held: &mut Held) -> Result<Box<dyn Store>, LedgerError> {
+        match (self, held) {
+            (Self::Directory(dir), _) => Ok(Box::new(SqliteStore::writer(&dir.join(FILE)).await?)),
+            (_, Held::Lease(lease)) => Ok(Box::new(PostgresStore::writer(lease, Opening::First).await?)),
+            (_, Held::Lock(_)) => Err(LedgerError::Closed),
         }
     }
 
-    /// A connection that writes to the store there was: where that is gone, a new one would begin every log anew.
-    pub(super) async fn writer_again(&self) -> Result<Box<dyn Store>, LedgerError> {
-        match self {
-            Self::Directory(dir) => Ok(Box::new(SqliteStore::writer_again(&dir.join(FILE)).await?)),
+    /// A connection that writes to the store there was, as it was left: where that is gone, a new one would begin every log anew.
+    pub(super) async fn writer_again(&self, held: &mut Held) -> Result<Box<dyn Store>, LedgerError> {
+        match (self, held) {
+            (Self::Directory(dir), _) => Ok(Box::new(SqliteStore::writer_again(&dir.join(FILE)).await?)),
+            (_, Held::Lease(lease)) => Ok(Box::new(PostgresStore::writer(lease, Opening::Again).await?)),
+            (_, Held::Lock(_)) => Err(LedgerError::Closed),
+        }
+    }
+
+    /// A connection that writes in the place of another process, where that has ended: what was known of the store counts no more.
+    pub(super) async fn take_over(&self, held: &mut Held) -> Result<Box<dyn Store>, LedgerError> {
+        match held {
+            Held::Lease(lease) => Ok(Box::new(PostgresStore::writer(lease, Opening::TakeOver).await?)),
+            Held::Lock(_) => self.writer_again(held).await,
         }
     }
 
@@ -51,6 +69,7 @@ impl Place {
     pub(super) async fn reader(&self) -> Result<Box<dyn Store>, LedgerError> {
         match self {
             Self::Directory(dir) => Ok(Box::new(SqliteStore::reader(&dir.join(FILE)).await?)),
+            Self::Postgres(database) => Ok(Box::new(PostgresStore::reader(database).await?)),
         }
     }
 }

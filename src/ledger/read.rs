@@ -94,11 +94,20 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// There is none, its format is unknown, or SQLite refuses it; a secret that others may read.
+    /// There is none, its format is unknown, or the store refuses it; a secret that others may read.
     pub async fn open(dir: &Path) -> Result<Self, LedgerError> {
+        Self::open_beside(&Place::Directory(dir.to_owned()), dir).await
+    }
+
+    /// Opens the ledger at a place, with the secret in `dir` where it is there.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub async fn open_beside(place: &Place, dir: &Path) -> Result<Self, LedgerError> {
         // What is private, and all else that a reader opens, needs no base.
         let keys = LedgerKeys::read(dir, "reader")?;
-        Self::open_at(&Place::Directory(dir.to_owned()), keys.as_ref()).await
+        Self::open_at(place, keys.as_ref()).await
     }
 
     /// Opens the ledger at a place, with the keys that open what is private, where there are any.

@@ -64,11 +64,13 @@ impl Readers {
         let _room = shelf.room.acquire().await.map_err(|_| LedgerError::Closed)?;
         let idle = || shelf.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = idle().pop();
-        let mut reader = match taken {
-            Some(mut reader) => {
-                reader.refresh().await?;
-                reader
-            }
+        // One whose store went away meanwhile is dropped, and the next is a new one.
+        let fresh = match taken {
+            Some(mut reader) => reader.refresh().await.is_ok().then_some(reader),
+            None => None,
+        };
+        let mut reader = match fresh {
+            Some(reader) => reader,
             // What is private is not served, so no key is needed.
             None => Reader::open_at(&shelf.place, None).await?,
         };

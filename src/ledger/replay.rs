@@ -113,10 +113,22 @@ struct Kept {
 pub async fn replay(
     dir: &Path,
     plan: &Plan,
+    each: impl FnMut(&Replayed),
+    progress: impl FnMut(u64),
+) -> Result<Summary, LedgerError> {
+    replay_from(Reader::open(dir).await?, plan, each, progress).await
+}
+
+/// As [`replay`], of a ledger that is open.
+///
+/// # Errors
+/// It cannot be read.
+pub async fn replay_from(
+    mut reader: Reader,
+    plan: &Plan,
     mut each: impl FnMut(&Replayed),
     mut progress: impl FnMut(u64),
 ) -> Result<Summary, LedgerError> {
-    let mut reader = Reader::open(dir).await?;
     let mut kept = Kept::default();
     let mut summary = Summary::default();
     let engine = Engine::running();

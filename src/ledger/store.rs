@@ -15,7 +15,11 @@
 //!
 //! A record is written once to `record` and, when 256 are there, moved to a `bundle`; its bytes are the same in both. With it
 //! its private part moves; nothing else does. A store takes [`Rows`] in one transaction: all of them are durable when it returns, or none.
+//!
+//! There are two: [`sqlite`], one file with one process that writes, and [`postgres`], a database that several processes share and one
+//! of them writes to.
 
+pub(super) mod postgres;
 pub(super) mod sqlite;
 
 use std::collections::{BTreeSet, HashSet};
@@ -177,6 +181,69 @@ pub(super) const PAGE: i64 = 256;
 
 type Result<T> = std::result::Result<T, sqlx::Error>;
 
+/// Another process writes here now, and this one must not. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+#[error("{holder} writes to this ledger")]
+pub(super) struct Displaced {
+    /// Who it is, in words.
+    pub(super) holder: Arc<str>,
+}
+
+impl From<Displaced> for sqlx::Error {
+    fn from(displaced: Displaced) -> Self {
+        Self::AnyDriverError(Box::new(displaced))
+    }
+}
+
+impl Displaced {
+    /// Who writes, where that is what an error says.
+    pub(super) fn by(error: &sqlx::Error) -> Option<Arc<str>> {
+        match error {
+            sqlx::Error::AnyDriverError(error) => {
+                let displaced = error.downcast_ref::<Self>()?;
+                Some(Arc::clone(&displaced.holder))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What an error of a store says about what is stored, where it is neither the store's absence nor a failure of its medium.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Damage {
+    /// Something cannot be read as what it is: a page, an index, a value.
+    Content,
+    /// A table or a column is gone.
+    Schema,
+}
+
+/// What an error says about what is stored. Codes are the store's own: SQLite's primary ones
+/// ([sqlite.org/rescode.html](https://sqlite.org/rescode.html)), PostgreSQL's SQLSTATE.
+pub(super) fn damage(error: &sqlx::Error) -> Option<Damage> {
+    let database = match error {
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => return Some(Damage::Content),
+        sqlx::Error::Database(database) => database,
+        _ => return None,
+    };
+    let code = database.code()?;
+    if database.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
+        return match code.parse::<u32>().ok()? & 0xff {
+            // SQLITE_CORRUPT and SQLITE_NOTADB.
+            11 | 26 => Some(Damage::Content),
+            // SQLITE_ERROR: the statements are sound, so it is a table that is not there.
+            1 => Some(Damage::Schema),
+            _ => None,
+        };
+    }
+    match code.as_ref() {
+        // data_corrupted and index_corrupted.
+        "XX001" | "XX002" => Some(Damage::Content),
+        // undefined_table and undefined_column.
+        "42P01" | "42703" => Some(Damage::Schema),
+        _ => None,
+    }
+}
+
 /// A connection to where a ledger lies.
 #[async_trait]
 pub(super) trait Store: Send + Sync + fmt::Debug {
@@ -185,6 +252,16 @@ pub(super) trait Store: Send + Sync + fmt::Debug {
 
     /// Writes what is there already, to see whether the store takes a write.
     async fn probe(&mut self) -> Result<()>;
+
+    /// Says that this process still writes, where others wait for it to end. Asked once a second.
+    async fn renew(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Lets another process write at once, where others wait for it.
+    async fn release(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     /// Puts the store in order while nothing else is to be done. Returns whether nothing is left to do.
     async fn rest(&mut self) -> Result<bool>;

@@ -2,9 +2,12 @@
 
 mod ahead;
 mod appending;
+mod at;
+mod cluster;
 mod crash;
 mod erasing;
 mod failing;
+mod lease;
 mod records;
 mod rest;
 mod tampering;
@@ -20,7 +23,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use super::private::Plain;
 use super::record::{Decided, Engine, Mode, Request};
 use super::report::{FindingKind, LogReport};
-use super::{Entry, Event, Ledger, LedgerKeys, LogId, Options, What};
+use super::{Entry, Event, FILE, Ledger, LedgerKeys, LogId, Options, What};
 use crate::clock::Clock;
 use crate::decision::{CedarAnswer, Decision, Effect, IamAnswer, IamDecision};
 use crate::ids::Digest;
@@ -115,27 +118,16 @@ pub(super) fn decision(name: &str, number: usize) -> Entry {
     }
 }
 
-/// A ledger of 42 records for the first tenant and 3 for the second, closed. Written once and copied.
+/// A ledger of 42 records for the first tenant and 3 for the second in `dir`, closed.
 pub(super) async fn written(dir: &Path) {
-    static WRITTEN: tokio::sync::OnceCell<Vec<u8>> = tokio::sync::OnceCell::const_new();
-    let bytes = WRITTEN.get_or_init(|| async {
-        let dir = tempfile::tempdir().unwrap();
-        let ledger = open(dir.path()).await;
-        for (name, count) in [(TENANTS[0], 42), (TENANTS[1], 3)] {
-            for number in 0..count {
-                ledger.append(decision(name, number)).await.unwrap();
-            }
-        }
-        ledger.close().await;
-        std::fs::read(dir.path().join(super::FILE)).unwrap()
-    });
+    let at = at::At::written(at::On::Sqlite).await;
     put_secret(dir);
-    std::fs::write(dir.join(super::FILE), bytes.await).unwrap();
+    std::fs::copy(at.dir().join(FILE), dir.join(FILE)).unwrap();
 }
 
 /// Runs SQL on the ledger's file as an intruder would.
 pub(super) async fn edit(dir: &Path, sql: &str) {
-    let options = SqliteConnectOptions::new().filename(dir.join(super::FILE));
+    let options = SqliteConnectOptions::new().filename(dir.join(FILE));
     let mut connection = options.connect().await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(sql))
         .execute(&mut connection)

@@ -34,6 +34,7 @@ use self::walk::{Sound, Walk};
 use super::checkpoint::{Checkpoint, log_of};
 use super::error::LedgerError;
 use super::note::VerifierKey;
+use super::place::Place;
 use super::read::Reader;
 use super::record::{Event, LogId, Opened, Record};
 use super::report::{FindingKind, Findings, LogReport, Report};
@@ -72,16 +73,30 @@ pub async fn verify_with(
     trust: &Trust,
     progress: impl FnMut(Progress) + Send,
 ) -> Result<Report, LedgerError> {
+    verify_at(&Place::Directory(dir.to_owned()), dir, trust, progress).await
+}
+
+/// Verifies the ledger at a place, with the secret in `dir` where it is there.
+///
+/// # Errors
+///
+/// As [`verify`].
+pub async fn verify_at(
+    place: &Place,
+    dir: &Path,
+    trust: &Trust,
+    progress: impl FnMut(Progress) + Send,
+) -> Result<Report, LedgerError> {
     trust.check()?;
     let mut findings = Findings::default();
     let mut verifier = Verifier::new(trust, progress);
-    // What SQLite calls malformed is a finding: it is what a changed byte in the wrong place looks like.
-    if let Err(error) = verifier.all(dir, &mut findings).await {
+    // What the store calls malformed is a finding: it is what a changed byte in the wrong place looks like.
+    if let Err(error) = verifier.all(place, dir, &mut findings).await {
         match damage(&error) {
             Some(why) => findings.add(
                 FindingKind::Unreadable,
                 None,
-                format!("the ledger's file is damaged: {why}"),
+                format!("the ledger's store is damaged: {why}"),
             ),
             None => return Err(error),
         }
@@ -143,21 +158,18 @@ pub(super) async fn tree(reader: &mut Reader, log: LogId) -> Result<TreeReport, 
     })
 }
 
-/// What SQLite says where an error means that the file is damaged: its codes ERROR (a table is gone), CORRUPT and NOTADB.
+/// What the store says where an error means that what is stored is damaged, a table that is gone included.
 fn damage(error: &LedgerError) -> Option<String> {
     let source = match error {
         LedgerError::Store { source, .. } => source,
         LedgerError::Bundle { .. } => return Some("their bundle cannot be unpacked".to_owned()),
         _ => return None,
     };
-    match source.as_ref() {
-        sqlx::Error::Database(database) => {
-            let code: u32 = database.code()?.parse().ok()?;
-            matches!(code & 0xff, 1 | 11 | 26).then(|| database.message().to_owned())
-        }
-        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Some(source.to_string()),
-        _ => None,
-    }
+    super::store::damage(source)?;
+    Some(match source.as_database_error() {
+        Some(database) => database.message().to_owned(),
+        None => source.to_string(),
+    })
 }
 
 struct Verifier<'a, P> {
@@ -188,11 +200,11 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
         }
     }
 
-    async fn all(&mut self, dir: &Path, findings: &mut Findings) -> Result<(), LedgerError> {
-        let mut reader = Reader::open(dir).await?;
+    async fn all(&mut self, place: &Place, dir: &Path, findings: &mut Findings) -> Result<(), LedgerError> {
+        let mut reader = Reader::open_beside(place, dir).await?;
         // Indexes are not ours to hash, but a changed one hides what is stored from whoever looks for it.
         for problem in reader.integrity().await? {
-            let message = format!("the ledger's file is damaged: {problem}");
+            let message = format!("the ledger's store is damaged: {problem}");
             findings.add(FindingKind::Unreadable, None, message);
         }
         self.check_bodies(&mut reader, findings).await?;

@@ -8,6 +8,7 @@
 mod batch;
 mod erasing;
 mod head;
+mod lease;
 mod months;
 mod outages;
 mod owing;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use self::batch::{Batch, Waiting};
@@ -34,6 +35,7 @@ use super::keys::LedgerKeys;
 use super::period::{Period, PeriodKey};
 use super::place::{Held, Place};
 use super::record::{LogId, RecordTime};
+use super::standing::Standing;
 use super::stats::Counters;
 use super::store::{RawRow, Store};
 use super::tile::WIDTH;
@@ -88,6 +90,7 @@ pub(super) struct Shared {
     pub(super) periods: PeriodKeys,
     pub(super) ahead: Arc<Ahead>,
     pub(super) counters: Arc<Counters>,
+    pub(super) standing: watch::Sender<Standing>,
 }
 
 /// How long the writer must have had nothing to do before it rests.
@@ -130,26 +133,42 @@ pub(super) struct Writer {
     /// When these are to be signed.
     due: Option<Instant>,
     counters: Arc<Counters>,
-    /// For as long as this process may write.
-    _held: Held,
+    /// What this process may write by.
+    held: Held,
+    /// Whether it does.
+    standing: watch::Sender<Standing>,
+    /// When it is to say so again, or to look whether it may.
+    tended: Instant,
+    /// What kept it from taking over, as far as it was told.
+    hindrance: String,
 }
 
 impl Writer {
+    /// Opens the store at a place. Where another process writes to it, this one stands by.
     pub(super) async fn open(
         place: Place,
-        held: Held,
         keys: LedgerKeys,
         clock: Clock,
         signing: Signing,
         shared: Shared,
     ) -> Result<Self, LedgerError> {
-        let store = Some(place.writer().await?);
-        let (heads, recent) = (HashMap::new(), Recent::default());
         let Shared {
             periods,
             ahead,
             counters,
+            standing,
         } = shared;
+        let mut held = place.hold()?;
+        let store = match place.writer(&mut held).await {
+            Ok(store) => Some(store),
+            Err(LedgerError::Standby { holder }) => {
+                tracing::warn!(%holder, "another process writes to the ledger; this one stands by");
+                standing.send_replace(Standing::Standby(holder));
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        let (heads, recent) = (HashMap::new(), Recent::default());
         let mut writer = Self {
             place,
             store,
@@ -165,12 +184,23 @@ impl Writer {
             unsigned: BTreeSet::new(),
             due: None,
             counters,
-            _held: held,
+            held,
+            standing,
+            tended: Instant::now(),
+            hindrance: String::new(),
         };
-        // Finds another base or another secret at start rather than at the first decision.
-        writer.load(LogId::Platform).await?;
-        writer.resume().await?;
+        match writer.stands_by() {
+            None => writer.begin().await?,
+            Some(_) => writer.check_keys().await?,
+        }
         Ok(writer)
+    }
+
+    /// Takes up what the last writer left.
+    async fn begin(&mut self) -> Result<(), LedgerError> {
+        // Finds another base or another secret at start rather than at the first decision.
+        self.load(LogId::Platform).await?;
+        self.resume().await
     }
 
     /// Tells what the last writer could not, and signs what was durable but not signed when it ended.
@@ -194,6 +224,10 @@ impl Writer {
             tokio::select! {
                 biased;
                 () = closing.notified() => queue.close(),
+                () = tokio::time::sleep_until(self.tended), if self.has_rivals() => {
+                    self.tend().await;
+                    unrested = true;
+                }
                 () = tokio::time::sleep_until(due), if self.due.is_some() => {
                     self.sign().await;
                     unrested = true;
@@ -213,45 +247,65 @@ impl Writer {
         }
         self.end_owing().await;
         self.sign().await;
-        if let Some(store) = self.store.take()
-            && let Err(error) = store.close().await
-        {
-            tracing::warn!(%error, "the ledger's store did not close cleanly; it is recovered when next opened");
+        if let Some(mut store) = self.store.take() {
+            if let Err(error) = store.release().await {
+                tracing::warn!(%error, "the ledger's lease was not given up; another process can take it when it has lapsed");
+            }
+            if let Err(error) = store.close().await {
+                tracing::warn!(%error, "the ledger's store did not close cleanly; it is recovered when next opened");
+            }
         }
     }
 
     /// Puts the store in order. Where the last transaction failed, a small one is tried: readiness must come back by itself, for
     /// nothing is sent to a service that is not ready. Returns whether there is nothing left to do.
     async fn rest(&mut self) -> bool {
+        if self.stands_by().is_some() {
+            return true;
+        }
         if !self.counters.is_sound() {
             let probed = match self.store().await {
-                Ok(store) => store.probe().await.is_ok(),
-                Err(_) => false,
+                Ok(store) => store.probe().await.map_err(LedgerError::store("write to the ledger")),
+                Err(error) => Err(error),
             };
-            if !probed {
-                self.store = None;
-                return false;
+            match probed {
+                Ok(()) => {}
+                Err(error @ LedgerError::Standby { .. }) => {
+                    self.failed(&error, "the ledger is another's").await;
+                    return true;
+                }
+                Err(_) => {
+                    self.store = None;
+                    return false;
+                }
             }
             self.counters.recovered();
             self.commit(&mut Vec::new()).await;
         }
-        while self.counters.is_sound() && !self.owed.is_empty() {
+        while self.counters.is_sound() && self.stands_by().is_none() && !self.owed.is_empty() {
             self.commit(&mut Vec::new()).await;
         }
         if !self.counters.is_sound() {
             return false;
         }
         match &mut self.store {
-            Some(store) => store.rest().await.unwrap_or_else(|error| {
-                tracing::warn!(%error, "the ledger's write-ahead log stays; its records are durable all the same");
-                true
-            }),
+            Some(store) => match store.rest().await {
+                Ok(rested) => rested,
+                Err(error) => {
+                    tracing::warn!(%error, "the ledger's store is not put in order; its records are durable all the same");
+                    self.store = None;
+                    true
+                }
+            },
             None => true,
         }
     }
 
     /// Does all of `jobs` in one transaction and answers each.
     async fn commit(&mut self, jobs: &mut Vec<Job>) {
+        if let Some(holder) = self.stands_by() {
+            return self.turn_away(jobs, &holder);
+        }
         let time = RecordTime::new(self.clock.now());
         let mut batch = Batch::default();
         self.stage_outages(&mut batch, time).await;
@@ -268,7 +322,9 @@ impl Writer {
         let (staged, reply) = match job {
             Job::Ahead(owed) => return self.stage_ahead(batch, time, *owed).await,
             Job::Key(log, period, reply) => {
-                match self.stage_key(batch, log, period).await {
+                let key = self.stage_key(batch, log, period).await;
+                batch.heed(&key);
+                match key {
                     Ok(key) => batch.waiting.push(Waiting::Key(reply, log, key)),
                     Err(error) => drop(reply.send(Err(error))),
                 }
@@ -277,6 +333,7 @@ impl Writer {
             Job::Append(append, reply) => (self.stage(batch, time, *append, None).await, reply),
             Job::Erase(log, before, by, reply) => (self.stage_erasure(batch, time, log, before, by).await, reply),
         };
+        batch.heed(&staged);
         match staged {
             Ok(appended) => batch.waiting.push(Waiting::Record(reply, appended)),
             Err(error) => {
@@ -293,19 +350,21 @@ impl Writer {
     /// Writes a batch and tells everyone what came of it.
     async fn finish(&mut self, mut batch: Batch) {
         let (recorded, ahead) = batch.entries();
-        let stored = self.write(&mut batch).await;
+        let stored = match batch.displaced.take() {
+            Some(error) => Err(error),
+            None => self.write(&mut batch).await,
+        };
         match &stored {
             Ok(()) => {
                 self.counters.committed(recorded + ahead);
                 self.settle(&mut batch);
             }
             Err(error) => {
-                self.counters.refused(recorded);
-                tracing::error!(%error, entries = recorded, ahead, "a ledger transaction failed");
+                Counters::add(&self.counters.failed, recorded);
                 let told = std::mem::take(&mut batch.told).into_iter();
                 told.for_each(|(log, refused)| self.counters.outages.merge(log, refused));
                 self.owe(&mut batch);
-                self.forget().await;
+                self.failed(error, "a ledger transaction failed").await;
             }
         }
         for waiting in batch.waiting {
@@ -368,7 +427,7 @@ impl Writer {
     async fn store(&mut self) -> Result<&mut Box<dyn Store>, LedgerError> {
         match &mut self.store {
             Some(store) => Ok(store),
-            none => Ok(none.insert(self.place.writer_again().await?)),
+            none => Ok(none.insert(self.place.writer_again(&mut self.held).await?)),
         }
     }
 
@@ -384,30 +443,28 @@ impl Writer {
             Box::pin(self.load(LogId::Platform)).await?;
         }
         let head = Head::new(log, &self.keys)?;
-        let store = self.store().await?;
-        let stored = async {
-            let raw = store.log(log).await?;
-            let from = raw.size.unwrap_or(0);
-            let rows = read_rows(store, log, from - from.rem_euclid(WIDTH.cast_signed())).await?;
-            Ok((raw, rows))
-        };
-        let (raw, rows) = match stored.await {
-            Ok(stored) => stored,
+        let head = match read_head(self.store().await?, log, head).await {
+            Ok(head) => head.map_err(|why| LedgerError::Damaged { log, why })?,
             Err(error) => {
                 // No transaction is open here; the next use opens the store anew.
                 self.store = None;
                 return Err(LedgerError::reading(log, "read the end of a log", error));
             }
         };
-        let head = match raw.is_empty() && rows.is_empty() {
-            true => head,
-            false => head
-                .stored(&raw, &rows)
-                .map_err(|why| LedgerError::Damaged { log, why })?,
-        };
         self.heads.insert(log, head);
         Ok(())
     }
+}
+
+/// Takes what is stored of a log into its head, or says what contradicts what.
+async fn read_head(store: &mut Box<dyn Store>, log: LogId, head: Head) -> Result<Result<Head, String>, sqlx::Error> {
+    let raw = store.log(log).await?;
+    let from = raw.size.unwrap_or(0);
+    let rows = read_rows(store, log, from - from.rem_euclid(WIDTH.cast_signed())).await?;
+    Ok(match raw.is_empty() && rows.is_empty() {
+        true => Ok(head),
+        false => head.stored(&raw, &rows),
+    })
 }
 
 async fn read_rows(store: &mut Box<dyn Store>, log: LogId, mut from: i64) -> Result<Vec<RawRow>, sqlx::Error> {

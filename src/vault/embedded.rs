@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
@@ -21,6 +22,9 @@ use crate::ids::{SecretName, TenantId, UserName};
 
 /// How a session that Tidegate makes for itself is named.
 const OWN_SESSION: &str = "tidegate";
+
+/// How often it is looked whether a vault is free.
+const RETRY: Duration = Duration::from_millis(200);
 
 /// Secrets and footprints in one directory. Cloning it is cheap; all clones are the same vault.
 #[derive(Clone)]
@@ -57,6 +61,21 @@ impl EmbeddedVault {
             writer: Mutex::new(()),
             _lock: lock,
         })))
+    }
+
+    /// Returns once no process holds the vault in `dir`.
+    ///
+    /// # Errors
+    /// [`VaultError::InUse`] where one still does when `patience` is at its end, or an IO error.
+    pub async fn freed(dir: &Path, patience: Duration) -> Result<(), VaultError> {
+        let until = Instant::now() + patience;
+        let root = Root::open(dir)?;
+        loop {
+            match root.lock() {
+                Err(VaultError::InUse(_)) if Instant::now() < until => tokio::time::sleep(RETRY).await,
+                locked => return locked.map(drop),
+            }
+        }
     }
 
     /// The platform's names in AWS.

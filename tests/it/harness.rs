@@ -102,6 +102,7 @@ async fn begin(
 ) -> Result<tidegate::dev::start::Started, tidegate::assemble::StartError> {
     let options = DevOptions {
         connectors: Default::default(),
+        database: None,
         listen: "127.0.0.1:0".parse().unwrap(),
         data: data.to_owned(),
         bundle,

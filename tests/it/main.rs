@@ -31,4 +31,5 @@ mod pcf;
 mod reload;
 mod routes;
 mod simulate;
+mod standby;
 mod tidy;

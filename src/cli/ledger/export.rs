@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Exit, Format, Outcome, block_on, print, print_json, unreadable};
+use super::{DatabaseArgs, Exit, Format, Outcome, block_on, print, print_json, unreadable};
 use crate::cli::replay::spinner;
 use crate::clock::Clock;
 use crate::ledger::evidence::{Contents, export};
 use crate::ledger::read::Reader;
-use crate::ledger::{LedgerError, LogId, RecordTime};
+use crate::ledger::{LedgerError, LogId, Place, RecordTime};
 
 /// What `ledger export` takes.
 #[derive(Args, Debug)]
@@ -17,6 +17,8 @@ pub(in crate::cli) struct ExportArgs {
     /// The data directory
     #[arg(long, value_name = "DIR", default_value = ".")]
     data: PathBuf,
+    #[command(flatten)]
+    database: DatabaseArgs,
     /// The directory to make
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -30,7 +32,8 @@ pub(in crate::cli) struct ExportArgs {
 
 pub(super) fn run(args: &ExportArgs) -> Outcome {
     let bar = spinner("records read");
-    let taken = block_on(take(args, |count| bar.set_position(count)))?;
+    let place = args.database.place(&args.data)?;
+    let taken = block_on(take(args, &place, |count| bar.set_position(count)))?;
     bar.finish_and_clear();
     let (contents, bodies) = taken.map_err(|error| unreadable(&error))?;
     match args.format {
@@ -50,8 +53,8 @@ pub(super) fn run(args: &ExportArgs) -> Outcome {
     Ok(Exit::Holds)
 }
 
-async fn take(args: &ExportArgs, progress: impl FnMut(u64)) -> Result<(Contents, usize), LedgerError> {
-    let mut reader = Reader::open(&args.data).await?;
+async fn take(args: &ExportArgs, place: &Place, progress: impl FnMut(u64)) -> Result<(Contents, usize), LedgerError> {
+    let mut reader = Reader::open_beside(place, &args.data).await?;
     let logs = match args.log.is_empty() {
         true => reader.logs().await?,
         false => args.log.clone(),

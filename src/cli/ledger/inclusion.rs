@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Exit, Failure, Format, Outcome, block_on, print, print_json, unreadable};
+use super::{DatabaseArgs, Exit, Failure, Format, Outcome, block_on, print, print_json, unreadable};
 use crate::cli::replay::spinner;
 use crate::ids::{Digest, RecordId};
 use crate::ledger::LogId;
@@ -23,6 +23,8 @@ pub(in crate::cli) struct InclusionArgs {
     /// The data directory
     #[arg(long, value_name = "DIR", default_value = ".")]
     data: PathBuf,
+    #[command(flatten)]
+    database: DatabaseArgs,
     /// How to print; text is a proof as of c2sp.org/tlog-proof
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -68,7 +70,8 @@ pub(super) fn run(args: &InclusionArgs) -> Outcome {
 
 async fn prove(args: &InclusionArgs, wanted: Wanted) -> Outcome {
     let failed = |error| unreadable(&error);
-    let mut reader = Reader::open(&args.data).await.map_err(failed)?;
+    let place = args.database.place(&args.data)?;
+    let mut reader = Reader::open_beside(&place, &args.data).await.map_err(failed)?;
     let nothing = |message: String| Failure {
         exit: Exit::Nothing,
         message,

@@ -4,19 +4,21 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Exit, Failure, Format, Outcome, PlaceArgs, block_on, key, print, unreadable};
+use super::{DatabaseArgs, Exit, Failure, Format, Outcome, PlaceArgs, block_on, key, print, unreadable};
 use crate::cli::replay::spinner;
-use crate::ledger::LedgerError;
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::evidence::{contents, verify_evidence};
 use crate::ledger::report::Report;
-use crate::ledger::verify::{Progress, Trust, verify_published, verify_with};
+use crate::ledger::verify::{Progress, Trust, verify_at, verify_published, verify_with};
+use crate::ledger::{LedgerError, Place};
 
 /// What `ledger verify` takes.
 #[derive(Args, Debug)]
 pub(in crate::cli) struct VerifyArgs {
     #[command(flatten)]
     place: PlaceArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
     /// A checkpoint kept from before, as a file; the log must still contain what it names (may be repeated)
     #[arg(long, value_name = "FILE")]
     checkpoint: Vec<PathBuf>,
@@ -37,9 +39,24 @@ pub(super) fn run(args: &VerifyArgs) -> Outcome {
     }
     trust.keys = args.key.iter().map(|text| key(text)).collect::<Result<_, _>>()?;
     let bar = spinner("records read");
-    let report = block_on(verified(&args.place, &trust, |progress| {
-        bar.set_position(progress.read)
-    }))?;
+    let place = match (args.database.database()?, args.place.directory()) {
+        (None, _) => None,
+        (Some(database), Some(directory)) => Some((Place::Postgres(database), directory.to_owned())),
+        (Some(_), None) => {
+            let which = "either a URL or `--database-env` says what is to be verified; beside a database stands the directory with its keys";
+            return Err(Failure::invalid(which));
+        }
+    };
+    let progress = |progress: Progress| bar.set_position(progress.read);
+    let report = block_on(async {
+        match &place {
+            None => verified(&args.place, &trust, progress).await,
+            Some((place, keys)) => {
+                let report = verify_at(place, keys, &trust, progress).await;
+                report.map_err(|error| unreadable(&error))
+            }
+        }
+    })?;
     bar.finish_and_clear();
     let report = report?;
     match args.format {

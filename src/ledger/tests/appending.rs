@@ -4,13 +4,18 @@ use std::time::Instant;
 
 use super::super::LedgerError;
 use super::super::checkpoint::Checkpoint;
-use super::super::verify::verify;
+use super::at::{At, On, on_both};
 use super::*;
 
-#[tokio::test]
-async fn records_of_each_log_are_numbered_from_zero() {
-    let dir = tempfile::tempdir().unwrap();
-    let ledger = open(dir.path()).await;
+on_both!(records_of_each_log_are_numbered_from_zero,);
+on_both!(
+    flavor = "multi_thread";
+    appends_of_many_tasks_to_several_logs_are_dense_and_verify,
+);
+
+async fn records_of_each_log_are_numbered_from_zero(on: On) {
+    let at = At::new(on).await;
+    let ledger = at.open().await;
     let first = ledger.append(decision(TENANTS[0], 0)).await.unwrap();
     let other = ledger.append(decision(TENANTS[1], 0)).await.unwrap();
     let second = ledger.append(decision(TENANTS[0], 1)).await.unwrap();
@@ -20,7 +25,7 @@ async fn records_of_each_log_are_numbered_from_zero() {
         ledger.append(decision(TENANTS[0], 2)).await,
         Err(LedgerError::Closed)
     ));
-    let again = open(dir.path()).await;
+    let again = at.open().await;
     assert_eq!(again.append(decision(TENANTS[0], 2)).await.unwrap().seq, 2);
 }
 
@@ -34,10 +39,9 @@ async fn a_ledger_has_one_writer() {
     open(dir.path()).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn appends_of_many_tasks_to_several_logs_are_dense_and_verify() {
-    let dir = tempfile::tempdir().unwrap();
-    let ledger = open(dir.path()).await;
+async fn appends_of_many_tasks_to_several_logs_are_dense_and_verify(on: On) {
+    let at = At::new(on).await;
+    let ledger = at.open().await;
     let names = ["platform", TENANTS[0], TENANTS[1], "BPNL00000000000C"];
     let mut tasks = tokio::task::JoinSet::new();
     for task in 0..32 {
@@ -72,7 +76,7 @@ async fn appends_of_many_tasks_to_several_logs_are_dense_and_verify() {
     assert_eq!(stats.batch_sizes.iter().sum::<u64>(), stats.batches);
     assert!(stats.batches < 320, "some appends shared a transaction");
     ledger.close().await;
-    let report = verify(dir.path()).await.unwrap();
+    let report = at.verify().await.unwrap();
     assert!(report.ok, "{report}");
     assert_eq!(
         report.records(),
@@ -85,14 +89,25 @@ async fn appends_of_many_tasks_to_several_logs_are_dense_and_verify() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "prints what an append costs"]
 async fn cost_of_an_append() {
+    cost(On::Sqlite).await;
+}
+
+/// As the one above: `cargo test --lib -- --ignored --nocapture cost_of_an_append`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "prints what an append costs; needs PostgreSQL"]
+async fn cost_of_an_append_in_a_database() {
+    cost(On::Postgres).await;
+}
+
+async fn cost(on: On) {
     let (signer, start) = (keys().signer(LogId::Platform).unwrap(), Instant::now());
     for size in 0..2000 {
         Checkpoint::sign(size, &Digest::ZERO, &signer).unwrap();
     }
     println!("{} µs to sign a checkpoint", start.elapsed().as_micros() / 2000);
     for (tasks, logs) in [(1, 1), (16, 1), (64, 1), (64, 64), (256, 16)] {
-        let dir = tempfile::tempdir().unwrap();
-        let ledger = open(dir.path()).await;
+        let at = At::new(on).await;
+        let ledger = at.open().await;
         let each = 8000 / tasks;
         let names: Vec<String> = (0..logs).map(|number| format!("BPNL{number:012}")).collect();
         let entries: Vec<Vec<Entry>> = (0..tasks)
@@ -117,7 +132,7 @@ async fn cost_of_an_append() {
         let stats = ledger.stats();
         let count = u128::from(stats.durable);
         println!(
-            "{tasks} tasks, {logs} logs: {} µs CPU, {} µs wall a record; {:.1} a batch {:?}",
+            "{on:?}, {tasks} tasks, {logs} logs: {} µs CPU, {} µs wall a record; {:.1} a batch {:?}",
             cpu / count,
             wall / count,
             stats.durable as f64 / stats.batches as f64,

@@ -8,22 +8,42 @@ use std::time::Duration;
 use super::super::read::{Cursor, Reader};
 use super::super::verify::verify;
 use super::*;
+use crate::ledger::{Database, Place};
 
 pub(super) const DIR: &str = "TIDEGATE_TEST_LEDGER_DIR";
+const DATABASE: &str = "TIDEGATE_TEST_LEDGER_DATABASE";
 
-/// The child's part: appends from many tasks until killed, printing what was acknowledged. Does nothing by itself.
+/// The child's part: appends from many tasks until killed or refused, printing what was acknowledged and why not. Where another
+/// process writes to its database, it waits for that to end. Does nothing by itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn appending_until_killed() {
     let Some(dir) = std::env::var_os(DIR) else {
         return;
     };
-    let ledger = open(Path::new(&dir)).await;
+    let ledger = match std::env::var(DATABASE) {
+        Ok(url) => {
+            let place = Place::Postgres(Database::parse(&url).unwrap());
+            Ledger::open_at(place, keys(), clock(), Options::default())
+                .await
+                .unwrap()
+        }
+        Err(_) => open(Path::new(&dir)).await,
+    };
+    ledger.writing().await.unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     for task in 0..16 {
         let ledger = ledger.clone();
         tasks.spawn(async move {
             for number in 0.. {
-                let appended = ledger.append(decision(TENANTS[task % 2], number)).await.unwrap();
+                let appended = ledger.append(decision(TENANTS[task % 2], number)).await;
+                let appended = match appended {
+                    Ok(appended) => appended,
+                    Err(error) => {
+                        let line = format!("refused: {error}\n");
+                        std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
+                        panic!("{error}");
+                    }
+                };
                 // One write, so that lines of several tasks never mix.
                 let line = format!(
                     "acknowledged {} {} {} {}\n",
@@ -63,9 +83,16 @@ pub(super) fn child(dir: &Path, through: &[&str], part: &str) -> Command {
     command
 }
 
+/// As [`child`], on a database.
+pub(super) fn child_on(url: &str) -> Command {
+    let mut command = child(Path::new("."), &[], CHILD);
+    command.env(DATABASE, url);
+    command
+}
+
 /// What was acknowledged, out of what a child printed. The test harness writes to the same output, so a line may begin with its
 /// words, and the last may have been cut.
-fn told(lines: impl IntoIterator<Item = String>) -> impl Iterator<Item = String> {
+pub(super) fn told(lines: impl IntoIterator<Item = String>) -> impl Iterator<Item = String> {
     lines.into_iter().filter_map(|line| {
         let (_, line) = line.split_once("acknowledged ")?;
         let hash = line.rsplit(' ').next()?;
@@ -98,7 +125,7 @@ async fn every_acknowledged_record_survives_kill_9() {
         "only {} records were acknowledged",
         acknowledged.len()
     );
-    check_stored(dir.path(), acknowledged).await;
+    check_stored(&mut Reader::open(dir.path()).await.unwrap(), acknowledged).await;
 }
 
 /// A file system that is full looks so: no file may grow beyond a size. What was acknowledged is there, and with room again it goes on.
@@ -114,19 +141,18 @@ async fn a_disk_that_is_full_loses_nothing_that_was_acknowledged() {
     assert!(acknowledged.len() > 100, "{}", acknowledged.len());
     let report = verify(dir.path()).await.unwrap();
     assert!(report.ok, "{report}");
-    check_stored(dir.path(), acknowledged).await;
+    check_stored(&mut Reader::open(dir.path()).await.unwrap(), acknowledged).await;
     let ledger = open(dir.path()).await;
     ledger.append(decision(TENANTS[0], 0)).await.unwrap();
     ledger.close().await;
     assert!(verify(dir.path()).await.unwrap().ok);
 }
 
-async fn check_stored(dir: &Path, acknowledged: Vec<String>) {
-    let mut reader = Reader::open(dir).await.unwrap();
+pub(super) async fn check_stored(reader: &mut Reader, acknowledged: Vec<String>) {
     let mut stored = HashSet::new();
     for name in TENANTS {
         let mut cursor = Cursor::new(log(name), 0);
-        while let Some(found) = cursor.next(&mut reader).await.unwrap() {
+        while let Some(found) = cursor.next(reader).await.unwrap() {
             let record = found.record;
             stored.insert(format!("{} {} {} {}", record.log, record.seq, record.id, found.hash));
         }

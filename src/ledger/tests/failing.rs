@@ -3,20 +3,35 @@
 use std::time::Duration;
 
 use super::super::LedgerError;
-use super::super::read::{Cursor, Reader};
+use super::super::read::Cursor;
 use super::super::verify::verify;
+use super::at::{At, On, on_both};
 use super::*;
 
-#[tokio::test]
-async fn a_failed_transaction_fails_every_append_in_it_and_leaves_no_gap() {
-    let dir = tempfile::tempdir().unwrap();
-    let ledger = open(dir.path()).await;
+on_both!(
+    a_failed_transaction_fails_every_append_in_it_and_leaves_no_gap,
+    a_full_queue_refuses_after_a_while_and_loses_nothing_it_took,
+    closing_records_what_is_queued,
+    a_reader_sees_one_instant_beside_the_writer_and_gives_bodies,
+);
+on_both!(
+    flavor = "multi_thread";
+    callers_that_go_away_harm_nobody,
+);
+
+async fn a_failed_transaction_fails_every_append_in_it_and_leaves_no_gap(on: On) {
+    let at = At::new(on).await;
+    let ledger = at.open().await;
     for name in TENANTS {
         ledger.append(decision(name, 0)).await.unwrap();
     }
     // Fails after the first row was written.
-    let refuse = "CREATE TRIGGER refuse AFTER INSERT ON record BEGIN SELECT RAISE(ABORT, 'no room'); END";
-    edit(dir.path(), refuse).await;
+    at.edit_either(
+        "CREATE TRIGGER refuse AFTER INSERT ON record BEGIN SELECT RAISE(ABORT, 'no room'); END",
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no room'; END $$;
+         CREATE TRIGGER refuse AFTER INSERT ON record FOR EACH ROW EXECUTE FUNCTION refuse()",
+    )
+    .await;
     let mut tasks = tokio::task::JoinSet::new();
     for number in 1..9 {
         let ledger = ledger.clone();
@@ -31,7 +46,8 @@ async fn a_failed_transaction_fails_every_append_in_it_and_leaves_no_gap() {
     }
     let stats = ledger.stats();
     assert_eq!((stats.durable, stats.failed, stats.lag()), (2, 8, 0));
-    edit(dir.path(), "DROP TRIGGER refuse").await;
+    at.edit_either("DROP TRIGGER refuse", "DROP TRIGGER refuse ON record")
+        .await;
     // The place of each is what is durable, after one record that tells of the refusals.
     assert_eq!(ledger.append(decision(TENANTS[0], 1)).await.unwrap().seq, 2);
     assert_eq!(ledger.append(decision(TENANTS[1], 1)).await.unwrap().seq, 2);
@@ -41,9 +57,9 @@ async fn a_failed_transaction_fails_every_append_in_it_and_leaves_no_gap() {
         "it is told once"
     );
     ledger.close().await;
-    let report = verify(dir.path()).await.unwrap();
+    let report = at.verify().await.unwrap();
     assert!(report.ok, "bodies of the failed batch were written again: {report}");
-    let mut reader = Reader::open(dir.path()).await.unwrap();
+    let mut reader = at.reader().await.unwrap();
     for (name, place) in [(TENANTS[0], 1), (TENANTS[1], 1)] {
         let told = Cursor::new(log(name), place).next(&mut reader).await.unwrap().unwrap();
         let Event::Refused(refused) = told.record.event else {
@@ -97,20 +113,16 @@ async fn a_store_that_is_gone_takes_nothing_until_it_is_back_and_no_log_begins_a
     assert!(report.ok && report.logs[1].records == 3, "{report}");
 }
 
-#[tokio::test]
-async fn a_full_queue_refuses_after_a_while_and_loses_nothing_it_took() {
-    let dir = tempfile::tempdir().unwrap();
+async fn a_full_queue_refuses_after_a_while_and_loses_nothing_it_took(on: On) {
+    let at = At::new(on).await;
     let options = Options {
         queue: 1,
         patience: Duration::from_millis(50),
         ..Options::default()
     };
-    put_secret(dir.path());
-    let ledger = Ledger::open(dir.path(), keys(), clock(), options).await.unwrap();
+    let ledger = at.open_with(clock(), options).await.unwrap();
     ledger.append(decision(TENANTS[0], 0)).await.unwrap();
-    let file = SqliteConnectOptions::new().filename(dir.path().join(super::super::FILE));
-    let mut other = file.connect().await.unwrap();
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let other = at.hold_up().await;
     let mut tasks = tokio::task::JoinSet::new();
     for number in 1..9 {
         let ledger = ledger.clone();
@@ -119,7 +131,7 @@ async fn a_full_queue_refuses_after_a_while_and_loses_nothing_it_took() {
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(ledger.stats().lag(), 2, "one at the writer, one in the queue");
-    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    other.let_go().await;
     let results = tasks.join_all().await;
     let busy = results
         .iter()
@@ -129,7 +141,7 @@ async fn a_full_queue_refuses_after_a_while_and_loses_nothing_it_took() {
     assert_eq!((recorded, busy, ledger.stats().busy), (2, 6, 6));
     ledger.append(decision(TENANTS[0], 9)).await.unwrap();
     ledger.close().await;
-    let report = verify(dir.path()).await.unwrap();
+    let report = at.verify().await.unwrap();
     assert!(report.ok, "{report}");
     assert_eq!(
         report.logs[1].records,
@@ -138,10 +150,9 @@ async fn a_full_queue_refuses_after_a_while_and_loses_nothing_it_took() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn callers_that_go_away_harm_nobody() {
-    let dir = tempfile::tempdir().unwrap();
-    let ledger = open(dir.path()).await;
+async fn callers_that_go_away_harm_nobody(on: On) {
+    let at = At::new(on).await;
+    let ledger = at.open().await;
     for number in 0..60_u64 {
         let entry = decision(TENANTS[0], number as usize);
         let given_up = tokio::time::timeout(Duration::from_micros(number * 40), ledger.append(entry)).await;
@@ -156,15 +167,14 @@ async fn callers_that_go_away_harm_nobody() {
         "whatever was queued was recorded"
     );
     ledger.close().await;
-    let report = verify(dir.path()).await.unwrap();
+    let report = at.verify().await.unwrap();
     assert!(report.ok, "{report}");
     assert_eq!(report.logs[1].records, last.seq + 1);
 }
 
-#[tokio::test]
-async fn closing_records_what_is_queued() {
-    let dir = tempfile::tempdir().unwrap();
-    let ledger = open(dir.path()).await;
+async fn closing_records_what_is_queued(on: On) {
+    let at = At::new(on).await;
+    let ledger = at.open().await;
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..20 {
         let ledger = ledger.clone();
@@ -180,17 +190,16 @@ async fn closing_records_what_is_queued() {
             .all(|result| matches!(result, Ok(_) | Err(LedgerError::Closed)))
     );
     assert_eq!(recorded, ledger.stats().queued);
-    drop(open(dir.path()).await);
+    drop(at.open().await);
 }
 
-#[tokio::test]
-async fn a_reader_sees_one_instant_beside_the_writer_and_gives_bodies() {
-    let dir = tempfile::tempdir().unwrap();
-    let ledger = open(dir.path()).await;
+async fn a_reader_sees_one_instant_beside_the_writer_and_gives_bodies(on: On) {
+    let at = At::new(on).await;
+    let ledger = at.open().await;
     for number in 0..3 {
         ledger.append(decision(TENANTS[0], number)).await.unwrap();
     }
-    let mut reader = Reader::open(dir.path()).await.unwrap();
+    let mut reader = at.reader().await.unwrap();
     assert_eq!(reader.logs().await.unwrap(), [LogId::Platform, log(TENANTS[0])]);
     ledger.append(decision(TENANTS[0], 3)).await.unwrap();
     let mut cursor = Cursor::new(log(TENANTS[0]), 1);
@@ -209,7 +218,7 @@ async fn a_reader_sees_one_instant_beside_the_writer_and_gives_bodies() {
         numbers.push((stored.record.seq, asked["context"]["number"].as_u64().unwrap()));
     }
     assert_eq!(numbers, [(1, 1), (2, 2)]);
-    assert!(verify(dir.path()).await.unwrap().ok, "a ledger in use verifies too");
+    assert!(at.verify().await.unwrap().ok, "a ledger in use verifies too");
 }
 
 /// Says something only where the tests do not run as root, whom no mode keeps from writing.

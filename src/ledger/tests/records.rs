@@ -8,11 +8,13 @@ use proptest::sample::select;
 use super::super::period::PeriodKey;
 use super::super::record::{Activation, AgreementEvent, MAX_EVENT_BYTES, MAX_RECORD_BYTES, Opened, RecordError, Start};
 use super::super::report::FindingKind;
-use super::super::verify::verify;
 use super::super::{LedgerError, Record, RecordTime};
+use super::at::{At, On, on_both};
 use super::*;
 use crate::ids::RecordId;
 use crate::registry::AgreementState;
+
+on_both!(the_largest_event_still_makes_a_record_and_a_larger_one_is_refused,);
 
 fn digests() -> impl Strategy<Value = Digest> {
     any::<[u8; 32]>().prop_map(Digest::from_bytes)
@@ -161,10 +163,9 @@ fn only_the_canonical_spelling_of_a_record_is_accepted() {
     }
 }
 
-#[tokio::test]
-async fn the_largest_event_still_makes_a_record_and_a_larger_one_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let ledger = open(dir.path()).await;
+async fn the_largest_event_still_makes_a_record_and_a_larger_one_is_refused(on: On) {
+    let at = At::new(on).await;
+    let ledger = at.open().await;
     let sized = |bytes: usize| {
         let event = |padding: usize| {
             let refused = Some("x".repeat(padding));
@@ -185,7 +186,7 @@ async fn the_largest_event_still_makes_a_record_and_a_larger_one_is_refused() {
     );
     assert_eq!(ledger.stats().queued, 1, "refused before it is queued");
     ledger.close().await;
-    let mut reader = super::super::read::Reader::open(dir.path()).await.unwrap();
+    let mut reader = at.reader().await.unwrap();
     let row = reader.group(log(TENANTS[0]), 0).await.unwrap().remove(0);
     assert!(
         row.bytes.len() <= MAX_RECORD_BYTES - 20,
@@ -194,56 +195,81 @@ async fn the_largest_event_still_makes_a_record_and_a_larger_one_is_refused() {
     );
 }
 
+type Index = prop::sample::Index;
+
+fn sequences() -> impl Strategy<Value = (Vec<(usize, Event)>, [Index; 2], u8)> {
+    let appends = proptest::collection::vec((0_usize..3, events()), 1..24);
+    (appends, any::<[Index; 2]>(), 1_u8..=255)
+}
+
+/// Appends, verifies, changes a byte of one record, verifies again.
+fn appended_and_changed(on: On, (appends, [victim, place], change): (Vec<(usize, Event)>, [Index; 2], u8)) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let at = At::new(on).await;
+        let ledger = at.open().await;
+        let mut places = Vec::new();
+        for (which, event) in appends {
+            let log = log(["platform", TENANTS[0], TENANTS[1]][which]);
+            // A log is opened by the ledger alone, and bodies are another test's.
+            let what = match event {
+                Event::Opened(_) => continue,
+                Event::Decision(_) => decision(log.as_str(), places.len()).what,
+                Event::Activation(activation) => {
+                    let refused = Some(activation.refused.unwrap_or_default());
+                    What::Event(Event::Activation(Activation { refused, ..activation }))
+                }
+                Event::Agreement(agreement) => {
+                    let terms = super::body("terms".repeat(200)).0;
+                    What::Event(Event::Agreement(Box::new(AgreementEvent { terms, ..*agreement })))
+                }
+                start => What::Event(start),
+            };
+            let bodies = decision(log.as_str(), places.len()).bodies;
+            places.push(ledger.append(Entry { log, what, bodies }).await.unwrap());
+        }
+        ledger.close().await;
+        let report = at.verify().await.unwrap();
+        assert!(report.ok, "{report}");
+        if places.is_empty() {
+            return;
+        }
+        let changed = victim.get(&places);
+        let mut reader = at.reader().await.unwrap();
+        let mut rows = reader.group(changed.log, 0).await.unwrap();
+        let mut bytes = rows.remove(usize::try_from(changed.seq).unwrap()).bytes;
+        drop(reader);
+        let place = place.index(bytes.len());
+        bytes[place] ^= change;
+        let (log, seq, bytes) = (changed.log, changed.seq, hex::encode(bytes));
+        let change = format!("UPDATE record SET record = CAST(x'{bytes}' AS TEXT) WHERE log = '{log}' AND seq = {seq}");
+        at.edit(&change).await;
+        let report = at.verify().await.unwrap();
+        let found = report.logs.iter();
+        let found = found.flat_map(|of| of.findings.iter().map(|found| (of.log, found.kind, found.seq)));
+        let found: Vec<_> = found.collect();
+        assert_eq!(
+            found,
+            [(log, FindingKind::Changed, Some(seq))],
+            "byte {place}: {report}"
+        );
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
-    fn any_sequence_of_appends_verifies_and_any_changed_byte_is_found_at_its_record(
-        appends in proptest::collection::vec((0_usize..3, events()), 1..24),
-        victim in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), change in 1_u8..=255,
-    ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let dir = tempfile::tempdir().unwrap();
-            let ledger = open(dir.path()).await;
-            let mut places = Vec::new();
-            for (which, event) in appends {
-                let log = log(["platform", TENANTS[0], TENANTS[1]][which]);
-                // A log is opened by the ledger alone, and bodies are another test's.
-                let what = match event {
-                    Event::Opened(_) => continue,
-                    Event::Decision(_) => decision(log.as_str(), places.len()).what,
-                    Event::Activation(activation) => {
-                        let refused = Some(activation.refused.unwrap_or_default());
-                        What::Event(Event::Activation(Activation { refused, ..activation }))
-                    }
-                    Event::Agreement(agreement) => {
-                        let terms = super::body("terms".repeat(200)).0;
-                        What::Event(Event::Agreement(Box::new(AgreementEvent { terms, ..*agreement })))
-                    }
-                    start => What::Event(start),
-                };
-                let bodies = decision(log.as_str(), places.len()).bodies;
-                places.push(ledger.append(Entry { log, what, bodies }).await.unwrap());
-            }
-            ledger.close().await;
-            let report = verify(dir.path()).await.unwrap();
-            assert!(report.ok, "{report}");
-            if places.is_empty() {
-                return;
-            }
-            let place = victim.get(&places);
-            let mut reader = super::super::read::Reader::open(dir.path()).await.unwrap();
-            let mut bytes = reader.group(place.log, 0).await.unwrap().remove(usize::try_from(place.seq).unwrap()).bytes;
-            drop(reader);
-            let at = at.index(bytes.len());
-            bytes[at] ^= change;
-            let (log, seq, bytes) = (place.log, place.seq, hex::encode(bytes));
-            let change = format!("UPDATE record SET record = CAST(x'{bytes}' AS TEXT) WHERE log = '{log}' AND seq = {seq}");
-            edit(dir.path(), &change).await;
-            let report = verify(dir.path()).await.unwrap();
-            let found: Vec<_> = report.logs.iter().flat_map(|of| of.findings.iter().map(|f| (of.log, f.kind, f.seq))).collect();
-            assert_eq!(found, [(log, FindingKind::Changed, Some(seq))], "byte {at}: {report}");
-        });
+    fn any_sequence_of_appends_verifies_and_any_changed_byte_is_found_at_its_record(sequence in sequences()) {
+        appended_and_changed(On::Sqlite, sequence);
+    }
+
+    #[test]
+    #[ignore = "needs PostgreSQL: `cargo test --lib on_postgres -- --ignored`"]
+    fn any_sequence_of_appends_verifies_on_postgres(sequence in sequences()) {
+        appended_and_changed(On::Postgres, sequence);
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Batch {
     pub(super) told: BTreeMap<LogId, Refused>,
     /// For how many answers ahead of their records these logs are marked.
     pub(super) marked: BTreeMap<TenantId, u32>,
+    /// Another process writes, as was found on the way.
+    pub(super) displaced: Option<LedgerError>,
     pub(super) waiting: Vec<Waiting>,
     /// Entries whose answers left already.
     pub(super) ahead: Vec<Owed>,
@@ -41,6 +43,13 @@ pub(super) enum Waiting {
 }
 
 impl Batch {
+    /// Takes note of who else writes, where that is why something failed.
+    pub(super) fn heed<T>(&mut self, result: &Result<T, LedgerError>) {
+        if let Err(error @ LedgerError::Standby { .. }) = result {
+            self.displaced.get_or_insert(error.clone());
+        }
+    }
+
     /// Whether it erases that month's key.
     pub(super) fn erases(&self, log: LogId, period: Period) -> bool {
         self.erased
@@ -50,7 +59,7 @@ impl Batch {
 
     /// Whether there is nothing to write and nobody to answer.
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.touched.is_empty() && self.rows.periods.is_empty()
+        self.displaced.is_none() && self.waiting.is_empty() && self.touched.is_empty() && self.rows.periods.is_empty()
     }
 
     /// How many entries of those who wait, and of those who do not any more, it records.

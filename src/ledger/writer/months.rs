@@ -60,6 +60,10 @@ impl Writer {
 
     async fn stored_key(&mut self, log: LogId, period: Period) -> Result<Option<RawPeriod>, LedgerError> {
         let found = self.store().await?.period(log, &period.to_string()).await;
+        if found.is_err() {
+            // No transaction is open here; the next use opens the store anew.
+            self.store = None;
+        }
         found.map_err(|error| LedgerError::reading(log, "read the key of a month", error))
     }
 

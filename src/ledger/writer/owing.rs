@@ -33,7 +33,10 @@ impl Writer {
 
     /// Puts an entry whose answer left already into the batch. Its record's time is that of its answer.
     pub(super) async fn stage_ahead(&mut self, batch: &mut Batch, time: RecordTime, owed: Owed) {
-        match self.stage(batch, owed.time, owed.append.clone(), Some(owed.id)).await {
+        let staged = self.stage(batch, owed.time, owed.append.clone(), Some(owed.id)).await;
+        batch.heed(&staged);
+        match staged {
+            Err(LedgerError::Standby { .. }) => self.owed.push_back(owed),
             Ok(_) => batch.ahead.push(owed),
             Err(error) if error.is_outage() => {
                 self.counters.refused(0);
@@ -110,7 +113,8 @@ impl Writer {
             }
         }
         let unmarked = self.ahead.unmark();
-        if unmarked.is_empty() {
+        // Where another process writes, it has told of them.
+        if unmarked.is_empty() || self.stands_by().is_some() {
             return;
         }
         let rows = Rows {
@@ -135,10 +139,14 @@ impl Writer {
 
     /// At the start: tells of the answers whose records the last writer did not write, where it did not end in order.
     pub(super) async fn tell_gaps(&mut self) -> Result<(), LedgerError> {
-        let Place::Directory(directory) = self.place.clone();
+        let directory = match &self.place {
+            Place::Directory(directory) => Some(directory.clone()),
+            // The writer before may have been on another machine.
+            Place::Postgres(_) => None,
+        };
         let marked = self.store().await?.marked().await;
         let marked = marked.map_err(LedgerError::store("read what may be missing"))?;
-        let left = ahead::left(&directory);
+        let left = directory.as_deref().map_or(Left::Unknown, ahead::left);
         let time = RecordTime::new(self.clock.now());
         let mut batch = Batch::default();
         for (name, records) in marked {
@@ -162,8 +170,10 @@ impl Writer {
         if !batch.rows.unmarked.is_empty() {
             self.write(&mut batch).await?;
         }
-        ahead::done(&directory);
-        self.ahead.begin(directory);
+        if let Some(directory) = directory {
+            ahead::done(&directory);
+            self.ahead.begin(directory);
+        }
         Ok(())
     }
 

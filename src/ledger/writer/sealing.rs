@@ -39,9 +39,8 @@ impl Writer {
         while !self.unsigned.is_empty() {
             let logs: Vec<LogId> = self.unsigned.iter().take(MAX_SIGNED).copied().collect();
             if let Err(error) = self.sign_all(&logs).await {
-                tracing::error!(%error, "checkpoints could not be signed; their records are durable, and they are tried again");
-                self.counters.refused(0);
-                self.forget().await;
+                let what = "checkpoints could not be signed; their records are durable, and they are tried again";
+                self.failed(&error, what).await;
                 return self.due_anew();
             }
             for log in &logs {

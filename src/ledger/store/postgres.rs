@@ -1,0 +1,488 @@
+//! A ledger in PostgreSQL: its schema, how it is opened, and its statements.
+//!
+//! All of it lies in the schema `tidegate_ledger`, with the tables of [the other store](super::sqlite) and two more: `ledger_format`, the
+//! number of the format, and `lease`, which says who writes ([`lease`]). Records are kept as bytes: PostgreSQL's text refuses some that
+//! a record may hold, and what was tampered with is to be judged, not refused. Names are compared byte by byte (`COLLATE "C"`), for an
+//! index in the order of a language is broken by an update of the system's C library.
+//!
+//! A statement that is not answered for long fails here, whatever the network does with it. A connection on which anything failed is
+//! given up by whoever has it, so none is used that may still be inside a transaction.
+//!
+//! PostgreSQL keeps the bytes of a row that was deleted or replaced until it is vacuumed, and its write-ahead log and backups keep them
+//! for as long as they are kept. See [`PostgresStore::tidy`] for what is done about it.
+
+mod database;
+mod lease;
+mod write;
+
+use std::collections::{BTreeSet, HashSet};
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{Connection, Row};
+
+pub use self::database::{Database, DatabaseError};
+use self::lease::Taken;
+pub(in crate::ledger) use self::lease::{Lease, Opening};
+use super::{PAGE, RawLog, RawPeriod, RawRow, RawSlice, Result, Rows, Store};
+use crate::ids::Digest;
+use crate::ledger::error::LedgerError;
+use crate::ledger::record::LogId;
+
+/// The store format, kept in the table `ledger_format`.
+const FORMAT: i64 = 2;
+
+/// How long an answer of the database is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long it may take to say good-bye.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Two that start at once make the tables one after the other: the key of an advisory lock, "tidegate" in ASCII.
+const MAKING: i64 = 0x7469_6465_6761_7465;
+
+const SCHEMA: &str = "
+    CREATE TABLE ledger_format (format BIGINT NOT NULL);
+    CREATE TABLE log (log TEXT COLLATE \"C\" PRIMARY KEY, origin TEXT NOT NULL, verifier_key TEXT NOT NULL);
+    CREATE TABLE record (log TEXT COLLATE \"C\" NOT NULL, seq BIGINT NOT NULL, hash BYTEA NOT NULL, mac BYTEA NOT NULL, record BYTEA NOT NULL,
+        period TEXT COLLATE \"C\", private BYTEA, PRIMARY KEY (log, seq));
+    CREATE TABLE bundle (log TEXT COLLATE \"C\" NOT NULL, number BIGINT NOT NULL, entries BYTEA NOT NULL, PRIMARY KEY (log, number));
+    CREATE TABLE private (log TEXT COLLATE \"C\" NOT NULL, number BIGINT NOT NULL, period TEXT COLLATE \"C\" NOT NULL, content BYTEA NOT NULL,
+        PRIMARY KEY (log, number, period));
+    CREATE TABLE tile (log TEXT COLLATE \"C\" NOT NULL, level BIGINT NOT NULL, number BIGINT NOT NULL, hashes BYTEA NOT NULL,
+        PRIMARY KEY (log, level, number));
+    CREATE TABLE checkpoint (log TEXT COLLATE \"C\" PRIMARY KEY, size BIGINT NOT NULL, edge BYTEA NOT NULL, note TEXT NOT NULL);
+    CREATE TABLE ahead (log TEXT COLLATE \"C\" PRIMARY KEY, records BIGINT NOT NULL);
+    CREATE TABLE slice (log TEXT COLLATE \"C\" NOT NULL, commitment BYTEA NOT NULL, period TEXT COLLATE \"C\" NOT NULL, content BYTEA NOT NULL,
+        PRIMARY KEY (log, commitment));
+    CREATE TABLE period (log TEXT COLLATE \"C\" NOT NULL, period TEXT COLLATE \"C\" NOT NULL, wrapped BYTEA, PRIMARY KEY (log, period));
+    CREATE TABLE body (digest BYTEA PRIMARY KEY, content BYTEA NOT NULL);
+    CREATE TABLE lease (one BOOLEAN PRIMARY KEY DEFAULT true CHECK (one), epoch BIGINT NOT NULL, token TEXT NOT NULL, holder TEXT NOT NULL,
+        renewed TIMESTAMPTZ NOT NULL);
+    INSERT INTO ledger_format VALUES (2);
+    INSERT INTO lease (epoch, token, holder, renewed) VALUES (0, '', '', 'epoch');
+";
+
+/// A connection to the database.
+#[derive(Debug)]
+pub(in crate::ledger) struct PostgresStore {
+    connection: PgConnection,
+    looking: bool,
+    /// Under which this connection may write; none for one that reads.
+    lease: Option<lease::Held>,
+    /// When something was erased that may still lie in the tables' files.
+    erased: Option<Instant>,
+    database: Database,
+}
+
+/// What is not answered in time has failed: the connection is of no more use then.
+async fn within<T>(time: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(time, work).await {
+        Ok(done) => done,
+        Err(_) => {
+            let late = format!("the database did not answer within {} s", time.as_secs());
+            Err(std::io::Error::new(ErrorKind::TimedOut, late).into())
+        }
+    }
+}
+
+/// Whether the tables are there.
+async fn is_made(connection: &mut PgConnection) -> Result<bool> {
+    let sql =
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname = 'tidegate_ledger' AND c.relname = 'ledger_format')";
+    within(PATIENCE, sqlx::query_scalar(sql).fetch_one(connection)).await
+}
+
+/// Makes the tables where there are none. The schema may have been made before, for a role that may not make one.
+async fn make(connection: &mut PgConnection) -> Result<()> {
+    if is_made(connection).await? {
+        return Ok(());
+    }
+    let mut transaction = connection.begin().await?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)")
+        .bind(MAKING)
+        .execute(&mut *transaction)
+        .await?;
+    if !is_made(&mut transaction).await? {
+        let sql = "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'tidegate_ledger')";
+        if !sqlx::query_scalar::<_, bool>(sql).fetch_one(&mut *transaction).await? {
+            sqlx::raw_sql("CREATE SCHEMA tidegate_ledger")
+                .execute(&mut *transaction)
+                .await?;
+        }
+        sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
+    }
+    transaction.commit().await
+}
+
+async fn check_format(connection: &mut PgConnection, database: &Database) -> std::result::Result<(), LedgerError> {
+    let read = LedgerError::store("read the ledger's format");
+    let path = PathBuf::from(database.to_string());
+    let found = async {
+        match is_made(connection).await? {
+            true => {
+                let sql = "SELECT max(format) FROM ledger_format";
+                let format = within(
+                    PATIENCE,
+                    sqlx::query_scalar::<_, Option<i64>>(sql).fetch_one(connection),
+                )
+                .await?;
+                Ok(Some(format.unwrap_or(0)))
+            }
+            false => Ok(None),
+        }
+    };
+    match found.await.map_err(read)? {
+        Some(FORMAT) => Ok(()),
+        None => Err(LedgerError::Absent { path }),
+        Some(found) => {
+            let expected = FORMAT;
+            Err(LedgerError::Format { path, found, expected })
+        }
+    }
+}
+
+impl PostgresStore {
+    /// Connects to write, and takes the lease.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Standby`] where another process writes; whatever else keeps this one from it.
+    pub(in crate::ledger) async fn writer(
+        lease: &mut Lease,
+        opening: Opening,
+    ) -> std::result::Result<Self, LedgerError> {
+        let database = lease.database().clone();
+        let mut connection = match lease.waiting() {
+            Some(connection) => connection,
+            None => {
+                let opened = database.to_write().await;
+                let mut connection = opened.map_err(LedgerError::store("open the ledger"))?;
+                if opening == Opening::First {
+                    let made = make(&mut connection).await;
+                    made.map_err(LedgerError::store("create the ledger's tables"))?;
+                }
+                check_format(&mut connection, &database).await?;
+                check_durable(&mut connection).await?;
+                connection
+            }
+        };
+        let taken = within(PATIENCE, lease.take(&mut connection, opening)).await;
+        match taken.map_err(LedgerError::store("take the lease of the ledger"))? {
+            Taken::Held(held) => Ok(Self {
+                connection,
+                looking: false,
+                lease: Some(held),
+                erased: None,
+                database,
+            }),
+            Taken::Others(holder) => {
+                // Asked again in a second, on the same connection.
+                lease.wait(connection);
+                Err(LedgerError::Standby { holder })
+            }
+        }
+    }
+
+    /// Connects to read.
+    pub(in crate::ledger) async fn reader(database: &Database) -> std::result::Result<Self, LedgerError> {
+        let opened = database.to_read().await;
+        let mut connection = opened.map_err(LedgerError::store("open the ledger"))?;
+        check_format(&mut connection, database).await?;
+        Ok(Self {
+            connection,
+            looking: false,
+            lease: None,
+            erased: None,
+            database: database.clone(),
+        })
+    }
+
+    /// Does what can be done for erased bytes to be gone from the tables' files too; returns whether it is done. What made them
+    /// unreadable is that the key of their month is gone; so it is that key whose old row must go. Its table is small and is written
+    /// anew, which leaves no copy in a free place of a page. The large ones are vacuumed beside the service: what they held was sealed
+    /// with that key. Both need the tables' owner. The write-ahead log and backups keep what they have.
+    async fn tidy(&mut self) -> Result<bool> {
+        let Some(erased) = self.erased else { return Ok(true) };
+        // Whoever reads an older state keeps the old rows from being left out. Those who began since see the new one.
+        let older = sqlx::query_scalar::<_, bool>(
+            "SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+                AND backend_xmin IS NOT NULL AND xact_start < clock_timestamp() - make_interval(secs => $1))",
+        );
+        let older = older.bind(erased.elapsed().as_secs_f64());
+        if within(PATIENCE, older.fetch_one(&mut self.connection)).await? {
+            return Ok(false);
+        }
+        let rewrite = sqlx::raw_sql("VACUUM (FULL) period").execute(&mut self.connection);
+        within(PATIENCE, rewrite).await?;
+        self.erased = None;
+        let database = self.database.clone();
+        tokio::spawn(async move {
+            if let Err(error) = vacuum(&database).await {
+                tracing::warn!(%error, "what was erased is unreadable, but its old rows stay until the database vacuums them");
+            }
+        });
+        Ok(true)
+    }
+}
+
+/// Vacuums the tables that hold what was sealed.
+async fn vacuum(database: &Database) -> Result<()> {
+    let mut connection = database.to_tidy().await?;
+    // One by one, for VACUUM may be in no transaction.
+    for table in ["VACUUM private", "VACUUM slice", "VACUUM record"] {
+        sqlx::raw_sql(table).execute(&mut connection).await?;
+    }
+    connection.close().await
+}
+
+/// Holds that a commit is durable when it is answered.
+async fn check_durable(connection: &mut PgConnection) -> std::result::Result<(), LedgerError> {
+    let sql =
+        "SELECT pg_catalog.current_setting('fsync') = 'on' AND pg_catalog.current_setting('synchronous_commit') = 'on'";
+    let durable = within(PATIENCE, sqlx::query_scalar::<_, bool>(sql).fetch_one(connection)).await;
+    match durable.map_err(LedgerError::store("ask whether commits are durable"))? {
+        true => Ok(()),
+        false => Err(LedgerError::NotDurable),
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn write(&mut self, rows: Rows) -> Result<()> {
+        let erased = !rows.erased.is_empty();
+        let lease = self.lease.as_mut().ok_or_else(lease::reads_only)?;
+        within(PATIENCE, write::transaction(&mut self.connection, lease, rows)).await?;
+        if erased {
+            // It is written by now, whatever comes of this: the writer tries it again as it rests.
+            self.erased = Some(Instant::now());
+            match self.tidy().await {
+                Ok(true) => {}
+                Ok(false) => {
+                    tracing::warn!("the old rows of erased keys stay until those who read an older state are done")
+                }
+                Err(error) => tracing::warn!(%error, "the old rows of erased keys stay for now"),
+            }
+        }
+        Ok(())
+    }
+
+    async fn probe(&mut self) -> Result<()> {
+        let lease = self.lease.as_mut().ok_or_else(lease::reads_only)?;
+        within(PATIENCE, lease.renew(&mut self.connection)).await
+    }
+
+    async fn renew(&mut self) -> Result<()> {
+        match &self.lease {
+            Some(lease) if lease.renewed_within(Instant::now()) => Ok(()),
+            _ => self.probe().await,
+        }
+    }
+
+    async fn release(&mut self) -> Result<()> {
+        match &mut self.lease {
+            Some(lease) => within(FAREWELL, lease.release(&mut self.connection)).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn rest(&mut self) -> Result<bool> {
+        self.tidy().await
+    }
+
+    async fn look(&mut self) -> Result<()> {
+        self.look_away().await?;
+        // It is the first reading that fixes what is seen.
+        let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT FROM ledger_format";
+        within(PATIENCE, sqlx::raw_sql(sql).execute(&mut self.connection)).await?;
+        self.looking = true;
+        Ok(())
+    }
+
+    async fn look_away(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.looking) {
+            within(PATIENCE, sqlx::raw_sql("COMMIT").execute(&mut self.connection)).await?;
+        }
+        Ok(())
+    }
+
+    /// Nothing: pages have checksums where the cluster was made so, and its own tools look through the indexes (`pg_amcheck`).
+    async fn integrity(&mut self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    async fn names(&mut self) -> Result<BTreeSet<String>> {
+        // Steps from name to name through the index, for DISTINCT would visit every record.
+        let names: Vec<String> = within(
+            PATIENCE,
+            sqlx::query_scalar(
+                "WITH RECURSIVE each(log) AS (
+                     SELECT (SELECT log FROM record ORDER BY log LIMIT 1)
+                     UNION ALL SELECT (SELECT r.log FROM record r WHERE r.log > each.log ORDER BY r.log LIMIT 1)
+                     FROM each WHERE each.log IS NOT NULL),
+                 bundled(log) AS (
+                     SELECT (SELECT log FROM bundle ORDER BY log LIMIT 1)
+                     UNION ALL SELECT (SELECT b.log FROM bundle b WHERE b.log > bundled.log ORDER BY b.log LIMIT 1)
+                     FROM bundled WHERE bundled.log IS NOT NULL)
+                 SELECT log FROM each WHERE log IS NOT NULL UNION SELECT log FROM bundled WHERE log IS NOT NULL
+                 UNION SELECT log FROM log UNION SELECT log FROM checkpoint",
+            )
+            .fetch_all(&mut self.connection),
+        )
+        .await?;
+        Ok(names.into_iter().collect())
+    }
+
+    async fn unsigned(&mut self) -> Result<Vec<String>> {
+        let sql =
+            "SELECT log FROM checkpoint c WHERE EXISTS (SELECT FROM record r WHERE r.log = c.log AND r.seq >= c.size)";
+        within(PATIENCE, sqlx::query_scalar(sql).fetch_all(&mut self.connection)).await
+    }
+
+    async fn marked(&mut self) -> Result<Vec<(String, i64)>> {
+        let query = sqlx::query_as("SELECT log, records FROM ahead ORDER BY log");
+        within(PATIENCE, query.fetch_all(&mut self.connection)).await
+    }
+
+    async fn log(&mut self, log: LogId) -> Result<RawLog> {
+        let query = sqlx::query(
+            "SELECT (SELECT verifier_key FROM log WHERE log = $1), (SELECT origin FROM log WHERE log = $1),
+                    (SELECT note FROM checkpoint WHERE log = $1), (SELECT size FROM checkpoint WHERE log = $1),
+                    (SELECT edge FROM checkpoint WHERE log = $1), (SELECT max(number) FROM bundle WHERE log = $1)",
+        );
+        let row = query.bind(log.to_string()).fetch_one(&mut self.connection);
+        let row = within(PATIENCE, row).await?;
+        Ok(RawLog {
+            verifier_key: row.try_get(0)?,
+            origin: row.try_get(1)?,
+            note: row.try_get(2)?,
+            size: row.try_get(3)?,
+            edge: row.try_get(4)?,
+            last_bundle: row.try_get(5)?,
+        })
+    }
+
+    async fn rows(&mut self, log: LogId, from: i64, limit: i64) -> Result<Vec<RawRow>> {
+        let query = sqlx::query(
+            "SELECT seq, hash, mac, record, period, private FROM record WHERE log = $1 AND seq >= $2 ORDER BY seq LIMIT $3",
+        );
+        let query = query.bind(log.to_string()).bind(from).bind(limit.min(PAGE));
+        let rows = within(PATIENCE, query.fetch_all(&mut self.connection)).await?;
+        let read = |row: &PgRow| {
+            Ok(RawRow {
+                seq: row.try_get(0)?,
+                hash: row.try_get(1)?,
+                mac: row.try_get(2)?,
+                record: row.try_get(3)?,
+                period: row.try_get(4)?,
+                private: row.try_get(5)?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    async fn bundle(&mut self, log: LogId, number: i64) -> Result<Option<Vec<u8>>> {
+        let query = sqlx::query_scalar("SELECT entries FROM bundle WHERE log = $1 AND number = $2");
+        let query = query.bind(log.to_string()).bind(number);
+        within(PATIENCE, query.fetch_optional(&mut self.connection)).await
+    }
+
+    async fn next_bundle(&mut self, log: LogId, from: i64) -> Result<Option<i64>> {
+        let query = sqlx::query_scalar("SELECT min(number) FROM bundle WHERE log = $1 AND number >= $2");
+        let query = query.bind(log.to_string()).bind(from);
+        within(PATIENCE, query.fetch_one(&mut self.connection)).await
+    }
+
+    async fn privates(&mut self, log: LogId, number: i64) -> Result<Vec<(String, Vec<u8>)>> {
+        let sql = "SELECT period, content FROM private WHERE log = $1 AND number = $2 ORDER BY period";
+        let query = sqlx::query_as(sql).bind(log.to_string()).bind(number);
+        within(PATIENCE, query.fetch_all(&mut self.connection)).await
+    }
+
+    async fn tile(&mut self, log: LogId, level: i64, number: i64) -> Result<Option<Vec<u8>>> {
+        let query = sqlx::query_scalar("SELECT hashes FROM tile WHERE log = $1 AND level = $2 AND number = $3");
+        let query = query.bind(log.to_string()).bind(level).bind(number);
+        within(PATIENCE, query.fetch_optional(&mut self.connection)).await
+    }
+
+    async fn period(&mut self, log: LogId, period: &str) -> Result<Option<RawPeriod>> {
+        let query = sqlx::query_scalar("SELECT wrapped FROM period WHERE log = $1 AND period = $2");
+        let query = query.bind(log.to_string()).bind(period.to_owned());
+        let found: Option<Option<Vec<u8>>> = within(PATIENCE, query.fetch_optional(&mut self.connection)).await?;
+        Ok(found.map(|wrapped| wrapped.map_or(RawPeriod::Erased, RawPeriod::Kept)))
+    }
+
+    async fn periods(&mut self, log: LogId) -> Result<Vec<String>> {
+        let sql = "SELECT period FROM period WHERE log = $1 AND wrapped IS NOT NULL ORDER BY period";
+        let query = sqlx::query_scalar(sql).bind(log.to_string());
+        within(PATIENCE, query.fetch_all(&mut self.connection)).await
+    }
+
+    async fn slice(&mut self, log: LogId, commitment: &Digest) -> Result<Option<RawSlice>> {
+        let sql = "SELECT commitment, period, content FROM slice WHERE log = $1 AND commitment = $2";
+        let query = sqlx::query(sql)
+            .bind(log.to_string())
+            .bind(commitment.as_bytes().to_vec());
+        let row = within(PATIENCE, query.fetch_optional(&mut self.connection)).await?;
+        row.as_ref().map(slice).transpose()
+    }
+
+    async fn slices(&mut self, log: LogId, after: &[u8]) -> Result<Vec<RawSlice>> {
+        let query = sqlx::query(
+            "SELECT commitment, period, content FROM slice WHERE log = $1 AND commitment > $2 ORDER BY commitment LIMIT $3",
+        );
+        let query = query.bind(log.to_string()).bind(after.to_vec()).bind(PAGE);
+        let rows = within(PATIENCE, query.fetch_all(&mut self.connection)).await?;
+        rows.iter().map(slice).collect()
+    }
+
+    async fn body(&mut self, digest: &Digest) -> Result<Option<Vec<u8>>> {
+        let query = sqlx::query_scalar("SELECT content FROM body WHERE digest = $1");
+        let query = query.bind(digest.as_bytes().to_vec());
+        within(PATIENCE, query.fetch_optional(&mut self.connection)).await
+    }
+
+    async fn bodies(&mut self, after: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let query = sqlx::query_as("SELECT digest, content FROM body WHERE digest > $1 ORDER BY digest LIMIT $2");
+        let query = query.bind(after.to_vec()).bind(PAGE);
+        within(PATIENCE, query.fetch_all(&mut self.connection)).await
+    }
+
+    async fn present(&mut self, digests: &[Digest]) -> Result<HashSet<Digest>> {
+        let query = sqlx::query_scalar("SELECT digest FROM body WHERE digest = ANY($1)").bind(bytes(digests));
+        let found = within(PATIENCE, query.fetch_all(&mut self.connection)).await?;
+        Ok(known(found))
+    }
+
+    async fn present_slices(&mut self, log: LogId, commitments: &[Digest]) -> Result<HashSet<Digest>> {
+        let query = sqlx::query_scalar("SELECT commitment FROM slice WHERE log = $1 AND commitment = ANY($2)");
+        let query = query.bind(log.to_string()).bind(bytes(commitments));
+        let found = within(PATIENCE, query.fetch_all(&mut self.connection)).await?;
+        Ok(known(found))
+    }
+
+    async fn close(self: Box<Self>) -> Result<()> {
+        within(FAREWELL, self.connection.close()).await
+    }
+}
+
+fn slice(row: &PgRow) -> Result<RawSlice> {
+    Ok(RawSlice {
+        commitment: row.try_get(0)?,
+        period: row.try_get(1)?,
+        content: row.try_get(2)?,
+    })
+}
+
+fn bytes(digests: &[Digest]) -> Vec<Vec<u8>> {
+    digests.iter().map(|digest| digest.as_bytes().to_vec()).collect()
+}
+
+fn known(found: Vec<Vec<u8>>) -> HashSet<Digest> {
+    let found = found.into_iter().filter_map(|digest| digest.try_into().ok());
+    found.map(Digest::from_bytes).collect()
+}
