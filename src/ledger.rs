@@ -49,11 +49,13 @@ mod place;
 pub mod private;
 pub mod proof;
 pub mod published;
+pub mod quorum;
 pub mod read;
 pub mod readers;
 pub mod record;
 pub mod replay;
 pub mod report;
+mod signed;
 pub mod stats;
 mod store;
 #[cfg(test)]
@@ -61,6 +63,7 @@ mod tests;
 pub mod tile;
 pub mod tree;
 pub mod verify;
+pub mod witness;
 mod writer;
 
 use std::collections::BTreeSet;

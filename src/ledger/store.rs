@@ -7,6 +7,7 @@
 //! private     their private parts, compressed and sealed           one for each 256 and period
 //! tile        hashes: of 256 records, and of tiles below           one for each 256, and a 256th more
 //! checkpoint  how far the log is signed, and the edge of its tree  one a log
+//! cosigned    the newest checkpoint that enough witnesses cosigned  one a log, where there are witnesses
 //! slice       entity slices, sealed, by commitment                 one for each that differs, log and period
 //! period      the keys of months, wrapped                          one for each log and month
 //! body        terms, bundles' manifests and files, by digest       one for each that differs
@@ -38,6 +39,7 @@ pub(super) struct Rows {
     pub(super) privates: Vec<NewPrivate>,
     pub(super) tiles: Vec<NewTile>,
     pub(super) checkpoints: Vec<NewCheckpoint>,
+    pub(super) cosigned: Vec<NewCosigned>,
     /// Records below these numbers lie in bundles now.
     pub(super) bundled: Vec<(Arc<str>, i64)>,
     /// The keys of these periods go, and with them what they sealed.
@@ -118,6 +120,22 @@ pub(super) struct NewCheckpoint {
     pub(super) size: i64,
     pub(super) edge: Vec<u8>,
     pub(super) note: String,
+}
+
+/// A checkpoint that enough witnesses cosigned, in place of one of as many records or fewer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NewCosigned {
+    pub(super) log: LogId,
+    pub(super) size: i64,
+    pub(super) note: String,
+}
+
+/// A log's latest checkpoint and the one that witnesses cosigned, before anything is believed of them.
+#[derive(Debug)]
+pub(super) struct RawSigned {
+    pub(super) log: String,
+    pub(super) note: String,
+    pub(super) cosigned: Option<String>,
 }
 
 /// What is stored about a log beside its records, before anything is believed of it.
@@ -201,6 +219,12 @@ pub(super) trait Store: Send + Sync + fmt::Debug {
 
     /// What is stored about a log.
     async fn log(&mut self, log: LogId) -> Result<RawLog>;
+
+    /// The checkpoint of a log that witnesses cosigned, as a signed note.
+    async fn cosigned(&mut self, log: LogId) -> Result<Option<String>>;
+
+    /// The checkpoints of the logs whose names come after that one, in the order of names, at most [`PAGE`].
+    async fn signed(&mut self, after: &str) -> Result<Vec<RawSigned>>;
 
     /// The rows of a log from `from` on, at most [`PAGE`] and `limit`.
     async fn rows(&mut self, log: LogId, from: i64, limit: i64) -> Result<Vec<RawRow>>;

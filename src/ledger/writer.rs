@@ -30,7 +30,7 @@ use super::period::{Period, PeriodKey};
 use super::place::{Held, Place};
 use super::record::{LogId, RecordTime, Refused};
 use super::stats::Counters;
-use super::store::{RawRow, Rows, Store};
+use super::store::{NewCosigned, RawRow, Rows, Store};
 use super::tile::WIDTH;
 use super::{Appended, By, PeriodKeys};
 use crate::clock::Clock;
@@ -50,6 +50,8 @@ pub(super) enum Job {
     Key(LogId, Period, Reply<Arc<PeriodKey>>),
     /// Erases what is private in a log's months before that one.
     Erase(LogId, Period, By, Reply<Appended>),
+    /// Keeps checkpoints that witnesses cosigned.
+    Cosigned(Vec<NewCosigned>, Reply<()>),
 }
 
 /// Where what came of a job is told.
@@ -233,11 +235,17 @@ impl Writer {
         let time = RecordTime::new(self.clock.now());
         let mut batch = Batch::default();
         let mut answers = Vec::with_capacity(jobs.len());
+        let mut keeping = Vec::new();
         self.stage_outages(&mut batch, time).await;
         for job in jobs.drain(..) {
             let (staged, reply) = match job {
                 Job::Key(log, period, reply) => {
                     let _ = reply.send(self.key(log, period).await);
+                    continue;
+                }
+                Job::Cosigned(rows, reply) => {
+                    batch.rows.cosigned.extend(rows);
+                    keeping.push(reply);
                     continue;
                 }
                 Job::Append(append, reply) => (self.stage(&mut batch, time, *append).await, reply),
@@ -257,7 +265,7 @@ impl Writer {
                 }
             }
         }
-        if answers.is_empty() && batch.touched.is_empty() {
+        if answers.is_empty() && keeping.is_empty() && batch.touched.is_empty() {
             return;
         }
         let told = batch.told.clone();
@@ -273,6 +281,9 @@ impl Writer {
                 tracing::error!(%error, entries = answers.len(), "a ledger transaction failed");
                 self.forget().await;
             }
+        }
+        for reply in keeping {
+            let _ = reply.send(stored.clone());
         }
         for (reply, appended) in answers {
             let _ = reply.send(stored.clone().map(|()| appended));
@@ -292,8 +303,7 @@ impl Writer {
         for (log, periods) in &erased {
             self.periods.remove(*log, periods);
         }
-        let written = self.store().await?.write(rows).await;
-        written.map_err(LedgerError::store("write to the ledger"))?;
+        self.put(rows).await?;
         match erased.is_empty() {
             true => digests.into_iter().for_each(|digest| self.recent.insert(digest)),
             false => self.recent = Recent::default(),
@@ -313,6 +323,15 @@ impl Writer {
             self.heads
                 .retain(|log, _| *log == LogId::Platform || unsigned.contains(log));
         }
+        Ok(())
+    }
+
+    /// Writes rows, and tells of the checkpoints among them once they are durable.
+    async fn put(&mut self, rows: Rows) -> Result<(), LedgerError> {
+        let signed = self.counters.signed.among(&rows.checkpoints);
+        let written = self.store().await?.write(rows).await;
+        written.map_err(LedgerError::store("write to the ledger"))?;
+        self.counters.signed.tell(signed);
         Ok(())
     }
 
