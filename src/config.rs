@@ -3,10 +3,14 @@
 //! Nothing that decides whom to trust has a default: where keys come from, under which name the service is reached, which
 //! policies are in force. A file with several mistakes is answered with all of them.
 
+mod witnesses;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+use crate::ledger::witness::Witnesses;
 
 /// What a service needs to start.
 #[derive(Debug)]
@@ -23,6 +27,8 @@ pub struct Config {
     pub bundle: PathBuf,
     /// The first part of each log's origin, such as `tidegate.example`; fixed for the life of a ledger.
     pub ledger_origin: String,
+    /// Who cosigns the ledger's checkpoints, where anyone does.
+    pub witnesses: Option<Witnesses>,
     /// Where the key of the vault is.
     pub vault_key: KeySource,
     /// A document of tenants, partners, offers and agreements to take in at start.
@@ -51,6 +57,9 @@ struct Written {
     vault_key_file: Option<PathBuf>,
     vault_key_env: Option<String>,
     world: Option<PathBuf>,
+    witness_quorum: Option<i64>,
+    #[serde(default)]
+    witness: Vec<witnesses::Written>,
 }
 
 /// What is wrong with a configuration, all of it.
@@ -136,6 +145,7 @@ impl Config {
                 None
             }
         };
+        let witnesses = witnesses::read(&mut problems, written.witness, written.witness_quorum);
         match (listen, data, base_url, bundle, ledger_origin, vault_key) {
             (Some(listen), Some(data), Some(base_url), Some(bundle), Some(ledger_origin), Some(vault_key))
                 if problems.is_empty() =>
@@ -148,6 +158,7 @@ impl Config {
                     base_host,
                     bundle,
                     ledger_origin,
+                    witnesses,
                     vault_key,
                     world,
                 })
@@ -176,7 +187,7 @@ fn wanted<T>(problems: &mut Vec<String>, value: Option<T>, name: &str, what: &st
 mod tests {
     use super::*;
 
-    const GOOD: &str = r#"
+    pub(super) const GOOD: &str = r#"
         listen = "0.0.0.0:8080"
         data = "/var/lib/tidegate"
         base_url = "https://tidegate.example"

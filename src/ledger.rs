@@ -59,7 +59,7 @@ mod signed;
 pub mod stats;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod tile;
 pub mod tree;
 pub mod verify;

@@ -126,6 +126,7 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
         data,
         bundle: source,
         ledger_origin: config.ledger_origin,
+        witnesses: config.witnesses,
         base_url: config.base_url,
         base_host: config.base_host,
         clock: Clock::system(),

@@ -133,6 +133,7 @@ pub async fn start(options: DevOptions, clock: Clock, metrics: PrometheusHandle)
         data: options.data.clone(),
         bundle: options.bundle,
         ledger_origin: ORIGIN.into(),
+        witnesses: None,
         base_url: base_url.clone(),
         base_host: Some(BASE_HOST.into()),
         clock: clock.clone(),

@@ -20,6 +20,7 @@ use super::Shared;
 use super::observe::{note_route, observe};
 use super::routes::router;
 use crate::agreements;
+use crate::ledger::witness::cosign;
 
 /// How long connections may take to finish after the service was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -38,6 +39,14 @@ pub async fn serve(app: Shared, listener: TcpListener, stop: impl Future<Output 
     let keeping = tokio::spawn({
         let app = Arc::clone(&app);
         async move { agreements::keep(&app.agreements, &app.clock, app.upkeep).await }
+    });
+    let cosigning = app.witnesses.clone().map(|witnesses| {
+        let ledger = app.gate.ledger().clone();
+        tokio::spawn(async move {
+            if let Err(error) = cosign(ledger, witnesses).await {
+                tracing::error!(%error, "no witness is asked to cosign");
+            }
+        })
     });
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(app.limits.connections));
@@ -84,4 +93,8 @@ pub async fn serve(app: Shared, listener: TcpListener, stop: impl Future<Output 
     keeping.abort();
     agreements::write_uses(&app.agreements).await;
     app.gate.ledger().close().await;
+    if let Some(cosigning) = cosigning {
+        // It ends by itself as the ledger is closed.
+        let _ = cosigning.await;
+    }
 }

@@ -220,8 +220,8 @@ pub(super) trait Store: Send + Sync + fmt::Debug {
     /// What is stored about a log.
     async fn log(&mut self, log: LogId) -> Result<RawLog>;
 
-    /// The checkpoint of a log that witnesses cosigned, as a signed note.
-    async fn cosigned(&mut self, log: LogId) -> Result<Option<String>>;
+    /// The checkpoint of a log that witnesses cosigned, as a signed note, and the size stored beside it.
+    async fn cosigned(&mut self, log: LogId) -> Result<Option<(i64, String)>>;
 
     /// The checkpoints of the logs whose names come after that one, in the order of names, at most [`PAGE`].
     async fn signed(&mut self, after: &str) -> Result<Vec<RawSigned>>;

@@ -154,13 +154,13 @@ pub(super) fn found(report: &LogReport) -> Vec<(FindingKind, Option<u64>)> {
 }
 
 /// A witness's key pair: what it takes to misbehave in any way.
-pub(super) struct Cosigner {
+pub(crate) struct Cosigner {
     pair: aws_lc_rs::signature::Ed25519KeyPair,
     key: super::note::VerifierKey,
 }
 
 impl Cosigner {
-    pub(super) fn new(name: &str, seed: u8) -> Self {
+    pub(crate) fn new(name: &str, seed: u8) -> Self {
         use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
         use base64::Engine as _;
         let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
@@ -171,12 +171,12 @@ impl Cosigner {
         Self { pair, key }
     }
 
-    pub(super) fn key(&self) -> &super::note::VerifierKey {
+    pub(crate) fn key(&self) -> &super::note::VerifierKey {
         &self.key
     }
 
     /// The line by which it cosigns what a note says, at that time in seconds.
-    pub(super) fn line(&self, note: &str, time: u64) -> String {
+    pub(crate) fn line(&self, note: &str, time: u64) -> String {
         let (text, _) = note.rsplit_once("\n\n").unwrap();
         let message = format!("cosignature/v1\ntime {time}\n{text}\n");
         let signature = [&time.to_be_bytes(), self.pair.sign(message.as_bytes()).as_ref()].concat();

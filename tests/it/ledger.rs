@@ -4,6 +4,7 @@
 mod evidence;
 mod replay;
 mod served;
+mod witnessed;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Exit, Failure, Format, Outcome, PlaceArgs, block_on, key, print, unreadable};
+use super::{Exit, Failure, Format, Outcome, PlaceArgs, WitnessArgs, block_on, key, print, unreadable};
 use crate::cli::replay::spinner;
 use crate::ledger::LedgerError;
 use crate::ledger::checkpoint::Checkpoint;
@@ -23,6 +23,8 @@ pub(in crate::cli) struct VerifyArgs {
     /// A public key to trust, as `dev.json` and `--format json` (`verifierKey`) spell it (may be repeated)
     #[arg(long, value_name = "KEY")]
     key: Vec<String>,
+    #[command(flatten)]
+    witnesses: WitnessArgs,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -36,6 +38,7 @@ pub(super) fn run(args: &VerifyArgs) -> Outcome {
         trust.checkpoints.push(text);
     }
     trust.keys = args.key.iter().map(|text| key(text)).collect::<Result<_, _>>()?;
+    trust.witnesses = args.witnesses.quorum()?;
     let bar = spinner("records read");
     let report = block_on(verified(&args.place, &trust, |progress| {
         bar.set_position(progress.read)

@@ -16,8 +16,13 @@ impl Reader {
     ///
     /// The store's.
     pub async fn cosigned(&mut self, log: LogId) -> Result<Option<String>, LedgerError> {
-        let note = self.store.cosigned(log).await;
-        note.map_err(LedgerError::store("read a cosigned checkpoint"))
+        Ok(self.stored_cosigned(log).await?.map(|(_, note)| note))
+    }
+
+    /// The same, and the size stored beside it.
+    pub(in crate::ledger) async fn stored_cosigned(&mut self, log: LogId) -> Result<Option<(i64, String)>, LedgerError> {
+        let stored = self.store.cosigned(log).await;
+        stored.map_err(LedgerError::store("read a cosigned checkpoint"))
     }
 
     /// The checkpoints of the logs whose names come after that one.

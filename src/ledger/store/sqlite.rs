@@ -293,11 +293,11 @@ impl Store for SqliteStore {
         })
     }
 
-    async fn cosigned(&mut self, log: LogId) -> Result<Option<String>> {
+    async fn cosigned(&mut self, log: LogId) -> Result<Option<(i64, String)>> {
         if self.format == Format::Uncosigned {
             return Ok(None);
         }
-        sqlx::query_scalar("SELECT note FROM cosigned WHERE log = ?1")
+        sqlx::query_as("SELECT size, note FROM cosigned WHERE log = ?1")
             .bind(log.to_string())
             .fetch_optional(&mut self.connection)
             .await

@@ -371,6 +371,7 @@ async fn a_checkpoint_kept_elsewhere_shows_a_ledger_set_back() {
     let trust = Trust {
         keys: vec![],
         checkpoints: vec![note],
+        ..Trust::default()
     };
     assert!(verify_with(dir.path(), &trust, |_| {}).await.unwrap().ok);
     std::fs::write(&file, before).unwrap();
@@ -394,6 +395,7 @@ async fn a_log_signed_again_at_the_same_size_is_not_the_one_that_was_kept() {
     let trust = Trust {
         keys: vec![],
         checkpoints: vec![note],
+        ..Trust::default()
     };
     assert!(verify(after.path()).await.unwrap().ok, "by itself it holds");
     let report = verify_with(after.path(), &trust, |_| {}).await.unwrap();
@@ -416,7 +418,7 @@ async fn a_ledger_rewritten_with_another_secret_is_not_the_trusted_one() {
     let trusted = keys().signer(LogId::Platform).unwrap().verifier().clone();
     let trust = Trust {
         keys: vec![trusted],
-        checkpoints: vec![],
+        ..Trust::default()
     };
     let report = verify_with(dir.path(), &trust, |_| {}).await.unwrap();
     assert_eq!(
@@ -456,19 +458,19 @@ async fn nothing_is_appended_to_a_log_that_was_tampered_with() {
 async fn a_store_of_another_format_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path()).await;
-    edit(dir.path(), "PRAGMA user_version = 3").await;
+    edit(dir.path(), "PRAGMA user_version = 4").await;
     let opened = Ledger::open(dir.path(), keys(), clock(), Options::default()).await;
     assert!(matches!(
         opened,
         Err(LedgerError::Format {
-            found: 3,
-            expected: 2,
+            found: 4,
+            expected: 3,
             ..
         })
     ));
     assert!(matches!(
         verify(dir.path()).await,
-        Err(LedgerError::Format { found: 3, .. })
+        Err(LedgerError::Format { found: 4, .. })
     ));
     let nothing = tempfile::tempdir().unwrap();
     assert!(matches!(verify(nothing.path()).await, Err(LedgerError::Absent { .. })));
