@@ -126,8 +126,14 @@ fn describe() {
         COSIGNED_LAG,
         "seconds for which a log has had a checkpoint without its quorum of witnesses"
     );
-    describe_gauge!(UNCOSIGNED_LOGS, "logs with a checkpoint without its quorum of witnesses");
-    describe_counter!(WITNESS_REQUESTS, "checkpoints sent to witnesses, by witness and outcome");
+    describe_gauge!(
+        UNCOSIGNED_LOGS,
+        "logs with a checkpoint without its quorum of witnesses"
+    );
+    describe_counter!(
+        WITNESS_REQUESTS,
+        "checkpoints sent to witnesses, by witness and outcome"
+    );
     describe_counter!(
         UNRECORDED,
         "requests without an answer because their decision could not be recorded"

@@ -53,14 +53,20 @@ fn witness(problems: &mut Vec<String>, number: usize, written: Written) -> Optio
             None
         }
         None => {
-            wrong("url", "is missing: below which the witness takes `add-checkpoint`".into());
+            wrong(
+                "url",
+                "is missing: below which the witness takes `add-checkpoint`".into(),
+            );
             None
         }
     };
     let key = match written.key.map(|key| (key.parse::<VerifierKey>(), key)) {
         Some((Ok(key), _)) if key.kind() == KeyKind::Cosignature => Some(key),
         Some((Ok(_), text)) => {
-            wrong("key", format!("`{text}` signs notes, as a log's key does, and is no witness's (`cosignature/v1`)"));
+            wrong(
+                "key",
+                format!("`{text}` signs notes, as a log's key does, and is no witness's (`cosignature/v1`)"),
+            );
             None
         }
         Some((Err(error), text)) => {
@@ -95,7 +101,9 @@ mod tests {
     }
 
     fn parsed(before: &str, witnesses: &[(&str, &str)]) -> Result<Config, String> {
-        let each = witnesses.iter().map(|(url, key)| format!("[[witness]]\nurl = \"{url}\"\nkey = \"{key}\"\n"));
+        let each = witnesses
+            .iter()
+            .map(|(url, key)| format!("[[witness]]\nurl = \"{url}\"\nkey = \"{key}\"\n"));
         let text = format!("{GOOD}\n{before}\n{}", each.collect::<String>());
         Config::parse(&text).map_err(|problems| problems.join("\n"))
     }
@@ -103,7 +111,10 @@ mod tests {
     #[test]
     fn witnesses_are_read_and_all_are_needed_where_nothing_else_is_said() {
         let (one, two) = (key("w1.example", 1), key("w2.example", 2));
-        let both = [("https://w1.example/prefix", one.as_str()), ("http://127.0.0.1:7380", two.as_str())];
+        let both = [
+            ("https://w1.example/prefix", one.as_str()),
+            ("http://127.0.0.1:7380", two.as_str()),
+        ];
         let needed = |config: Config| config.witnesses.unwrap().quorum().needed();
         assert_eq!(needed(parsed("", &both).unwrap()), 2);
         assert_eq!(needed(parsed("witness_quorum = 1", &both).unwrap()), 1);
@@ -113,7 +124,11 @@ mod tests {
     #[test]
     fn everything_that_is_wrong_with_witnesses_is_told_at_once() {
         let one = key("w1.example", 1);
-        let wrong = [("http://w1.example", one.as_str()), ("https://w2.example/", LOG), ("https://w3.example", ONE)];
+        let wrong = [
+            ("http://w1.example", one.as_str()),
+            ("https://w2.example/", LOG),
+            ("https://w3.example", ONE),
+        ];
         let told = parsed("witness_quorum = -1\nbase_url_of = 1", &wrong).unwrap_err();
         assert!(told.contains("base_url_of"), "an unknown member: {told}");
         let told = parsed("witness_quorum = -1", &wrong).unwrap_err();
@@ -128,15 +143,26 @@ mod tests {
         ] {
             assert!(told.contains(expected), "{expected} in {told}");
         }
-        let missing = Config::parse(&format!("{GOOD}\n[[witness]]\nname = \"x\"")).unwrap_err().join("");
+        let missing = Config::parse(&format!("{GOOD}\n[[witness]]\nname = \"x\""))
+            .unwrap_err()
+            .join("");
         assert!(missing.contains("name"), "{missing}");
         let missing = Config::parse(&format!("{GOOD}\n[[witness]]")).unwrap_err().join("\n");
-        assert!(missing.contains("`url` of") && missing.contains("`key` of"), "{missing}");
+        assert!(
+            missing.contains("`url` of") && missing.contains("`key` of"),
+            "{missing}"
+        );
         for (before, witnesses) in [
             ("witness_quorum = 1", vec![]),
             ("witness_quorum = 2", vec![("https://w1.example", one.as_str())]),
             ("witness_quorum = 0", vec![("https://w1.example", one.as_str())]),
-            ("", vec![("https://w1.example", one.as_str()), ("https://w2.example", one.as_str())]),
+            (
+                "",
+                vec![
+                    ("https://w1.example", one.as_str()),
+                    ("https://w2.example", one.as_str()),
+                ],
+            ),
         ] {
             let told = parsed(before, &witnesses).unwrap_err();
             assert!(told.contains("witness_quorum") || told.contains("same key"), "{told}");

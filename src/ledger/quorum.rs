@@ -13,7 +13,9 @@ pub enum QuorumError {
     #[error("no witness is given")]
     Empty,
     /// A key that signs notes, as a log's does.
-    #[error("`{0}` is not the key of a witness: expected one of the type `cosignature/v1` (c2sp.org/tlog-cosignature, Ed25519)")]
+    #[error(
+        "`{0}` is not the key of a witness: expected one of the type `cosignature/v1` (c2sp.org/tlog-cosignature, Ed25519)"
+    )]
     Kind(VerifierKey),
     /// One key twice, whatever it is called: it would count twice.
     #[error("`{0}` and `{1}` are the same key: a witness counts once")]
@@ -103,7 +105,10 @@ mod tests {
         let kind = QuorumError::Kind(log.verifier().clone());
         assert_eq!(Quorum::new(vec![one.clone(), log.verifier().clone()], None), Err(kind));
         let twice = QuorumError::Twice(one.clone(), renamed.clone());
-        assert_eq!(Quorum::new(vec![one.clone(), two.clone(), renamed], Some(1)), Err(twice));
+        assert_eq!(
+            Quorum::new(vec![one.clone(), two.clone(), renamed], Some(1)),
+            Err(twice)
+        );
         for needed in [0, 3] {
             let error = QuorumError::Needed { needed, given: 2 };
             assert_eq!(Quorum::new(vec![one.clone(), two.clone()], Some(needed)), Err(error));
@@ -117,18 +122,30 @@ mod tests {
         let note = |size| Checkpoint::sign(size, &Digest::of(b"root"), &signer).unwrap();
         let [one, two, stranger] = [1, 2, 3].map(|number| Cosigner::new(&format!("w{number}.example"), number));
         let keys = vec![one.key().clone(), two.key().clone()];
-        let (any, all) = (Quorum::new(keys.clone(), Some(1)).unwrap(), Quorum::new(keys, None).unwrap());
+        let (any, all) = (
+            Quorum::new(keys.clone(), Some(1)).unwrap(),
+            Quorum::new(keys, None).unwrap(),
+        );
         let with = |lines: &[String]| note(7) + &lines.concat();
         let [by_one, by_two] = [&one, &two].map(|by| by.line(&note(7), 1_700_000_000));
         assert!(any.met(&with(&[])).is_err());
-        assert_eq!(any.met(&with(std::slice::from_ref(&by_two))).unwrap()[0].witness, "w2.example");
+        assert_eq!(
+            any.met(&with(std::slice::from_ref(&by_two))).unwrap()[0].witness,
+            "w2.example"
+        );
         let (found, needed) = (1, 2);
-        assert_eq!(all.met(&with(std::slice::from_ref(&by_one))), Err(NoteError::Uncosigned { found, needed }));
+        assert_eq!(
+            all.met(&with(std::slice::from_ref(&by_one))),
+            Err(NoteError::Uncosigned { found, needed })
+        );
         assert_eq!(all.met(&with(&[by_one.clone(), by_two])).unwrap().len(), 2);
         let repeated = all.met(&with(&[by_one.clone(), by_one.clone()]));
         assert!(repeated.is_err(), "one witness twice is one");
         let foreign = stranger.line(&note(7), 1);
-        assert!(any.met(&with(&[foreign])).is_err(), "whoever else cosigned does not count");
+        assert!(
+            any.met(&with(&[foreign])).is_err(),
+            "whoever else cosigned does not count"
+        );
         let other = one.line(&note(8), 1);
         assert!(any.met(&with(&[other])).is_err(), "of another checkpoint");
     }

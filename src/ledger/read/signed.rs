@@ -20,7 +20,10 @@ impl Reader {
     }
 
     /// The same, and the size stored beside it.
-    pub(in crate::ledger) async fn stored_cosigned(&mut self, log: LogId) -> Result<Option<(i64, String)>, LedgerError> {
+    pub(in crate::ledger) async fn stored_cosigned(
+        &mut self,
+        log: LogId,
+    ) -> Result<Option<(i64, String)>, LedgerError> {
         let stored = self.store.cosigned(log).await;
         stored.map_err(LedgerError::store("read a cosigned checkpoint"))
     }

@@ -73,7 +73,10 @@ impl Desk {
             Digest::from_bytes(bytes.try_into().unwrap())
         };
         let proof: Vec<_> = lines.map(decode).collect();
-        let key = self.log_keys.iter().find(|key| note.starts_with(&format!("{}\n", key.name())));
+        let key = self
+            .log_keys
+            .iter()
+            .find(|key| note.starts_with(&format!("{}\n", key.name())));
         let Ok(now) = Checkpoint::open(note, key.expect("a log of this ledger")) else {
             return (StatusCode::FORBIDDEN, String::new());
         };
@@ -83,8 +86,13 @@ impl Desk {
             Manner::Slow => unreachable!("it does not come here"),
             Manner::Broken => return (StatusCode::INTERNAL_SERVER_ERROR, String::new()),
             Manner::Garbage => return (StatusCode::OK, "— not a signature\n".to_owned()),
-            Manner::Foreign => return (StatusCode::OK, Cosigner::new(self.cosigner.key().name(), 99).line(note, 1)),
-            Manner::Older => return line(&note.replacen(&now.size.to_string(), "1", 1)),
+            Manner::Foreign => {
+                return (
+                    StatusCode::OK,
+                    Cosigner::new(self.cosigner.key().name(), 99).line(note, 1),
+                );
+            }
+            Manner::Older => return line(&note.replacen(&format!("\n{}\n", now.size), "\n77777\n", 1)),
             Manner::Saw(size) => return (StatusCode::CONFLICT, format!("{size}\n")),
             Manner::Unknown => return (StatusCode::NOT_FOUND, String::new()),
             Manner::Other => return (StatusCode::UNPROCESSABLE_ENTITY, String::new()),
@@ -107,7 +115,9 @@ async fn witness(seed: u8) -> (Arc<Desk>, Witness) {
     let logs = std::iter::once("platform").chain(TENANTS);
     let desk = Arc::new(Desk {
         cosigner: Cosigner::new(&format!("w{seed}.example"), seed),
-        log_keys: logs.map(|name| keys().signer(log(name)).unwrap().verifier().clone()).collect(),
+        log_keys: logs
+            .map(|name| keys().signer(log(name)).unwrap().verifier().clone())
+            .collect(),
         manner: Mutex::new(Manner::Honest),
         seen: Mutex::default(),
         asked: Mutex::default(),
@@ -118,11 +128,23 @@ async fn witness(seed: u8) -> (Arc<Desk>, Witness) {
             tokio::time::sleep(Duration::from_secs(60)).await;
         }
         let (status, answer) = desk.take(&body);
-        let old = body.lines().next().unwrap().strip_prefix("old ").unwrap().parse().unwrap();
-        desk.asked.lock().unwrap_or_else(PoisonError::into_inner).push((old, status));
+        let old = body
+            .lines()
+            .next()
+            .unwrap()
+            .strip_prefix("old ")
+            .unwrap()
+            .parse()
+            .unwrap();
+        desk.asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((old, status));
         (status, answer)
     };
-    let app = Router::new().route("/w/add-checkpoint", post(take)).with_state(Arc::clone(&desk));
+    let app = Router::new()
+        .route("/w/add-checkpoint", post(take))
+        .with_state(Arc::clone(&desk));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/w", listener.local_addr().unwrap());
     tokio::spawn(async { axum::serve(listener, app).await });
@@ -145,7 +167,10 @@ async fn watched(dir: &Path, witnesses: &Witnesses) -> Ledger {
     put_secret(dir);
     let every = Duration::from_millis(50);
     let options = Options {
-        signing: Signing { every, ..Signing::default() },
+        signing: Signing {
+            every,
+            ..Signing::default()
+        },
         ..Options::default()
     };
     let ledger = Ledger::open(dir, keys(), clock(), options).await.unwrap();
@@ -178,12 +203,23 @@ async fn what_is_shown_is_cosigned_and_verifies_with_the_keys_of_the_witnesses_a
     let witnesses = Witnesses::new(vec![a, b], None).unwrap();
     let ledger = watched(dir.path(), &witnesses).await;
     record(&ledger, TENANTS[0], 0..1).await;
-    assert_eq!(shown(&ledger, &witnesses, TENANTS[0], 1).await.size, 1, "a log of one record, too");
+    assert_eq!(
+        shown(&ledger, &witnesses, TENANTS[0], 1).await.size,
+        1,
+        "a log of one record, too"
+    );
     record(&ledger, TENANTS[0], 1..700).await;
     shown(&ledger, &witnesses, TENANTS[0], 700).await;
     shown(&ledger, &witnesses, "platform", 1).await;
     assert_eq!((one.saw(TENANTS[0]), two.saw(TENANTS[0])), (700, 700));
-    let refused = |desk: &Desk| desk.asked.lock().unwrap().iter().filter(|(_, status)| *status != StatusCode::OK).count();
+    let refused = |desk: &Desk| {
+        desk.asked
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(_, status)| *status != StatusCode::OK)
+            .count()
+    };
     assert_eq!((refused(&one), refused(&two)), (0, 0), "what they saw is remembered");
     ledger.close().await;
 
@@ -191,42 +227,75 @@ async fn what_is_shown_is_cosigned_and_verifies_with_the_keys_of_the_witnesses_a
         witnesses: Some(quorum),
         ..Trust::default()
     };
-    let report = verify_with(dir.path(), &trust(witnesses.quorum().clone()), |_| {}).await.unwrap();
+    let report = verify_with(dir.path(), &trust(witnesses.quorum().clone()), |_| {})
+        .await
+        .unwrap();
     assert!(report.ok, "{report}");
     let own = report.logs.iter().find(|report| report.log == log(TENANTS[0])).unwrap();
     let cosigned = own.cosigned.as_ref().unwrap();
     assert_eq!((cosigned.size, cosigned.by.len()), (700, 2));
-    assert!(report.to_string().contains("700 cosigned by w1.example (2027-01-15"), "{report}");
+    assert!(
+        report.to_string().contains("700 cosigned by w1.example (2027-01-15"),
+        "{report}"
+    );
     let strangers = Quorum::new(vec![Cosigner::new("w1.example", 3).key().clone()], None).unwrap();
     let report = verify_with(dir.path(), &trust(strangers), |_| {}).await.unwrap();
-    assert!(report.logs.iter().all(|log| found(log) == [(FindingKind::Uncosigned, None)]), "{report}");
+    assert!(
+        report
+            .logs
+            .iter()
+            .all(|log| found(log) == [(FindingKind::Uncosigned, None)]),
+        "{report}"
+    );
 
     // As evidence.
     let mut reader = Reader::open(dir.path()).await.unwrap();
     let logs = reader.logs().await.unwrap();
     let out = tempfile::tempdir().unwrap();
     let out = out.path().join("e");
-    export(&mut reader, &logs, &out, RecordTime::new(clock().now()), |_| {}).await.unwrap();
+    export(&mut reader, &logs, &out, RecordTime::new(clock().now()), |_| {})
+        .await
+        .unwrap();
     let readme = std::fs::read_to_string(out.join("README.md")).unwrap();
     for key in witnesses.quorum().keys() {
         assert!(readme.contains(&format!("`{}+…`", key.hint())), "{readme}");
     }
     let evidence = contents(&out).unwrap().unwrap();
-    let held = async || verify_evidence(&out, &evidence, &trust(witnesses.quorum().clone()), |_| {}).await.unwrap();
+    let held = async || {
+        verify_evidence(&out, &evidence, &trust(witnesses.quorum().clone()), |_| {})
+            .await
+            .unwrap()
+    };
     let report = held().await;
-    assert!(report.ok && report.logs.iter().all(|log| log.cosigned.is_some()), "{report}");
+    assert!(
+        report.ok && report.logs.iter().all(|log| log.cosigned.is_some()),
+        "{report}"
+    );
     let folder = out.join("logs").join(TENANTS[0]);
     let shown = std::fs::read_to_string(folder.join("checkpoint")).unwrap();
-    assert!(witnesses.quorum().met(&shown).is_ok(), "where it is the latest, it is shown as that");
+    assert!(
+        witnesses.quorum().met(&shown).is_ok(),
+        "where it is the latest, it is shown as that"
+    );
     // A line taken out, in both.
-    let without: String = shown.lines().filter(|line| !line.contains("w2.example")).map(|line| format!("{line}\n")).collect();
+    let without: String = shown
+        .lines()
+        .filter(|line| !line.contains("w2.example"))
+        .map(|line| format!("{line}\n"))
+        .collect();
     for file in ["checkpoint", "cosigned"] {
         std::fs::write(folder.join(file), &without).unwrap();
     }
     let report = held().await;
     let own = report.logs.iter().find(|report| report.log == log(TENANTS[0])).unwrap();
     assert_eq!(found(own), [(FindingKind::Uncosigned, None)], "{report}");
-    assert!(report.findings.iter().any(|finding| finding.message.contains("cosigned checkpoint")), "{report}");
+    assert!(
+        report
+            .findings
+            .iter()
+            .any(|finding| finding.message.contains("cosigned checkpoint")),
+        "{report}"
+    );
 
     // And to a follower.
     let kept = Kept::new(&out.join("kept"));
@@ -236,8 +305,16 @@ async fn what_is_shown_is_cosigned_and_verifies_with_the_keys_of_the_witnesses_a
     assert!(matches!(seen, Seen::First(_)));
     let other = Published::directory(folder);
     let key = keys().signer(log(TENANTS[0])).unwrap().verifier().clone();
-    let error = look(&other, &key, Some(witnesses.quorum()), &Kept::new(&out.join("other"))).await.unwrap_err();
-    assert!(matches!(error, LedgerError::Untrusted(NoteError::Uncosigned { found: 1, needed: 2 })), "{error}");
+    let error = look(&other, &key, Some(witnesses.quorum()), &Kept::new(&out.join("other")))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            LedgerError::Untrusted(NoteError::Uncosigned { found: 1, needed: 2 })
+        ),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -261,18 +338,27 @@ async fn a_witness_that_misbehaves_adds_nothing_and_slows_nothing_and_cosigns_on
         let ledger = watched(dir.path(), &any).await;
         let began = std::time::Instant::now();
         record(&ledger, TENANTS[0], 0..40).await;
-        assert!(began.elapsed() < Duration::from_secs(8), "{manner:?}: an append waits for nobody");
+        assert!(
+            began.elapsed() < Duration::from_secs(8),
+            "{manner:?}: an append waits for nobody"
+        );
         shown(&ledger, &any, TENANTS[0], 40).await;
         let strict = ledger.readers().cosigned_by(both.clone());
         assert_eq!(strict.checkpoint(log(TENANTS[0])).await.unwrap(), None, "{manner:?}");
-        assert!(strict.inclusion(log(TENANTS[0]), 39).await.unwrap().is_some(), "{manner:?}: a proof can be had all the same");
+        assert!(
+            strict.inclusion(log(TENANTS[0]), 39).await.unwrap().is_some(),
+            "{manner:?}: a proof can be had all the same"
+        );
         if matches!(manner, Manner::Slow | Manner::Unknown | Manner::Other | Manner::Saw(_)) {
             // It is asked again after five seconds and more: that is the rounds' own test.
             ledger.close().await;
             continue;
         }
         bad.manner(Manner::Honest);
-        until("it cosigns, too", async || strict.checkpoint(log(TENANTS[0])).await.unwrap()).await;
+        until("it cosigns, too", async || {
+            strict.checkpoint(log(TENANTS[0])).await.unwrap()
+        })
+        .await;
         ledger.close().await;
         let report = verify(dir.path()).await.unwrap();
         assert!(report.ok, "{report}");
@@ -294,15 +380,35 @@ async fn a_witness_that_forgot_or_saw_elsewhere_is_asked_from_where_it_is() {
     record(&ledger, TENANTS[0], 300..310).await;
     shown(&ledger, &witnesses, TENANTS[0], 310).await;
     let asked = std::mem::take(&mut *desk.asked.lock().unwrap());
-    assert!(asked.contains(&(300, StatusCode::CONFLICT)) && asked.contains(&(0, StatusCode::OK)), "{asked:?}");
+    assert!(
+        asked.contains(&(300, StatusCode::CONFLICT)) && asked.contains(&(0, StatusCode::OK)),
+        "{asked:?}"
+    );
     ledger.close().await;
     // We lost what it said, as where a crash came between its answer and our writing.
     edit(dir.path(), "DELETE FROM cosigned").await;
     let ledger = watched(dir.path(), &witnesses).await;
     shown(&ledger, &witnesses, TENANTS[0], 310).await;
     let asked = desk.asked.lock().unwrap().clone();
-    assert!(asked.contains(&(0, StatusCode::CONFLICT)) && asked.contains(&(310, StatusCode::OK)), "{asked:?}");
+    assert!(
+        asked.contains(&(0, StatusCode::CONFLICT)) && asked.contains(&(310, StatusCode::OK)),
+        "{asked:?}"
+    );
     ledger.close().await;
+}
+
+/// Everything of a closed ledger, in the one file.
+async fn at_rest(dir: &Path) -> Vec<u8> {
+    edit(dir, "PRAGMA wal_checkpoint(TRUNCATE)").await;
+    std::fs::read(dir.join(crate::ledger::FILE)).unwrap()
+}
+
+/// A directory of its own with that ledger.
+fn put(ledger: &[u8]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    put_secret(dir.path());
+    std::fs::write(dir.path().join(crate::ledger::FILE), ledger).unwrap();
+    dir
 }
 
 /// What nothing in a directory can show by itself.
@@ -315,25 +421,28 @@ async fn a_ledger_that_was_set_back_is_not_cosigned_any_more() {
     record(&ledger, TENANTS[0], 0..10).await;
     shown(&ledger, &witnesses, TENANTS[0], 10).await;
     ledger.close().await;
-    let file = dir.path().join(crate::ledger::FILE);
-    let before = std::fs::read(&file).unwrap();
+    let before = at_rest(dir.path()).await;
     let ledger = watched(dir.path(), &witnesses).await;
     record(&ledger, TENANTS[0], 10..20).await;
     shown(&ledger, &witnesses, TENANTS[0], 20).await;
     ledger.close().await;
-    std::fs::write(&file, before).unwrap();
+
+    let dir = put(&before);
+    assert!(verify(dir.path()).await.unwrap().ok, "alone, the directory cannot know");
     let ledger = watched(dir.path(), &witnesses).await;
     desk.asked.lock().unwrap().clear();
     record(&ledger, TENANTS[0], 20..25).await;
-    until("it is asked", async || (!desk.asked.lock().unwrap().is_empty()).then_some(())).await;
+    let refused = async |status: StatusCode| {
+        let asked = desk.asked.lock().unwrap();
+        asked.iter().any(|(_, answered)| *answered == status).then_some(())
+    };
+    until("it knows of more", async || refused(StatusCode::CONFLICT).await).await;
     // Beyond what it saw, with other records before.
     record(&ledger, TENANTS[0], 25..60).await;
-    let ahead = until("it knows of more, and then of others", async || {
-        let asked = desk.asked.lock().unwrap().clone();
-        asked.iter().any(|(_, status)| *status != StatusCode::OK).then_some(asked)
+    until("it knows of others", async || {
+        refused(StatusCode::UNPROCESSABLE_ENTITY).await
     })
     .await;
-    assert!(ahead.contains(&(10, StatusCode::CONFLICT)), "{ahead:?}");
     let readers = ledger.readers().cosigned_by(witnesses.quorum().clone());
     let note = readers.checkpoint(log(TENANTS[0])).await.unwrap().unwrap();
     assert_eq!(Checkpoint::claimed(&note).unwrap().size, 10, "what is shown stays");
@@ -372,35 +481,29 @@ async fn what_is_kept_as_cosigned_is_held_to_the_log() {
     record(&ledger, TENANTS[0], 0..10).await;
     shown(&ledger, &witnesses, TENANTS[0], 10).await;
     ledger.close().await;
-    let file = dir.path().join(crate::ledger::FILE);
-    let sound = std::fs::read(&file).unwrap();
-    for (sql, kind) in [
-        ("UPDATE cosigned SET note = replace(note, '10', '11') WHERE log = 'A'", FindingKind::Checkpoint),
-        ("UPDATE cosigned SET size = 9999 WHERE log = 'A'", FindingKind::Checkpoint),
-        ("UPDATE cosigned SET note = (SELECT note FROM cosigned WHERE log = 'platform') WHERE log = 'A'", FindingKind::Checkpoint),
+    let sound = at_rest(dir.path()).await;
+    for sql in [
+        "UPDATE cosigned SET note = replace(note, '10', '11') WHERE log = 'A'",
+        "UPDATE cosigned SET size = 9999 WHERE log = 'A'",
+        "UPDATE cosigned SET note = (SELECT note FROM cosigned WHERE log = 'platform') WHERE log = 'A'",
     ] {
-        std::fs::write(&file, &sound).unwrap();
+        let dir = put(&sound);
         edit(dir.path(), &sql.replace("'A'", &format!("'{}'", TENANTS[0]))).await;
         let report = verify(dir.path()).await.unwrap();
         let own = report.logs.iter().find(|report| report.log == log(TENANTS[0])).unwrap();
-        assert!(found(own).iter().any(|(found, _)| *found == kind), "{sql}: {report}");
+        assert_eq!(found(own)[0], (FindingKind::Checkpoint, None), "{sql}: {report}");
     }
     // Of a log rewritten by someone who holds the secret, the checkpoint that was cosigned tells.
     let forged = tempfile::tempdir().unwrap();
     let ledger = open(forged.path()).await;
-    for number in 0..10 {
-        ledger.append(decision(TENANTS[0], number + 100)).await.unwrap();
-    }
+    record(&ledger, TENANTS[0], 100..110).await;
     ledger.close().await;
-    let stolen = {
-        let mut reader = Reader::open(dir.path()).await.unwrap();
-        std::fs::write(&file, &sound).unwrap();
-        reader.refresh().await.unwrap();
-        reader.cosigned(log(TENANTS[0])).await.unwrap().unwrap()
-    };
+    let dir = put(&sound);
+    let mut reader = Reader::open(dir.path()).await.unwrap();
+    let cosigned = reader.cosigned(log(TENANTS[0])).await.unwrap().unwrap();
     edit(
         forged.path(),
-        &format!("INSERT INTO cosigned VALUES ('{}', 10, '{stolen}')", TENANTS[0]),
+        &format!("INSERT INTO cosigned VALUES ('{}', 10, '{cosigned}')", TENANTS[0]),
     )
     .await;
     let report = verify(forged.path()).await.unwrap();

@@ -136,11 +136,28 @@ mod tests {
         let answer = |lines: &str| cosigned(&witness, &note(7), lines);
         let (line, foreign) = (own.line(&note(7), 1_700_000_000), other.line(&note(7), 1));
         assert_eq!(answer(&line).unwrap().line, line);
-        assert_eq!(answer(&format!("{foreign}{line}")).unwrap().line, line, "all others are left out");
+        assert_eq!(
+            answer(&format!("{foreign}{line}")).unwrap().line,
+            line,
+            "all others are left out"
+        );
         let mut changed = line.clone();
         changed.replace_range(40..41, if &line[40..41] == "A" { "B" } else { "A" });
-        let (older, whole) = (own.line(&note(6), 1), format!("x\n\n{}{}", note(6), own.line(&note(6), 1)));
-        for worthless in ["", "\n", "garbage\n", &foreign, &older, &changed, &whole, line.trim_end(), &line.repeat(100)] {
+        let (older, whole) = (
+            own.line(&note(6), 1),
+            format!("x\n\n{}{}", note(6), own.line(&note(6), 1)),
+        );
+        for worthless in [
+            "",
+            "\n",
+            "garbage\n",
+            &foreign,
+            &older,
+            &changed,
+            &whole,
+            line.trim_end(),
+            &line.repeat(100),
+        ] {
             assert_eq!(answer(worthless), Err(WitnessError::Worthless), "{worthless}");
         }
     }

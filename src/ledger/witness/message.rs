@@ -45,7 +45,18 @@ mod tests {
     fn a_size_has_one_spelling() {
         assert_eq!(size("0\n"), Some(0));
         assert_eq!(size("20852014\n"), Some(20_852_014));
-        for wrong in ["", "\n", "7", "07\n", "+7\n", " 7\n", "7\n\n", "-1\n", "18446744073709551616\n", "seven\n"] {
+        for wrong in [
+            "",
+            "\n",
+            "7",
+            "07\n",
+            "+7\n",
+            " 7\n",
+            "7\n\n",
+            "-1\n",
+            "18446744073709551616\n",
+            "seven\n",
+        ] {
             assert_eq!(size(wrong), None, "{wrong:?}");
         }
     }

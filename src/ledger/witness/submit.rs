@@ -3,9 +3,9 @@
 use super::super::checkpoint::Checkpoint;
 use super::super::error::LedgerError;
 use super::super::readers::Readers;
+use super::Witness;
 use super::client::{Client, Said, WitnessError};
 use super::rounds::{Answer, Sending};
-use super::Witness;
 
 /// How often a witness may say that it saw something else: once where nobody but us asks it.
 const ATTEMPTS: usize = 3;
@@ -17,7 +17,9 @@ pub(super) enum Trouble {
     #[error(transparent)]
     Witness(#[from] WitnessError),
     /// It saw more of the log than there is.
-    #[error("it saw {saw} records of the log, which has {size}: the ledger was set back, or somebody else signs in the log's name")]
+    #[error(
+        "it saw {saw} records of the log, which has {size}: the ledger was set back, or somebody else signs in the log's name"
+    )]
     Ahead {
         /// What it saw.
         saw: u64,

@@ -44,6 +44,13 @@ pub async fn cosign(ledger: Ledger, witnesses: Witnesses) -> Result<(), LedgerEr
         why: error.to_string().into(),
     })?;
     let quorum = witnesses.quorum();
+    for key in quorum.keys() {
+        // Alerts are written against these: they are there from the start.
+        for outcome in ["cosigned", "ahead", "forked"] {
+            let name = key.name().to_owned();
+            metrics::counter!(telemetry::WITNESS_REQUESTS, "witness" => name, "outcome" => outcome).absolute(0);
+        }
+    }
     let rounds = Rounds::new(quorum.needed(), quorum.keys().len(), u64::from_be_bytes(seed));
     let task = Task {
         readers: ledger.readers(),

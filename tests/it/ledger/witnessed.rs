@@ -27,12 +27,23 @@ impl Drop for Running {
 }
 
 fn spawn(command: &mut Command) -> Running {
-    Running(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    Running(
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap(),
+    )
 }
 
 fn done(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -50,8 +61,17 @@ impl Desk {
         let [socket, key] = ["agent", "key"].map(|name| place.path().join(name));
         let agent = spawn(Command::new("ssh-agent").arg("-D").arg("-a").arg(&socket));
         within_a_minute(|| socket.exists().then_some(()).ok_or("the agent is not there yet"));
-        done(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key));
-        done(Command::new("ssh-add").arg("-q").arg(&key).env("SSH_AUTH_SOCK", &socket));
+        done(
+            Command::new("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                .arg(&key),
+        );
+        done(
+            Command::new("ssh-add")
+                .arg("-q")
+                .arg(&key)
+                .env("SSH_AUTH_SOCK", &socket),
+        );
         let shown = done(Command::new("ssh-keygen").arg("-lf").arg(&key));
         let fingerprint = shown.split(' ').nth(1).unwrap().to_owned();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -86,7 +106,10 @@ impl Desk {
     fn key(&self) -> VerifierKey {
         let page = get("/").send(self.address).text();
         let line = page.lines().find(|line| line.starts_with("witness.example/w1+"));
-        line.unwrap_or_else(|| panic!("its key in {page}")).trim().parse().unwrap()
+        line.unwrap_or_else(|| panic!("its key in {page}"))
+            .trim()
+            .parse()
+            .unwrap()
     }
 
     /// Tells it of a log, as its operator does.
@@ -98,7 +121,11 @@ impl Desk {
             let added = sqlx::query(
                 "INSERT INTO log (origin, tree_size, tree_hash) VALUES (?1, 0, '47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=')",
             );
-            added.bind(key.name().to_owned()).execute(&mut connection).await.unwrap();
+            added
+                .bind(key.name().to_owned())
+                .execute(&mut connection)
+                .await
+                .unwrap();
             let added = sqlx::query("INSERT INTO key (origin, key) VALUES (?1, ?2)").bind(key.name().to_owned());
             added.bind(key.to_string()).execute(&mut connection).await.unwrap();
             connection.close().await.unwrap();
@@ -128,7 +155,9 @@ fn cosigned(service: &Service, witnesses: &Witnesses, index: u64) -> (String, Ch
 
 fn lag(service: &Service) -> f64 {
     let metrics = get("/metrics").send(service.address).text();
-    let line = metrics.lines().find_map(|line| line.strip_prefix("tidegate_ledger_cosigned_lag_seconds "));
+    let line = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("tidegate_ledger_cosigned_lag_seconds "));
     line.map_or(0.0, |value| value.parse().unwrap())
 }
 
@@ -138,9 +167,15 @@ fn a_public_witness_cosigns_what_is_shown_and_public_tools_take_its_word() {
     let desk = Desk::new();
     let witness = desk.start();
     let first = Service::start();
-    let logs: Vec<_> = first.manifest["ledger"].as_array().unwrap().iter().map(|log| log["log"].clone()).collect();
+    let logs: Vec<_> = first.manifest["ledger"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|log| log["log"].clone())
+        .collect();
     let elbe = key(&first, ELBE);
-    logs.iter().for_each(|log| desk.add(&key(&first, log.as_str().unwrap())));
+    logs.iter()
+        .for_each(|log| desk.add(&key(&first, log.as_str().unwrap())));
     let data = first.stop();
 
     let (url, witness_key) = (format!("http://{}", desk.address), desk.key());
@@ -157,7 +192,10 @@ fn a_public_witness_cosigns_what_is_shown_and_public_tools_take_its_word() {
     let (_, checkpoint) = cosigned(&service, &witnesses, index);
     let anna = service.person(ELBE, "anna");
     let proof = Inclusion::parse(&read(&service, &anna, &format!("inclusion/{index}")).text()).unwrap();
-    assert!(witnesses.quorum().met(&proof.checkpoint).is_ok(), "a proof stands under a cosigned checkpoint");
+    assert!(
+        witnesses.quorum().met(&proof.checkpoint).is_ok(),
+        "a proof stands under a cosigned checkpoint"
+    );
 
     // Go's tools: the log under its own key, and under the witness's, which holds the cosignature.
     for key in [&elbe, &witness_key] {
@@ -171,13 +209,38 @@ fn a_public_witness_cosigns_what_is_shown_and_public_tools_take_its_word() {
     // And ours, over HTTP.
     let token = service.data().join("token");
     std::fs::write(&token, &anna).unwrap();
-    let (url, token) = (format!("http://{}/ledger/{ELBE}", service.address), token.to_str().unwrap().to_owned());
+    let (url, token) = (
+        format!("http://{}/ledger/{ELBE}", service.address),
+        token.to_str().unwrap().to_owned(),
+    );
     let (elbe, by) = (elbe.to_string(), witness_key.to_string());
-    let verify = ["ledger", "verify", &url, "--token-file", &token, "--key", &elbe, "--witness", &by];
+    let verify = [
+        "ledger",
+        "verify",
+        &url,
+        "--token-file",
+        &token,
+        "--key",
+        &elbe,
+        "--witness",
+        &by,
+    ];
     let told = check(&verify, 0);
     assert!(told.contains("cosigned by witness.example/w1"), "{told}");
     let kept = service.data().join("kept");
-    let follow = ["ledger", "follow", &url, "--token-file", &token, "--key", &elbe, "--witness", &by, "--once", "--state"];
+    let follow = [
+        "ledger",
+        "follow",
+        &url,
+        "--token-file",
+        &token,
+        "--key",
+        &elbe,
+        "--witness",
+        &by,
+        "--once",
+        "--state",
+    ];
     check(&[&follow[..], &[kept.to_str().unwrap()]].concat(), 0);
 
     // Without the witness the service goes on; what is shown stays, and the lag grows.
@@ -187,7 +250,11 @@ fn a_public_witness_cosigns_what_is_shown_and_public_tools_take_its_word() {
     within_a_minute(|| (lag(&service) > 2.0).then_some(()).ok_or("the lag has not grown yet"));
     let before = lag(&service);
     decided(&service);
-    within_a_minute(|| (lag(&service) > before + 1.0).then_some(()).ok_or("the lag does not grow"));
+    within_a_minute(|| {
+        (lag(&service) > before + 1.0)
+            .then_some(())
+            .ok_or("the lag does not grow")
+    });
     let late = cosigned(&service, &witnesses, 0).1.size;
     // The witness may have been told of one more as it went.
     assert!(late <= index && late >= shown, "{shown} {late} {index}");
@@ -197,7 +264,11 @@ fn a_public_witness_cosigns_what_is_shown_and_public_tools_take_its_word() {
     // It is back.
     let witness = desk.start();
     cosigned(&service, &witnesses, index);
-    within_a_minute(|| (lag(&service) == 0.0).then_some(()).ok_or("some log is not cosigned yet"));
+    within_a_minute(|| {
+        (lag(&service) == 0.0)
+            .then_some(())
+            .ok_or("some log is not cosigned yet")
+    });
     let data = service.stop();
 
     // We forgot what it saw, and are told (409).
@@ -205,7 +276,11 @@ fn a_public_witness_cosigns_what_is_shown_and_public_tools_take_its_word() {
     let service = Service::witnessed(data, witnesses.clone());
     let index = decided(&service);
     cosigned(&service, &witnesses, index);
-    within_a_minute(|| (lag(&service) == 0.0).then_some(()).ok_or("some log is not cosigned yet"));
+    within_a_minute(|| {
+        (lag(&service) == 0.0)
+            .then_some(())
+            .ok_or("some log is not cosigned yet")
+    });
     let data = service.stop();
 
     // From the directory, and as evidence.
@@ -228,7 +303,10 @@ fn forget(data: &Path) {
     block_on(async {
         let options = SqliteConnectOptions::new().filename(data.join("ledger.sqlite"));
         let mut connection = options.connect().await.unwrap();
-        sqlx::query("DELETE FROM cosigned").execute(&mut connection).await.unwrap();
+        sqlx::query("DELETE FROM cosigned")
+            .execute(&mut connection)
+            .await
+            .unwrap();
         connection.close().await.unwrap();
     });
 }

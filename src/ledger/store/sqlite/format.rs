@@ -59,7 +59,11 @@ pub(super) async fn written(
         BEFORE => {
             let made = change(connection, &[COSIGNED]).await;
             made.map_err(LedgerError::store("bring the ledger's format up to date"))?;
-            tracing::info!(from = BEFORE, to = VERSION, "the ledger's format was brought up to date");
+            tracing::info!(
+                from = BEFORE,
+                to = VERSION,
+                "the ledger's format was brought up to date"
+            );
         }
         _ => {}
     }

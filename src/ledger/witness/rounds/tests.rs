@@ -25,7 +25,10 @@ fn asked(rounds: &mut Rounds, now: Moment) -> Vec<Sending> {
 }
 
 fn sizes(sendings: &[Sending]) -> Vec<(Place, u64)> {
-    sendings.iter().map(|sending| (sending.witness, sending.note.size)).collect()
+    sendings
+        .iter()
+        .map(|sending| (sending.witness, sending.note.size))
+        .collect()
 }
 
 fn line(sending: &Sending) -> Answer {
@@ -113,7 +116,11 @@ fn a_witness_that_is_down_is_asked_for_one_log_at_a_time() {
     let probe = asked(&mut rounds, ms(1_001));
     assert_eq!(probe.len(), 1);
     rounds.answered(&probe[0], line(&probe[0]), ms(1_002));
-    assert_eq!(asked(&mut rounds, ms(3_000)).len(), 2, "it answers again: all that wait");
+    assert_eq!(
+        asked(&mut rounds, ms(3_000)).len(),
+        2,
+        "it answers again: all that wait"
+    );
 }
 
 #[test]
@@ -143,7 +150,9 @@ fn two_witnesses_with_long_queues_still_meet_under_one_checkpoint() {
         for number in 0..3 {
             rounds.grown(log(number), note(tick + 1), now);
         }
-        asked(&mut rounds, now).into_iter().for_each(|sending| waiting[sending.witness].push_back(sending));
+        asked(&mut rounds, now)
+            .into_iter()
+            .for_each(|sending| waiting[sending.witness].push_back(sending));
         for (working, waiting) in working.iter_mut().zip(&mut waiting) {
             if let Some((_, sending)) = working.take_if(|(until, _)| *until <= now)
                 && let Some(found) = rounds.answered(&sending, line(&sending), now)
@@ -155,7 +164,29 @@ fn two_witnesses_with_long_queues_still_meet_under_one_checkpoint() {
             }
         }
     }
-    assert!(reached.len() == 3 && reached.values().all(|count| *count > 8), "{reached:?}");
+    assert!(
+        reached.len() == 3 && reached.values().all(|count| *count > 8),
+        "{reached:?}"
+    );
+}
+
+#[test]
+fn a_hundred_thousand_logs_have_their_turn_with_few_under_way_at_once() {
+    let mut rounds = Rounds::new(2, 2, 1);
+    let each = |number: u32| format!("BPNL{number:012}").parse().unwrap();
+    for number in 0..100_000 {
+        rounds.grown(each(number), note(1), ms(0));
+    }
+    let (mut reached, mut under_way) = (0, VecDeque::new());
+    loop {
+        under_way.extend(asked(&mut rounds, ms(1)));
+        assert!(under_way.len() <= 2 * PLACES);
+        let Some(sending) = under_way.pop_front() else { break };
+        reached += usize::from(rounds.answered(&sending, line(&sending), ms(1)).is_some());
+    }
+    assert_eq!((reached, rounds.waiting()), (100_000, 0));
+    // And none is kept in memory once its second is over.
+    assert!(asked(&mut rounds, ms(2_000)).is_empty() && rounds.logs.is_empty());
 }
 
 #[derive(Clone, Debug)]
@@ -206,7 +237,10 @@ impl Laws {
             assert_eq!(lines[0], reached.size.to_string());
             assert!(lines.len() > needed, "{lines:?}");
             let of = format!("of {}", reached.size);
-            assert!(lines[1..].iter().all(|line| line.ends_with(&of)), "lines of one checkpoint: {lines:?}");
+            assert!(
+                lines[1..].iter().all(|line| line.ends_with(&of)),
+                "lines of one checkpoint: {lines:?}"
+            );
         }
     }
 }
