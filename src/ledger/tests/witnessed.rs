@@ -508,5 +508,5 @@ async fn what_is_kept_as_cosigned_is_held_to_the_log() {
     .await;
     let report = verify(forged.path()).await.unwrap();
     let own = report.logs.iter().find(|report| report.log == log(TENANTS[0])).unwrap();
-    assert_eq!(found(own), [(FindingKind::Forked, None)], "{report}");
+    assert!(found(own).contains(&(FindingKind::Forked, None)), "{report}");
 }

@@ -17,7 +17,7 @@ use super::super::signed::Note;
 /// How many logs one witness is asked for at once.
 const PLACES: usize = 16;
 
-/// How long a round of a log takes at least: so often is each witness asked for it.
+/// How long a round of a log takes at least, and how long a witness is not asked for a log again.
 const PACE: Duration = Duration::from_secs(1);
 
 /// How long a witness that failed rests, at first and at most.
@@ -97,6 +97,8 @@ struct Seat {
     /// The size it is asked for now.
     busy: Option<u64>,
     queued: bool,
+    /// When it may be asked again, a second after it was asked last.
+    next: Moment,
     refused: Pause,
 }
 
@@ -189,7 +191,7 @@ impl Rounds {
         for witness in 0..self.desks.len() {
             while let Some(desk) = self.desks.get_mut(witness).filter(|desk| desk.has_place(now)) {
                 let Some(log) = desk.queue.pop_front() else { break };
-                if let Some(sending) = take(&mut self.logs, log, witness) {
+                if let Some(sending) = take(&mut self.logs, log, witness, now) {
                     desk.busy += 1;
                     return Some(sending);
                 }
@@ -272,11 +274,12 @@ impl Rounds {
             if open.round.lines.contains_key(&witness) || seat.busy.is_some() || seat.queued {
                 continue;
             }
-            if now >= seat.refused.until {
+            let from = seat.refused.until.max(seat.next);
+            if now >= from {
                 seat.queued = true;
                 desk.queue.push_back(log);
             } else {
-                next = Some(next.map_or(seat.refused.until, |next| next.min(seat.refused.until)));
+                next = Some(next.map_or(from, |next| next.min(from)));
             }
         }
         self.remind(log, next);
@@ -322,14 +325,14 @@ impl Open {
 }
 
 /// What is sent to a witness for a log, where there still is something.
-fn take(logs: &mut HashMap<LogId, Open>, log: LogId, witness: Place) -> Option<Sending> {
+fn take(logs: &mut HashMap<LogId, Open>, log: LogId, witness: Place, now: Moment) -> Option<Sending> {
     let open = logs.get_mut(&log)?;
     let seat = open.seats.get_mut(witness)?;
     seat.queued = false;
     if open.round.lines.contains_key(&witness) {
         return None;
     }
-    seat.busy = Some(open.round.note.size);
+    (seat.busy, seat.next) = (Some(open.round.note.size), now + PACE);
     let (saw, note) = (seat.saw, Arc::clone(&open.round.note));
     Some(Sending {
         log,
