@@ -99,6 +99,32 @@ fn a_witness_that_is_down_keeps_no_log_from_the_others_and_signs_the_newest_once
 }
 
 #[test]
+fn a_witness_that_comes_late_into_a_round_is_not_asked_again_within_a_second() {
+    let mut rounds = Rounds::new(1, 2, 1);
+    let mut late = Vec::new();
+    for tick in 0..600 {
+        let now = ms(tick * 10);
+        rounds.grown(log(0), note(tick + 1), now);
+        for sending in asked(&mut rounds, now) {
+            let answer = match sending.witness {
+                1 => {
+                    late.push(now);
+                    if late.len() == 1 {
+                        Answer::Failed
+                    } else {
+                        line(&sending)
+                    }
+                }
+                _ => line(&sending),
+            };
+            rounds.answered(&sending, answer, now);
+        }
+    }
+    assert!(late.len() > 4, "{late:?}");
+    assert!(late.windows(2).all(|pair| pair[1] >= pair[0] + PACE), "{late:?}");
+}
+
+#[test]
 fn a_witness_that_is_down_is_asked_for_one_log_at_a_time() {
     let mut rounds = Rounds::new(1, 1, 1);
     for number in 0..3 {
