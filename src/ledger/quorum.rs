@@ -16,10 +16,10 @@ pub enum QuorumError {
     #[error(
         "`{0}` is not the key of a witness: expected one of the type `cosignature/v1` (c2sp.org/tlog-cosignature, Ed25519)"
     )]
-    Kind(VerifierKey),
+    Kind(Box<VerifierKey>),
     /// One key twice, whatever it is called: it would count twice.
-    #[error("`{0}` and `{1}` are the same key: a witness counts once")]
-    Twice(VerifierKey, VerifierKey),
+    #[error("`{}` and `{}` are the same key: a witness counts once", _0[0], _0[1])]
+    Twice(Box<[VerifierKey; 2]>),
     /// More than there are, or none.
     #[error("{needed} of {given} witnesses cannot be needed: at least 1, and at most all")]
     Needed {
@@ -45,11 +45,11 @@ impl Quorum {
     /// [`QuorumError`].
     pub fn new(keys: Vec<VerifierKey>, needed: Option<usize>) -> Result<Self, QuorumError> {
         if let Some(key) = keys.iter().find(|key| key.kind() != KeyKind::Cosignature) {
-            return Err(QuorumError::Kind(key.clone()));
+            return Err(QuorumError::Kind(Box::new(key.clone())));
         }
         for (at, key) in keys.iter().enumerate() {
             if let Some(before) = keys.iter().take(at).find(|before| before.is_pair_of(key)) {
-                return Err(QuorumError::Twice(before.clone(), key.clone()));
+                return Err(QuorumError::Twice(Box::new([before.clone(), key.clone()])));
             }
         }
         let given = keys.len();
@@ -102,9 +102,9 @@ mod tests {
         let log = Signer::from_seed("t/ledger/platform", &[7; 32]).unwrap();
         let renamed = Cosigner::new("another.example", 1).key().clone();
         assert_eq!(Quorum::new(vec![], None), Err(QuorumError::Empty));
-        let kind = QuorumError::Kind(log.verifier().clone());
+        let kind = QuorumError::Kind(Box::new(log.verifier().clone()));
         assert_eq!(Quorum::new(vec![one.clone(), log.verifier().clone()], None), Err(kind));
-        let twice = QuorumError::Twice(one.clone(), renamed.clone());
+        let twice = QuorumError::Twice(Box::new([one.clone(), renamed.clone()]));
         assert_eq!(
             Quorum::new(vec![one.clone(), two.clone(), renamed], Some(1)),
             Err(twice)

@@ -334,8 +334,10 @@ async fn a_ledger_of_the_format_before_is_brought_up_to_date_and_its_logs_are_co
     shown(&ledger, &witnesses, TENANTS[0], 42).await;
     shown(&ledger, &witnesses, TENANTS[1], 3).await;
     ledger.close().await;
-    let mut trust = Trust::default();
-    trust.witnesses = Some(witnesses.quorum().clone());
+    let trust = Trust {
+        witnesses: Some(witnesses.quorum().clone()),
+        ..Trust::default()
+    };
     let report = verify_with(dir.path(), &trust, |_| {}).await.unwrap();
     assert!(report.ok, "{report}");
 }

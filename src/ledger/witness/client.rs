@@ -141,8 +141,9 @@ mod tests {
             line,
             "all others are left out"
         );
-        let mut changed = line.clone();
-        changed.replace_range(40..41, if &line[40..41] == "A" { "B" } else { "A" });
+        // Its time, by a second.
+        let changed = own.line(&note(7), 1_700_000_000).replace("AABlU/EA", "AABlU/EB");
+        assert_ne!(changed, line);
         let (older, whole) = (
             own.line(&note(6), 1),
             format!("x\n\n{}{}", note(6), own.line(&note(6), 1)),

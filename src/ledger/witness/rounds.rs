@@ -262,14 +262,18 @@ impl Rounds {
             open.round = Round::new(&open.newest, now);
             behind = false;
         }
-        let whole = !behind && open.round.lines.len() == open.seats.len();
         let pace = open.round.began + PACE;
-        if whole && now >= pace {
-            self.remind(log, None);
-            self.logs.remove(&log);
-            return;
+        let mut next = (behind && settled).then_some(pace);
+        if !behind && open.round.lines.len() == open.seats.len() {
+            // Nothing is left to do; but who was asked just now is still not to be asked again.
+            let asked = open.seats.iter().map(|seat| seat.next).fold(pace, Moment::max);
+            if now >= asked {
+                self.remind(log, None);
+                self.logs.remove(&log);
+                return;
+            }
+            next = Some(asked);
         }
-        let mut next = (whole || (behind && settled)).then_some(pace);
         for (witness, (seat, desk)) in open.seats.iter_mut().zip(&mut self.desks).enumerate() {
             if open.round.lines.contains_key(&witness) || seat.busy.is_some() || seat.queued {
                 continue;

@@ -125,6 +125,19 @@ fn a_witness_that_comes_late_into_a_round_is_not_asked_again_within_a_second() {
 }
 
 #[test]
+fn a_witness_that_was_the_last_to_cosign_is_not_asked_again_within_a_second() {
+    let mut rounds = Rounds::new(1, 1, 1);
+    rounds.grown(log(0), note(1), ms(0));
+    let first = asked(&mut rounds, ms(0));
+    rounds.answered(&first[0], Answer::Refused(None), ms(0));
+    let again = asked(&mut rounds, ms(6_000));
+    rounds.answered(&again[0], line(&again[0]), ms(6_000));
+    rounds.grown(log(0), note(2), ms(6_000));
+    assert!(asked(&mut rounds, ms(6_999)).is_empty());
+    assert_eq!(sizes(&asked(&mut rounds, ms(7_000))), [(0, 2)]);
+}
+
+#[test]
 fn a_witness_that_is_down_is_asked_for_one_log_at_a_time() {
     let mut rounds = Rounds::new(1, 1, 1);
     for number in 0..3 {
