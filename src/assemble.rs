@@ -25,6 +25,7 @@ use crate::http::caller::TenantGate;
 use crate::http::standby::stand_by;
 use crate::http::{App, Limits};
 use crate::ids::{Bpnl, TenantId};
+use crate::ledger::witness::Witnesses;
 use crate::ledger::{Database, Ledger, LedgerKeys, Options, Place, Standing};
 use crate::pcf::{Carrier, Models, PcfStore};
 use crate::registry::store::RegistryStore;
@@ -69,6 +70,8 @@ pub struct Parts {
     pub shadow: Option<Bundle>,
     /// The ledger, to which this process writes.
     pub ledger: Ledger,
+    /// Who cosigns the ledger's checkpoints, where anyone does.
+    pub witnesses: Option<Witnesses>,
     /// The URL the service is reached under.
     pub base_url: String,
     /// The domain below which each tenant has its own host.
@@ -155,7 +158,10 @@ pub async fn assemble(
     // In dev mode partners are on this machine.
     let carrier = Carrier::new(!parts.issuers.is_empty()).map_err(StartError::of("speaking to partners"))?;
     let dataspace = dataspace(&parts, &registry.current()).await?;
-    let logs = gate.ledger().readers();
+    let logs = match &parts.witnesses {
+        Some(witnesses) => gate.ledger().readers().cosigned_by(witnesses.quorum().clone()),
+        None => gate.ledger().readers(),
+    };
     Ok(App {
         logs,
         pcf,
@@ -164,6 +170,7 @@ pub async fn assemble(
         gate,
         registry,
         agreements,
+        witnesses: parts.witnesses,
         upkeep: Upkeep::default(),
         verifiers,
         vault,

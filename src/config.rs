@@ -3,10 +3,14 @@
 //! Nothing that decides whom to trust has a default: where keys come from, under which name the service is reached, which
 //! policies are in force. A file with several mistakes is answered with all of them.
 
+mod witnesses;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+use crate::ledger::witness::Witnesses;
 
 /// What a service needs to start.
 #[derive(Debug)]
@@ -25,6 +29,8 @@ pub struct Config {
     pub ledger_origin: String,
     /// The PostgreSQL database of the ledger, where that is not in the data directory.
     pub ledger_database: Option<DatabaseSource>,
+    /// Who cosigns the ledger's checkpoints, where anyone does.
+    pub witnesses: Option<Witnesses>,
     /// Where the key of the vault is.
     pub vault_key: KeySource,
     /// A document of tenants, partners, offers and agreements to take in at start.
@@ -64,6 +70,9 @@ struct Written {
     vault_key_file: Option<PathBuf>,
     vault_key_env: Option<String>,
     world: Option<PathBuf>,
+    witness_quorum: Option<i64>,
+    #[serde(default)]
+    witness: Vec<witnesses::Written>,
 }
 
 /// What is wrong with a configuration, all of it.
@@ -164,6 +173,7 @@ impl Config {
             (Some(url), None) => Some(DatabaseSource::Url(url)),
             (None, name) => name.map(DatabaseSource::Environment),
         };
+        let witnesses = witnesses::read(&mut problems, written.witness, written.witness_quorum);
         match (listen, data, base_url, bundle, ledger_origin, vault_key) {
             (Some(listen), Some(data), Some(base_url), Some(bundle), Some(ledger_origin), Some(vault_key))
                 if problems.is_empty() =>
@@ -177,6 +187,7 @@ impl Config {
                     bundle,
                     ledger_origin,
                     ledger_database,
+                    witnesses,
                     vault_key,
                     world,
                 })
@@ -213,7 +224,7 @@ fn wanted<T>(problems: &mut Vec<String>, value: Option<T>, name: &str, what: &st
 mod tests {
     use super::*;
 
-    const GOOD: &str = r#"
+    pub(super) const GOOD: &str = r#"
         listen = "0.0.0.0:8080"
         data = "/var/lib/tidegate"
         base_url = "https://tidegate.example"

@@ -44,6 +44,7 @@ use crate::dev::connector::Connector;
 use crate::dev::issuer::Issuer;
 use crate::ids::{Bpnl, TenantId};
 use crate::ledger::Readers;
+use crate::ledger::witness::Witnesses;
 use crate::pcf::{Carrier, Models, PcfStore};
 use crate::registry::store::RegistryStore;
 use crate::vault::EmbeddedVault;
@@ -83,6 +84,8 @@ pub struct App {
     pub registry: RegistryStore,
     /// What becomes of agreements.
     pub agreements: Book,
+    /// Who cosigns the ledger's checkpoints, where anyone does.
+    pub witnesses: Option<Witnesses>,
     /// How often what is to be done by itself is done.
     pub upkeep: Upkeep,
     /// Each tenant's own verifier.

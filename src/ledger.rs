@@ -50,20 +50,23 @@ mod place;
 pub mod private;
 pub mod proof;
 pub mod published;
+pub mod quorum;
 pub mod read;
 pub mod readers;
 mod receipt;
 pub mod record;
 pub mod replay;
 pub mod report;
+mod signed;
 pub mod standing;
 pub mod stats;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod tile;
 pub mod tree;
 pub mod verify;
+pub mod witness;
 mod writer;
 
 use std::collections::BTreeSet;

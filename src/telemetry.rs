@@ -24,6 +24,12 @@ pub const LEDGER_LAG: &str = "tidegate_ledger_lag_records";
 pub const LEDGER_RECORDS: &str = "tidegate_ledger_records_total";
 /// Durable writes since the start; records per write is the group commit at work.
 pub const LEDGER_COMMITS: &str = "tidegate_ledger_commits_total";
+/// Seconds for which the log that has waited longest has had a checkpoint without its quorum of witnesses.
+pub const COSIGNED_LAG: &str = "tidegate_ledger_cosigned_lag_seconds";
+/// Logs that have a checkpoint without its quorum of witnesses.
+pub const UNCOSIGNED_LOGS: &str = "tidegate_ledger_uncosigned_logs";
+/// Checkpoints sent to witnesses, by `witness` and `outcome`: `cosigned`, or why not. `ahead` and `forked` are alerts.
+pub const WITNESS_REQUESTS: &str = "tidegate_witness_requests_total";
 /// Requests that got no answer because their decision could not be recorded.
 pub const UNRECORDED: &str = "tidegate_unrecorded_total";
 /// Tokens that did not verify, by `code`.
@@ -121,6 +127,18 @@ fn describe() {
     describe_gauge!(LEDGER_LAG, "decisions made and not yet durable");
     describe_counter!(LEDGER_RECORDS, "records made durable since the start");
     describe_counter!(LEDGER_COMMITS, "durable writes since the start");
+    describe_gauge!(
+        COSIGNED_LAG,
+        "seconds for which a log has had a checkpoint without its quorum of witnesses"
+    );
+    describe_gauge!(
+        UNCOSIGNED_LOGS,
+        "logs with a checkpoint without its quorum of witnesses"
+    );
+    describe_counter!(
+        WITNESS_REQUESTS,
+        "checkpoints sent to witnesses, by witness and outcome"
+    );
     describe_counter!(
         UNRECORDED,
         "requests without an answer because their decision could not be recorded"

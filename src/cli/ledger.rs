@@ -15,6 +15,7 @@ use super::{DatabaseArgs, Exit, Failure, Format, Outcome, block_on, print, print
 use crate::ledger::LedgerError;
 use crate::ledger::note::VerifierKey;
 use crate::ledger::published::Published;
+use crate::ledger::quorum::Quorum;
 
 /// What `ledger` does.
 #[derive(Debug, Subcommand)]
@@ -58,6 +59,28 @@ impl PlaceArgs {
             Ok(SecretString::from(text.trim().to_owned()))
         });
         Published::url(&self.place, token.transpose()?).map_err(|error| unreadable(&error))
+    }
+}
+
+/// Witnesses who must have cosigned.
+#[derive(Args, Debug)]
+struct WitnessArgs {
+    /// The public key of a witness that must have cosigned (may be repeated)
+    #[arg(long, value_name = "KEY")]
+    witness: Vec<String>,
+    /// How many of them must have [default: all]
+    #[arg(long, value_name = "N", requires = "witness")]
+    witness_quorum: Option<usize>,
+}
+
+impl WitnessArgs {
+    fn quorum(&self) -> Result<Option<Quorum>, Failure> {
+        if self.witness.is_empty() {
+            return Ok(None);
+        }
+        let keys = self.witness.iter().map(|text| key(text)).collect::<Result<_, _>>()?;
+        let quorum = Quorum::new(keys, self.witness_quorum);
+        quorum.map(Some).map_err(Failure::invalid)
     }
 }
 

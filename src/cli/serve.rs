@@ -149,6 +149,7 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
             .transpose()
             .map_err(start_failure)?,
         ledger,
+        witnesses: config.witnesses,
         base_url: config.base_url,
         base_host: config.base_host,
         clock: Clock::system(),

@@ -141,6 +141,7 @@ pub async fn start(options: DevOptions, clock: Clock, metrics: PrometheusHandle)
         bundle: options.bundle,
         shadow: options.shadow.map(|candidate| candidate.load()).transpose()?,
         ledger,
+        witnesses: None,
         base_url: base_url.clone(),
         base_host: Some(BASE_HOST.into()),
         clock: clock.clone(),

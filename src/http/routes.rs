@@ -181,7 +181,8 @@ pub const ROUTES: &[Route] = &[
             Method::Get,
             "/ledger/{bpnl}/checkpoint",
             Caller::Person,
-            "How many records the own company's log has and the root of its tree, signed (C2SP tlog-checkpoint).",
+            "How many records the own company's log has and the root of its tree, signed and, where there are witnesses, cosigned (C2SP \
+             tlog-checkpoint).",
             || get(ledger::checkpoint),
         )
     },

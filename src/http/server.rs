@@ -20,6 +20,7 @@ use super::observe::{note_route, observe};
 use super::routes::router;
 use super::{Limits, Shared};
 use crate::agreements;
+use crate::ledger::witness::cosign;
 
 /// How long connections may take to finish after the service was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -39,10 +40,22 @@ pub async fn serve(app: Shared, listener: TcpListener, stop: impl Future<Output 
         let app = Arc::clone(&app);
         async move { agreements::keep(&app.agreements, &app.clock, app.upkeep).await }
     });
+    let cosigning = app.witnesses.clone().map(|witnesses| {
+        let ledger = app.gate.ledger().clone();
+        tokio::spawn(async move {
+            if let Err(error) = cosign(ledger, witnesses).await {
+                tracing::error!(%error, "no witness is asked to cosign");
+            }
+        })
+    });
     accept(&listener, &service, app.limits, stop).await;
     keeping.abort();
     agreements::write_uses(&app.agreements).await;
     app.gate.close().await;
+    if let Some(cosigning) = cosigning {
+        // It ends by itself as the ledger is closed.
+        let _ = cosigning.await;
+    }
 }
 
 /// Takes connections until `stop` is done, then lets open requests finish.

@@ -4,6 +4,7 @@
 //! README.md                         what this is and how to check it, for a person
 //! evidence.json                     the logs, their keys, sizes and roots
 //! logs/BPNL000000000DWF/checkpoint  as the service serves them: any tool for C2SP tlog-tiles reads them
+//! logs/BPNL000000000DWF/cosigned    the newest checkpoint that witnesses cosigned, where there is one: it may name fewer records
 //! logs/BPNL000000000DWF/tile/…
 //! bodies/4355a46b…                  policies, schemas and terms that the records name, each under its SHA-256
 //! ```
@@ -21,8 +22,8 @@ use serde::{Deserialize, Serialize};
 pub use self::verify::verify_evidence;
 use super::checkpoint::Checkpoint;
 use super::error::LedgerError;
-use super::note::VerifierKey;
-use super::published::read_file;
+use super::note::{self, VerifierKey};
+use super::published::{COSIGNED, read_file};
 use super::read::{Cursor, Reader};
 use super::record::{LogId, RecordTime};
 use super::tile::TileId;
@@ -63,6 +64,30 @@ pub struct LogPart {
     pub root: Digest,
     /// The key that signs it.
     pub verifier_key: String,
+    /// The newest checkpoint that witnesses cosigned, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cosigned: Option<CosignedPart>,
+}
+
+/// What a cosigned checkpoint says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CosignedPart {
+    /// How many records it names.
+    pub size: u64,
+    /// The [hints](VerifierKey::hint) of the keys that cosigned it. Nothing is verified: whose keys these are is not for evidence to
+    /// say.
+    pub by: Vec<String>,
+}
+
+impl CosignedPart {
+    /// Out of the note, without the log's own signature.
+    fn of(note: &str, log: &str) -> Result<Self, LedgerError> {
+        let size = Checkpoint::claimed(note)?.size;
+        let mut by = note::hints(note)?;
+        by.retain(|hint| !log.starts_with(&format!("{hint}+")));
+        Ok(Self { size, by })
+    }
 }
 
 /// Takes logs out of a ledger into a directory that is not there yet, each as far as it is signed. Returns what was taken, and how
@@ -110,7 +135,14 @@ async fn export_log(reader: &mut Reader, log: LogId, out: &Path) -> Result<LogPa
     let signer: VerifierKey = key.parse()?;
     let checkpoint = Checkpoint::open(&note, &signer)?;
     let directory = out.join("logs").join(log.as_str());
-    put(&directory.join("checkpoint"), note.as_bytes())?;
+    let cosigned = reader.cosigned(log).await?;
+    if let Some(cosigned) = &cosigned {
+        put(&directory.join(COSIGNED), cosigned.as_bytes())?;
+    }
+    // The same with more signatures, where it is.
+    let claims = |note: &String| Checkpoint::open(note, &signer).is_ok_and(|cosigned| cosigned == checkpoint);
+    let shown = cosigned.as_ref().filter(|note| claims(note)).unwrap_or(&note);
+    put(&directory.join("checkpoint"), shown.as_bytes())?;
     for id in TileId::all(checkpoint.size) {
         let damaged = |why| LedgerError::Damaged { log, why };
         let bytes = reader.tile(log, id).await?;
@@ -119,8 +151,10 @@ async fn export_log(reader: &mut Reader, log: LogId, out: &Path) -> Result<LogPa
             &bytes.ok_or_else(|| damaged(format!("`{id}` is missing")))?,
         )?;
     }
+    let cosigned = cosigned.map(|note| CosignedPart::of(&note, &key)).transpose()?;
     Ok(LogPart {
         log,
+        cosigned,
         origin: checkpoint.origin,
         size: checkpoint.size,
         root: checkpoint.root,
@@ -165,8 +199,22 @@ fn readme(contents: &Contents, bodies: usize) -> String {
         made = contents.made,
         version = contents.tidegate,
         bodies = bodies,
-        logs = logs.collect::<String>()
+        logs = logs.collect::<String>(),
+        cosigned = cosigned(contents)
     )
+}
+
+/// Who cosigned which log, for a person.
+fn cosigned(contents: &Contents) -> String {
+    let rows = contents.logs.iter().filter_map(|part| {
+        let cosigned = part.cosigned.as_ref()?;
+        let by: Vec<_> = cosigned.by.iter().map(|hint| format!("`{hint}+…`")).collect();
+        Some(format!("| {} | {} | {} |\n", part.log, cosigned.size, by.join(", ")))
+    });
+    match rows.collect::<String>() {
+        none if none.is_empty() => "No witness cosigned any of it.\n".to_owned(),
+        rows => format!(include_str!("evidence/cosigned.md"), rows = rows),
+    }
 }
 
 /// Reads what a directory says it holds. `None` where it is no evidence.

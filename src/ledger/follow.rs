@@ -13,6 +13,7 @@ use super::error::LedgerError;
 use super::note::VerifierKey;
 use super::proof::{Claim, ProofError, Tiles, check_consistency};
 use super::published::Published;
+use super::quorum::Quorum;
 
 /// Where the last checkpoint of a log is kept: a file, as the log signed it.
 #[derive(Debug)]
@@ -82,10 +83,18 @@ impl Kept {
 ///
 /// # Errors
 ///
-/// It cannot be read; what is kept is not a checkpoint of its key; a checkpoint that `key` did not sign.
-pub async fn look(published: &Published, key: &VerifierKey, kept: &Kept) -> Result<Seen, LedgerError> {
+/// It cannot be read; what is kept is not a checkpoint of its key; a checkpoint that `key` did not sign, or that not enough of the
+/// witnesses, where there are any, cosigned.
+pub async fn look(
+    published: &Published,
+    key: &VerifierKey,
+    witnesses: Option<&Quorum>,
+    kept: &Kept,
+) -> Result<Seen, LedgerError> {
     let found = published.checkpoint().await?;
     let now = Checkpoint::open(&found, key).map_err(LedgerError::Untrusted)?;
+    let by = witnesses.map(|witnesses| witnesses.met(&found)).transpose();
+    let by = by.map_err(LedgerError::Untrusted)?.unwrap_or_default();
     let Some(note) = kept.read()? else {
         kept.write(&found)?;
         return Ok(Seen::First(now));
@@ -101,7 +110,13 @@ pub async fn look(published: &Published, key: &VerifierKey, kept: &Kept) -> Resu
     }
     if now.size == before.size {
         return match now.root == before.root {
-            true => Ok(Seen::Same(now)),
+            true => {
+                // Who cosigned it is worth keeping, too.
+                if !by.is_empty() && note != found {
+                    kept.write(&found)?;
+                }
+                Ok(Seen::Same(now))
+            }
             false => forked(format!("it signs two different roots for {} records", now.size)),
         };
     }

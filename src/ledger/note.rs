@@ -59,6 +59,14 @@ pub enum NoteError {
     /// No key was given for that log.
     #[error("the checkpoint is of `{0}`, and no key of that name was given; give it with `--key`")]
     NoKey(String),
+    /// Too few of the witnesses that count cosigned it.
+    #[error("cosigned by {found} of the witnesses that count, where {needed} are needed")]
+    Uncosigned {
+        /// How many did.
+        found: usize,
+        /// How many must.
+        needed: usize,
+    },
     /// The key could not be used.
     #[error("the signing key could not be used")]
     Signer,
@@ -81,6 +89,10 @@ impl KeyKind {
             Self::Cosignature => 4,
         }
     }
+}
+
+fn hint(name: &str, id: u32) -> String {
+    format!("{name}+{id:08x}")
 }
 
 /// The public half of a key, spelled `name+hash+base64`.
@@ -108,6 +120,16 @@ impl VerifierKey {
     /// What it signs.
     pub fn kind(&self) -> KeyKind {
         self.kind
+    }
+
+    /// Whether both are spellings of one key pair, whatever they are named and sign.
+    pub fn is_pair_of(&self, other: &Self) -> bool {
+        self.public == other.public
+    }
+
+    /// What a signature line shows of the key: the beginning of its spelling, `name+hash`.
+    pub fn hint(&self) -> String {
+        hint(&self.name, self.key_id())
     }
 
     fn typed(&self) -> Vec<u8> {
@@ -226,13 +248,14 @@ impl fmt::Debug for Signer {
 }
 
 /// A witness's word that it saw a checkpoint, and all before it in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cosignature {
     /// The witness's name.
     pub witness: String,
     /// When it saw the checkpoint.
     pub time: Timestamp,
     /// The signature as a line of the note, with its newline.
+    #[serde(skip)]
     pub line: String,
 }
 
@@ -258,6 +281,17 @@ pub(super) fn claimed(note: &str) -> Result<String, NoteError> {
 
 fn text(note: &Note) -> Result<String, NoteError> {
     String::from_utf8(note.text().to_vec()).map_err(|_| NoteError::Form)
+}
+
+/// The [hints](VerifierKey::hint) of all keys that signatures under a note are said to be of, in their order. Nothing is verified.
+pub(super) fn hints(note: &str) -> Result<Vec<String>, NoteError> {
+    // Behind the text the note is lines of signatures alone.
+    let (_, lines) = note.rsplit_once("\n\n").ok_or(NoteError::Form)?;
+    let read = |line: &str| {
+        let signature = Signature::from_bytes(line.as_bytes()).map_err(|_| NoteError::Form)?;
+        Ok(hint(signature.name(), signature.id()))
+    };
+    lines.lines().map(read).collect()
 }
 
 /// The cosignatures under a note that verify with one of the witnesses' keys. All others are left out: a note may have lines of

@@ -11,6 +11,9 @@ use super::tile::TileId;
 /// The greatest size of anything that is read: a full bundle of the greatest records.
 const MAX_BYTES: usize = 256 * (65_535 + 2);
 
+/// The file beside a checkpoint in a directory, with the newest that witnesses cosigned.
+pub(super) const COSIGNED: &str = "cosigned";
+
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -67,6 +70,21 @@ impl Published {
         let bytes = self.read("checkpoint").await?;
         let bytes = bytes.ok_or_else(|| LedgerError::Unpublished { what: what() })?;
         String::from_utf8(bytes).map_err(|_| super::note::NoteError::Form.into())
+    }
+
+    /// In a directory, the newest checkpoint that witnesses cosigned, where that is kept beside the latest. What is served has no
+    /// other than the one it shows.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub(super) async fn cosigned(&self) -> Result<Option<String>, LedgerError> {
+        let bytes = match &self.0 {
+            At::Directory(_) => self.read(COSIGNED).await?,
+            At::Url { .. } => None,
+        };
+        let text = bytes.map(String::from_utf8).transpose();
+        text.map_err(|_| super::note::NoteError::Form.into())
     }
 
     /// A tile; `None` where it is not there.

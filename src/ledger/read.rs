@@ -18,6 +18,7 @@
 
 mod cursor;
 mod find;
+mod signed;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;

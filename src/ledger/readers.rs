@@ -6,18 +6,26 @@ use tokio::sync::Semaphore;
 
 use super::checkpoint::Checkpoint;
 use super::error::LedgerError;
+use super::note;
 use super::place::Place;
-use super::proof::{Claim, Inclusion, Tiles};
+use super::proof::Inclusion;
+use super::quorum::Quorum;
 use super::read::Reader;
 use super::record::LogId;
+use super::store::RawSigned;
 use super::tile::TileId;
+use crate::ids::Digest;
 
 /// How many read at once.
 const READERS: usize = 4;
 
 /// Reads the public parts of a ledger beside its writer.
 #[derive(Clone, Debug)]
-pub struct Readers(Arc<Shelf>);
+pub struct Readers {
+    shelf: Arc<Shelf>,
+    /// Who must have cosigned what is shown.
+    quorum: Option<Arc<Quorum>>,
+}
 
 #[derive(Debug)]
 struct Shelf {
@@ -29,16 +37,58 @@ struct Shelf {
 impl Readers {
     pub(super) fn new(place: Place) -> Self {
         let (idle, room) = (Mutex::default(), Semaphore::new(READERS));
-        Self(Arc::new(Shelf { place, idle, room }))
+        let shelf = Arc::new(Shelf { place, idle, room });
+        Self { shelf, quorum: None }
     }
 
-    /// A log's latest checkpoint; `None` for a log without.
+    /// From here on shows no checkpoint but those that enough of these witnesses cosigned.
+    #[must_use]
+    pub fn cosigned_by(self, quorum: Quorum) -> Self {
+        let (shelf, quorum) = (self.shelf, Some(Arc::new(quorum)));
+        Self { shelf, quorum }
+    }
+
+    /// A log's latest checkpoint, or the newest that enough witnesses cosigned where these [are needed](Self::cosigned_by); `None`
+    /// for a log without.
     ///
     /// # Errors
     ///
     /// The store's.
     pub async fn checkpoint(&self, log: LogId) -> Result<Option<String>, LedgerError> {
-        self.with(async |reader| reader.checkpoint(log).await).await
+        match &self.quorum {
+            None => self.with(async |reader| reader.checkpoint(log).await).await,
+            Some(quorum) => self.cosigned(log, quorum).await,
+        }
+    }
+
+    /// The newest checkpoint that enough of these witnesses cosigned. What is stored may have been cosigned by others.
+    async fn cosigned(&self, log: LogId, quorum: &Quorum) -> Result<Option<String>, LedgerError> {
+        let note = self.with(async |reader| reader.cosigned(log).await).await?;
+        Ok(note.filter(|note| quorum.met(note).is_ok()))
+    }
+
+    /// What the witness whose lines have that [hint](super::note::VerifierKey::hint) saw of a log last, as far as it is stored.
+    pub(super) async fn seen_by(&self, log: LogId, hint: &str) -> Result<Option<u64>, LedgerError> {
+        let note = self.with(async |reader| reader.cosigned(log).await).await?;
+        let by = |note: &String| note::hints(note).is_ok_and(|hints| hints.iter().any(|by| by == hint));
+        let seen = note.filter(by).map(|note| Checkpoint::claimed(&note)).transpose()?;
+        Ok(seen.map(|checkpoint| checkpoint.size))
+    }
+
+    /// That a log's first `old` records are the beginning of what a checkpoint of it signs.
+    pub(super) async fn consistency(
+        &self,
+        log: LogId,
+        old: u64,
+        checkpoint: &Checkpoint,
+    ) -> Result<Vec<Digest>, LedgerError> {
+        self.with(async |reader| reader.consistency(log, old, checkpoint).await)
+            .await
+    }
+
+    /// The checkpoints of the logs whose names come after that one.
+    pub(super) async fn signed(&self, after: &str) -> Result<Vec<RawSigned>, LedgerError> {
+        self.with(async |reader| reader.signed(after).await).await
     }
 
     /// A tile of a log; `None` where its checkpoint does not reach as far.
@@ -50,17 +100,26 @@ impl Readers {
         self.with(async |reader| reader.tile(log, tile).await).await
     }
 
-    /// A proof that a record is in a log, under the latest checkpoint; `None` where that does not reach as far.
+    /// A proof that a record is in a log, under a cosigned checkpoint where witnesses are needed and one reaches as far, else under
+    /// the latest; `None` where that does not reach as far either.
     ///
     /// # Errors
     ///
     /// As [`Reader::inclusion`].
     pub async fn inclusion(&self, log: LogId, index: u64) -> Result<Option<Inclusion>, LedgerError> {
-        self.with(async |reader| reader.inclusion(log, index).await).await
+        let cosigned = match &self.quorum {
+            Some(quorum) => self.cosigned(log, quorum).await?,
+            None => None,
+        };
+        self.with(async |reader| {
+            let latest = reader.checkpoint(log).await?;
+            reader.included(log, index, [cosigned, latest]).await
+        })
+        .await
     }
 
     async fn with<T>(&self, use_it: impl AsyncFnOnce(&mut Reader) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
-        let shelf = &*self.0;
+        let shelf = &*self.shelf;
         let _room = shelf.room.acquire().await.map_err(|_| LedgerError::Closed)?;
         let idle = || shelf.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = idle().pop();
@@ -80,35 +139,5 @@ impl Readers {
             idle().push(reader);
         }
         result
-    }
-}
-
-impl Reader {
-    /// A proof that a record is in a log, under its latest checkpoint; `None` where that does not reach as far.
-    ///
-    /// # Errors
-    ///
-    /// The store's; tiles that are damaged, a checkpoint that is none.
-    pub async fn inclusion(&mut self, log: LogId, index: u64) -> Result<Option<Inclusion>, LedgerError> {
-        let Some(checkpoint) = self.checkpoint(log).await? else {
-            return Ok(None);
-        };
-        let Checkpoint { size, root, .. } = Checkpoint::claimed(&checkpoint)?;
-        let claim = Claim::Inclusion { index, size };
-        let Ok(needed) = claim.tiles() else { return Ok(None) };
-        let mut tiles = Tiles::new();
-        for id in needed {
-            tiles.extend(self.tile(log, id).await?.map(|bytes| (id, bytes)));
-        }
-        let damaged = |error| LedgerError::Damaged {
-            log,
-            why: format!("{error}"),
-        };
-        let proof = claim.prove(&tiles, &root).map_err(damaged)?;
-        Ok(Some(Inclusion {
-            index,
-            proof,
-            checkpoint,
-        }))
     }
 }

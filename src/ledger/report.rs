@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
-use super::note::VerifierKey;
+use super::note::{Cosignature, VerifierKey};
 use super::record::{LogId, RecordTime};
 use crate::ids::Digest;
 
@@ -51,6 +51,8 @@ pub enum FindingKind {
     PrivateUnseen,
     /// A log's checkpoint is missing or not signed by its key.
     Checkpoint,
+    /// No checkpoint of a log is cosigned by enough of the witnesses given.
+    Uncosigned,
     /// A log's key is missing or not the one expected.
     Key,
     /// A log was opened but is gone, or is there without having been opened.
@@ -95,6 +97,23 @@ impl Findings {
     }
 }
 
+/// How much of a log witnesses vouch for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cosigned {
+    /// How many records the checkpoint names that they cosigned.
+    pub size: u64,
+    /// Who, and when they saw it.
+    pub by: Vec<Cosignature>,
+}
+
+impl fmt::Display for Cosigned {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = self.by.iter().map(|by| format!("{} ({})", by.witness, by.time));
+        let by: Vec<_> = by.collect();
+        write!(formatter, "{} cosigned by {}", self.size, by.join(", "))
+    }
+}
+
 /// What was found in one log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -113,6 +132,8 @@ pub struct LogReport {
     pub size: u64,
     /// The root of the tree over them, as the checkpoint signs it.
     pub root: Option<Digest>,
+    /// The newest checkpoint that enough of the witnesses given cosigned; absent where none are given.
+    pub cosigned: Option<Cosigned>,
     /// The key that signs its checkpoints.
     pub verifier_key: Option<VerifierKey>,
     /// In how many records what was private was erased.
@@ -137,6 +158,7 @@ impl LogReport {
             last: None,
             size: 0,
             root: None,
+            cosigned: None,
             verifier_key: None,
             erased: 0,
             findings: vec![Finding { seq, kind, message }],
@@ -195,6 +217,9 @@ impl fmt::Display for Report {
             }
             if log.erased > 0 {
                 write!(span, "; what is private was erased in {} of them", log.erased)?;
+            }
+            if let Some(cosigned) = &log.cosigned {
+                write!(span, "; {cosigned}")?;
             }
             let plural = if log.records == 1 { "" } else { "s" };
             writeln!(

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use serde::Serialize;
 
 use super::outage::Outages;
+use super::signed::Signed;
 
 /// The upper bounds of the batch sizes counted in [`Stats::batch_sizes`]; the last is the greatest batch there is.
 pub const BATCH_BOUNDS: [usize; 5] = [1, 4, 16, 64, 256];
@@ -43,6 +44,8 @@ pub(super) struct Counters {
     pub(super) busy: AtomicU64,
     /// What could not be recorded and is still to be told.
     pub(super) outages: Outages,
+    /// What was signed, for whoever has it cosigned.
+    pub(super) signed: Signed,
     /// Whether the last transaction failed.
     failing: AtomicBool,
     batches: AtomicU64,

@@ -8,6 +8,7 @@
 //! tile        hashes: of 256 records, and of tiles below           one for each 256, and a 256th more
 //! ahead       how many of its answers may be ahead of records      one a log, where they may and one was
 //! checkpoint  how far the log is signed, and the edge of its tree  one a log
+//! cosigned    the newest checkpoint that enough witnesses cosigned  one a log, where there are witnesses
 //! slice       entity slices, sealed, by commitment                 one for each that differs, log and period
 //! period      the keys of months, wrapped                          one for each log and month
 //! body        terms, bundles' manifests and files, by digest       one for each that differs
@@ -43,6 +44,7 @@ pub(super) struct Rows {
     pub(super) privates: Vec<NewPrivate>,
     pub(super) tiles: Vec<NewTile>,
     pub(super) checkpoints: Vec<NewCheckpoint>,
+    pub(super) cosigned: Vec<NewCosigned>,
     /// Records below these numbers lie in bundles now.
     pub(super) bundled: Vec<(Arc<str>, i64)>,
     /// The keys of these periods go, and with them what they sealed.
@@ -127,6 +129,22 @@ pub(super) struct NewCheckpoint {
     pub(super) size: i64,
     pub(super) edge: Vec<u8>,
     pub(super) note: String,
+}
+
+/// A checkpoint that enough witnesses cosigned, in place of one of as many records or fewer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NewCosigned {
+    pub(super) log: LogId,
+    pub(super) size: i64,
+    pub(super) note: String,
+}
+
+/// A log's latest checkpoint and the one that witnesses cosigned, before anything is believed of them.
+#[derive(Debug)]
+pub(super) struct RawSigned {
+    pub(super) log: String,
+    pub(super) note: String,
+    pub(super) cosigned: Option<String>,
 }
 
 /// What is stored about a log beside its records, before anything is believed of it.
@@ -286,6 +304,12 @@ pub(super) trait Store: Send + Sync + fmt::Debug {
 
     /// What is stored about a log.
     async fn log(&mut self, log: LogId) -> Result<RawLog>;
+
+    /// The checkpoint of a log that witnesses cosigned, as a signed note, and the size stored beside it.
+    async fn cosigned(&mut self, log: LogId) -> Result<Option<(i64, String)>>;
+
+    /// The checkpoints of the logs whose names come after that one, in the order of names, at most [`PAGE`].
+    async fn signed(&mut self, after: &str) -> Result<Vec<RawSigned>>;
 
     /// The rows of a log from `from` on, at most [`PAGE`] and `limit`.
     async fn rows(&mut self, log: LogId, from: i64, limit: i64) -> Result<Vec<RawRow>>;

@@ -12,6 +12,7 @@ mod records;
 mod rest;
 mod tampering;
 mod tiles;
+mod witnessed;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -143,4 +144,37 @@ pub(super) fn found(report: &LogReport) -> Vec<(FindingKind, Option<u64>)> {
         .iter()
         .map(|finding| (finding.kind, finding.seq))
         .collect()
+}
+
+/// A witness's key pair: what it takes to misbehave in any way.
+pub(crate) struct Cosigner {
+    pair: aws_lc_rs::signature::Ed25519KeyPair,
+    key: super::note::VerifierKey,
+}
+
+impl Cosigner {
+    pub(crate) fn new(name: &str, seed: u8) -> Self {
+        use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+        use base64::Engine as _;
+        let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
+        let typed = [&[4], pair.public_key().as_ref()].concat();
+        let id = signed_note::key_id(name, &typed);
+        let typed = base64::engine::general_purpose::STANDARD.encode(typed);
+        let key = format!("{name}+{id:08x}+{typed}").parse().unwrap();
+        Self { pair, key }
+    }
+
+    pub(crate) fn key(&self) -> &super::note::VerifierKey {
+        &self.key
+    }
+
+    /// The line by which it cosigns what a note says, at that time in seconds.
+    pub(crate) fn line(&self, note: &str, time: u64) -> String {
+        let (text, _) = note.rsplit_once("\n\n").unwrap();
+        let message = format!("cosignature/v1\ntime {time}\n{text}\n");
+        let signature = [&time.to_be_bytes(), self.pair.sign(message.as_bytes()).as_ref()].concat();
+        let id = signed_note::Verifier::key_id(&self.key);
+        let line = signed_note::Signature::new(self.key.name().to_owned(), id, signature).unwrap();
+        String::from_utf8(line.to_bytes()).unwrap()
+    }
 }

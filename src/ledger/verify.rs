@@ -29,7 +29,7 @@ use self::log::LogCheck;
 pub use self::published::verify_published;
 use self::source::Stored;
 pub use self::trust::Trust;
-use self::trust::{check_copies, check_note, tail};
+use self::trust::{check_copies, check_note, check_stored_cosigned, tail};
 use self::walk::{Sound, Walk};
 use super::checkpoint::{Checkpoint, log_of};
 use super::error::LedgerError;
@@ -256,6 +256,10 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
         check_copies(&raw, key.as_ref(), checkpoint.as_ref(), &mut about);
         let mut named = self.trust.known(log, key.as_ref(), &mut about);
         trust::name(&mut named, checkpoint.as_ref(), &mut about);
+        let stored = reader.stored_cosigned(log).await?;
+        check_stored_cosigned(stored.as_ref(), &mut about);
+        let note = stored.map(|(_, note)| note);
+        let cosigned = self.trust.cosigned(note.iter(), key.as_ref(), &mut named, &mut about);
         let mut check = LogCheck::new(log, named);
         let tail = checkpoint.as_ref().map(|checkpoint| tail(&raw, checkpoint, &mut about));
         let signed = checkpoint.as_ref().map(|checkpoint| checkpoint.size);
@@ -278,6 +282,7 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
             last: seen.last,
             size: signed.unwrap_or(0).min(records),
             root: checkpoint.map(|checkpoint| checkpoint.root),
+            cosigned,
             verifier_key: key,
             erased: private.erased,
             more_findings: findings.more + about.more,

@@ -37,7 +37,7 @@ use super::place::{Held, Place};
 use super::record::{LogId, RecordTime};
 use super::standing::Standing;
 use super::stats::Counters;
-use super::store::{RawRow, Store};
+use super::store::{NewCosigned, RawRow, Rows, Store};
 use super::tile::WIDTH;
 use super::{Appended, By, PeriodKeys};
 use crate::clock::Clock;
@@ -59,6 +59,8 @@ pub(super) enum Job {
     Key(LogId, Period, Reply<Arc<PeriodKey>>),
     /// Erases what is private in a log's months before that one.
     Erase(LogId, Period, By, Reply<Appended>),
+    /// Keeps checkpoints that witnesses cosigned.
+    Cosigned(Vec<NewCosigned>, Reply<()>),
 }
 
 /// Where what came of a job is told.
@@ -330,6 +332,10 @@ impl Writer {
                 }
                 return;
             }
+            Job::Cosigned(rows, reply) => {
+                batch.rows.cosigned.extend(rows);
+                return batch.waiting.push(Waiting::Kept(reply));
+            }
             Job::Append(append, reply) => (self.stage(batch, time, *append, None).await, reply),
             Job::Erase(log, before, by, reply) => (self.stage_erasure(batch, time, log, before, by).await, reply),
         };
@@ -383,8 +389,7 @@ impl Writer {
         rows.marked = marks
             .map(|(tenant, records)| (tenant.as_str().into(), i64::from(*records)))
             .collect();
-        let written = self.store().await?.write(rows).await;
-        written.map_err(LedgerError::store("write to the ledger"))?;
+        self.put(rows).await?;
         match batch.erased.is_empty() {
             true => batch.digests.drain().for_each(|digest| self.recent.insert(digest)),
             false => self.recent = Recent::default(),
@@ -407,6 +412,15 @@ impl Writer {
             self.heads
                 .retain(|log, _| *log == LogId::Platform || unsigned.contains(log));
         }
+        Ok(())
+    }
+
+    /// Writes rows, and tells of the checkpoints among them once they are durable.
+    async fn put(&mut self, rows: Rows) -> Result<(), LedgerError> {
+        let signed = self.counters.signed.among(&rows.checkpoints);
+        let written = self.store().await?.write(rows).await;
+        written.map_err(LedgerError::store("write to the ledger"))?;
+        self.counters.signed.tell(signed);
         Ok(())
     }
 

@@ -19,9 +19,10 @@ use tidegate::assemble::BundleSource;
 use tidegate::clock::Clock;
 use tidegate::dev::issuer::{Issuer, SigningKey, sign};
 use tidegate::dev::start::{DevOptions, start};
-use tidegate::http::{Shared, dataflows, deliveries, reload, server};
+use tidegate::http::{App, Shared, dataflows, deliveries, reload, server};
 use tidegate::ledger::LogId;
 use tidegate::ledger::read::{Cursor, Reader, Stored};
+use tidegate::ledger::witness::Witnesses;
 use tidegate::pcf::Road;
 use tidegate::registry::{Partner, TenantWorld};
 use tokio::sync::oneshot;
@@ -137,11 +138,31 @@ impl Service {
 
     /// A service on a data directory, new or left by another, that goes to partners on that road, or else on its own.
     pub fn on(data: TempDir, clock: Clock, bundle: BundleSource, road: Option<Arc<dyn Road>>) -> Result<Self, String> {
+        Self::changed(data, clock, bundle, road, |_| {})
+    }
+
+    /// A service on a data directory whose checkpoints witnesses cosign.
+    pub fn witnessed(data: TempDir, witnesses: Witnesses) -> Self {
+        let change = |app: &mut App| {
+            app.logs = app.gate.ledger().readers().cosigned_by(witnesses.quorum().clone());
+            app.witnesses = Some(witnesses);
+        };
+        Self::changed(data, Clock::system(), BundleSource::BuiltIn, None, change).unwrap()
+    }
+
+    fn changed(
+        data: TempDir,
+        clock: Clock,
+        bundle: BundleSource,
+        road: Option<Arc<dyn Road>>,
+        change: impl FnOnce(&mut App),
+    ) -> Result<Self, String> {
         LazyLock::force(&LOG);
         take_issuers(data.path());
         let mut started = block_on(begin(data.path(), clock, bundle)).map_err(|error| error.to_string())?;
         // A test that moves the clock says itself when it is looked for what is past its end.
         started.app.upkeep.expire = Duration::from_secs(24 * 3_600);
+        change(&mut started.app);
         let app = Arc::new(started.app);
         let road = road.unwrap_or_else(|| Arc::clone(&app) as Arc<dyn Road>);
         let address = started.listener.local_addr().unwrap();

@@ -6,6 +6,7 @@ mod evidence;
 mod replay;
 mod served;
 mod shadow;
+mod witnessed;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -18,7 +18,6 @@ const ORDER: &[(&str, &str)] = &[
         "telemetry",
         "names of metrics and fields; whoever counts or logs uses them",
     ),
-    ("config", "a file and what is wrong with it; nothing of the program"),
     (
         "decision",
         "the shape of an answer, which both layers and the ledger speak",
@@ -47,6 +46,10 @@ const ORDER: &[(&str, &str)] = &[
     ("engine", "asks both layers under one bundle"),
     ("parity", "runs the engine over the corpus"),
     ("ledger", "records decisions, and replays them through the engine"),
+    (
+        "config",
+        "a file and what is wrong with it; of the program only how keys are spelled",
+    ),
     (
         "shadow",
         "asks a candidate bundle along, and records what it would have said",
@@ -98,6 +101,9 @@ const PURE: &[(&str, &[&str])] = &[
     ("pcf/retry", &[]),
     ("parity", &["parity/corpus.rs"]),
     ("ledger/record", &[]),
+    ("ledger/quorum", &[]),
+    ("ledger/witness/message", &[]),
+    ("ledger/witness/rounds", &[]),
     ("facts/edr", &["facts/edr/keys.rs"]),
     ("dataspace/signaling", &[]),
 ];

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Exit, Failure, Outcome, PlaceArgs, block_on, key, print, unreadable};
+use super::{Exit, Failure, Outcome, PlaceArgs, WitnessArgs, block_on, key, print, unreadable};
 use crate::ledger::LedgerError;
 use crate::ledger::follow::{Kept, Seen, look};
 
@@ -17,6 +17,8 @@ pub(in crate::cli) struct FollowArgs {
     /// The log's public key
     #[arg(long, value_name = "KEY")]
     key: String,
+    #[command(flatten)]
+    witnesses: WitnessArgs,
     /// Where the last checkpoint is kept; made at the first look
     #[arg(long, value_name = "FILE")]
     state: PathBuf,
@@ -30,9 +32,10 @@ pub(in crate::cli) struct FollowArgs {
 
 pub(super) fn run(args: &FollowArgs) -> Outcome {
     let (published, key) = (args.place.published()?, key(&args.key)?);
+    let witnesses = args.witnesses.quorum()?;
     let kept = Kept::new(&args.state);
     loop {
-        let seen = block_on(look(&published, &key, &kept))?;
+        let seen = block_on(look(&published, &key, witnesses.as_ref(), &kept))?;
         match seen {
             Ok(seen) => {
                 if let Some(exit) = tell(args, seen)? {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{DatabaseArgs, Exit, Failure, Format, Outcome, PlaceArgs, block_on, key, print, unreadable};
+use super::{DatabaseArgs, Exit, Failure, Format, Outcome, PlaceArgs, WitnessArgs, block_on, key, print, unreadable};
 use crate::cli::replay::spinner;
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::evidence::{contents, verify_evidence};
@@ -25,6 +25,8 @@ pub(in crate::cli) struct VerifyArgs {
     /// A public key to trust, as `dev.json` and `--format json` (`verifierKey`) spell it (may be repeated)
     #[arg(long, value_name = "KEY")]
     key: Vec<String>,
+    #[command(flatten)]
+    witnesses: WitnessArgs,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -38,6 +40,7 @@ pub(super) fn run(args: &VerifyArgs) -> Outcome {
         trust.checkpoints.push(text);
     }
     trust.keys = args.key.iter().map(|text| key(text)).collect::<Result<_, _>>()?;
+    trust.witnesses = args.witnesses.quorum()?;
     let bar = spinner("records read");
     let place = match (args.database.database()?, args.place.directory()) {
         (None, _) => None,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{Contents, LogPart, body};
+use super::{Contents, CosignedPart, LogPart, body};
 use crate::bundle::Source;
 use crate::ids::Digest;
 use crate::ledger::checkpoint::{Checkpoint, log_of};
@@ -39,9 +39,15 @@ pub async fn verify_evidence(
                 opened.insert(event.log, event.clone());
             }
         };
-        match verify_published(&published, &own, &mut progress, each).await {
-            Ok(report) => {
+        let verified = async {
+            let cosigned = published.cosigned().await?;
+            let report = verify_published(&published, &own, &mut progress, each).await?;
+            Ok::<_, LedgerError>((report, cosigned))
+        };
+        match verified.await {
+            Ok((report, cosigned)) => {
                 check_part(part, &report, &mut findings);
+                check_cosigned(part, cosigned.as_deref(), &mut findings);
                 logs.push(report);
             }
             // One that cannot be read keeps no other from being.
@@ -73,6 +79,7 @@ fn part_trust(part: &LogPart, trust: &Trust) -> Trust {
     Trust {
         keys,
         checkpoints: checkpoints.cloned().collect(),
+        witnesses: trust.witnesses.clone(),
     }
 }
 
@@ -91,6 +98,18 @@ fn check_part(part: &LogPart, report: &LogReport, findings: &mut Findings) {
         let message = format!(
             "what is said of the log `{}` is not what its place holds, which is the log `{}`",
             part.log, report.log
+        );
+        findings.add(FindingKind::Checkpoint, None, message);
+    }
+}
+
+/// Holds what is said of a log's cosigned checkpoint to the one that is there.
+fn check_cosigned(part: &LogPart, note: Option<&str>, findings: &mut Findings) {
+    let found = note.map(|note| CosignedPart::of(note, &part.verifier_key));
+    if found.transpose().ok() != Some(part.cosigned.clone()) {
+        let message = format!(
+            "what is said of the cosigned checkpoint of the log `{}` is not what its place holds",
+            part.log
         );
         findings.add(FindingKind::Checkpoint, None, message);
     }

@@ -12,12 +12,12 @@
 //! for as long as they are kept. See [`PostgresStore::tidy`] for what is done about it.
 
 mod database;
+mod format;
 mod lease;
 mod write;
 
 use std::collections::{BTreeSet, HashSet};
 use std::io::ErrorKind;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -25,46 +25,19 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Connection, Row};
 
 pub use self::database::{Database, DatabaseError};
+use self::format::{check_format, make};
 use self::lease::Taken;
 pub(in crate::ledger) use self::lease::{Lease, Opening};
-use super::{PAGE, RawLog, RawPeriod, RawRow, RawSlice, Result, Rows, Store};
+use super::{PAGE, RawLog, RawPeriod, RawRow, RawSigned, RawSlice, Result, Rows, Store};
 use crate::ids::Digest;
 use crate::ledger::error::LedgerError;
 use crate::ledger::record::LogId;
-
-/// The store format, kept in the table `ledger_format`.
-const FORMAT: i64 = 2;
 
 /// How long an answer of the database is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long it may take to say good-bye.
 const FAREWELL: Duration = Duration::from_secs(2);
-
-/// Two that start at once make the tables one after the other: the key of an advisory lock, "tidegate" in ASCII.
-const MAKING: i64 = 0x7469_6465_6761_7465;
-
-const SCHEMA: &str = "
-    CREATE TABLE ledger_format (format BIGINT NOT NULL);
-    CREATE TABLE log (log TEXT COLLATE \"C\" PRIMARY KEY, origin TEXT NOT NULL, verifier_key TEXT NOT NULL);
-    CREATE TABLE record (log TEXT COLLATE \"C\" NOT NULL, seq BIGINT NOT NULL, hash BYTEA NOT NULL, mac BYTEA NOT NULL, record BYTEA NOT NULL,
-        period TEXT COLLATE \"C\", private BYTEA, PRIMARY KEY (log, seq));
-    CREATE TABLE bundle (log TEXT COLLATE \"C\" NOT NULL, number BIGINT NOT NULL, entries BYTEA NOT NULL, PRIMARY KEY (log, number));
-    CREATE TABLE private (log TEXT COLLATE \"C\" NOT NULL, number BIGINT NOT NULL, period TEXT COLLATE \"C\" NOT NULL, content BYTEA NOT NULL,
-        PRIMARY KEY (log, number, period));
-    CREATE TABLE tile (log TEXT COLLATE \"C\" NOT NULL, level BIGINT NOT NULL, number BIGINT NOT NULL, hashes BYTEA NOT NULL,
-        PRIMARY KEY (log, level, number));
-    CREATE TABLE checkpoint (log TEXT COLLATE \"C\" PRIMARY KEY, size BIGINT NOT NULL, edge BYTEA NOT NULL, note TEXT NOT NULL);
-    CREATE TABLE ahead (log TEXT COLLATE \"C\" PRIMARY KEY, records BIGINT NOT NULL);
-    CREATE TABLE slice (log TEXT COLLATE \"C\" NOT NULL, commitment BYTEA NOT NULL, period TEXT COLLATE \"C\" NOT NULL, content BYTEA NOT NULL,
-        PRIMARY KEY (log, commitment));
-    CREATE TABLE period (log TEXT COLLATE \"C\" NOT NULL, period TEXT COLLATE \"C\" NOT NULL, wrapped BYTEA, PRIMARY KEY (log, period));
-    CREATE TABLE body (digest BYTEA PRIMARY KEY, content BYTEA NOT NULL);
-    CREATE TABLE lease (one BOOLEAN PRIMARY KEY DEFAULT true CHECK (one), epoch BIGINT NOT NULL, token TEXT NOT NULL, holder TEXT NOT NULL,
-        renewed TIMESTAMPTZ NOT NULL);
-    INSERT INTO ledger_format VALUES (2);
-    INSERT INTO lease (epoch, token, holder, renewed) VALUES (0, '', '', 'epoch');
-";
 
 /// A connection to the database.
 #[derive(Debug)]
@@ -85,63 +58,6 @@ async fn within<T>(time: Duration, work: impl Future<Output = Result<T>>) -> Res
         Err(_) => {
             let late = format!("the database did not answer within {} s", time.as_secs());
             Err(std::io::Error::new(ErrorKind::TimedOut, late).into())
-        }
-    }
-}
-
-/// Whether the tables are there.
-async fn is_made(connection: &mut PgConnection) -> Result<bool> {
-    let sql =
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-               WHERE n.nspname = 'tidegate_ledger' AND c.relname = 'ledger_format')";
-    within(PATIENCE, sqlx::query_scalar(sql).fetch_one(connection)).await
-}
-
-/// Makes the tables where there are none. The schema may have been made before, for a role that may not make one.
-async fn make(connection: &mut PgConnection) -> Result<()> {
-    if is_made(connection).await? {
-        return Ok(());
-    }
-    let mut transaction = connection.begin().await?;
-    sqlx::query("SELECT pg_advisory_xact_lock($1)")
-        .bind(MAKING)
-        .execute(&mut *transaction)
-        .await?;
-    if !is_made(&mut transaction).await? {
-        let sql = "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'tidegate_ledger')";
-        if !sqlx::query_scalar::<_, bool>(sql).fetch_one(&mut *transaction).await? {
-            sqlx::raw_sql("CREATE SCHEMA tidegate_ledger")
-                .execute(&mut *transaction)
-                .await?;
-        }
-        sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
-    }
-    transaction.commit().await
-}
-
-async fn check_format(connection: &mut PgConnection, database: &Database) -> std::result::Result<(), LedgerError> {
-    let read = LedgerError::store("read the ledger's format");
-    let path = PathBuf::from(database.to_string());
-    let found = async {
-        match is_made(connection).await? {
-            true => {
-                let sql = "SELECT max(format) FROM ledger_format";
-                let format = within(
-                    PATIENCE,
-                    sqlx::query_scalar::<_, Option<i64>>(sql).fetch_one(connection),
-                )
-                .await?;
-                Ok(Some(format.unwrap_or(0)))
-            }
-            false => Ok(None),
-        }
-    };
-    match found.await.map_err(read)? {
-        Some(FORMAT) => Ok(()),
-        None => Err(LedgerError::Absent { path }),
-        Some(found) => {
-            let expected = FORMAT;
-            Err(LedgerError::Format { path, found, expected })
         }
     }
 }
@@ -329,7 +245,7 @@ impl Store for PostgresStore {
                      UNION ALL SELECT (SELECT b.log FROM bundle b WHERE b.log > bundled.log ORDER BY b.log LIMIT 1)
                      FROM bundled WHERE bundled.log IS NOT NULL)
                  SELECT log FROM each WHERE log IS NOT NULL UNION SELECT log FROM bundled WHERE log IS NOT NULL
-                 UNION SELECT log FROM log UNION SELECT log FROM checkpoint",
+                 UNION SELECT log FROM log UNION SELECT log FROM checkpoint UNION SELECT log FROM cosigned",
             )
             .fetch_all(&mut self.connection),
         )
@@ -364,6 +280,28 @@ impl Store for PostgresStore {
             edge: row.try_get(4)?,
             last_bundle: row.try_get(5)?,
         })
+    }
+
+    async fn cosigned(&mut self, log: LogId) -> Result<Option<(i64, String)>> {
+        let query = sqlx::query_as("SELECT size, note FROM cosigned WHERE log = $1").bind(log.to_string());
+        within(PATIENCE, query.fetch_optional(&mut self.connection)).await
+    }
+
+    async fn signed(&mut self, after: &str) -> Result<Vec<RawSigned>> {
+        let query = sqlx::query(
+            "SELECT c.log, c.note, w.note FROM checkpoint c LEFT JOIN cosigned w ON w.log = c.log
+             WHERE c.log > $1 ORDER BY c.log LIMIT $2",
+        );
+        let query = query.bind(after.to_owned()).bind(PAGE);
+        let rows = within(PATIENCE, query.fetch_all(&mut self.connection)).await?;
+        let read = |row: &PgRow| {
+            Ok(RawSigned {
+                log: row.try_get(0)?,
+                note: row.try_get(1)?,
+                cosigned: row.try_get(2)?,
+            })
+        };
+        rows.iter().map(read).collect()
     }
 
     async fn rows(&mut self, log: LogId, from: i64, limit: i64) -> Result<Vec<RawRow>> {

@@ -4,6 +4,7 @@
 //! belong to, where a clustered table would touch a page per log and, as records exceed a quarter of a page, an overflow page for
 //! nearly each. What is deleted is overwritten (`secure_delete`): a key that was erased must not be found in a free page.
 
+mod format;
 mod write;
 
 use std::collections::{BTreeSet, HashSet};
@@ -16,7 +17,8 @@ use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
 
-use super::{PAGE, RawLog, RawPeriod, RawRow, RawSlice, Result, Rows, Store};
+use self::format::Format;
+use super::{PAGE, RawLog, RawPeriod, RawRow, RawSigned, RawSlice, Result, Rows, Store};
 use crate::ids::Digest;
 use crate::ledger::error::LedgerError;
 use crate::ledger::record::LogId;
@@ -24,38 +26,19 @@ use crate::ledger::record::LogId;
 /// The ledger's file in the data directory.
 pub(in crate::ledger) const FILE: &str = "ledger.sqlite";
 
-/// The store format, kept in SQLite's `user_version`.
-const FORMAT: i64 = 2;
-
 /// How long another's transaction is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How many digests are looked up at a time.
 const LOOKUP: usize = 64;
 
-const SCHEMA: &str = "
-    CREATE TABLE log (log TEXT NOT NULL PRIMARY KEY, origin TEXT NOT NULL, verifier_key TEXT NOT NULL) STRICT;
-    CREATE TABLE record (log TEXT NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL, mac BLOB NOT NULL, record TEXT NOT NULL,
-        period TEXT, private BLOB, PRIMARY KEY (log, seq)) STRICT;
-    CREATE TABLE bundle (log TEXT NOT NULL, number INTEGER NOT NULL, entries BLOB NOT NULL, PRIMARY KEY (log, number)) STRICT;
-    CREATE TABLE private (log TEXT NOT NULL, number INTEGER NOT NULL, period TEXT NOT NULL, content BLOB NOT NULL,
-        PRIMARY KEY (log, number, period)) STRICT;
-    CREATE TABLE tile (log TEXT NOT NULL, level INTEGER NOT NULL, number INTEGER NOT NULL, hashes BLOB NOT NULL,
-        PRIMARY KEY (log, level, number)) STRICT;
-    CREATE TABLE checkpoint (log TEXT NOT NULL PRIMARY KEY, size INTEGER NOT NULL, edge BLOB NOT NULL, note TEXT NOT NULL) STRICT;
-    CREATE TABLE slice (log TEXT NOT NULL, commitment BLOB NOT NULL, period TEXT NOT NULL, content BLOB NOT NULL,
-        PRIMARY KEY (log, commitment)) STRICT;
-    CREATE TABLE period (log TEXT NOT NULL, period TEXT NOT NULL, wrapped BLOB, PRIMARY KEY (log, period)) STRICT;
-    CREATE TABLE ahead (log TEXT NOT NULL PRIMARY KEY, records INTEGER NOT NULL) STRICT;
-    CREATE TABLE body (digest BLOB NOT NULL PRIMARY KEY, content BLOB NOT NULL) STRICT;
-    PRAGMA user_version = 2;
-";
-
 /// A connection to the file.
 #[derive(Debug)]
 pub(in crate::ledger) struct SqliteStore {
     connection: SqliteConnection,
     looking: bool,
+    /// Its format when it was opened: a writer may have brought it up to date since.
+    format: Format,
     /// The file that was opened to be written.
     file: Option<(PathBuf, Identity)>,
 }
@@ -113,19 +96,12 @@ impl SqliteStore {
             .pragma("trusted_schema", "OFF")
             .disable_statement_logging();
         let mut connection = options.connect().await.map_err(LedgerError::store("open the ledger"))?;
-        if fresh && format(&mut connection).await? == 0 && tables(&mut connection).await? == 0 {
-            let schema = async {
-                let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-                sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
-                transaction.commit().await
-            };
-            schema.await.map_err(LedgerError::store("create the ledger's tables"))?;
-        }
-        check_format(&mut connection, path).await?;
+        let format = format::written(&mut connection, path, fresh).await?;
         let identity = identity(path).map_err(LedgerError::io("examine", path))?;
         Ok(Self {
             connection,
             looking: false,
+            format,
             file: Some((path.to_owned(), identity)),
         })
     }
@@ -167,10 +143,11 @@ impl SqliteStore {
 
 async fn opened(options: &SqliteConnectOptions, path: &Path) -> std::result::Result<SqliteStore, LedgerError> {
     let mut connection = options.connect().await.map_err(LedgerError::store("open the ledger"))?;
-    check_format(&mut connection, path).await?;
+    let format = format::read(&mut connection, path).await?;
     Ok(SqliteStore {
         connection,
         looking: false,
+        format,
         file: None,
     })
 }
@@ -188,31 +165,6 @@ fn nothing_ahead(path: &Path) -> bool {
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");
     std::fs::metadata(wal).map_or(true, |wal| wal.len() == 0)
-}
-
-async fn format(connection: &mut SqliteConnection) -> std::result::Result<i64, LedgerError> {
-    sqlx::query_scalar("PRAGMA user_version")
-        .fetch_one(connection)
-        .await
-        .map_err(LedgerError::store("read the ledger's format"))
-}
-
-async fn tables(connection: &mut SqliteConnection) -> std::result::Result<i64, LedgerError> {
-    sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
-        .fetch_one(connection)
-        .await
-        .map_err(LedgerError::store("read the ledger's tables"))
-}
-
-async fn check_format(connection: &mut SqliteConnection, path: &Path) -> std::result::Result<(), LedgerError> {
-    match format(connection).await? {
-        FORMAT => Ok(()),
-        found => {
-            let path = path.to_owned();
-            let expected = FORMAT;
-            Err(LedgerError::Format { path, found, expected })
-        }
-    }
 }
 
 #[async_trait]
@@ -287,6 +239,14 @@ impl Store for SqliteStore {
     }
 
     async fn names(&mut self) -> Result<BTreeSet<String>> {
+        let cosigned: Vec<String> = match self.format {
+            Format::Uncosigned => Vec::new(),
+            Format::Current => {
+                sqlx::query_scalar("SELECT log FROM cosigned")
+                    .fetch_all(&mut self.connection)
+                    .await?
+            }
+        };
         // Steps from name to name through the index, for DISTINCT would visit every record.
         let names: Vec<String> = sqlx::query_scalar(
             "WITH RECURSIVE each(log) AS (
@@ -300,7 +260,7 @@ impl Store for SqliteStore {
         )
         .fetch_all(&mut self.connection)
         .await?;
-        Ok(names.into_iter().collect())
+        Ok(names.into_iter().chain(cosigned).collect())
     }
 
     async fn unsigned(&mut self) -> Result<Vec<String>> {
@@ -315,6 +275,9 @@ impl Store for SqliteStore {
     }
 
     async fn marked(&mut self) -> Result<Vec<(String, i64)>> {
+        if self.format == Format::Uncosigned {
+            return Ok(Vec::new());
+        }
         let rows = sqlx::query("SELECT log, records FROM ahead ORDER BY log")
             .fetch_all(&mut self.connection)
             .await?;
@@ -338,6 +301,39 @@ impl Store for SqliteStore {
             edge: row.try_get_unchecked(4)?,
             last_bundle: row.try_get(5)?,
         })
+    }
+
+    async fn cosigned(&mut self, log: LogId) -> Result<Option<(i64, String)>> {
+        if self.format == Format::Uncosigned {
+            return Ok(None);
+        }
+        sqlx::query_as("SELECT size, note FROM cosigned WHERE log = ?1")
+            .bind(log.to_string())
+            .fetch_optional(&mut self.connection)
+            .await
+    }
+
+    async fn signed(&mut self, after: &str) -> Result<Vec<RawSigned>> {
+        let sql = match self.format {
+            Format::Uncosigned => "SELECT log, note, NULL FROM checkpoint WHERE log > ?1 ORDER BY log LIMIT ?2",
+            Format::Current => {
+                "SELECT c.log, c.note, w.note FROM checkpoint c LEFT JOIN cosigned w ON w.log = c.log
+                 WHERE c.log > ?1 ORDER BY c.log LIMIT ?2"
+            }
+        };
+        let rows = sqlx::query(sql)
+            .bind(after.to_owned())
+            .bind(PAGE)
+            .fetch_all(&mut self.connection)
+            .await?;
+        let read = |row: &SqliteRow| {
+            Ok(RawSigned {
+                log: row.try_get(0)?,
+                note: row.try_get(1)?,
+                cosigned: row.try_get(2)?,
+            })
+        };
+        rows.iter().map(read).collect()
     }
 
     async fn rows(&mut self, log: LogId, from: i64, limit: i64) -> Result<Vec<RawRow>> {

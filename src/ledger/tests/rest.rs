@@ -18,6 +18,7 @@ async fn content(path: &Path) -> Option<Vec<Vec<u8>>> {
         "SELECT CAST(log || number || period || hex(content) AS BLOB) FROM private NOT INDEXED",
         "SELECT CAST(log || level || number || hex(hashes) AS BLOB) FROM tile NOT INDEXED",
         "SELECT CAST(log || size || hex(edge) || note AS BLOB) FROM checkpoint NOT INDEXED",
+        "SELECT CAST(log || size || note AS BLOB) FROM cosigned NOT INDEXED",
         "SELECT CAST(log || hex(commitment) || period || hex(content) AS BLOB) FROM slice NOT INDEXED",
         "SELECT CAST(log || period || hex(wrapped) AS BLOB) FROM period NOT INDEXED",
         "SELECT CAST(hex(digest) || hex(content) AS BLOB) FROM body NOT INDEXED",

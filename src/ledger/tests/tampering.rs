@@ -396,6 +396,7 @@ async fn a_checkpoint_kept_elsewhere_shows_a_ledger_set_back(on: On) {
     let trust = Trust {
         keys: vec![],
         checkpoints: vec![note],
+        ..Trust::default()
     };
     assert!(at.verify_with(&trust).await.unwrap().ok);
     // As it was before.
@@ -418,6 +419,7 @@ async fn a_log_signed_again_at_the_same_size_is_not_the_one_that_was_kept(on: On
     let trust = Trust {
         keys: vec![],
         checkpoints: vec![note],
+        ..Trust::default()
     };
     assert!(after.verify().await.unwrap().ok, "by itself it holds");
     let report = after.verify_with(&trust).await.unwrap();
@@ -438,7 +440,7 @@ async fn a_ledger_rewritten_with_another_secret_is_not_the_trusted_one(on: On) {
     let trusted = keys().signer(LogId::Platform).unwrap().verifier().clone();
     let trust = Trust {
         keys: vec![trusted],
-        checkpoints: vec![],
+        ..Trust::default()
     };
     let report = at.verify_with(&trust).await.unwrap();
     assert_eq!(
@@ -474,18 +476,18 @@ async fn nothing_is_appended_to_a_log_that_was_tampered_with(on: On) {
 
 async fn a_store_of_another_format_is_refused(on: On) {
     let at = At::written(on).await;
-    at.edit_either("PRAGMA user_version = 3", "UPDATE ledger_format SET format = 3")
+    at.edit_either("PRAGMA user_version = 4", "UPDATE ledger_format SET format = 4")
         .await;
     let opened = at.try_open().await;
     assert!(matches!(
         opened,
         Err(LedgerError::Format {
-            found: 3,
-            expected: 2,
+            found: 4,
+            expected: 3,
             ..
         })
     ));
-    assert!(matches!(at.verify().await, Err(LedgerError::Format { found: 3, .. })));
+    assert!(matches!(at.verify().await, Err(LedgerError::Format { found: 4, .. })));
     let nothing = At::new(on).await;
     assert!(matches!(nothing.verify().await, Err(LedgerError::Absent { .. })));
 }

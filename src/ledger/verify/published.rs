@@ -35,6 +35,9 @@ pub async fn verify_published(
     let checkpoint = super::check_note(Some(&note), Some(key), &mut about);
     let mut named = trust.known(log, Some(key), &mut about);
     name(&mut named, checkpoint.as_ref(), &mut about);
+    let sound = checkpoint.is_some().then_some(&note);
+    let beside = published.cosigned().await?;
+    let cosigned = trust.cosigned(beside.iter().chain(sound), Some(key), &mut named, &mut about);
     // What a checkpoint that does not hold claims is only how far to look.
     let size = claimed.size;
     let mut check = LogCheck::new(log, named);
@@ -59,6 +62,7 @@ pub async fn verify_published(
         last: seen.last,
         size,
         root: checkpoint.map(|checkpoint| checkpoint.root),
+        cosigned,
         verifier_key: Some(key.clone()),
         erased: 0,
         more_findings: findings.more + about.more,

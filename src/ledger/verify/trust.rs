@@ -6,8 +6,9 @@ use crate::ids::Digest;
 use crate::ledger::checkpoint::{Checkpoint, log_of};
 use crate::ledger::error::LedgerError;
 use crate::ledger::note::VerifierKey;
+use crate::ledger::quorum::Quorum;
 use crate::ledger::record::LogId;
-use crate::ledger::report::{FindingKind, Findings};
+use crate::ledger::report::{Cosigned, FindingKind, Findings};
 use crate::ledger::store::RawLog;
 use crate::ledger::tile::WIDTH;
 use crate::ledger::tree::Tree;
@@ -20,6 +21,8 @@ pub struct Trust {
     pub keys: Vec<VerifierKey>,
     /// Checkpoints of earlier times, as signed notes; each log must still contain what they name.
     pub checkpoints: Vec<String>,
+    /// Witnesses, enough of whom must have cosigned a checkpoint of each log.
+    pub witnesses: Option<Quorum>,
 }
 
 impl Trust {
@@ -49,6 +52,61 @@ impl Trust {
             }
         }
         known
+    }
+}
+
+impl Trust {
+    /// Holds checkpoints of a log that witnesses are said to have cosigned to its key, and notes what they name: the log must go on
+    /// from there. Gives the newest that enough of the witnesses given cosigned.
+    pub(super) fn cosigned<'n>(
+        &self,
+        notes: impl Iterator<Item = &'n String>,
+        key: Option<&VerifierKey>,
+        named: &mut BTreeMap<u64, Digest>,
+        about: &mut Findings,
+    ) -> Option<Cosigned> {
+        let key = key?;
+        let mut found: Option<Cosigned> = None;
+        let mut lacking = "nothing of it is".to_owned();
+        for note in notes {
+            let checkpoint = match Checkpoint::open(note, key) {
+                Ok(checkpoint) => checkpoint,
+                Err(error) => {
+                    let message = format!("a checkpoint that is kept as cosigned does not hold: {error}");
+                    about.add(FindingKind::Checkpoint, None, message);
+                    continue;
+                }
+            };
+            name(named, Some(&checkpoint), about);
+            match self.witnesses.as_ref()?.met(note) {
+                Ok(by) if found.as_ref().is_none_or(|found| found.size < checkpoint.size) => {
+                    let size = checkpoint.size;
+                    found = Some(Cosigned { size, by });
+                }
+                Ok(_) => {}
+                Err(error) => lacking = format!("the checkpoint of {} records is {error}", checkpoint.size),
+            }
+        }
+        if found.is_none() && self.witnesses.is_some() {
+            let message = format!("the log is not cosigned as is asked for: {lacking}");
+            about.add(FindingKind::Uncosigned, None, message);
+        }
+        found
+    }
+}
+
+/// Holds the size stored beside a cosigned checkpoint to it: a greater one would keep newer ones from taking its place.
+pub(super) fn check_stored_cosigned(stored: Option<&(i64, String)>, about: &mut Findings) {
+    let Some((size, note)) = stored else { return };
+    // One that is no checkpoint is told of as it is opened.
+    if let Ok(checkpoint) = Checkpoint::claimed(note)
+        && u64::try_from(*size) != Ok(checkpoint.size)
+    {
+        let message = format!(
+            "the stored size {size} is not that of the cosigned checkpoint, {}",
+            checkpoint.size
+        );
+        about.add(FindingKind::Checkpoint, None, message);
     }
 }
 

@@ -38,6 +38,8 @@ pub(super) struct Batch {
 pub(super) enum Waiting {
     /// Whoever had an entry recorded.
     Record(Reply<Appended>, Appended),
+    /// Whoever had checkpoints kept that witnesses cosigned.
+    Kept(Reply<()>),
     /// Whoever is to seal with a month's key.
     Key(Reply<Arc<PeriodKey>>, LogId, Arc<PeriodKey>),
 }
@@ -76,6 +78,7 @@ impl Waiting {
             Self::Record(reply, appended) => {
                 let _ = reply.send(stored.clone().map(|()| appended));
             }
+            Self::Kept(reply) => drop(reply.send(stored.clone())),
             Self::Key(reply, log, key) => {
                 let period = key.period();
                 let gone = erased

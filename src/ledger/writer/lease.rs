@@ -100,6 +100,7 @@ impl Writer {
             match job {
                 // Its answer left. The process that writes now tells that it may be missing.
                 Job::Ahead(owed) => self.owed.push_back(*owed),
+                Job::Cosigned(_, reply) => drop(reply.send(Err(standby()))),
                 Job::Key(_, _, reply) => drop(reply.send(Err(standby()))),
                 Job::Append(_, reply) | Job::Erase(_, _, _, reply) => {
                     Counters::add(&self.counters.failed, 1);

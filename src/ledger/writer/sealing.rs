@@ -71,11 +71,7 @@ impl Writer {
         if tiled.is_empty() {
             return Ok(());
         }
-        self.store()
-            .await?
-            .write(rows)
-            .await
-            .map_err(LedgerError::store("write to the ledger"))?;
+        self.put(rows).await?;
         self.counters.recovered();
         for (log, tiled) in tiled {
             if let Some(head) = self.heads.get_mut(&log) {

@@ -12,14 +12,14 @@ use tidegate::ledger::tree::{Tree, leaf_hash};
 use crate::harness::{Answer, ELBE, ISAR, Service, WESER, ask, contains, within_a_minute};
 
 /// The key that signs a log, as `dev.json` gives it.
-fn key(service: &Service, log: &str) -> VerifierKey {
+pub(super) fn key(service: &Service, log: &str) -> VerifierKey {
     let manifest: Value = serde_json::from_slice(&std::fs::read(service.data().join("dev.json")).unwrap()).unwrap();
     let logs = manifest["ledger"].as_array().unwrap();
     let log = logs.iter().find(|part| part["log"] == log).unwrap();
     log["public_key"].as_str().unwrap().parse().unwrap()
 }
 
-fn read(service: &Service, token: &str, path: &str) -> Answer {
+pub(super) fn read(service: &Service, token: &str, path: &str) -> Answer {
     ask("GET", &format!("/ledger/{ELBE}/{path}"))
         .bearer(token)
         .send(service.address)
@@ -40,7 +40,7 @@ fn signed(service: &Service, token: &str, index: u64) -> (String, Checkpoint) {
 }
 
 /// Asks for a footprint; gives the number of the decision's record.
-fn decided(service: &Service) -> u64 {
+pub(super) fn decided(service: &Service) -> u64 {
     let answer = service.sound_exchange().send(service.address);
     let place = &answer.headers["tidegate-log"];
     let (log, index) = place.split_once('/').unwrap();
@@ -114,6 +114,23 @@ fn an_answer_says_where_its_record_is_and_a_proof_shows_it() {
     assert!(proof.check(&leaf_hash(b"another"), &key(service, ELBE)).is_err());
 }
 
+/// Whether fsck derives Elbe's log again under a key, and what it says.
+pub(super) fn fsck(service: &Service, token: &str, origin: &str, key: &VerifierKey) -> (bool, String) {
+    let keys = tempfile::tempdir().unwrap();
+    let file = keys.path().join("key");
+    std::fs::write(&file, key.to_string()).unwrap();
+    let url = format!("http://{}/ledger/{ELBE}/", service.address);
+    let output = Command::new(std::env::var_os("TESSERA_FSCK").expect("the path of fsck"))
+        .args(["-ui=false", "--storage_url", &url, "--origin"])
+        .args([origin, "--bearer_token", token, "--public_key"])
+        .arg(file)
+        .output()
+        .unwrap();
+    let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    // It ends with 0 whatever it finds.
+    (told.contains("Successfully fsck'd log"), told)
+}
+
 #[test]
 #[ignore = "needs fsck of github.com/transparency-dev/tessera; tests/ledger/run brings it"]
 fn a_public_tool_derives_the_log_again() {
@@ -123,25 +140,9 @@ fn a_public_tool_derives_the_log_again() {
         decided(service);
     }
     let (_, checkpoint) = signed(service, &anna, decided(service));
-    let key = key(service, ELBE);
-    let keys = tempfile::tempdir().unwrap();
-    let run = |key: VerifierKey, url: &str| {
-        let file = keys.path().join("key");
-        std::fs::write(&file, key.to_string()).unwrap();
-        let output = Command::new(std::env::var_os("TESSERA_FSCK").expect("the path of fsck"))
-            .args(["-ui=false", "--storage_url", url, "--origin"])
-            .args([checkpoint.origin.as_str(), "--bearer_token", &anna, "--public_key"])
-            .arg(file)
-            .output()
-            .unwrap();
-        let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-        // It ends with 0 whatever it finds.
-        (told.contains("Successfully fsck'd log"), told)
-    };
-    let url = format!("http://{}/ledger/{ELBE}/", service.address);
-    let (holds, told) = run(key, &url);
+    let (holds, told) = fsck(service, &anna, &checkpoint.origin, &key(service, ELBE));
     assert!(holds, "{told}");
     // That it would say otherwise: the same log under another's key.
-    let (holds, told) = run(self::key(service, "platform"), &url);
+    let (holds, told) = fsck(service, &anna, &checkpoint.origin, &key(service, "platform"));
     assert!(!holds, "{told}");
 }

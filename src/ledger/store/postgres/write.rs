@@ -2,11 +2,12 @@
 //!
 //! The rows of each kind go in one statement, as arrays: a statement costs a round trip, a row nearly nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sqlx::postgres::PgConnection;
 
-use super::super::{NewBundle, NewCheckpoint, NewPrivate, NewRecord, NewSlice, NewTile, Result, Rows};
+use super::super::{NewBundle, NewCheckpoint, NewCosigned, NewPrivate, NewRecord, NewSlice, NewTile, Result, Rows};
 use super::lease::Held;
 use crate::ids::Digest;
 
@@ -79,6 +80,9 @@ async fn append(connection: &mut PgConnection, rows: Rows) -> Result<()> {
     }
     if !rows.checkpoints.is_empty() {
         checkpoints(connection, rows.checkpoints).await?;
+    }
+    if !rows.cosigned.is_empty() {
+        cosigned(connection, rows.cosigned).await?;
     }
     for (log, below) in rows.bundled {
         let gone = sqlx::query("DELETE FROM record WHERE log = $1 AND seq < $2");
@@ -226,6 +230,28 @@ async fn erase(connection: &mut PgConnection, log: &str, period: &str) -> Result
             .await?;
     }
     Ok(())
+}
+
+/// Answers of witnesses may come in any order: what is kept never becomes older.
+async fn cosigned(connection: &mut PgConnection, rows: Vec<NewCosigned>) -> Result<()> {
+    // One statement changes a row but once.
+    let mut newest = BTreeMap::new();
+    for row in rows {
+        let known = newest.entry(row.log.to_string()).or_insert((row.size, String::new()));
+        if row.size >= known.0 {
+            *known = (row.size, row.note);
+        }
+    }
+    let (mut logs, mut sizes, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+    for (log, (size, note)) in newest {
+        logs.push(log);
+        sizes.push(size);
+        notes.push(note);
+    }
+    let sql = "INSERT INTO cosigned (log, size, note) SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::text[])
+               ON CONFLICT (log) DO UPDATE SET size = excluded.size, note = excluded.note WHERE excluded.size >= cosigned.size";
+    let query = sqlx::query(sql).bind(logs).bind(sizes).bind(notes);
+    query.execute(connection).await.map(drop)
 }
 
 fn text(log: &Arc<str>) -> String {

@@ -73,6 +73,11 @@ async fn append(connection: &mut SqliteConnection, rows: Rows) -> Result<()> {
             query.bind(row.log).bind(row.size).bind(row.edge).bind(row.note)
         })
         .await?;
+    COSIGNED
+        .run(connection, rows.cosigned, |query, row| {
+            query.bind(row.log.to_string()).bind(row.size).bind(row.note)
+        })
+        .await?;
     for (log, below) in rows.bundled {
         let gone = sqlx::query("DELETE FROM record WHERE log = ?1 AND seq < ?2").bind(log);
         gone.bind(below).execute(&mut *connection).await?;
@@ -168,4 +173,9 @@ static MARKS: LazyLock<Insert> = LazyLock::new(|| {
 static CHECKPOINTS: LazyLock<Insert> = LazyLock::new(|| {
     let tail = "ON CONFLICT (log) DO UPDATE SET size = excluded.size, edge = excluded.edge, note = excluded.note";
     Insert::new("INSERT", "checkpoint", &["log", "size", "edge", "note"], tail)
+});
+static COSIGNED: LazyLock<Insert> = LazyLock::new(|| {
+    // Answers of witnesses may come in any order: what is kept never becomes older.
+    let tail = "ON CONFLICT (log) DO UPDATE SET size = excluded.size, note = excluded.note WHERE excluded.size >= cosigned.size";
+    Insert::new("INSERT", "cosigned", &["log", "size", "note"], tail)
 });

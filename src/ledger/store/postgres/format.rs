@@ -1,0 +1,98 @@
+//! The format of the database: its tables, and who makes them.
+
+use std::path::PathBuf;
+
+use sqlx::Connection;
+use sqlx::postgres::PgConnection;
+
+use super::{Database, PATIENCE, Result, within};
+use crate::ledger::error::LedgerError;
+
+/// The version of the format, kept in the table `ledger_format`; the number is that of the same tables in SQLite.
+const FORMAT: i64 = 3;
+
+/// Two that start at once make the tables one after the other: the key of an advisory lock, "tidegate" in ASCII.
+const MAKING: i64 = 0x7469_6465_6761_7465;
+
+const SCHEMA: &str = "
+    CREATE TABLE ledger_format (format BIGINT NOT NULL);
+    CREATE TABLE log (log TEXT COLLATE \"C\" PRIMARY KEY, origin TEXT NOT NULL, verifier_key TEXT NOT NULL);
+    CREATE TABLE record (log TEXT COLLATE \"C\" NOT NULL, seq BIGINT NOT NULL, hash BYTEA NOT NULL, mac BYTEA NOT NULL, record BYTEA NOT NULL,
+        period TEXT COLLATE \"C\", private BYTEA, PRIMARY KEY (log, seq));
+    CREATE TABLE bundle (log TEXT COLLATE \"C\" NOT NULL, number BIGINT NOT NULL, entries BYTEA NOT NULL, PRIMARY KEY (log, number));
+    CREATE TABLE private (log TEXT COLLATE \"C\" NOT NULL, number BIGINT NOT NULL, period TEXT COLLATE \"C\" NOT NULL, content BYTEA NOT NULL,
+        PRIMARY KEY (log, number, period));
+    CREATE TABLE tile (log TEXT COLLATE \"C\" NOT NULL, level BIGINT NOT NULL, number BIGINT NOT NULL, hashes BYTEA NOT NULL,
+        PRIMARY KEY (log, level, number));
+    CREATE TABLE checkpoint (log TEXT COLLATE \"C\" PRIMARY KEY, size BIGINT NOT NULL, edge BYTEA NOT NULL, note TEXT NOT NULL);
+    CREATE TABLE ahead (log TEXT COLLATE \"C\" PRIMARY KEY, records BIGINT NOT NULL);
+    CREATE TABLE cosigned (log TEXT COLLATE \"C\" PRIMARY KEY, size BIGINT NOT NULL, note TEXT NOT NULL);
+    CREATE TABLE slice (log TEXT COLLATE \"C\" NOT NULL, commitment BYTEA NOT NULL, period TEXT COLLATE \"C\" NOT NULL, content BYTEA NOT NULL,
+        PRIMARY KEY (log, commitment));
+    CREATE TABLE period (log TEXT COLLATE \"C\" NOT NULL, period TEXT COLLATE \"C\" NOT NULL, wrapped BYTEA, PRIMARY KEY (log, period));
+    CREATE TABLE body (digest BYTEA PRIMARY KEY, content BYTEA NOT NULL);
+    CREATE TABLE lease (one BOOLEAN PRIMARY KEY DEFAULT true CHECK (one), epoch BIGINT NOT NULL, token TEXT NOT NULL, holder TEXT NOT NULL,
+        renewed TIMESTAMPTZ NOT NULL);
+    INSERT INTO ledger_format VALUES (3);
+    INSERT INTO lease (epoch, token, holder, renewed) VALUES (0, '', '', 'epoch');
+";
+
+/// Whether the tables are there.
+async fn is_made(connection: &mut PgConnection) -> Result<bool> {
+    let sql =
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname = 'tidegate_ledger' AND c.relname = 'ledger_format')";
+    within(PATIENCE, sqlx::query_scalar(sql).fetch_one(connection)).await
+}
+
+/// Makes the tables where there are none. The schema may have been made before, for a role that may not make one.
+pub(super) async fn make(connection: &mut PgConnection) -> Result<()> {
+    if is_made(connection).await? {
+        return Ok(());
+    }
+    let mut transaction = connection.begin().await?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)")
+        .bind(MAKING)
+        .execute(&mut *transaction)
+        .await?;
+    if !is_made(&mut transaction).await? {
+        let sql = "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'tidegate_ledger')";
+        if !sqlx::query_scalar::<_, bool>(sql).fetch_one(&mut *transaction).await? {
+            sqlx::raw_sql("CREATE SCHEMA tidegate_ledger")
+                .execute(&mut *transaction)
+                .await?;
+        }
+        sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
+    }
+    transaction.commit().await
+}
+
+pub(super) async fn check_format(
+    connection: &mut PgConnection,
+    database: &Database,
+) -> std::result::Result<(), LedgerError> {
+    let read = LedgerError::store("read the ledger's format");
+    let path = PathBuf::from(database.to_string());
+    let found = async {
+        match is_made(connection).await? {
+            true => {
+                let sql = "SELECT max(format) FROM ledger_format";
+                let format = within(
+                    PATIENCE,
+                    sqlx::query_scalar::<_, Option<i64>>(sql).fetch_one(connection),
+                )
+                .await?;
+                Ok(Some(format.unwrap_or(0)))
+            }
+            false => Ok(None),
+        }
+    };
+    match found.await.map_err(read)? {
+        Some(FORMAT) => Ok(()),
+        None => Err(LedgerError::Absent { path }),
+        Some(found) => {
+            let expected = FORMAT;
+            Err(LedgerError::Format { path, found, expected })
+        }
+    }
+}
