@@ -89,13 +89,20 @@ impl PostgresStore {
         };
         let taken = within(PATIENCE, lease.take(&mut connection, opening)).await;
         match taken.map_err(LedgerError::store("take the lease of the ledger"))? {
-            Taken::Held(held) => Ok(Self {
-                connection,
-                looking: false,
-                lease: Some(held),
-                erased: None,
-                database,
-            }),
+            Taken::Held(held) => {
+                // Whoever erased before may have ended, or lost its connection, before it was done.
+                let sql = "SELECT EXISTS (SELECT FROM period WHERE wrapped IS NULL)";
+                let erased = sqlx::query_scalar::<_, bool>(sql).fetch_one(&mut connection);
+                let erased = within(PATIENCE, erased).await;
+                let erased = erased.map_err(LedgerError::store("look for what was erased"))?;
+                Ok(Self {
+                    connection,
+                    looking: false,
+                    lease: Some(held),
+                    erased: erased.then(Instant::now),
+                    database,
+                })
+            }
             Taken::Others(holder) => {
                 // Asked again in a second, on the same connection.
                 lease.wait(connection);

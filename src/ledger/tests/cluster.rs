@@ -3,7 +3,7 @@
 //! PostgreSQL is looked for in `PATH` and where Debian keeps it. It refuses to run as root; where the tests do, it is run as `nobody`.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -21,8 +21,8 @@ pub(crate) struct Cluster {
     dir: PathBuf,
     port: u16,
     bin: PathBuf,
-    /// While this end of its input is open, the server runs.
-    _alive: std::process::ChildStdin,
+    /// While its input is open, the server runs.
+    watchdog: Child,
 }
 
 /// A database of one test.
@@ -113,7 +113,7 @@ impl Cluster {
         std::fs::write(&file, settings).unwrap();
         // Ends the server, and takes its directory away, when this process is gone, however that ended.
         let script = r#"trap '' INT TERM; cat >/dev/null; pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null) && kill -INT "$pid" && while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done; rm -rf "$1""#;
-        let mut watchdog = Command::new("sh")
+        let watchdog = Command::new("sh")
             .args(["-c", script, "watchdog"])
             .arg(&dir)
             .stdin(Stdio::piped())
@@ -125,7 +125,7 @@ impl Cluster {
             dir,
             port,
             bin,
-            _alive: watchdog.stdin.take().unwrap(),
+            watchdog,
         };
         cluster.run();
         cluster
@@ -186,6 +186,13 @@ impl Cluster {
             dir: self.dir.clone(),
             port: self.port,
         }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.watchdog.stdin.take());
+        let _ = self.watchdog.wait();
     }
 }
 
