@@ -322,7 +322,11 @@ async fn a_ledger_that_was_set_back_is_not_cosigned_any_more() {
 async fn a_ledger_of_the_format_before_is_brought_up_to_date_and_its_logs_are_cosigned() {
     let dir = tempfile::tempdir().unwrap();
     written(dir.path()).await;
-    edit(dir.path(), "DROP TABLE cosigned; PRAGMA user_version = 2").await;
+    edit(
+        dir.path(),
+        "DROP TABLE cosigned; DROP TABLE ahead; PRAGMA user_version = 2",
+    )
+    .await;
     let report = verify(dir.path()).await.unwrap();
     assert!(report.ok, "it is read as it is: {report}");
     let mut reader = Reader::open(dir.path()).await.unwrap();
