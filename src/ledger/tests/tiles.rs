@@ -287,7 +287,12 @@ async fn a_log_that_cannot_be_put_into_tiles_takes_nothing_more_and_keeps_no_oth
         .await;
     let ledger = at.open().await;
     for number in 0..100 {
-        ledger.append(decision(TENANTS[0], 1_000 + number)).await.unwrap();
+        // On a slow machine it is found before all of them are in.
+        let appended = ledger.append(decision(TENANTS[0], 1_000 + number)).await;
+        assert!(
+            matches!(appended, Ok(_) | Err(super::super::LedgerError::Damaged { .. })),
+            "{appended:?}"
+        );
         ledger.append(decision(TENANTS[1], number)).await.unwrap();
     }
     let mut refused = None;
