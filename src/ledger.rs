@@ -54,6 +54,8 @@ pub mod readers;
 pub mod record;
 pub mod replay;
 pub mod report;
+mod roots;
+pub mod segment;
 pub mod stats;
 mod store;
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod appending;
 mod crash;
 mod erasing;
 mod failing;
+mod lines;
 mod records;
 mod rest;
 mod tampering;
