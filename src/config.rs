@@ -23,6 +23,8 @@ pub struct Config {
     pub bundle: PathBuf,
     /// The first part of each log's origin, such as `tidegate.example`; fixed for the life of a ledger.
     pub ledger_origin: String,
+    /// Whether the ledger is written by the hour as segments too, in `segments` of the data directory.
+    pub segments: bool,
     /// Where the key of the vault is.
     pub vault_key: KeySource,
     /// A document of tenants, partners, offers and agreements to take in at start.
@@ -48,6 +50,7 @@ struct Written {
     base_host: Option<String>,
     bundle: Option<PathBuf>,
     ledger_origin: Option<String>,
+    segments: Option<bool>,
     vault_key_file: Option<PathBuf>,
     vault_key_env: Option<String>,
     world: Option<PathBuf>,
@@ -141,6 +144,7 @@ impl Config {
                 if problems.is_empty() =>
             {
                 let (base_host, world) = (written.base_host, written.world);
+                let segments = written.segments.unwrap_or(false);
                 Ok(Self {
                     listen,
                     data,
@@ -148,6 +152,7 @@ impl Config {
                     base_host,
                     bundle,
                     ledger_origin,
+                    segments,
                     vault_key,
                     world,
                 })

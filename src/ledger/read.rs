@@ -29,7 +29,7 @@ pub(super) use self::group::{Group, Key, opened};
 use super::error::LedgerError;
 use super::keys::{LedgerKeys, Vouching};
 use super::note::VerifierKey;
-use super::period::{Period, PeriodKey};
+use super::period::Period;
 use super::place::Place;
 use super::private;
 use super::record::{LogId, Private};
@@ -307,11 +307,7 @@ impl Reader {
     }
 
     /// The key of a month.
-    pub(super) async fn key(
-        &mut self,
-        log: LogId,
-        period: Period,
-    ) -> Result<Key, LedgerError> {
+    pub(super) async fn key(&mut self, log: LogId, period: Period) -> Result<Key, LedgerError> {
         if let Some(known) = self.keys.get(&(log, period)) {
             return Ok(known.clone());
         }

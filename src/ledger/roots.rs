@@ -44,7 +44,10 @@ impl Roots {
             let width = (signed - number * WIDTH).min(WIDTH);
             let hashes = signed_of(reader, log, number, width).await?;
             if hashes.len() as u64 != width {
-                return Ok(Err(format!("of the records from {} on, not all hashes are there", number * WIDTH)));
+                return Ok(Err(format!(
+                    "of the records from {} on, not all hashes are there",
+                    number * WIDTH
+                )));
             }
             edge = hashes.into_iter().collect();
             groups.push(edge.root());
@@ -55,7 +58,9 @@ impl Roots {
         }
         match root_of(above.edge().chain(edge.edge())) == checkpoint.root {
             true => Ok(Ok(Self { log, signed, groups })),
-            false => Ok(Err("its tiles do not give the root that its checkpoint signs".to_owned())),
+            false => Ok(Err(
+                "its tiles do not give the root that its checkpoint signs".to_owned()
+            )),
         }
     }
 

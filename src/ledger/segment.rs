@@ -18,6 +18,7 @@
 //! no segment: a crash leaves nothing half done, and the next run makes it again. No file is ever written a second time.
 
 mod file;
+mod keep;
 mod manifest;
 mod open;
 mod row;
@@ -30,9 +31,10 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-pub use self::manifest::{Damaged, LogRanges, Manifest, Place, manifest, places};
+pub use self::keep::keep;
 pub(super) use self::manifest::{Covered, intact};
-pub(super) use self::open::{Opened, RowGroup, Stored, open, rows};
+pub use self::manifest::{Damaged, LogRanges, Manifest, Place, manifest, places};
+pub(super) use self::open::{Stored, open, rows};
 pub(super) use self::row::Privates;
 pub use self::verify::{SegmentsReport, verify};
 pub use self::write::{Written, write};

@@ -7,6 +7,7 @@ mod failing;
 mod lines;
 mod records;
 mod rest;
+mod segments;
 mod tampering;
 mod tiles;
 

@@ -93,6 +93,7 @@ pub async fn verify_with(
         logs,
         bodies,
         findings,
+        segments: None,
     })
 }
 

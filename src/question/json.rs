@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 
+use super::Question;
 use super::value::{Action, Entity, EntityKind, EntityRef, UnknownName, Value};
-use super::{Part, Question};
 use crate::contract::{ContractError, Terms};
 use crate::ids::Digest;
 

@@ -3,6 +3,7 @@
 
 mod evidence;
 mod replay;
+mod segments;
 mod served;
 
 use std::collections::BTreeSet;

@@ -10,6 +10,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::evidence::{contents, verify_evidence};
 use crate::ledger::report::Report;
+use crate::ledger::segment;
 use crate::ledger::verify::{Progress, Trust, verify_published, verify_with};
 
 /// What `ledger verify` takes.
@@ -23,6 +24,9 @@ pub(in crate::cli) struct VerifyArgs {
     /// A public key to trust, as `dev.json` and `--format json` (`verifierKey`) spell it (may be repeated)
     #[arg(long, value_name = "KEY")]
     key: Vec<String>,
+    /// Where segments of a data directory are [default: `segments` in it]
+    #[arg(long, value_name = "DIR")]
+    segments: Option<PathBuf>,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -37,9 +41,7 @@ pub(super) fn run(args: &VerifyArgs) -> Outcome {
     }
     trust.keys = args.key.iter().map(|text| key(text)).collect::<Result<_, _>>()?;
     let bar = spinner("records read");
-    let report = block_on(verified(&args.place, &trust, |progress| {
-        bar.set_position(progress.read)
-    }))?;
+    let report = block_on(verified(args, &trust, |read| bar.set_position(read)))?;
     bar.finish_and_clear();
     let report = report?;
     match args.format {
@@ -53,8 +55,10 @@ pub(super) fn run(args: &VerifyArgs) -> Outcome {
     })
 }
 
-async fn verified(place: &PlaceArgs, trust: &Trust, progress: impl FnMut(Progress) + Send) -> Result<Report, Failure> {
+async fn verified(args: &VerifyArgs, trust: &Trust, mut progress: impl FnMut(u64) + Send) -> Result<Report, Failure> {
     let failed = |error: LedgerError| unreadable(&error);
+    let place = &args.place;
+    let segments_given = args.segments.is_some();
     if let Some(directory) = place.directory() {
         let kinds = [crate::ledger::FILE, crate::ledger::evidence::FILE, "checkpoint"];
         let there: Vec<_> = kinds.into_iter().filter(|file| directory.join(file).exists()).collect();
@@ -65,8 +69,33 @@ async fn verified(place: &PlaceArgs, trust: &Trust, progress: impl FnMut(Progres
             )));
         }
         if directory.join(crate::ledger::FILE).exists() {
-            return verify_with(directory, trust, progress).await.map_err(failed);
+            let read = |found: Progress| progress(found.read);
+            let mut report = verify_with(directory, trust, read).await.map_err(failed)?;
+            let root = args
+                .segments
+                .clone()
+                .unwrap_or_else(|| directory.join(segment::DIRECTORY));
+            let there = !segment::places(&root).map_err(failed)?.is_empty();
+            // Of a store that cannot be read enough was told already.
+            if there && !report.logs.is_empty() {
+                let segments = segment::verify(directory, &root, progress).await.map_err(failed)?;
+                report.ok &= segments.ok();
+                report.segments = Some(segments);
+            } else if segments_given && !there {
+                return Err(Failure::invalid(format!(
+                    "there are no segments in `{}`",
+                    root.display()
+                )));
+            }
+            return Ok(report);
         }
+        if segments_given {
+            let directory = directory.display();
+            return Err(Failure::invalid(format!(
+                "`{directory}` is no data directory: segments are held to the ledger they were written from"
+            )));
+        }
+        let progress = |found: Progress| progress(found.read);
         if let Some(contents) = contents(directory).map_err(failed)? {
             return verify_evidence(directory, &contents, trust, progress)
                 .await
@@ -77,6 +106,7 @@ async fn verified(place: &PlaceArgs, trust: &Trust, progress: impl FnMut(Progres
             return Err(failed(LedgerError::Absent { path }));
         }
     }
+    let progress = |found: Progress| progress(found.read);
     let log = verify_published(&place.published()?, trust, progress, |_, _| {})
         .await
         .map_err(failed)?;
@@ -96,5 +126,6 @@ async fn verified(place: &PlaceArgs, trust: &Trust, progress: impl FnMut(Progres
         logs: vec![log],
         bodies: 0,
         findings: Vec::new(),
+        segments: None,
     })
 }

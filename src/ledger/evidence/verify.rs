@@ -61,6 +61,7 @@ pub async fn verify_evidence(
         logs,
         bodies: count,
         findings: findings.list,
+        segments: None,
     })
 }
 

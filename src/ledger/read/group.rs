@@ -32,7 +32,9 @@ impl Group {
     /// How many bytes it is, as it lies there.
     pub(in crate::ledger) fn bytes(&self) -> usize {
         match &self.packed {
-            Packed::Bundle(entries, _, parts) => entries.len() + parts.iter().map(|(_, _, part)| part.len()).sum::<usize>(),
+            Packed::Bundle(entries, _, parts) => {
+                entries.len() + parts.iter().map(|(_, _, part)| part.len()).sum::<usize>()
+            }
             Packed::Rows(rows) => rows.iter().map(|row| row.bytes.len()).sum(),
         }
     }

@@ -224,9 +224,7 @@ impl<'r> Reading<'r> {
         };
         let digits = |digits: &[u8]| {
             digits.iter().try_fold(0_i32, |value, digit| {
-                digit
-                    .is_ascii_digit()
-                    .then(|| value * 10 + i32::from(digit - b'0'))
+                digit.is_ascii_digit().then(|| value * 10 + i32::from(digit - b'0'))
             })
         };
         let small = |text: &[u8]| i8::try_from(digits(text)?).ok();

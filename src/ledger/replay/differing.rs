@@ -41,7 +41,9 @@ impl Differing {
 
     /// Those that were put away by [`into_parts`](Self::into_parts).
     pub(super) fn of(list: Vec<Replayed>, explained: BTreeSet<(LogId, u64)>) -> Self {
-        let kept = list.into_iter().map(|replayed| ((replayed.log, replayed.seq), replayed));
+        let kept = list
+            .into_iter()
+            .map(|replayed| ((replayed.log, replayed.seq), replayed));
         Self {
             kept: kept.collect(),
             explained,

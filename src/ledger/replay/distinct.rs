@@ -59,7 +59,9 @@ mod tests {
 
     fn of(numbers: impl IntoIterator<Item = u64>) -> Distinct {
         let mut distinct = Distinct::default();
-        numbers.into_iter().for_each(|number| distinct.add(&Digest::of(&number.to_be_bytes())));
+        numbers
+            .into_iter()
+            .for_each(|number| distinct.add(&Digest::of(&number.to_be_bytes())));
         distinct
     }
 

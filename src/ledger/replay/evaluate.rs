@@ -99,7 +99,9 @@ impl Made {
         let grounds = explanation.grounds(&self.decision.cedar.policies).into_iter();
         let told = grounds.map(|ground| match ground {
             Ground::Policy(policy) => format!("`{}`: {}", policy.policy, policy.why),
-            Ground::Lacking(policy, clause) => format!("`{}` would permit, but not met: {}", policy.policy, clause.text),
+            Ground::Lacking(policy, clause) => {
+                format!("`{}` would permit, but not met: {}", policy.policy, clause.text)
+            }
         });
         told.map(|text| self.mask.text(text)).collect()
     }
@@ -110,7 +112,8 @@ pub(super) fn compared(told: &Told<'_>, now: &str) -> Outcome {
     if told.decision == now {
         return Outcome::Same;
     }
-    let decisions = serde_json::from_str::<Decision>(&told.decision).and_then(|was| Ok((was, serde_json::from_str(now)?)));
+    let decisions =
+        serde_json::from_str::<Decision>(&told.decision).and_then(|was| Ok((was, serde_json::from_str(now)?)));
     match decisions {
         Ok((was, now)) => match Class::of(&was, &now) {
             Some(class) => Outcome::Changed {

@@ -97,7 +97,9 @@ impl Part {
             return Err(NotAPart::Other("they are of different numbers of parts"));
         }
         if self.surveyed != other.surveyed {
-            return Err(NotAPart::Other("they saw different ledgers, or different states of one"));
+            return Err(NotAPart::Other(
+                "they saw different ledgers, or different states of one",
+            ));
         }
         if !self.shards.is_disjoint(&other.shards) {
             return Err(NotAPart::Other("one of them is there twice"));
@@ -164,6 +166,8 @@ impl Part {
         let text = fs::read(path).map_err(|error| failed(error.to_string()))?;
         let part: Self = serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))?;
         let sound = part.v == VERSION && part.shards.iter().all(|shard| *shard < part.of);
-        sound.then_some(part).ok_or_else(|| failed("it is no part of a replay".to_owned()))
+        sound
+            .then_some(part)
+            .ok_or_else(|| failed("it is no part of a replay".to_owned()))
     }
 }

@@ -88,7 +88,9 @@ impl Selection {
                 .any(|known| known == wanted || quoted(known) == Some(wanted))
         };
         self.action.as_ref().is_none_or(|action| *action == told.action)
-            && self.partner.is_none_or(|partner| told.partner() == Some(partner.as_str()))
+            && self
+                .partner
+                .is_none_or(|partner| told.partner() == Some(partner.as_str()))
             && self.sample.is_none_or(|share| share.takes(told.id))
             && self.principal.as_ref().is_none_or(named)
     }

@@ -163,7 +163,9 @@ impl Survey {
         let mut unsigned: BTreeMap<LogId, u64> = BTreeMap::new();
         for checked in checked.await? {
             for log in checked.wrong {
-                wrong.entry(log).or_insert_with(|| "its records are not what is signed".to_owned());
+                wrong
+                    .entry(log)
+                    .or_insert_with(|| "its records are not what is signed".to_owned());
             }
             for (log, count) in checked.unsigned {
                 *unsigned.entry(log).or_default() += count;
@@ -218,9 +220,17 @@ fn whole(root: &Path, place: &Place) -> Result<(), Damaged> {
     let path = place.below(root, "parquet");
     let damaged = |why| Damaged::new(place, why);
     intact(&path, &manifest).map_err(damaged)?;
-    let rows: u64 = open(&path).map_err(damaged)?.groups.iter().map(|group| group.rows).sum();
+    let rows: u64 = open(&path)
+        .map_err(damaged)?
+        .groups
+        .iter()
+        .map(|group| group.rows)
+        .sum();
     match rows == manifest.rows {
         true => Ok(()),
-        false => Err(damaged(format!("it has {rows} rows, its manifest says {}", manifest.rows))),
+        false => Err(damaged(format!(
+            "it has {rows} rows, its manifest says {}",
+            manifest.rows
+        ))),
     }
 }

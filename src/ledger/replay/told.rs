@@ -90,7 +90,13 @@ impl<'r> Told<'r> {
             bytes.extend_from_slice(term.as_bytes());
         }
         let period = self.private.period.to_string();
-        for text in [self.log.as_str(), &period, &self.action, &self.principal, &self.resource] {
+        for text in [
+            self.log.as_str(),
+            &period,
+            &self.action,
+            &self.principal,
+            &self.resource,
+        ] {
             // Each after its length, so that no two sets of texts run together to the same.
             bytes.extend_from_slice(&(text.len() as u64).to_be_bytes());
             bytes.extend_from_slice(text.as_bytes());

@@ -100,7 +100,13 @@ impl Shared {
             summary.unverified.push(Unverified { log, records, why });
         }
         let differing = std::mem::take(&mut *lock(&self.differing));
-        Part::new(self.plan.shard, self.survey.summary.clone(), summary, differing, distinct)
+        Part::new(
+            self.plan.shard,
+            self.survey.summary.clone(),
+            summary,
+            differing,
+            distinct,
+        )
     }
 }
 
@@ -143,7 +149,9 @@ impl<'s> Worker<'s> {
                 let rows = expected.len() as u64;
                 match segment::rows(&path, index) {
                     Ok(stored) if stored.len() == expected.len() => self.rows(&place, &stored, &expected)?,
-                    Ok(_) => self.shared.damaged(Damaged::new(&place, "its rows are not those that its footer names")),
+                    Ok(_) => self
+                        .shared
+                        .damaged(Damaged::new(&place, "its rows are not those that its footer names")),
                     Err(why) => self.shared.damaged(Damaged::new(&place, why)),
                 }
                 self.shared.done.fetch_add(rows, Ordering::Relaxed);
@@ -185,7 +193,11 @@ impl<'s> Worker<'s> {
     /// The leaf hash that is signed for a record.
     fn signed(&mut self, (log, seq): (LogId, u64)) -> Result<Option<Digest>, LedgerError> {
         let number = seq / WIDTH;
-        if self.hashes.as_ref().is_none_or(|(of, at, _)| (*of, *at) != (log, number)) {
+        if self
+            .hashes
+            .as_ref()
+            .is_none_or(|(of, at, _)| (*of, *at) != (log, number))
+        {
             let hashes = match self.shared.survey.logs.get(&log) {
                 Some(roots) => self
                     .shared
@@ -248,12 +260,18 @@ impl<'s> Worker<'s> {
         let read = match Read::of(bytes) {
             Ok(read) if (read.log(), read.seq()) == at => read,
             Ok(read) => {
-                let why = format!("record {} says that it is record {} of `{}`", at.1, read.seq(), read.log());
+                let why = format!(
+                    "record {} says that it is record {} of `{}`",
+                    at.1,
+                    read.seq(),
+                    read.log()
+                );
                 self.shared.unverified(at.0, why);
                 return Ok(());
             }
             Err(error) => {
-                self.shared.unverified(at.0, format!("record {} is malformed: {error}", at.1));
+                self.shared
+                    .unverified(at.0, format!("record {} is malformed: {error}", at.1));
                 return Ok(());
             }
         };
@@ -331,11 +349,7 @@ impl<'s> Worker<'s> {
     }
 
     /// Makes a decision again, with what belongs to it out of the ledger; what comes of it where that cannot be.
-    fn made(
-        &self,
-        told: &Told<'_>,
-        asked: &[u8],
-    ) -> Result<Result<(Made, Option<Arc<Bundle>>), Answer>, LedgerError> {
+    fn made(&self, told: &Told<'_>, asked: &[u8]) -> Result<Result<(Made, Option<Arc<Bundle>>), Answer>, LedgerError> {
         let kept = &self.shared.kept;
         let slice = match kept.slice(told.log, &told.private)? {
             Ok(slice) => slice,

@@ -196,7 +196,10 @@ fn sealed(rows: &[Row]) -> Option<Vec<Option<Vec<u8>>>> {
         let mut parts = Vec::new();
         let mut next = at;
         for (within, row) in (0_u8..=u8::MAX).zip(rows.iter().skip(at).take(TOGETHER)) {
-            let other = row.private.as_ref().is_some_and(|(other, _)| other.period() != key.period());
+            let other = row
+                .private
+                .as_ref()
+                .is_some_and(|(other, _)| other.period() != key.period());
             if row.columns.log != log || other {
                 break;
             }
@@ -236,7 +239,9 @@ fn write_column(
             match column.is_fixed() {
                 true => {
                     let values: Vec<FixedLenByteArray> = values.map(|value| ByteArray::from(value).into()).collect();
-                    writer.typed::<FixedLenByteArrayType>().write_batch(&values, there, None)?;
+                    writer
+                        .typed::<FixedLenByteArrayType>()
+                        .write_batch(&values, there, None)?;
                 }
                 false => {
                     let values: Vec<ByteArray> = values.map(ByteArray::from).collect();

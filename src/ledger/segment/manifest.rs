@@ -60,7 +60,10 @@ impl Manifest {
                 sound.then(|| rows.checked_add(last - first + 1)).flatten()
             })
         };
-        let total = self.logs.iter().try_fold(0_u64, |total, logs| total.checked_add(rows(logs)?));
+        let total = self
+            .logs
+            .iter()
+            .try_fold(0_u64, |total, logs| total.checked_add(rows(logs)?));
         let sorted = self.logs.is_sorted_by(|one, other| one.log < other.log);
         self.v == VERSION && total == Some(self.rows) && sorted && self.rows > 0
     }
@@ -149,7 +152,11 @@ pub fn places(root: &Path) -> Result<Vec<Place>, LedgerError> {
     // Parts of an hour in their order, the tenth behind the ninth.
     all.sort_by_cached_key(|place| {
         let (hour, part) = place.name.split_once('-').unwrap_or((&place.name, "0"));
-        (place.day.clone(), hour.to_owned(), part.parse::<u32>().unwrap_or(u32::MAX))
+        (
+            place.day.clone(),
+            hour.to_owned(),
+            part.parse::<u32>().unwrap_or(u32::MAX),
+        )
     });
     Ok(all)
 }
@@ -184,8 +191,7 @@ fn read(path: &Path) -> Result<Manifest, String> {
     let file = fs::File::open(path).map_err(|error| format!("its manifest cannot be read: {error}"))?;
     let read = file.take(MAX_BYTES).read_to_end(&mut text);
     read.map_err(|error| format!("its manifest cannot be read: {error}"))?;
-    let manifest: Manifest =
-        serde_json::from_slice(&text).map_err(|error| format!("its manifest is none: {error}"))?;
+    let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| format!("its manifest is none: {error}"))?;
     match manifest.is_sound() {
         true => Ok(manifest),
         false => Err("its manifest contradicts itself".to_owned()),
@@ -202,7 +208,9 @@ pub(in crate::ledger) fn intact(path: &Path, manifest: &Manifest) -> Result<(), 
     let mut context = digest::Context::new(&digest::SHA256);
     let (mut buffer, mut bytes) = (vec![0; 256 * 1024], 0_u64);
     loop {
-        let read = file.read(&mut buffer).map_err(|error| format!("it cannot be read: {error}"))?;
+        let read = file
+            .read(&mut buffer)
+            .map_err(|error| format!("it cannot be read: {error}"))?;
         let Some(read) = buffer.get(..read).filter(|read| !read.is_empty()) else {
             break;
         };
@@ -262,7 +270,10 @@ impl Covered {
     pub(in crate::ledger) fn add(&mut self, log: LogId, first: u64, last: u64) {
         let ranges = self.0.entry(log).or_default();
         let (mut first, mut last) = (first, last);
-        while let Some((from, to)) = ranges.range(..=last.saturating_add(1)).next_back().map(|(from, to)| (*from, *to))
+        while let Some((from, to)) = ranges
+            .range(..=last.saturating_add(1))
+            .next_back()
+            .map(|(from, to)| (*from, *to))
             && to.saturating_add(1) >= first
         {
             ranges.remove(&from);
@@ -287,7 +298,9 @@ impl Covered {
     pub(in crate::ledger) fn first_open(&self, log: LogId, from: u64) -> u64 {
         let ranges = self.0.get(&log);
         let range = ranges.and_then(|ranges| ranges.range(..=from).next_back());
-        range.filter(|(_, to)| **to >= from).map_or(from, |(_, to)| to.saturating_add(1))
+        range
+            .filter(|(_, to)| **to >= from)
+            .map_or(from, |(_, to)| to.saturating_add(1))
     }
 }
 
@@ -327,18 +340,38 @@ mod tests {
     fn rows_are_counted_through_the_logs() {
         let time = RecordTime::new("2026-11-26T13:00:00Z".parse().unwrap());
         let logs = vec![
-            LogRanges { log: LogId::Platform, ranges: vec![[3, 4], [7, 7]] },
-            LogRanges { log: log("BPNL00000000000A"), ranges: vec![[0, 1]] },
+            LogRanges {
+                log: LogId::Platform,
+                ranges: vec![[3, 4], [7, 7]],
+            },
+            LogRanges {
+                log: log("BPNL00000000000A"),
+                ranges: vec![[0, 1]],
+            },
         ];
         let sha256 = Digest::of(b"");
-        let manifest = Manifest { bytes: 1, first: time, last: time, logs, rows: 5, sha256, v: 1 };
+        let manifest = Manifest {
+            bytes: 1,
+            first: time,
+            last: time,
+            logs,
+            rows: 5,
+            sha256,
+            v: 1,
+        };
         assert!(manifest.is_sound());
         let rows = |from| manifest.rows_from(from).map(|(_, seq)| seq).collect::<Vec<_>>();
         assert_eq!(rows(0), [3, 4, 7, 0, 1]);
         assert_eq!(rows(2), [7, 0, 1]);
         assert_eq!(rows(4), [1]);
         assert!(rows(5).is_empty());
-        assert!(!Manifest { rows: 6, ..manifest.clone() }.is_sound());
+        assert!(
+            !Manifest {
+                rows: 6,
+                ..manifest.clone()
+            }
+            .is_sound()
+        );
         let mut twice = manifest.clone();
         twice.logs[0].ranges = vec![[3, 4], [4, 4]];
         assert!(!twice.is_sound());

@@ -80,7 +80,9 @@ fn reader(path: &Path) -> Result<SerializedFileReader<File>, ParquetError> {
     let (found, expected) = (reader.metadata().file_metadata().schema(), schema()?);
     match found == expected.as_ref() {
         true => Ok(reader),
-        false => Err(ParquetError::General("its columns are not those of a segment".to_owned())),
+        false => Err(ParquetError::General(
+            "its columns are not those of a segment".to_owned(),
+        )),
     }
 }
 
@@ -184,5 +186,8 @@ fn bytes_of(group: &dyn RowGroupReader, column: Column) -> Result<Vec<Option<Byt
         return Ok(values.into_iter().map(Some).collect());
     }
     let mut values = values.into_iter();
-    Ok(there.iter().map(|level| if *level > 0 { values.next() } else { None }).collect())
+    Ok(there
+        .iter()
+        .map(|level| if *level > 0 { values.next() } else { None })
+        .collect())
 }

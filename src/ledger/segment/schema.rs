@@ -124,10 +124,7 @@ pub(super) fn properties() -> WriterProperties {
         .set_statistics_enabled(EnabledStatistics::Chunk)
         // Rows are cut into groups by who writes them.
         .set_max_row_group_row_count(None)
-        .set_sorting_columns(Some(vec![
-            sorted_by(Column::Log),
-            sorted_by(Column::Seq),
-        ]));
+        .set_sorting_columns(Some(vec![sorted_by(Column::Log), sorted_by(Column::Seq)]));
     for column in ["seq", "time"] {
         made = made
             .set_column_dictionary_enabled(ColumnPath::from(column), false)

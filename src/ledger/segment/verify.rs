@@ -67,7 +67,9 @@ pub async fn verify(
         let more = found.len().saturating_sub(MAX_FINDINGS);
         found.truncate(MAX_FINDINGS);
         found.extend((more > 0).then(|| format!("and {more} more")));
-        report.findings.extend(found.into_iter().map(|why| Damaged::new(&place, why)));
+        report
+            .findings
+            .extend(found.into_iter().map(|why| Damaged::new(&place, why)));
     }
     Ok(report)
 }
@@ -93,7 +95,11 @@ impl Logs {
             None => return Ok(Err(format!("there is no log `{log}`"))),
         };
         let number = seq / WIDTH;
-        if self.hashes.as_ref().is_none_or(|(of, at, _)| (*of, *at) != (log, number)) {
+        if self
+            .hashes
+            .as_ref()
+            .is_none_or(|(of, at, _)| (*of, *at) != (log, number))
+        {
             let hashes = roots.hashes(reader, number).await?.unwrap_or_default();
             self.hashes = Some((log, number, hashes));
         }
@@ -183,7 +189,11 @@ async fn row_group(
         parsed.push(columns);
     }
     if parsed.len() == stored.len() {
-        found.extend(Column::ALL.into_iter().filter_map(|column| held(path, group, column, &parsed)));
+        found.extend(
+            Column::ALL
+                .into_iter()
+                .filter_map(|column| held(path, group, column, &parsed)),
+        );
     }
     Ok(sound)
 }
@@ -196,7 +206,10 @@ fn held(path: &Path, group: &RowGroup, which: Column, rows: &[Columns]) -> Optio
     let wrong = match column(path, group.index, which) {
         Err(why) => return Some(why),
         Ok(Values::Numbers(values)) => {
-            let wrong = rows.iter().zip(&values).position(|(row, value)| row.number(which) != Some(*value));
+            let wrong = rows
+                .iter()
+                .zip(&values)
+                .position(|(row, value)| row.number(which) != Some(*value));
             wrong.or((values.len() != rows.len()).then_some(values.len()))
         }
         Ok(Values::Bytes(values)) => {
@@ -210,6 +223,9 @@ fn held(path: &Path, group: &RowGroup, which: Column, rows: &[Columns]) -> Optio
     };
     wrong.map(|row| {
         let number = group.before + row as u64;
-        format!("row {number}: the column `{}` is not what its record says", which.name())
+        format!(
+            "row {number}: the column `{}` is not what its record says",
+            which.name()
+        )
     })
 }

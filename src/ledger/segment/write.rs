@@ -8,10 +8,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::Hour;
 use super::file::{Row, Writing};
 use super::manifest::{Covered, Damaged, manifest, places};
 use super::schema::Columns;
-use super::Hour;
 use crate::ledger::error::LedgerError;
 use crate::ledger::keys;
 use crate::ledger::read::{self, Reader, Sealed, opened};
@@ -99,7 +99,9 @@ pub async fn write(
                 if hour >= first.after(HOURS) {
                     break;
                 }
-                let Some(row) = scan.take(&mut reader, &mut written).await? else { continue };
+                let Some(row) = scan.take(&mut reader, &mut written).await? else {
+                    continue;
+                };
                 hours.push(hour, row)?;
                 written.rows += 1;
                 if written.rows.is_multiple_of(1_000) {

@@ -14,14 +14,34 @@ fn same(bytes: &[u8], line: &Line<'_>) -> Result<(), TestCaseError> {
     let Event::Decision(decided) = record.event else {
         return Err(TestCaseError::fail("it is no decision"));
     };
-    let Decided { action, bundle, decision, engine, principal, private, resource, tenant, terms, .. } = *decided;
-    prop_assert_eq!((&line.action.get(), &line.principal.get()), (&action.into(), &principal.into()));
+    let Decided {
+        action,
+        bundle,
+        decision,
+        engine,
+        principal,
+        private,
+        resource,
+        tenant,
+        terms,
+        ..
+    } = *decided;
+    prop_assert_eq!(
+        (&line.action.get(), &line.principal.get()),
+        (&action.into(), &principal.into())
+    );
     prop_assert_eq!((&line.resource.get(), line.bundle), (&resource.into(), bundle));
-    prop_assert_eq!((line.effect, line.decision), (decision.effect, serde_json::to_string(&decision).unwrap().as_str()));
+    prop_assert_eq!(
+        (line.effect, line.decision),
+        (decision.effect, serde_json::to_string(&decision).unwrap().as_str())
+    );
     prop_assert_eq!(line.engine, serde_json::to_string(&engine).unwrap());
     prop_assert_eq!((line.private, line.tenant), (private, tenant));
     prop_assert_eq!(line.terms().collect::<Vec<_>>(), terms.into_iter().collect::<Vec<_>>());
-    prop_assert_eq!((line.id, line.log, line.seq, line.time), (record.id, record.log, record.seq, record.time));
+    prop_assert_eq!(
+        (line.id, line.log, line.seq, line.time),
+        (record.id, record.log, record.seq, record.time)
+    );
     Ok(())
 }
 
@@ -40,7 +60,14 @@ fn an_ordinary_decision_is_read_where_it_lies() {
 #[test]
 fn no_other_spelling_of_a_decision_is_read() {
     let text = String::from_utf8(ordinary()).unwrap();
-    let terms = text.split("\"terms\":[").nth(1).unwrap().split(']').next().unwrap().to_owned();
+    let terms = text
+        .split("\"terms\":[")
+        .nth(1)
+        .unwrap()
+        .split(']')
+        .next()
+        .unwrap()
+        .to_owned();
     for (from, to) in [
         ("\"seq\":7", "\"seq\":07"),
         ("\"seq\":7", "\"seq\":7.0"),
