@@ -101,8 +101,6 @@ pub async fn verify_with(
 pub(super) struct TreeReport {
     /// How many records there are.
     pub(super) records: u64,
-    /// How many of them are signed.
-    pub(super) signed: u64,
     /// The first thing that is wrong.
     pub(super) wrong: Option<String>,
 }
@@ -139,7 +137,6 @@ pub(super) async fn tree(reader: &mut Reader, log: LogId) -> Result<TreeReport, 
     let mut findings = about.list.into_iter().chain(seen.findings.list);
     Ok(TreeReport {
         records: seen.records,
-        signed: signed.unwrap_or(0).min(seen.records),
         wrong: findings.next().map(|finding| finding.message),
     })
 }

@@ -1,6 +1,5 @@
 //! The records of one group of 256: fetched from the store as they lie, and unpacked apart from it, on whatever thread.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{MAX_BUNDLE, Reader, Row, Sealed, Withheld};
@@ -59,40 +58,41 @@ impl Group {
         let bytes = zstd::bulk::decompress(&packed, MAX_BUNDLE).map_err(|_| damaged())?;
         let records = tile::records(&bytes).filter(|records| records.len() as u64 <= WIDTH);
         let records = records.ok_or_else(damaged)?;
-        let mut parts = parts(log, number, sealed);
+        let parts = parts(log, number, sealed);
         let first = number.saturating_mul(WIDTH).cast_signed();
-        let rows = (first..)
-            .zip(records)
-            .zip(0_u8..=u8::MAX)
-            .map(|((seq, bytes), within)| Row {
-                seq,
-                hash: hashes.get(usize::from(within)).copied(),
-                bytes: bytes.to_vec(),
-                mac: None,
-                sealed: Sealed::Together(parts.remove(&within).unwrap_or_default()),
-            });
+        let rows = (first..).zip(records).zip(parts).enumerate();
+        let rows = rows.map(|(within, ((seq, bytes), parts))| Row {
+            seq,
+            hash: hashes.get(within).copied(),
+            bytes: bytes.to_vec(),
+            mac: None,
+            sealed: Sealed::Together(parts),
+        });
         Ok(rows.collect())
     }
 }
 
-/// The private parts of a bundle, by record within it.
-fn parts(
-    log: LogId,
-    number: u64,
-    sealed: Vec<(Period, Key, Vec<u8>)>,
-) -> HashMap<u8, Vec<(Period, Result<Vec<u8>, Withheld>)>> {
-    let mut parts: HashMap<u8, Vec<_>> = HashMap::new();
+/// A record's private part by the period it is of, or why it is not to be had: seldom more than one.
+type Parts = Vec<(Period, Result<Vec<u8>, Withheld>)>;
+
+/// The private parts of a bundle, for each of its records.
+fn parts(log: LogId, number: u64, sealed: Vec<(Period, Key, Vec<u8>)>) -> Vec<Parts> {
+    let mut parts: Vec<Parts> = vec![Parts::new(); 256];
     for (period, key, content) in sealed {
         let opened =
             key.and_then(|key| private::open_group(&key, log, number, &content).map_err(|_| Withheld::Changed));
         match opened {
-            Ok(opened) => opened
-                .into_iter()
-                .for_each(|(within, part)| parts.entry(within).or_default().push((period, Ok(part)))),
-            // Which records it was of is told by these themselves.
-            Err(why) => {
-                (0..=u8::MAX).for_each(|within| parts.entry(within).or_default().push((period, Err(why.clone()))))
+            Ok(opened) => {
+                for (within, part) in opened {
+                    if let Some(parts) = parts.get_mut(usize::from(within)) {
+                        parts.push((period, Ok(part)));
+                    }
+                }
             }
+            // Which records it was of is told by these themselves.
+            Err(why) => parts
+                .iter_mut()
+                .for_each(|parts| parts.push((period, Err(why.clone())))),
         }
     }
     parts

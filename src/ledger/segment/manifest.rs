@@ -142,11 +142,12 @@ impl Damaged {
 /// The directory cannot be read.
 pub fn places(root: &Path) -> Result<Vec<Place>, LedgerError> {
     let mut all = Vec::new();
-    for day in names(root)? {
+    for day in names(root)?.into_iter().filter(|day| is_day(day)) {
         let files = names(&root.join(&day))?;
-        all.extend(files.iter().filter_map(|name| {
-            let (day, name) = (day.clone(), name.strip_suffix(".json")?.to_owned());
-            Some(Place { day, name })
+        let named = files.iter().filter_map(|file| file.strip_suffix(".json"));
+        all.extend(named.filter(|name| is_part(name)).map(|name| {
+            let (day, name) = (day.clone(), name.to_owned());
+            Place { day, name }
         }));
     }
     // Parts of an hour in their order, the tenth behind the ninth.
@@ -159,6 +160,18 @@ pub fn places(root: &Path) -> Result<Vec<Place>, LedgerError> {
         )
     });
     Ok(all)
+}
+
+/// Whether that is a day, as `2026-11-26`.
+fn is_day(name: &str) -> bool {
+    name.parse::<jiff::civil::Date>().is_ok_and(|day| day.to_string() == name)
+}
+
+/// Whether that is an hour, as `13`, or a further part of one, as `13-1`.
+fn is_part(name: &str) -> bool {
+    let (hour, part) = name.split_once('-').unwrap_or((name, "1"));
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    hour.len() == 2 && number(hour) && number(part)
 }
 
 fn names(directory: &Path) -> Result<BTreeSet<String>, LedgerError> {
@@ -333,6 +346,17 @@ mod tests {
                 }
             }
             prop_assert!(!covered.has(log("BPNL00000000000A"), 0));
+        }
+    }
+
+    #[test]
+    fn what_has_no_name_of_a_segment_is_none() {
+        assert!(is_day("2026-11-26") && is_part("13") && is_part("00-12"));
+        for name in ["", "keys", "2026-11", "2026-13-01", "2026-11-26T00", "20261126", "+002026-11-26"] {
+            assert!(!is_day(name), "{name}");
+        }
+        for name in ["", "1", "123", "13-", "13-a", "ab", "13-1-2", "13.json"] {
+            assert!(!is_part(name), "{name}");
         }
     }
 

@@ -26,15 +26,11 @@ fn same(bytes: &[u8], line: &Line<'_>) -> Result<(), TestCaseError> {
         terms,
         ..
     } = *decided;
-    prop_assert_eq!(
-        (&line.action.get(), &line.principal.get()),
-        (&action.into(), &principal.into())
-    );
-    prop_assert_eq!((&line.resource.get(), line.bundle), (&resource.into(), bundle));
-    prop_assert_eq!(
-        (line.effect, line.decision),
-        (decision.effect, serde_json::to_string(&decision).unwrap().as_str())
-    );
+    prop_assert_eq!(line.action.get(), action);
+    prop_assert_eq!(line.principal.get(), principal);
+    prop_assert_eq!(line.resource.get(), resource);
+    prop_assert_eq!((line.bundle, line.effect), (bundle, decision.effect));
+    prop_assert_eq!(line.decision, serde_json::to_string(&decision).unwrap());
     prop_assert_eq!(line.engine, serde_json::to_string(&engine).unwrap());
     prop_assert_eq!((line.private, line.tenant), (private, tenant));
     prop_assert_eq!(line.terms().collect::<Vec<_>>(), terms.into_iter().collect::<Vec<_>>());
