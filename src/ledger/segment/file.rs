@@ -157,7 +157,6 @@ impl Writing {
     pub(super) fn finish(mut self, root: &Path) -> Result<Manifest, LedgerError> {
         self.flush(root)?;
         let path = self.place.below(root, "parquet");
-        self.writer.finish().map_err(failed(&path))?;
         let hashed = self.writer.into_inner().map_err(failed(&path))?;
         let durable = || -> std::io::Result<()> {
             hashed.file.sync_all()?;

@@ -164,7 +164,8 @@ pub fn places(root: &Path) -> Result<Vec<Place>, LedgerError> {
 
 /// Whether that is a day, as `2026-11-26`.
 fn is_day(name: &str) -> bool {
-    name.parse::<jiff::civil::Date>().is_ok_and(|day| day.to_string() == name)
+    name.parse::<jiff::civil::Date>()
+        .is_ok_and(|day| day.to_string() == name)
 }
 
 /// Whether that is an hour, as `13`, or a further part of one, as `13-1`.
@@ -352,7 +353,15 @@ mod tests {
     #[test]
     fn what_has_no_name_of_a_segment_is_none() {
         assert!(is_day("2026-11-26") && is_part("13") && is_part("00-12"));
-        for name in ["", "keys", "2026-11", "2026-13-01", "2026-11-26T00", "20261126", "+002026-11-26"] {
+        for name in [
+            "",
+            "keys",
+            "2026-11",
+            "2026-13-01",
+            "2026-11-26T00",
+            "20261126",
+            "+002026-11-26",
+        ] {
             assert!(!is_day(name), "{name}");
         }
         for name in ["", "1", "123", "13-", "13-a", "ab", "13-1-2", "13.json"] {

@@ -81,7 +81,7 @@ fn no_other_spelling_of_a_decision_is_read() {
         (terms.as_str(), &format!("{terms},{terms}")),
         (terms.as_str(), &format!("{terms}{terms}")),
         (terms.as_str(), &format!("{terms},")),
-        ("anna", "\\u0061nna"),
+        ("tenant-reads", "\\u0074enant-reads"),
         ("BPNL00000000000A\",\"terms", "bpnl00000000000a\",\"terms"),
     ] {
         let changed = text.replacen(from, to, 1);

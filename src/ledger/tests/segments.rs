@@ -121,11 +121,11 @@ async fn replay_comes_to_the_same_from_segments_and_from_the_store_whatever_the_
     let dir = dir.path();
     some_hours(dir).await;
     let store = again(dir).await;
-    // Their bundle is none, so every decision tells why it is not made again; what is put together is counted.
+    // Their entities are none, so every decision tells why it is not made again.
     assert_eq!(
         (
             store.summary.decisions,
-            store.summary.bundle_missing,
+            store.summary.not_replayable,
             store.summary.other_records
         ),
         (714, 714, 2)
@@ -336,10 +336,7 @@ async fn what_is_erased_is_gone_from_segments_too() {
     assert_eq!(files(dir), sealed, "segments stay as they are");
     let (segments, store) = (again(dir).await, from_store(dir).await);
     assert_eq!(json(&segments), json(&store));
-    assert_eq!(
-        (segments.summary.not_replayable, segments.summary.bundle_missing),
-        (705, 14)
-    );
+    assert_eq!(segments.summary.not_replayable, 719);
     let (cause, count) = segments
         .summary
         .causes

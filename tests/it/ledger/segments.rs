@@ -1,11 +1,17 @@
 //! Segments of a ledger the program wrote: replay of them is replay of the ledger, under its own bundle and another, in one process
 //! and in several.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use tidegate::assemble::BundleSource;
 use tidegate::clock::Clock;
-use tidegate::ledger::segment;
+use tidegate::contract::Terms;
+use tidegate::ledger::read::{Cursor, Reader};
+use tidegate::ledger::replay::{Parts, Plan, Replayed, Slice, Told, make, replay};
+use tidegate::ledger::{Event, segment};
 
 use super::recorded;
 use crate::binary::check;
@@ -98,4 +104,60 @@ fn a_changed_segment_is_named_and_what_it_had_is_read_from_the_store() {
         verified.contains("segments          BROKEN") && verified.contains(&place.to_string()),
         "{verified}"
     );
+}
+
+#[test]
+fn one_row_made_again_by_other_means_gives_the_line_that_replay_lists() {
+    let data = recorded();
+    let closed = bundle();
+    let policies = exchange_policies(closed.path());
+    let original = std::fs::read_to_string(&policies).unwrap();
+    std::fs::write(&policies, format!("{original}{CLOSED}")).unwrap();
+    let against = || BundleSource::Directory(closed.path().to_owned()).load().unwrap();
+    let plan = Plan {
+        against: Some(against()),
+        ..Plan::default()
+    };
+    let listed = block_on(replay(data.path(), plan, |_| {})).unwrap().differing;
+    let bundle = against();
+    let made = block_on(async {
+        let mut reader = Reader::open(data.path()).await.unwrap();
+        let mut made = Vec::new();
+        for log in reader.logs().await.unwrap() {
+            let mut cursor = Cursor::new(log, 0);
+            while let Some(stored) = cursor.next(&mut reader).await.unwrap() {
+                let bytes = serde_json::to_vec(&stored.record).unwrap();
+                let Event::Decision(decided) = &stored.record.event else {
+                    let none = make(&bytes, |_| Err("it is no decision".to_owned()), Ok(&bundle));
+                    assert!(none.unwrap().is_none());
+                    continue;
+                };
+                let asked = stored.asked.unwrap().unwrap();
+                let slice = reader.slice(log, &decided.private).await.unwrap().unwrap();
+                let slice = Slice::of(&slice).unwrap();
+                let mut terms = BTreeMap::new();
+                for digest in &decided.terms {
+                    let body = reader.body(*digest).await.unwrap();
+                    terms.insert(*digest, Arc::new(Terms::from_normal_form(&body).unwrap()));
+                }
+                let parts = |told: &Told<'_>| {
+                    assert_eq!(told.private, decided.private);
+                    let (asked, slice) = (&asked, &slice);
+                    Ok(Parts { asked, slice, terms })
+                };
+                made.extend(make(&bytes, parts, Ok(&bundle)).unwrap());
+            }
+        }
+        made
+    });
+    assert_eq!(made.len(), 6);
+    let lines = |replayed: &[Replayed]| {
+        let lines = replayed.iter().cloned().map(|replayed| {
+            let why = Vec::new();
+            serde_json::to_string(&Replayed { why, ..replayed }).unwrap()
+        });
+        lines.collect::<Vec<_>>()
+    };
+    assert_eq!(lines(&made), lines(&listed));
+    assert!(make(b"{}", |_| Err(String::new()), Ok(&bundle)).is_err());
 }
