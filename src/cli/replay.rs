@@ -226,7 +226,7 @@ fn told(summary: &Summary) -> Vec<String> {
         let about = if summary.distinct_exact { "" } else { "about " };
         let distinct = summary.distinct;
         lines.push(format!(
-            "{about}{distinct} distinct questions; what differs in none of its parts was evaluated once"
+            "{about}{distinct} distinct questions; equal ones are evaluated once"
         ));
     }
     for (engine, count) in &summary.other_engines {
