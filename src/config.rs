@@ -31,6 +31,8 @@ pub struct Config {
     pub ledger_database: Option<DatabaseSource>,
     /// Who cosigns the ledger's checkpoints, where anyone does.
     pub witnesses: Option<Witnesses>,
+    /// Whether the ledger is written by the hour as segments too, in `segments` of the data directory.
+    pub segments: bool,
     /// Where the key of the vault is.
     pub vault_key: KeySource,
     /// A document of tenants, partners, offers and agreements to take in at start.
@@ -67,6 +69,7 @@ struct Written {
     ledger_origin: Option<String>,
     ledger_database: Option<String>,
     ledger_database_env: Option<String>,
+    segments: Option<bool>,
     vault_key_file: Option<PathBuf>,
     vault_key_env: Option<String>,
     world: Option<PathBuf>,
@@ -179,6 +182,7 @@ impl Config {
                 if problems.is_empty() =>
             {
                 let (base_host, world) = (written.base_host, written.world);
+                let segments = written.segments.unwrap_or(false);
                 Ok(Self {
                     listen,
                     data,
@@ -188,6 +192,7 @@ impl Config {
                     ledger_origin,
                     ledger_database,
                     witnesses,
+                    segments,
                     vault_key,
                     world,
                 })

@@ -10,6 +10,7 @@ use crate::decision::{Decision, IamAnswer, IamDecision};
 use crate::iam::{
     Account, Answer, Context, Explained, Isolation, Params, Principal, Request, SessionPolicy, TENANT_TAG,
 };
+use crate::ids::Digest;
 use crate::question::{Canonical, Question};
 
 /// The name a session of a tenant's role has in its ARN when Tidegate itself acts for the tenant.
@@ -22,7 +23,12 @@ pub fn decide(bundle: &Bundle, question: &Question) -> Decision {
 
 /// As [`decide`], where the question's canonical form is at hand: whoever records the decision needs it too.
 pub fn decide_canonical(bundle: &Bundle, question: &Question, canonical: &Canonical) -> Decision {
-    let cedar = cedar::answer_slice(&bundle.index, &bundle.schema, question, canonical.entities.digest);
+    decide_slice(bundle, question, canonical.entities.digest)
+}
+
+/// As [`decide`], where the digest of the question's entities in canonical form is at hand: replay has read them from that form.
+pub fn decide_slice(bundle: &Bundle, question: &Question, slice: Digest) -> Decision {
+    let cedar = cedar::answer_slice(&bundle.index, &bundle.schema, question, slice);
     Decision::join(cedar, ask_iam(bundle, question))
 }
 

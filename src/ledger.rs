@@ -57,6 +57,8 @@ mod receipt;
 pub mod record;
 pub mod replay;
 pub mod report;
+mod roots;
+pub mod segment;
 mod signed;
 pub mod standing;
 pub mod stats;
@@ -429,6 +431,11 @@ impl Ledger {
         Counters::add(&self.counters.queued, usize::from(counted));
         room.send(job(reply));
         answer.await.unwrap_or(Err(LedgerError::Closed))
+    }
+
+    /// Where it lies.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Reads what is public in it, beside the writer.

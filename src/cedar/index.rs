@@ -75,6 +75,11 @@ impl Index {
         &self.slices
     }
 
+    /// Keeps at most about so many translated slices, where the memory for them is bounded.
+    pub fn keep_slices(&self, most: usize) {
+        self.slices.keep(most);
+    }
+
     /// Every request environment of the schema, with the number of policies that can match it.
     pub fn sizes(&self) -> impl Iterator<Item = ((EntityKind, Action, EntityKind), usize)> {
         self.slots

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use cedar_policy::{Entities, Schema};
@@ -19,7 +20,7 @@ use super::translate::{TranslateError, entity, misfit};
 use crate::ids::Digest;
 use crate::question::Entity;
 
-/// How much a generation holds.
+/// How much a generation holds, unless it is told otherwise.
 const GENERATION: usize = 8_192;
 
 /// Translated slices and entities.
@@ -38,6 +39,13 @@ impl Slices {
         schema: &Schema,
     ) -> Result<Arc<Entities>, TranslateError> {
         self.whole.get(&digest, || self.assemble(entities, schema))
+    }
+
+    /// Keeps at most about so many slices, and as many entities.
+    pub(super) fn keep(&self, most: usize) {
+        let generation = (most / 2).clamp(1, GENERATION);
+        self.whole.generation.store(generation, Ordering::Relaxed);
+        self.single.generation.store(generation, Ordering::Relaxed);
     }
 
     /// What `Entities::from_entities` does, with each entity checked against the schema by itself.
@@ -75,7 +83,10 @@ fn check(single: &Entity, schema: &CoreSchema<'_>) -> Result<ast::Entity, Transl
 
 /// Pure results by what they follow from. What was not asked for during a whole generation is dropped.
 #[derive(Debug)]
-struct Kept<K, V>(RwLock<Generations<K, V>>);
+struct Kept<K, V> {
+    kept: RwLock<Generations<K, V>>,
+    generation: AtomicUsize,
+}
 
 #[derive(Debug)]
 struct Generations<K, V> {
@@ -85,16 +96,19 @@ struct Generations<K, V> {
 
 impl<K, V> Default for Kept<K, V> {
     fn default() -> Self {
-        Self(RwLock::new(Generations {
-            young: HashMap::new(),
-            old: HashMap::new(),
-        }))
+        Self {
+            kept: RwLock::new(Generations {
+                young: HashMap::new(),
+                old: HashMap::new(),
+            }),
+            generation: AtomicUsize::new(GENERATION),
+        }
     }
 }
 
 impl<K: Clone + Eq + Hash, V> Kept<K, V> {
     fn get<E>(&self, key: &K, make: impl FnOnce() -> Result<V, E>) -> Result<Arc<V>, E> {
-        let kept = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = kept.young.get(key) {
             return Ok(Arc::clone(known));
         }
@@ -104,8 +118,8 @@ impl<K: Clone + Eq + Hash, V> Kept<K, V> {
             Some(known) => known,
             None => Arc::new(make()?),
         };
-        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if kept.young.len() >= GENERATION {
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.young.len() >= self.generation.load(Ordering::Relaxed) {
             kept.old = std::mem::take(&mut kept.young);
         }
         kept.young.insert(key.clone(), Arc::clone(&known));

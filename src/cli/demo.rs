@@ -171,13 +171,11 @@ async fn audit(show: &mut Show, data: &Path) -> Result<(), Failure> {
     let report = verify(data).await.map_err(Failure::failed)?;
     show.block(&report.to_string());
     show.expect("every record, tile, body and checkpoint holds", report.ok);
-    let summary = replay(data, &Plan::default(), |_| {}, |_| {})
-        .await
-        .map_err(Failure::failed)?;
-    show.block(&render_replay(&summary, &[]));
+    let replayed = replay(data, Plan::default(), |_| {}).await.map_err(Failure::failed)?;
+    show.block(&render_replay(&replayed));
     show.expect(
         "every decision, made again from its record, is the same",
-        summary.holds() && summary.decisions > 0,
+        replayed.summary.holds() && replayed.summary.decisions > 0,
     );
 
     let copy = data.join("tampered");

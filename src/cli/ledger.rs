@@ -4,6 +4,7 @@ mod erase;
 mod export;
 mod follow;
 mod inclusion;
+mod segments;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -28,6 +29,8 @@ pub(super) enum LedgerCommand {
     Export(export::ExportArgs),
     /// Watch a log: keep its checkpoints, and say so when it does not go on from the last
     Follow(follow::FollowArgs),
+    /// Write what is signed by the hour, in columns (Parquet), for replay
+    Segments(segments::SegmentsArgs),
     /// Erase what is private in months that are over; the records stay and verify
     Erase(erase::EraseArgs),
 }
@@ -95,6 +98,7 @@ pub(super) fn run(command: &LedgerCommand) -> Outcome {
         LedgerCommand::Inclusion(args) => inclusion::run(args),
         LedgerCommand::Export(args) => export::run(args),
         LedgerCommand::Follow(args) => follow::run(args),
+        LedgerCommand::Segments(args) => segments::run(args),
         LedgerCommand::Erase(args) => erase::run(args),
     }
 }

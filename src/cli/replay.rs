@@ -1,25 +1,25 @@
 //! `tidegate replay`: recorded decisions made again.
 
-use std::path::PathBuf;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
-use serde::Serialize;
 
 use super::ledger::unreadable;
 use super::{DatabaseArgs, Exit, Failure, Format, Outcome, block_on, print, print_json};
 use crate::assemble::BundleSource;
 use crate::ids::{Bpnl, TenantId};
 use crate::ledger::read::Reader;
-use crate::ledger::replay::{self, Counts, Plan, Replayed, Selection, Share, Summary};
+use crate::ledger::replay::{self, Counts, Part, Plan, Replay, Replayed, Selection, Shard, Share, Summary};
 
 /// What `replay` takes.
 #[derive(Args, Debug)]
 pub(super) struct ReplayArgs {
     /// The data directory
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "merge")]
+    data: Option<PathBuf>,
     #[command(flatten)]
     database: DatabaseArgs,
     /// Decide under the bundle in this directory in place of the recorded ones
@@ -46,19 +46,55 @@ pub(super) struct ReplayArgs {
     /// Only records before this instant
     #[arg(long, value_name = "TIME")]
     until: Option<Timestamp>,
+    /// Where segments are [default: `segments` in the data directory]
+    #[arg(long, value_name = "DIR")]
+    segments: Option<PathBuf>,
+    /// How many threads do it [default: one for each core]
+    #[arg(long, value_name = "COUNT")]
+    threads: Option<NonZeroUsize>,
+    /// How much memory may be taken for records and for what is kept of them, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(16..))]
+    memory: u32,
+    /// Only this share of the work, such as 0/4, the first of four; with --out
+    #[arg(long, value_name = "I/N", requires = "out")]
+    shard: Option<Shard>,
+    /// Write what came of it to a file, to be merged with that of other shares
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Put together what shares of the work came to, and report on all of it
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["data", "shard", "out"])]
+    merge: Vec<PathBuf>,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
-#[derive(Serialize)]
-struct Report<'a> {
-    summary: &'a Summary,
-    /// Every decision that did not come out the same.
-    differing: &'a [Replayed],
+pub(super) fn run(args: &ReplayArgs) -> Outcome {
+    let part = match &args.data {
+        Some(data) => made(args, data)?,
+        None => merged(&args.merge)?,
+    };
+    if let Some(out) = &args.out {
+        let written = part.write(out);
+        written.map_err(|error| Failure::failed(format!("cannot write `{}`: {error}", out.display())))?;
+    }
+    let shared = args.shard.map(|shard| format!("share {shard} of the work alone:"));
+    let replay = part.whole();
+    match args.format {
+        Format::Json => print_json(&replay)?,
+        Format::Text => {
+            shared.iter().for_each(|told| print(told));
+            print(&render(&replay));
+        }
+    }
+    Ok(match (replay.summary.decisions, replay.summary.holds()) {
+        (_, false) => Exit::Finding,
+        (0, true) => Exit::Nothing,
+        (_, true) => Exit::Holds,
+    })
 }
 
-pub(super) fn run(args: &ReplayArgs) -> Outcome {
+fn made(args: &ReplayArgs, data: &Path) -> Result<Part, Failure> {
     let against = args
         .against
         .clone()
@@ -75,33 +111,66 @@ pub(super) fn run(args: &ReplayArgs) -> Outcome {
             sample: args.sample,
         },
         against: against.map_err(Failure::invalid)?,
+        segments: args.segments.clone(),
+        threads: args.threads,
+        memory: usize::try_from(args.memory).ok().map(|mib| mib.saturating_mul(1 << 20)),
+        shard: args.shard.unwrap_or_default(),
     };
-    let bar = spinner("decisions made again");
-    let mut differing = Vec::new();
-    let place = args.database.place(&args.data)?;
-    let summary = block_on(async {
-        let reader = Reader::open_beside(&place, &args.data).await?;
-        let each = |replayed: &Replayed| differing.push(replayed.clone());
-        replay::replay_from(reader, &plan, each, |count| bar.set_position(count)).await
+    let bar = ProgressBar::new(0).with_message("records");
+    let style = ProgressStyle::with_template("{bar:30} {pos} of {len} {msg} ({per_sec}, {eta} left)");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let place = args.database.place(data)?;
+    let part = block_on(async {
+        let reader = Reader::open_beside(&place, data).await?;
+        let told = |progress: replay::Progress| {
+            bar.set_length(progress.total);
+            bar.set_position(progress.done);
+        };
+        replay::part(reader, data, plan, told).await
     })?;
     bar.finish_and_clear();
-    let summary = summary.map_err(|error| unreadable(&error))?;
-    match args.format {
-        Format::Json => print_json(&Report {
-            summary: &summary,
-            differing: &differing,
-        })?,
-        Format::Text => print(&render(&summary, &differing)),
+    part.map_err(|error| unreadable(&error))
+}
+
+fn merged(files: &[PathBuf]) -> Result<Part, Failure> {
+    let mut parts = files.iter().map(|file| Part::read(file));
+    let first = parts
+        .next()
+        .ok_or_else(|| Failure::invalid("there is nothing to merge"))?;
+    let mut merged = first.map_err(Failure::invalid)?;
+    for part in parts {
+        let part = part.map_err(Failure::invalid)?;
+        merged.merge(part).map_err(Failure::invalid)?;
     }
-    Ok(match (summary.decisions, summary.holds()) {
-        (_, false) => Exit::Finding,
-        (0, true) => Exit::Nothing,
-        (_, true) => Exit::Holds,
-    })
+    merged.complete().map_err(Failure::invalid)?;
+    Ok(merged)
 }
 
 /// The report for people.
-pub(super) fn render(summary: &Summary, differing: &[Replayed]) -> String {
+pub(super) fn render(replay: &Replay) -> String {
+    let Replay { summary, differing } = replay;
+    let mut lines = listed(differing);
+    let unlisted = (summary.decisions - summary.same).saturating_sub(differing.len() as u64);
+    if unlisted > 0 {
+        lines.push(format!("and {unlisted} more that did not come out the same"));
+    }
+    lines.extend(told(summary));
+    let Summary {
+        decisions,
+        same,
+        changed,
+        bundle_missing,
+        not_replayable,
+        ..
+    } = summary;
+    lines.push(format!(
+        "{decisions} decisions: {same} Same, {changed} Changed, {bundle_missing} BundleMissing, {not_replayable} NotReplayable"
+    ));
+    lines.join("\n")
+}
+
+/// The decisions that did not come out the same.
+fn listed(differing: &[Replayed]) -> Vec<String> {
     use crate::ledger::replay::Outcome as Replay;
     let mut lines = Vec::new();
     for replayed in differing {
@@ -122,19 +191,7 @@ pub(super) fn render(summary: &Summary, differing: &[Replayed]) -> String {
             Replay::NotReplayable { cause } => lines.push(format!("NotReplayable  {place}: {cause}")),
         }
     }
-    lines.extend(told(summary));
-    let Summary {
-        decisions,
-        same,
-        changed,
-        bundle_missing,
-        not_replayable,
-        ..
-    } = summary;
-    lines.push(format!(
-        "{decisions} decisions: {same} Same, {changed} Changed, {bundle_missing} BundleMissing, {not_replayable} NotReplayable"
-    ));
-    lines.join("\n")
+    lines
 }
 
 /// What stands before the last line: what changed for whom, what the evidence covers, and what is missing from it.
@@ -173,6 +230,13 @@ fn told(summary: &Summary) -> Vec<String> {
             "decided from {first} to {last}; {verified} of {read} records were held to a signed root first"
         ));
     }
+    if summary.distinct > 0 {
+        let about = if summary.distinct_exact { "" } else { "about " };
+        let distinct = summary.distinct;
+        lines.push(format!(
+            "{about}{distinct} distinct questions; equal ones are evaluated once"
+        ));
+    }
     for (engine, count) in &summary.other_engines {
         lines.push(format!("{count} were answered by another version: {engine}"));
     }
@@ -184,6 +248,9 @@ fn told(summary: &Summary) -> Vec<String> {
         lines.push(format!(
             "NOT VERIFIED, so nothing of it was made again: {log}, {records} records: {why}"
         ));
+    }
+    for damaged in &summary.damaged {
+        lines.push(format!("DAMAGED segment `{}`: {}", damaged.segment, damaged.why));
     }
     lines
 }

@@ -17,7 +17,7 @@ use crate::http::deliveries::deliver;
 use crate::http::reload::reload;
 use crate::http::server::serve;
 use crate::http::{App, Shared, dataflows};
-use crate::ledger::Standing;
+use crate::ledger::{Standing, segment};
 use crate::pcf::Road;
 use crate::registry::store::RegistryStore;
 use crate::registry::world::WorldDocument;
@@ -141,6 +141,7 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
         seeded.map_err(Failure::failed)?;
         agreements = seed.agreements;
     }
+    let segments = config.segments.then(|| data.clone());
     let parts = Parts {
         data,
         bundle: source,
@@ -165,7 +166,13 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
         "tidegate serves {} on {address}\n  bundle  {digest}",
         app.base_url
     ));
-    run_until_stopped(app, listener).await
+    let place = app.gate.ledger().place().clone();
+    let keeping = segments.map(|data| tokio::spawn(segment::keep(place, data, Clock::system())));
+    let stopped = run_until_stopped(app, listener).await;
+    if let Some(keeping) = keeping {
+        keeping.abort();
+    }
+    stopped
 }
 
 fn start_failure(error: StartError) -> Failure {

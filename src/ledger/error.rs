@@ -156,6 +156,12 @@ pub enum LedgerError {
     /// A note or its key was not accepted.
     #[error(transparent)]
     Note(#[from] NoteError),
+    /// A thread that worked on the ledger's records ended before its work was done.
+    #[error("a thread ended before its work was done: {why}")]
+    Ended {
+        /// What is known of it.
+        why: Arc<str>,
+    },
     /// The file system failed.
     #[error("cannot {doing} `{path}`: {source}")]
     Io {

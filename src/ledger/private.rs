@@ -224,6 +224,11 @@ const MAX_GROUP: usize = 256 * 1024 * 1024;
 
 /// The private parts of a tile's records and of one period, compressed and sealed together; each with its record's number.
 pub(super) fn seal_group(key: &PeriodKey, log: LogId, number: u64, parts: &[(u8, Vec<u8>)]) -> Option<Vec<u8>> {
+    seal_parts(key, &group_place(log, number, key.period()), parts)
+}
+
+/// Private parts of one period, compressed and sealed together for a place; each with its number in it.
+pub(super) fn seal_parts(key: &PeriodKey, place: &[u8], parts: &[(u8, Vec<u8>)]) -> Option<Vec<u8>> {
     let mut plain = Vec::new();
     for (within, content) in parts {
         plain.push(*within);
@@ -235,10 +240,7 @@ pub(super) fn seal_group(key: &PeriodKey, log: LogId, number: u64, parts: &[(u8,
     }
     let packed = zstd::bulk::compress(&plain, LEVEL).ok()?;
     let size = u32::try_from(plain.len()).ok()?.to_be_bytes();
-    key.seal(
-        &group_place(log, number, key.period()),
-        &[size.as_slice(), &packed].concat(),
-    )
+    key.seal(place, &[size.as_slice(), &packed].concat())
 }
 
 /// The private parts out of how they are kept together.
@@ -252,7 +254,16 @@ pub(super) fn open_group(
     number: u64,
     sealed: &[u8],
 ) -> Result<Vec<(u8, Vec<u8>)>, DoesNotOpen> {
-    let opened = key.open(&group_place(log, number, key.period()), sealed)?;
+    open_parts(key, &group_place(log, number, key.period()), sealed)
+}
+
+/// The private parts that were sealed together for a place.
+///
+/// # Errors
+///
+/// As [`open_group`].
+pub(super) fn open_parts(key: &PeriodKey, place: &[u8], sealed: &[u8]) -> Result<Vec<(u8, Vec<u8>)>, DoesNotOpen> {
+    let opened = key.open(place, sealed)?;
     let (size, packed) = opened.split_first_chunk().ok_or(DoesNotOpen)?;
     let size = usize::try_from(u32::from_be_bytes(*size))
         .unwrap_or(usize::MAX)

@@ -18,6 +18,7 @@
 
 mod cursor;
 mod find;
+mod group;
 mod signed;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -25,10 +26,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use self::cursor::{Cursor, Stored};
+pub(super) use self::group::{Group, Key, opened};
 use super::error::LedgerError;
 use super::keys::{LedgerKeys, Vouching};
 use super::note::VerifierKey;
-use super::period::{Period, PeriodKey};
+use super::period::Period;
 use super::place::Place;
 use super::private;
 use super::record::{LogId, Private};
@@ -87,7 +89,7 @@ pub(super) enum Sealed {
 pub struct Reader {
     store: Box<dyn Store>,
     secret: Option<LedgerKeys>,
-    keys: HashMap<(LogId, Period), Result<Arc<PeriodKey>, Withheld>>,
+    keys: HashMap<(LogId, Period), Key>,
 }
 
 impl Reader {
@@ -122,6 +124,11 @@ impl Reader {
         let secret = keys.cloned();
         let keys = HashMap::new();
         Ok(Self { store, secret, keys })
+    }
+
+    /// Whether the ledger's secret is at hand.
+    pub(super) fn has_secret(&self) -> bool {
+        self.secret.is_some()
     }
 
     /// From here on sees the ledger as it is now.
@@ -248,60 +255,6 @@ impl Reader {
         }
     }
 
-    /// As [`group`](Self::group), without what is private.
-    pub(super) async fn plain(&mut self, log: LogId, number: u64) -> Result<Vec<Row>, LedgerError> {
-        let secret = self.secret.take();
-        let rows = self.group(log, number).await;
-        self.secret = secret;
-        rows
-    }
-
-    /// The records of one group of 256: out of their bundle, or as many rows as there are.
-    pub(super) async fn group(&mut self, log: LogId, number: u64) -> Result<Vec<Row>, LedgerError> {
-        let packed = self.store.bundle(log, number.cast_signed()).await;
-        let Some(packed) = packed.map_err(LedgerError::store("read a bundle"))? else {
-            return self.tail(log, number).await;
-        };
-        let damaged = || LedgerError::Bundle { log, number };
-        let bytes = zstd::bulk::decompress(&packed, MAX_BUNDLE).map_err(|_| damaged())?;
-        let records = tile::records(&bytes).filter(|records| records.len() as u64 <= WIDTH);
-        let records = records.ok_or_else(damaged)?;
-        let hashes = self.hashes(log, 0, number).await?;
-        let mut parts = match self.secret {
-            Some(_) => self.parts(log, number).await?,
-            None => HashMap::new(),
-        };
-        let first = number.saturating_mul(WIDTH).cast_signed();
-        let rows = (first..)
-            .zip(records)
-            .zip(0_u8..=u8::MAX)
-            .map(|((seq, bytes), within)| Row {
-                seq,
-                hash: hashes.get(usize::from(within)).copied(),
-                bytes: bytes.to_vec(),
-                mac: None,
-                sealed: Sealed::Together(parts.remove(&within).unwrap_or_default()),
-            });
-        Ok(rows.collect())
-    }
-
-    /// The rows of a group that is in no bundle yet.
-    async fn tail(&mut self, log: LogId, number: u64) -> Result<Vec<Row>, LedgerError> {
-        let from = number.saturating_mul(WIDTH).cast_signed();
-        let rows = self.store.rows(log, from, WIDTH.cast_signed()).await;
-        let rows = rows.map_err(LedgerError::store("read a log"))?.into_iter();
-        let rows = rows
-            .take_while(|row| row.seq.saturating_sub(from) < WIDTH.cast_signed())
-            .map(|row| Row {
-                seq: row.seq,
-                hash: <[u8; 32]>::try_from(row.hash).ok().map(Digest::from_bytes),
-                bytes: row.record,
-                mac: Some(row.mac),
-                sealed: Sealed::Alone(row.period.zip(row.private)),
-            });
-        Ok(rows.collect())
-    }
-
     /// The number of the first group, from that one on, of which there is a bundle or a row.
     pub(super) async fn next_group(&mut self, log: LogId, number: u64) -> Result<Option<u64>, LedgerError> {
         let from = number.cast_signed();
@@ -328,33 +281,6 @@ impl Reader {
         Ok([lowest, first(from.cast_signed()).await?])
     }
 
-    /// The private parts of a bundle, by record within it.
-    async fn parts(
-        &mut self,
-        log: LogId,
-        number: u64,
-    ) -> Result<HashMap<u8, Vec<(Period, Result<Vec<u8>, Withheld>)>>, LedgerError> {
-        let stored = self.store.privates(log, number.cast_signed()).await;
-        let mut parts: HashMap<u8, Vec<_>> = HashMap::new();
-        for (period, content) in stored.map_err(LedgerError::store("read what is private"))? {
-            let Ok(period) = period.parse() else { continue };
-            let opened = match self.key(log, period).await? {
-                Ok(key) => private::open_group(&key, log, number, &content).map_err(|_| Withheld::Changed),
-                Err(why) => Err(why),
-            };
-            match opened {
-                Ok(opened) => opened
-                    .into_iter()
-                    .for_each(|(within, part)| parts.entry(within).or_default().push((period, Ok(part)))),
-                // Which records it was of is told by these themselves.
-                Err(why) => {
-                    (0..=u8::MAX).for_each(|within| parts.entry(within).or_default().push((period, Err(why.clone()))))
-                }
-            }
-        }
-        Ok(parts)
-    }
-
     /// What a decision's record commits to, out of what was found beside it.
     pub(super) async fn asked(
         &mut self,
@@ -362,22 +288,8 @@ impl Reader {
         private: &Private,
         sealed: Sealed,
     ) -> Result<Result<Vec<u8>, Withheld>, LedgerError> {
-        let key = match self.key(log, private.period).await? {
-            Ok(key) => key,
-            Err(why) => return Ok(Err(why)),
-        };
-        Ok(match sealed {
-            Sealed::Alone(None) => Err(Withheld::Missing),
-            Sealed::Alone(Some((period, _))) if period != private.period.to_string() => Err(Withheld::Changed),
-            Sealed::Alone(Some((_, sealed))) => {
-                private::open(&key, &private.asked, &sealed).map_err(|_| Withheld::Changed)
-            }
-            Sealed::Together(parts) => match parts.into_iter().find(|(period, _)| *period == private.period) {
-                None => Err(Withheld::Missing),
-                Some((_, Err(why))) => Err(why),
-                Some((_, Ok(content))) => private::held(&key, &private.asked, content).map_err(|_| Withheld::Changed),
-            },
-        })
+        let key = self.key(log, private.period).await?;
+        Ok(opened(&key, private, sealed))
     }
 
     /// The entity slice a decision's record commits to.
@@ -405,11 +317,7 @@ impl Reader {
     }
 
     /// The key of a month.
-    pub(super) async fn key(
-        &mut self,
-        log: LogId,
-        period: Period,
-    ) -> Result<Result<Arc<PeriodKey>, Withheld>, LedgerError> {
+    pub(super) async fn key(&mut self, log: LogId, period: Period) -> Result<Key, LedgerError> {
         if let Some(known) = self.keys.get(&(log, period)) {
             return Ok(known.clone());
         }

@@ -7,6 +7,8 @@
 //! Records hold identifiers, digests and the answer; never a token, a secret, a footprint's values or the name of a person. What
 //! a digest names is kept beside the logs, once per digest; what only a tenant may read, under a [commitment](super::private).
 
+mod line;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
@@ -14,6 +16,8 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+pub use self::line::{Line, Named, Read, Text};
 
 use super::period::Period;
 use crate::decision::Decision;
@@ -384,6 +388,22 @@ pub enum Event {
 }
 
 impl Event {
+    /// The event's `kind`, as it is spelled in a record.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Activation(_) => "activation",
+            Self::Agreement(_) => "agreement",
+            Self::Decision(_) => "decision",
+            Self::Erased(_) => "erased",
+            Self::Flow(_) => "flow",
+            Self::Gap(_) => "gap",
+            Self::Opened(_) => "opened",
+            Self::Refused(_) => "refused",
+            Self::Shadow(_) => "shadow",
+            Self::Start(_) => "start",
+        }
+    }
+
     /// The digests whose bodies must be kept beside the log: whoever replays the record needs them, and what is
     /// [`Private`].
     pub fn bodies(&self) -> Vec<Digest> {

@@ -1,52 +1,63 @@
 //! Recorded decisions, made again.
 //!
 //! Each decision of the ledger is put back together from what was stored with it: the question from its context, its entity
-//! slice and its terms; the bundle from its manifest and files. [`engine::decide`], the very function
+//! slice and its terms; the bundle from its manifest and files. [`engine::decide`](crate::engine::decide), the very function
 //! that decided then, decides again, and the two decisions are compared in full: effect, both layers' answers, determining
 //! policies and errors. Under the recorded bundle they must be equal; under another one, the difference is what the change
 //! of policy would have meant for real requests.
 //!
+//! ```text
+//! survey   each log's tiles are held to its signed root, each segment to its manifest     (Survey)
+//! read     segments by row group where there are some, else the store by 256 records      (this module)
+//! work     on every core: records held to the tiles, opened, evaluated once each, counted (Worker)
+//! merge    counts are added up; what is listed is ordered by log and number               (Part)
+//! ```
+//!
 //! Nothing is believed on the way: a record, a body or a bundle that is not what its digest says is not replayed but counted,
-//! with the cause.
+//! with the cause. What comes of a record depends on that record alone, and parts are merged in a way that knows no order; so the
+//! result is the same, byte for byte, whatever the number of threads, whether records come from segments or from the store, and when
+//! shares of the work are done apart ([`Shard`]).
 
+mod answers;
+mod differing;
+mod distinct;
+mod evaluate;
+mod kept;
+mod part;
+mod plan;
+mod pool;
 mod select;
 mod summary;
+mod survey;
+mod told;
+mod work;
 
-use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+pub use self::evaluate::{Parts, Slice, make};
+pub use self::part::{NotAPart, Part};
+use self::plan::Memory;
+pub use self::plan::{NoShard, Plan, Shard};
+use self::pool::{Feed, Stopped};
 pub use self::select::{NoShare, Selection, Share};
 pub use self::summary::{Changes, Class, Counts, Summary, Unverified};
-
-use super::private::{Asked, Mask};
-use super::read::{Cursor, Reader, Stored};
-use super::record::{Decided, Engine};
-use super::{Event, LedgerError, LogId, verify};
-use crate::bundle::{Bundle, Source};
-use crate::cedar::{self, Ground};
-use crate::contract::Terms;
+use self::survey::Survey;
+pub use self::told::Told;
+use self::work::{Shared, Work, Worker};
+use super::read::Reader;
+use super::segment::{self, Damaged};
+use super::tile::WIDTH;
+use super::{LedgerError, LogId};
 use crate::decision::Decision;
-use crate::engine;
-use crate::ids::{Digest, RecordId};
-use crate::question::{Part, Question};
-
-/// How many entity slices are kept parsed.
-const KEPT: usize = 4_096;
-
-/// Which decisions to make again, and under what.
-#[derive(Debug, Default)]
-pub struct Plan {
-    /// Which.
-    pub select: Selection,
-    /// This bundle in place of the recorded ones.
-    pub against: Option<Bundle>,
-}
+use crate::ids::RecordId;
 
 /// What came of one decision.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome")]
 pub enum Outcome {
     /// The same, in every part.
@@ -73,7 +84,7 @@ pub enum Outcome {
 }
 
 /// One decision made again.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replayed {
     /// Its log.
     pub log: LogId,
@@ -88,229 +99,172 @@ pub struct Replayed {
     pub outcome: Outcome,
     /// What the policies that determine the decision now say, or what the nearest one that would permit lacks; given for the first
     /// changed ones.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub why: Vec<String>,
 }
 
-/// How many changed decisions are explained.
-const EXPLAINED: u64 = 20;
-
-/// What is fetched once and used for many decisions. All of it is named by digest, so none of it can be stale.
-#[derive(Default)]
-struct Kept {
-    bundles: HashMap<Digest, Result<Arc<Bundle>, String>>,
-    terms: HashMap<Digest, Arc<Terms>>,
-    entities: HashMap<Digest, Part>,
+impl Replayed {
+    fn new(told: &Told<'_>, outcome: Outcome) -> Self {
+        Self {
+            log: told.log,
+            seq: told.seq,
+            id: told.id,
+            asked: format!("{} {} {}", told.principal, told.action, told.resource),
+            outcome,
+            why: Vec::new(),
+        }
+    }
 }
 
-/// Makes the decisions of the ledger in `dir` again. `each` is told of every one that did not come out the same, `progress`
-/// of how many were made so far.
+/// How many changed decisions are explained: the first by log and number.
+const EXPLAINED: usize = 20;
+
+/// How many decisions that did not come out the same are listed: the first by log and number. All are counted.
+pub const LISTED: usize = 10_000;
+
+/// How often it is told how far replay has come.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How many times its packed size a group takes in memory.
+const UNPACKED: usize = 12;
+
+/// How far replay has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// How many records were done with.
+    pub done: u64,
+    /// How many there are in all.
+    pub total: u64,
+}
+
+/// What replay came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Replay {
+    /// All of it, counted.
+    pub summary: Summary,
+    /// The first [`LISTED`] decisions that did not come out the same, by log and number.
+    pub differing: Vec<Replayed>,
+}
+
+/// Makes the decisions of the ledger in `dir` again, and tells `progress` how far it has come.
 ///
-/// Each log is verified first, up to its signed root; one that is not whole is named and left out, and the others go on.
+/// Each log is verified first, up to its signed root; one that is not whole is named and left out, and the others go on. So do those
+/// beside a segment that is damaged.
 ///
 /// # Errors
 /// There is no ledger, or it cannot be read.
-pub async fn replay(
-    dir: &Path,
-    plan: &Plan,
-    each: impl FnMut(&Replayed),
-    progress: impl FnMut(u64),
-) -> Result<Summary, LedgerError> {
-    replay_from(Reader::open(dir).await?, plan, each, progress).await
+pub async fn replay(dir: &Path, plan: Plan, progress: impl FnMut(Progress)) -> Result<Replay, LedgerError> {
+    Ok(part(Reader::open(dir).await?, dir, plan, progress).await?.whole())
 }
 
-/// As [`replay`], of a ledger that is open.
+/// Makes the share of the decisions again that the plan's [`Shard`] names: what others have done is [merged](Part::merge) with it.
+/// `dir` is the data directory, wherever the ledger itself lies.
 ///
 /// # Errors
-/// It cannot be read.
-pub async fn replay_from(
+///
+/// As [`replay`].
+pub async fn part(
     mut reader: Reader,
-    plan: &Plan,
-    mut each: impl FnMut(&Replayed),
-    mut progress: impl FnMut(u64),
-) -> Result<Summary, LedgerError> {
-    let mut kept = Kept::default();
-    let mut summary = Summary::default();
-    let engine = Engine::running();
-    for log in reader.logs().await?.into_iter().filter(|log| plan.select.reads(*log)) {
-        let tree = verify::tree(&mut reader, log).await?;
-        summary.verified.1 += tree.records;
-        if let Some(why) = tree.wrong {
-            let records = tree.records;
-            summary.unverified.push(Unverified { log, records, why });
-            continue;
-        }
-        summary.verified.0 += tree.signed;
-        let mut cursor = Cursor::new(log, 0);
-        while let Some(stored) = cursor.next(&mut reader).await? {
-            if !plan.select.spans(&stored.record) {
-                continue;
-            }
-            let Event::Decision(decided) = &stored.record.event else {
-                summary.other_records += 1;
-                continue;
-            };
-            if !plan.select.fits(&stored.record, decided, || asker(&stored, decided)) {
-                continue;
-            }
-            let explain = summary.changed < EXPLAINED;
-            let replayed = again(&mut reader, &mut kept, plan, &stored, decided, explain).await?;
-            summary.count(decided, stored.record.time, &engine, &replayed);
-            if replayed.outcome != Outcome::Same {
-                each(&replayed);
-            }
-            progress(summary.decisions);
-        }
+    dir: &Path,
+    plan: Plan,
+    mut progress: impl FnMut(Progress),
+) -> Result<Part, LedgerError> {
+    let root = plan.segments.clone().unwrap_or_else(|| dir.join(segment::DIRECTORY));
+    if let Some(bundle) = &plan.against {
+        plan.memory().bound(bundle);
     }
-    Ok(summary)
-}
-
-/// Who asked: a person by name, where what is private in the record can be read.
-fn asker(stored: &Stored, decided: &Decided) -> String {
-    let asked = stored.asked.as_ref().and_then(|asked| asked.as_ref().ok());
-    let asked: Option<Asked> = asked.and_then(|asked| serde_json::from_slice(asked).ok());
-    let person = asked.and_then(|asked| asked.people.get(&decided.principal).cloned());
-    person.unwrap_or_else(|| decided.principal.clone())
-}
-
-async fn again(
-    reader: &mut Reader,
-    kept: &mut Kept,
-    plan: &Plan,
-    stored: &Stored,
-    decided: &Decided,
-    explain: bool,
-) -> Result<Replayed, LedgerError> {
-    let record = &stored.record;
-    let (outcome, why) = outcome(reader, kept, plan, stored, decided, explain).await?;
-    Ok(Replayed {
-        log: record.log,
-        seq: record.seq,
-        id: record.id,
-        asked: format!("{} {} {}", decided.principal, decided.action, decided.resource),
-        outcome,
-        why,
-    })
-}
-
-async fn outcome(
-    reader: &mut Reader,
-    kept: &mut Kept,
-    plan: &Plan,
-    stored: &Stored,
-    decided: &Decided,
-    explain: bool,
-) -> Result<(Outcome, Vec<String>), LedgerError> {
-    let (question, mask) = match question(reader, kept, stored, decided).await? {
-        Ok(question) => question,
-        Err(cause) => return Ok((Outcome::NotReplayable { cause }, Vec::new())),
-    };
-    let recorded = match &plan.against {
-        Some(_) => None,
-        None => match bundle(reader, kept, decided.bundle).await {
-            Ok(bundle) => Some(bundle),
-            Err(cause) => return Ok((Outcome::BundleMissing { cause }, Vec::new())),
+    let survey = Survey::of(&mut reader, &plan, &root).await?;
+    let (threads, memory) = (plan.threads(), plan.memory());
+    let shared = Arc::new(Shared::new(reader, plan, survey));
+    let hands = Arc::clone(&shared);
+    let work = pool::run(
+        threads,
+        memory.flight(),
+        async |feed| give_out(&shared, &root, feed).await,
+        move |take| {
+            let mut worker = Worker::new(&hands);
+            while let Some(work) = take.next() {
+                worker.work(work)?;
+            }
+            Ok(worker.done())
         },
+    );
+    tokio::pin!(work);
+    let mut ticks = tokio::time::interval(TICK);
+    let total = shared.survey.total;
+    let parts = loop {
+        tokio::select! {
+            parts = &mut work => break parts?,
+            _ = ticks.tick() => progress(Progress { done: shared.done.load(Ordering::Relaxed), total }),
+        }
     };
-    let Some(bundle) = recorded.as_deref().or(plan.against.as_ref()) else {
-        let cause = "there is no bundle to decide under".to_owned();
-        return Ok((Outcome::BundleMissing { cause }, Vec::new()));
-    };
-    // As the record names people.
-    let now = mask.decision(engine::decide(bundle, &question));
-    let Some(class) = Class::of(&decided.decision, &now) else {
-        return Ok((Outcome::Same, Vec::new()));
-    };
-    let why = match explain {
-        true => explained(bundle, &question, &now, &mask),
-        false => Vec::new(),
-    };
-    let was = Box::new(decided.decision.clone());
-    let now = Box::new(now);
-    Ok((Outcome::Changed { class, was, now }, why))
+    progress(Progress { done: total, total });
+    Ok(shared.gather(parts))
 }
 
-/// What the policies that determine a decision say; where none does, what the nearest one that would permit lacks.
-fn explained(bundle: &Bundle, question: &Question, now: &Decision, mask: &Mask) -> Vec<String> {
-    let explanation = cedar::explain(&bundle.index, &bundle.schema, question);
-    let grounds = explanation.grounds(&now.cedar.policies).into_iter();
-    let told = grounds.map(|ground| match ground {
-        Ground::Policy(policy) => format!("`{}`: {}", policy.policy, policy.why),
-        Ground::Lacking(policy, clause) => format!("`{}` would permit, but not met: {}", policy.policy, clause.text),
-    });
-    told.map(|text| mask.text(text)).collect()
-}
-
-/// The question that was asked, and how its people are named in the record. What is put together is held to the record's
-/// commitments part by part, so it is that question, or none.
-async fn question(
-    reader: &mut Reader,
-    kept: &mut Kept,
-    stored: &Stored,
-    decided: &Decided,
-) -> Result<Result<(Question, Mask), String>, LedgerError> {
-    let asked = match &stored.asked {
-        Some(Ok(asked)) => asked,
-        Some(Err(why)) => return Ok(Err(why.to_string())),
-        None => return Ok(Err("it is no decision".to_owned())),
+/// Gives out all there is to be done: the row groups of segments, then what of each log is in none.
+async fn give_out(shared: &Shared, root: &Path, feed: &Feed<Work>) -> Result<Result<(), Stopped>, LedgerError> {
+    let mut units = 0_u64;
+    let mut mine = || {
+        units += 1;
+        shared.plan.shard.takes(units - 1)
     };
-    if !kept.entities.contains_key(&decided.private.entities) {
-        let bytes = match reader.slice(stored.record.log, &decided.private).await? {
-            Ok(bytes) => bytes,
-            Err(why) => return Ok(Err(format!("the entity slice: {why}"))),
+    for place in &shared.survey.places {
+        let path = place.below(root, "parquet");
+        let opened = segment::manifest(root, place)
+            .and_then(|manifest| Ok((manifest, segment::open(&path).map_err(|why| Damaged::new(place, why))?)));
+        let (manifest, opened) = match opened {
+            Ok(opened) => opened,
+            Err(damaged) => {
+                shared.damaged(damaged);
+                continue;
+            }
         };
-        if kept.entities.len() >= KEPT {
-            kept.entities.clear();
-        }
-        kept.entities.insert(decided.private.entities, Part::of(bytes));
-    }
-    for digest in &decided.terms {
-        if !kept.terms.contains_key(digest) {
-            let bytes = match reader.body(*digest).await {
-                Ok(bytes) => bytes,
-                Err(error) => return Ok(Err(error.to_string())),
+        for group in opened.groups {
+            let rows = usize::try_from(group.rows).unwrap_or(0);
+            let expected: Vec<_> = manifest.rows_from(group.before).take(rows).collect();
+            let wanted = shared.plan.select.may_fit(group.time, group.action.as_ref())
+                && expected.iter().any(|(log, _)| shared.survey.logs.contains_key(log));
+            if !mine() {
+                continue;
+            }
+            if !wanted {
+                shared.done.fetch_add(group.rows, Ordering::Relaxed);
+                continue;
+            }
+            let bytes = usize::try_from(group.bytes).unwrap_or(usize::MAX);
+            let (place, path, index) = (place.clone(), path.clone(), group.index);
+            let work = Work::Rows {
+                place,
+                path,
+                index,
+                expected,
             };
-            match Terms::from_normal_form(&bytes) {
-                Ok(terms) => kept.terms.insert(*digest, Arc::new(terms)),
-                Err(error) => return Ok(Err(error.to_string())),
-            };
+            if feed.put(work, bytes).await.is_err() {
+                return Ok(Err(Stopped));
+            }
         }
     }
-    Ok(assembled(kept, asked, decided))
-}
-
-fn assembled(kept: &Kept, asked: &[u8], decided: &Decided) -> Result<(Question, Mask), String> {
-    let asked: Asked = serde_json::from_slice(asked).map_err(|error| error.to_string())?;
-    let mask = Mask::of(&asked.people);
-    let terms = decided
-        .terms
-        .iter()
-        .filter_map(|digest| Some((*digest, Arc::clone(kept.terms.get(digest)?))));
-    let entities = kept.entities.get(&decided.private.entities);
-    let entities = entities.ok_or("the entity slice is not kept")?;
-    let context = Part::of(asked.context.get().as_bytes().to_vec());
-    let (principal, resource) = (mask.unmasked(&decided.principal), mask.unmasked(&decided.resource));
-    let terms: BTreeMap<_, _> = terms.collect();
-    let question = Question::from_parts(principal, &decided.action, resource, &context, entities, terms);
-    Ok((question.map_err(|error| error.to_string())?, mask))
-}
-
-async fn bundle(reader: &mut Reader, kept: &mut Kept, digest: Digest) -> Result<Arc<Bundle>, String> {
-    if let Some(known) = kept.bundles.get(&digest) {
-        return known.clone();
+    for (log, roots) in &shared.survey.logs {
+        for number in 0.. {
+            let first = number * WIDTH;
+            let full = first + WIDTH <= roots.signed();
+            if full && (shared.survey.covered.has_all(*log, first, first + WIDTH - 1) || !mine()) {
+                continue;
+            }
+            let group = shared.kept.reader().await.packed(*log, number, true).await?;
+            if !full && group.is_empty() {
+                break;
+            }
+            // Of what is in no full group, which has no end that is known beforehand, each looks at all.
+            if !full && !mine() {
+                continue;
+            }
+            let bytes = group.bytes().saturating_mul(UNPACKED);
+            if feed.put(Work::Group(group), bytes).await.is_err() {
+                return Ok(Err(Stopped));
+            }
+        }
     }
-    let loaded = load(reader, digest).await.map(Arc::new);
-    kept.bundles.insert(digest, loaded.clone());
-    loaded
-}
-
-async fn load(reader: &mut Reader, digest: Digest) -> Result<Bundle, String> {
-    let manifest = reader.body(digest).await.map_err(|error| error.to_string())?;
-    let mut files: HashMap<Digest, Arc<[u8]>> = HashMap::new();
-    for file in Source::named_by(&manifest).map_err(|error| error.to_string())? {
-        let bytes = reader.body(file).await.map_err(|error| error.to_string())?;
-        files.insert(file, bytes.into());
-    }
-    let source = Source::archived(&manifest, |file| files.get(&file).cloned()).map_err(|error| error.to_string())?;
-    Bundle::load(source).map_err(|error| error.to_string())
+    Ok(Ok(()))
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::note::{Cosignature, VerifierKey};
 use super::record::{LogId, RecordTime};
+use super::segment::SegmentsReport;
 use crate::ids::Digest;
 
 /// The most findings listed per log; more are counted.
@@ -184,6 +185,9 @@ pub struct Report {
     pub bodies: u64,
     /// What is wrong beyond any one log.
     pub findings: Vec<Finding>,
+    /// What was found of segments, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segments: Option<SegmentsReport>,
 }
 
 impl Report {
@@ -240,6 +244,14 @@ impl fmt::Display for Report {
         }
         for finding in &self.findings {
             writeln!(formatter, "{}", finding.message)?;
+        }
+        if let Some(segments) = &self.segments {
+            let (count, rows) = (segments.segments, segments.rows);
+            let verdict = if segments.ok() { "ok" } else { "BROKEN" };
+            writeln!(formatter, "{:16}  {verdict}: {count} segments, {rows} rows", "segments")?;
+            for found in &segments.findings {
+                writeln!(formatter, "    `{}`: {}", found.segment, found.why)?;
+            }
         }
         let (logs, records, verdict) = (self.logs.len(), self.records(), if self.ok { "ok" } else { "BROKEN" });
         writeln!(

@@ -36,7 +36,7 @@ use super::error::LedgerError;
 use super::note::VerifierKey;
 use super::place::Place;
 use super::read::Reader;
-use super::record::{Event, LogId, Opened, Record};
+use super::record::{Event, LogId, Named, Opened};
 use super::report::{FindingKind, Findings, LogReport, Report};
 use super::store::RawLog;
 use super::tile::WIDTH;
@@ -108,6 +108,7 @@ pub async fn verify_at(
         logs,
         bodies,
         findings,
+        segments: None,
     })
 }
 
@@ -115,8 +116,6 @@ pub async fn verify_at(
 pub(super) struct TreeReport {
     /// How many records there are.
     pub(super) records: u64,
-    /// How many of them are signed.
-    pub(super) signed: u64,
     /// The first thing that is wrong.
     pub(super) wrong: Option<String>,
 }
@@ -153,7 +152,6 @@ pub(super) async fn tree(reader: &mut Reader, log: LogId) -> Result<TreeReport, 
     let mut findings = about.list.into_iter().chain(seen.findings.list);
     Ok(TreeReport {
         records: seen.records,
-        signed: signed.unwrap_or(0).min(seen.records),
         wrong: findings.next().map(|finding| finding.message),
     })
 }
@@ -316,9 +314,11 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
         {
             // What is neither signed nor vouched for opens no log and excuses nothing.
             let vouched = reader.vouching(log)?.is_some();
-            sound.retain(|(seq, record, _)| {
-                vouched || *seq < walk.signed() || !matches!(record.event, Event::Opened(_) | Event::Erased(_))
-            });
+            let opens = |named: &Named| match named {
+                Named::Event(record) => matches!(record.event, Event::Opened(_) | Event::Erased(_)),
+                Named::Decision(..) => false,
+            };
+            sound.retain(|(seq, named, _)| vouched || *seq < walk.signed() || !opens(named));
             self.read += sound.len() as u64;
             (self.progress)(Progress {
                 log: Some(log),
@@ -340,18 +340,20 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
         bodies: &mut BodyFindings,
         about: &mut Findings,
     ) -> Result<(), LedgerError> {
+        // What is known to be there and unchanged, as nearly all is, needs no second look.
         let mut named: Vec<(Digest, u64)> = Vec::new();
         for (seq, record, sealed) in sound {
             self.note_opening(seq, &record, about);
-            named.extend(record.event.bodies().into_iter().map(|digest| (digest, seq)));
+            let bodies = record.bodies();
+            let open = bodies
+                .iter()
+                .filter(|digest| !self.present.contains(digest) || self.changed_bodies.contains(digest));
+            named.extend(open.map(|digest| (*digest, seq)));
             private.record(reader, seq, &record, sealed).await?;
         }
         private.present(reader).await?;
         let unknown: BTreeSet<Digest> = named.iter().map(|(digest, _)| *digest).collect();
-        let unknown: Vec<Digest> = unknown
-            .into_iter()
-            .filter(|digest| !self.present.contains(digest))
-            .collect();
+        let unknown: Vec<Digest> = unknown.into_iter().collect();
         if self.present.len() > MAX_PRESENT {
             self.present.clear();
         }
@@ -404,8 +406,9 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
         Ok(())
     }
 
-    fn note_opening(&mut self, seq: u64, record: &Record, about: &mut Findings) {
-        if let (LogId::Platform, Event::Opened(Opened { log, verifier_key })) = (record.log, &record.event)
+    fn note_opening(&mut self, seq: u64, named: &Named, about: &mut Findings) {
+        if let Named::Event(record) = named
+            && let (LogId::Platform, Event::Opened(Opened { log, verifier_key })) = (record.log, &record.event)
             && let Some((first, _)) = self.opened.insert(*log, (seq, verifier_key.clone()))
         {
             let message =

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 
+use super::Question;
 use super::value::{Action, Entity, EntityKind, EntityRef, UnknownName, Value};
-use super::{Part, Question};
 use crate::contract::{ContractError, Terms};
 use crate::ids::Digest;
 
@@ -217,7 +217,8 @@ impl Question {
         })
     }
 
-    /// Puts a question together again from its stored parts.
+    /// Puts a question together again from its stored parts: the context as canonical JSON, the entities read from theirs by
+    /// [`read_entities`].
     ///
     /// # Errors
     /// As [`Question::from_json`].
@@ -225,8 +226,8 @@ impl Question {
         principal: &str,
         action: &str,
         resource: &str,
-        context: &Part,
-        entities: &Part,
+        context: &[u8],
+        entities: Vec<Entity>,
         terms: BTreeMap<Digest, Arc<Terms>>,
     ) -> Result<Self, QuestionError> {
         Ok(Self {
@@ -236,8 +237,8 @@ impl Question {
                 source,
             })?,
             resource: spelled_reference(resource, "/resource")?,
-            context: record(&crate::json::parse(&context.bytes)?, "/context")?,
-            entities: read_entities(&crate::json::parse(&entities.bytes)?, "/entities")?,
+            context: record(&crate::json::parse(context)?, "/context")?,
+            entities,
             terms,
         })
     }

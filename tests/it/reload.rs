@@ -119,11 +119,8 @@ fn a_changed_bundle_comes_into_force_a_bad_one_does_not_and_both_are_on_record()
 
     check_on_record(&service, &[&first, &second, &first]);
     let data = service.stop();
-    let mut differing = Vec::new();
-    let plan = Plan::default();
-    let again = replay(data.path(), &plan, |replayed| differing.push(replayed.clone()), |_| {});
-    let summary = block_on(again).unwrap();
-    assert!(summary.holds() && summary.decisions >= 7, "{summary:?} {differing:?}");
+    let again = block_on(replay(data.path(), Plan::default(), |_| {})).unwrap();
+    assert!(again.summary.holds() && again.summary.decisions >= 7, "{again:?}");
 }
 
 /// Holds the platform's log to tell of these bundles coming into force, and of each that was refused.

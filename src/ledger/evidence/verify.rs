@@ -10,7 +10,7 @@ use crate::ledger::checkpoint::{Checkpoint, log_of};
 use crate::ledger::error::LedgerError;
 use crate::ledger::note::VerifierKey;
 use crate::ledger::published::{Published, read_file};
-use crate::ledger::record::{Event, LogId, Opened, Record};
+use crate::ledger::record::{Event, LogId, Named, Opened};
 use crate::ledger::report::{FindingKind, Findings, LogReport, Report};
 use crate::ledger::verify::{Progress, Trust, verify_published};
 
@@ -33,9 +33,11 @@ pub async fn verify_evidence(
     for part in &contents.logs {
         let own = part_trust(part, trust);
         let published = Published::directory(directory.join("logs").join(part.log.as_str()));
-        let each = |_, record: &Record| {
-            bodies.extend(record.event.bodies());
-            if let (LogId::Platform, Event::Opened(event)) = (record.log, &record.event) {
+        let each = |_, named: &Named| {
+            bodies.extend(named.bodies().iter().copied());
+            if let Named::Event(record) = named
+                && let (LogId::Platform, Event::Opened(event)) = (record.log, &record.event)
+            {
                 opened.insert(event.log, event.clone());
             }
         };
@@ -65,6 +67,7 @@ pub async fn verify_evidence(
         logs,
         bodies: count,
         findings: findings.list,
+        segments: None,
     })
 }
 

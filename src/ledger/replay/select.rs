@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::ids::{Bpnl, Digest, TenantId};
-use crate::ledger::record::{Decided, LogId, Record};
+use super::told::Told;
+use crate::ids::{Bpnl, Digest, RecordId, TenantId};
+use crate::ledger::record::{LogId, RecordTime};
 
 /// Which decisions to make again: those that fit all that is given.
 #[derive(Clone, Debug, Default)]
@@ -46,8 +47,8 @@ impl std::str::FromStr for Share {
 
 impl Share {
     /// Whether a record is in the sample. Its id decides, so that the same records are in it each time, whatever else there is.
-    fn takes(self, record: &Record) -> bool {
-        let [a, b, c, d, ..] = *Digest::of(record.id.0.as_bytes()).as_bytes();
+    fn takes(self, id: RecordId) -> bool {
+        let [a, b, c, d, ..] = *Digest::of(id.0.as_bytes()).as_bytes();
         f64::from(u32::from_be_bytes([a, b, c, d])) < self.0 * (f64::from(u32::MAX) + 1.0)
     }
 }
@@ -59,31 +60,40 @@ impl Selection {
     }
 
     /// Whether a record's time fits.
-    pub(super) fn spans(&self, record: &Record) -> bool {
-        let time = record.time.timestamp();
+    pub(super) fn spans(&self, time: RecordTime) -> bool {
+        let time = time.timestamp();
         self.since.is_none_or(|since| time >= since) && self.until.is_none_or(|until| time < until)
+    }
+
+    /// Whether any record of a row group can fit, whose records were written within those times (milliseconds since 1970) and whose
+    /// decisions, where all of it are, have actions between those two.
+    pub(super) fn may_fit(&self, time: Option<(i64, i64)>, action: Option<&(String, String)>) -> bool {
+        let times = time.is_none_or(|(first, last)| {
+            self.since.is_none_or(|since| last >= since.as_millisecond())
+                && self.until.is_none_or(|until| first <= until.as_millisecond())
+        });
+        let actions = || {
+            let within = |wanted: &String| action.is_none_or(|(least, most)| least <= wanted && wanted <= most);
+            self.action.as_ref().is_none_or(within)
+        };
+        times && actions()
     }
 
     /// Whether a decision fits, its time aside. `principal` is who asked, with a person's name in place of the pseudonym where that
     /// is known.
-    pub(super) fn fits(&self, record: &Record, decided: &Decided, principal: impl FnOnce() -> String) -> bool {
+    pub(super) fn fits(&self, told: &Told<'_>, principal: impl FnOnce() -> String) -> bool {
         let named = |wanted: &String| {
-            [principal().as_str(), decided.principal.as_str()]
+            [principal().as_str(), &told.principal]
                 .iter()
                 .any(|known| known == wanted || quoted(known) == Some(wanted))
         };
-        self.principal.as_ref().is_none_or(named)
-            && self.action.as_ref().is_none_or(|action| *action == decided.action)
+        self.action.as_ref().is_none_or(|action| *action == told.action)
             && self
                 .partner
-                .is_none_or(|partner| partner_of(decided) == Some(partner.as_str()))
-            && self.sample.is_none_or(|share| share.takes(record))
+                .is_none_or(|partner| told.partner() == Some(partner.as_str()))
+            && self.sample.is_none_or(|share| share.takes(told.id))
+            && self.principal.as_ref().is_none_or(named)
     }
-}
-
-/// The partner that asked, where one did.
-pub(super) fn partner_of(decided: &Decided) -> Option<&str> {
-    decided.principal.strip_prefix("Partner::\"")?.strip_suffix('"')
 }
 
 /// What stands between an entity id's quotes.

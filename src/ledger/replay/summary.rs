@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::select::partner_of;
-use super::{Outcome, Replayed};
+use super::Outcome;
+use super::told::Told;
 use crate::decision::{Decision, Effect};
-use crate::ledger::record::{Decided, Engine, LogId, RecordTime};
+use crate::ledger::record::{Engine, LogId, RecordTime};
+use crate::ledger::segment::Damaged;
 
 /// How a decision differs from the recorded one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
     /// It was allowed and is denied.
@@ -65,8 +66,8 @@ impl Class {
 pub type Counts = BTreeMap<Class, u64>;
 
 /// What changed, by what the decisions have in common.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Changes {
     /// All.
     pub total: Counts,
@@ -81,24 +82,45 @@ pub struct Changes {
 }
 
 impl Changes {
-    fn count(&mut self, log: LogId, decided: &Decided, class: Class, was: &Decision, now: &Decision) {
+    fn count(&mut self, told: &Told<'_>, class: Class, was: &Decision, now: &Decision) {
         let count = |counts: &mut Counts| *counts.entry(class).or_default() += 1;
         count(&mut self.total);
-        count(self.by_log.entry(log).or_default());
-        if let Some(partner) = partner_of(decided) {
+        count(self.by_log.entry(told.log).or_default());
+        if let Some(partner) = told.partner() {
             count(self.by_partner.entry(partner.to_owned()).or_default());
         }
-        count(self.by_action.entry(decided.action.clone()).or_default());
+        count(self.by_action.entry(told.action.to_string()).or_default());
         let (before, after) = (&was.cedar.policies, &now.cedar.policies);
         let differing = before.iter().filter(|policy| !after.contains(policy));
         for policy in differing.chain(after.iter().filter(|policy| !before.contains(policy))) {
             count(self.by_policy.entry(policy.clone()).or_default());
         }
     }
+
+    fn merge(&mut self, other: Self) {
+        add(&mut self.total, other.total);
+        add_each(&mut self.by_log, other.by_log);
+        add_each(&mut self.by_partner, other.by_partner);
+        add_each(&mut self.by_action, other.by_action);
+        add_each(&mut self.by_policy, other.by_policy);
+    }
+}
+
+fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, other: BTreeMap<K, u64>) {
+    for (key, count) in other {
+        *counts.entry(key).or_default() += count;
+    }
+}
+
+fn add_each<K: Ord>(counts: &mut BTreeMap<K, Counts>, other: BTreeMap<K, Counts>) {
+    for (key, other) in other {
+        add(counts.entry(key).or_default(), other);
+    }
 }
 
 /// A log that was not believed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Unverified {
     /// The log.
     pub log: LogId,
@@ -109,7 +131,8 @@ pub struct Unverified {
 }
 
 /// What came of all.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Summary {
     /// Decisions made again.
     pub decisions: u64,
@@ -121,6 +144,10 @@ pub struct Summary {
     pub bundle_missing: u64,
     /// Not to be put back together.
     pub not_replayable: u64,
+    /// How many distinct questions those were that could be put together.
+    pub distinct: u64,
+    /// Whether that is exact: of many, it is so to within about a hundredth.
+    pub distinct_exact: bool,
     /// Records that are not decisions.
     pub other_records: u64,
     /// The time of the first decision made again, and of the last.
@@ -129,6 +156,9 @@ pub struct Summary {
     pub verified: (u64, u64),
     /// Logs that do not verify; nothing of them was made again.
     pub unverified: Vec<Unverified>,
+    /// Segments that are not what they should be. Where one was found so at once, its records were read from the store.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<Damaged>,
     /// Decisions that another version answered, by that version.
     pub other_engines: BTreeMap<String, u64>,
     /// What changed.
@@ -138,23 +168,24 @@ pub struct Summary {
 }
 
 impl Summary {
-    pub(super) fn count(&mut self, decided: &Decided, time: RecordTime, engine: &Engine, replayed: &Replayed) {
+    /// Counts a decision; `running` is what evaluates now, as records spell it.
+    pub(super) fn count(&mut self, told: &Told<'_>, running: &str, outcome: &Outcome) {
         self.decisions += 1;
-        let (first, last) = self.window.unwrap_or((time, time));
-        self.window = Some((first.min(time), last.max(time)));
-        if decided.engine != *engine {
-            let Engine { cedar, tidegate } = &decided.engine;
+        self.spans(told.time, told.time);
+        if told.engine != running
+            && let Ok(Engine { cedar, tidegate }) = serde_json::from_str(&told.engine)
+        {
             *self
                 .other_engines
                 .entry(format!("Tidegate {tidegate}, Cedar {cedar}"))
                 .or_default() += 1;
         }
         let mut cause = |cause: &String| *self.causes.entry(cause.clone()).or_default() += 1;
-        match &replayed.outcome {
+        match outcome {
             Outcome::Same => self.same += 1,
             Outcome::Changed { class, was, now } => {
                 self.changed += 1;
-                self.changes.count(replayed.log, decided, *class, was, now);
+                self.changes.count(told, *class, was, now);
             }
             Outcome::BundleMissing { cause: why } => {
                 self.bundle_missing += 1;
@@ -167,9 +198,41 @@ impl Summary {
         }
     }
 
-    /// Whether every decision was made again and came out the same, and every log read was whole.
+    fn spans(&mut self, first: RecordTime, last: RecordTime) {
+        let (from, to) = self.window.unwrap_or((first, last));
+        self.window = Some((from.min(first), to.max(last)));
+    }
+
+    /// Takes the counts of other decisions along. In which order parts are taken makes no difference.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.decisions += other.decisions;
+        self.same += other.same;
+        self.changed += other.changed;
+        self.bundle_missing += other.bundle_missing;
+        self.not_replayable += other.not_replayable;
+        self.other_records += other.other_records;
+        if let Some((first, last)) = other.window {
+            self.spans(first, last);
+        }
+        add(&mut self.other_engines, other.other_engines);
+        self.changes.merge(other.changes);
+        add(&mut self.causes, other.causes);
+        self.unverified.extend(other.unverified);
+        self.damaged.extend(other.damaged);
+        self.settle();
+    }
+
+    /// Puts what is listed into its order, each once.
+    pub(super) fn settle(&mut self) {
+        self.unverified.sort();
+        self.unverified.dedup();
+        self.damaged.sort();
+        self.damaged.dedup();
+    }
+
+    /// Whether every decision was made again and came out the same, and every log and segment read was whole.
     pub fn holds(&self) -> bool {
-        self.same == self.decisions && self.unverified.is_empty()
+        self.same == self.decisions && self.unverified.is_empty() && self.damaged.is_empty()
     }
 }
 

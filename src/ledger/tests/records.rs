@@ -42,7 +42,7 @@ fn answers() -> impl Strategy<Value = Decision> {
     })
 }
 
-fn events() -> impl Strategy<Value = Event> {
+pub(super) fn events() -> impl Strategy<Value = Event> {
     let decided = (
         any::<[String; 4]>(),
         any::<bool>(),
@@ -101,7 +101,7 @@ fn events() -> impl Strategy<Value = Event> {
 }
 
 /// What is recorded of a decision.
-fn kept(entry: &Entry) -> Decided {
+pub(super) fn kept(entry: &Entry) -> Decided {
     let What::Decision(decided) = &entry.what else {
         panic!("it is one");
     };
@@ -109,7 +109,7 @@ fn kept(entry: &Entry) -> Decided {
     decided.seal(&key).unwrap().decided
 }
 
-fn record<E>(event: E, seq: u64, millis: i64) -> Record<E> {
+pub(super) fn record<E>(event: E, seq: u64, millis: i64) -> Record<E> {
     let time = RecordTime::new(Timestamp::from_millisecond(millis).unwrap());
     let id = uuid::Builder::from_unix_timestamp_millis(time.unix_millis(), &[5; 10]).into_uuid();
     Record {

@@ -6,7 +6,7 @@ use super::super::error::LedgerError;
 use super::super::period::Period;
 use super::super::private;
 use super::super::read::{Reader, Sealed, Withheld};
-use super::super::record::{Event, LogId, Record};
+use super::super::record::{Event, LogId, Named};
 use super::super::report::{Finding, FindingKind, Findings};
 use crate::ids::Digest;
 
@@ -55,18 +55,19 @@ impl PrivateCheck {
         &mut self,
         reader: &mut Reader,
         seq: u64,
-        record: &Record,
+        named: &Named,
         sealed: Sealed,
     ) -> Result<(), LedgerError> {
-        let decided = match &record.event {
-            Event::Decision(decided) => decided,
-            Event::Erased(erased) => {
-                self.told.extend(&erased.periods);
+        let private = match named {
+            Named::Decision(_, private) => private,
+            Named::Event(record) => {
+                if let Event::Erased(erased) = &record.event {
+                    self.told.extend(&erased.periods);
+                }
                 return Ok(());
             }
-            _ => return Ok(()),
         };
-        match reader.asked(self.log, &decided.private, sealed).await? {
+        match reader.asked(self.log, private, sealed).await? {
             Ok(_) => {}
             Err(Withheld::Erased(period)) => {
                 self.gone.entry(period).or_insert((seq, 0)).1 += 1;
@@ -82,7 +83,7 @@ impl PrivateCheck {
                     .add(FindingKind::PrivateChanged, Some(seq), format!("record {seq}: {why}"));
             }
         }
-        let slice = decided.private.entities;
+        let slice = private.entities;
         if !self.present.contains(&slice) {
             self.named.entry(slice).or_insert(seq);
         }

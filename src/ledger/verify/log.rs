@@ -16,7 +16,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::super::checkpoint::Checkpoint;
-use super::super::record::{Event, LogId, Mode, Record, RecordTime};
+use super::super::record::{Event, LogId, Mode, Named, Read, RecordTime};
 use super::super::report::{Finding, FindingKind, Findings};
 use super::super::tile::WIDTH;
 use super::super::tree::{Tree, leaf_hash};
@@ -125,9 +125,9 @@ impl LogCheck {
         self.next
     }
 
-    /// Takes the next row. Returns its leaf hash, and its record where its bytes give the hash stored for it, so that what it names
-    /// can be checked too.
-    pub(super) fn row(&mut self, seq: u64, stored: Option<Digest>, bytes: &[u8]) -> (Digest, Option<Record>) {
+    /// Takes the next row. Returns its leaf hash and, where its bytes give the hash stored for it, what it names, so that this can
+    /// be checked too.
+    pub(super) fn row(&mut self, seq: u64, stored: Option<Digest>, bytes: &[u8]) -> (Digest, Option<Named>) {
         self.gap(seq);
         self.next = seq.saturating_add(1);
         self.seen.records += 1;
@@ -140,10 +140,10 @@ impl LogCheck {
             self.suspect(Suspect { seq, computed, stored });
             return (computed, None);
         }
-        match Record::parse(bytes) {
-            Ok(record) => {
-                self.record(seq, &record);
-                (computed, Some(record))
+        match Read::of(bytes) {
+            Ok(read) => {
+                self.record(seq, &read);
+                (computed, Some(Named::of(read)))
             }
             Err(error) => {
                 let message = format!("record {seq} is malformed: {error}");
@@ -271,18 +271,20 @@ impl LogCheck {
     }
 
     /// Checks a record whose bytes give its stored hash: its place, its log and its time.
-    fn record(&mut self, seq: u64, record: &Record) {
-        if record.log != self.log {
-            let message = format!("record {seq} belongs to the log `{}`", record.log);
+    fn record(&mut self, seq: u64, record: &Read<'_>) {
+        if record.log() != self.log {
+            let message = format!("record {seq} belongs to the log `{}`", record.log());
             self.seen.findings.add(FindingKind::Malformed, Some(seq), message);
         }
-        if record.seq != seq {
-            self.displace(seq, record.seq);
+        if record.seq() != seq {
+            self.displace(seq, record.seq());
             return;
         }
         self.displaced.mixed |= self.displaced.count > 0;
         self.time(seq, record);
-        if let Event::Gap(gap) = &record.event {
+        if let Read::Record(record) = record
+            && let Event::Gap(gap) = &record.event
+        {
             let (most, missing) = (if gap.exact { "" } else { "up to " }, gap.missing);
             let message = format!(
                 "record {seq} tells of {most}{missing} answers that left ahead of their records, which are missing"
@@ -291,24 +293,24 @@ impl LogCheck {
         }
     }
 
-    fn time(&mut self, seq: u64, record: &Record) {
-        let within = record.id.0.get_timestamp().map(|time| time.to_unix());
+    fn time(&mut self, seq: u64, record: &Read<'_>) {
+        let time = record.time();
+        let within = record.id().0.get_timestamp().map(|time| time.to_unix());
         let millis = within.map(|(seconds, nanos)| seconds * 1000 + u64::from(nanos) / 1_000_000);
-        if millis != Some(record.time.unix_millis()) {
+        if millis != Some(time.unix_millis()) {
             let message = format!("record {seq} is malformed: the time in its id is not its time");
             self.seen.findings.add(FindingKind::Malformed, Some(seq), message);
         }
-        // One whose answer left ahead of it has the answer's time.
-        let ahead = matches!(&record.event, Event::Decision(decided) if decided.mode == Mode::Bounded);
-        if let Some(last) = self.seen.last.filter(|last| *last > record.time) {
-            if ahead {
+        if let Some(last) = self.seen.last.filter(|last| *last > time) {
+            // One whose answer left ahead of it has the answer's time.
+            if record.mode() == Some(Mode::Bounded) {
                 return;
             }
-            let message = format!("record {seq} of {} was written after one of {last}", record.time);
+            let message = format!("record {seq} of {time} was written after one of {last}");
             self.seen.warnings.add(FindingKind::TimeBackwards, Some(seq), message);
         }
-        self.seen.first.get_or_insert(record.time);
-        self.seen.last = Some(record.time);
+        self.seen.first.get_or_insert(time);
+        self.seen.last = Some(time);
     }
 
     fn displace(&mut self, seq: u64, own: u64) {

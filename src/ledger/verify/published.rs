@@ -4,7 +4,7 @@ use super::super::checkpoint::{Checkpoint, log_of};
 use super::super::error::LedgerError;
 use super::super::note::NoteError;
 use super::super::published::Published;
-use super::super::record::Record;
+use super::super::record::Named;
 use super::super::report::{Findings, LogReport};
 use super::log::LogCheck;
 use super::source::Tiles;
@@ -12,8 +12,8 @@ use super::trust::name;
 use super::walk::Walk;
 use super::{Progress, Trust};
 
-/// Verifies a published log: every record, every tile and the signed root, and the checkpoints kept elsewhere. `each` is given the
-/// sound records.
+/// Verifies a published log: every record, every tile and the signed root, and the checkpoints kept elsewhere. `each` is given
+/// what the sound records name.
 ///
 /// # Errors
 ///
@@ -22,7 +22,7 @@ pub async fn verify_published(
     published: &Published,
     trust: &Trust,
     mut progress: impl FnMut(Progress) + Send,
-    mut each: impl FnMut(u64, &Record) + Send,
+    mut each: impl FnMut(u64, &Named) + Send,
 ) -> Result<LogReport, LedgerError> {
     trust.check()?;
     let note = published.checkpoint().await?;
@@ -48,7 +48,7 @@ pub async fn verify_published(
         read += sound.len() as u64;
         let log = Some(log);
         progress(Progress { log, read });
-        sound.iter().for_each(|(seq, record, _)| each(*seq, record));
+        sound.iter().for_each(|(seq, named, _)| each(*seq, named));
     }
     let seen = check.finish(checkpoint.as_ref(), walk.above());
     let mut findings = seen.findings;

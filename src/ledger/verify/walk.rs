@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::error::LedgerError;
 use super::super::read::{Row, Sealed};
-use super::super::record::Record;
+use super::super::record::Named;
 use super::super::report::FindingKind;
 use super::super::tile::{Kind, TileId, WIDTH};
 use super::super::tree::{Tree, leaf_hash, root_of};
@@ -13,8 +13,8 @@ use super::log::LogCheck;
 use super::source::Source;
 use crate::ids::Digest;
 
-/// The records of one group that give their hashes, each with what is private in it.
-pub(super) type Sound = Vec<(u64, Record, Sealed)>;
+/// What the records of one group name, of those that give their hashes, each with what is private in it.
+pub(super) type Sound = Vec<(u64, Named, Sealed)>;
 
 /// Walks a log.
 pub(super) struct Walk {
@@ -254,12 +254,12 @@ fn take(check: &mut LogCheck, first: u64, rows: Vec<Row>, torn: bool) -> (Hashes
             true => Some(leaf_hash(&row.bytes)),
             false => row.hash,
         };
-        let (hash, record) = check.row(seq, stored, &row.bytes);
+        let (hash, named) = check.row(seq, stored, &row.bytes);
         if dense {
             hashes.push((hash, row.hash));
         }
-        if let Some(record) = record {
-            sound.push((seq, record, row.sealed));
+        if let Some(named) = named {
+            sound.push((seq, named, row.sealed));
         }
     }
     (hashes, sound)

@@ -1,0 +1,168 @@
+//! The records of one group of 256: fetched from the store as they lie, and unpacked apart from it, on whatever thread.
+
+use std::sync::Arc;
+
+use super::{MAX_BUNDLE, Reader, Row, Sealed, Withheld};
+use crate::ids::Digest;
+use crate::ledger::error::LedgerError;
+use crate::ledger::period::{Period, PeriodKey};
+use crate::ledger::private;
+use crate::ledger::record::{LogId, Private};
+use crate::ledger::tile::{self, WIDTH};
+
+/// A month's key, or why it is not to be had.
+pub(in crate::ledger) type Key = Result<Arc<PeriodKey>, Withheld>;
+
+/// A group as it lies in the store.
+pub(in crate::ledger) struct Group {
+    pub(in crate::ledger) log: LogId,
+    pub(in crate::ledger) number: u64,
+    packed: Packed,
+}
+
+enum Packed {
+    /// Compressed, the hashes stored for the records, and what is private in them, sealed together by period.
+    Bundle(Vec<u8>, Vec<Digest>, Vec<(Period, Key, Vec<u8>)>),
+    /// One by one.
+    Rows(Vec<Row>),
+}
+
+impl Group {
+    /// How many bytes it is, as it lies there.
+    pub(in crate::ledger) fn bytes(&self) -> usize {
+        match &self.packed {
+            Packed::Bundle(entries, _, parts) => {
+                entries.len() + parts.iter().map(|(_, _, part)| part.len()).sum::<usize>()
+            }
+            Packed::Rows(rows) => rows.iter().map(|row| row.bytes.len()).sum(),
+        }
+    }
+
+    /// Whether it has no record.
+    pub(in crate::ledger) fn is_empty(&self) -> bool {
+        matches!(&self.packed, Packed::Rows(rows) if rows.is_empty())
+    }
+
+    /// Its records.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Bundle`] where they cannot be unpacked.
+    pub(in crate::ledger) fn rows(self) -> Result<Vec<Row>, LedgerError> {
+        let (log, number) = (self.log, self.number);
+        let (packed, hashes, sealed) = match self.packed {
+            Packed::Rows(rows) => return Ok(rows),
+            Packed::Bundle(packed, hashes, sealed) => (packed, hashes, sealed),
+        };
+        let damaged = || LedgerError::Bundle { log, number };
+        let bytes = zstd::bulk::decompress(&packed, MAX_BUNDLE).map_err(|_| damaged())?;
+        let records = tile::records(&bytes).filter(|records| records.len() as u64 <= WIDTH);
+        let records = records.ok_or_else(damaged)?;
+        let parts = parts(log, number, sealed);
+        let first = number.saturating_mul(WIDTH).cast_signed();
+        let rows = (first..).zip(records).zip(parts).enumerate();
+        let rows = rows.map(|(within, ((seq, bytes), parts))| Row {
+            seq,
+            hash: hashes.get(within).copied(),
+            bytes: bytes.to_vec(),
+            mac: None,
+            sealed: Sealed::Together(parts),
+        });
+        Ok(rows.collect())
+    }
+}
+
+/// A record's private part by the period it is of, or why it is not to be had: seldom more than one.
+type Parts = Vec<(Period, Result<Vec<u8>, Withheld>)>;
+
+/// The private parts of a bundle, for each of its records.
+fn parts(log: LogId, number: u64, sealed: Vec<(Period, Key, Vec<u8>)>) -> Vec<Parts> {
+    let mut parts: Vec<Parts> = vec![Parts::new(); 256];
+    for (period, key, content) in sealed {
+        let opened =
+            key.and_then(|key| private::open_group(&key, log, number, &content).map_err(|_| Withheld::Changed));
+        match opened {
+            Ok(opened) => {
+                for (within, part) in opened {
+                    if let Some(parts) = parts.get_mut(usize::from(within)) {
+                        parts.push((period, Ok(part)));
+                    }
+                }
+            }
+            // Which records it was of is told by these themselves.
+            Err(why) => parts
+                .iter_mut()
+                .for_each(|parts| parts.push((period, Err(why.clone())))),
+        }
+    }
+    parts
+}
+
+/// What a decision's record commits to, out of what was found beside it.
+pub(in crate::ledger) fn opened(key: &Key, private: &Private, sealed: Sealed) -> Result<Vec<u8>, Withheld> {
+    let key = key.as_ref().map_err(Clone::clone)?;
+    match sealed {
+        Sealed::Alone(None) => Err(Withheld::Missing),
+        Sealed::Alone(Some((period, _))) if period != private.period.to_string() => Err(Withheld::Changed),
+        Sealed::Alone(Some((_, sealed))) => private::open(key, &private.asked, &sealed).map_err(|_| Withheld::Changed),
+        Sealed::Together(parts) => match parts.into_iter().find(|(period, _)| *period == private.period) {
+            None => Err(Withheld::Missing),
+            Some((_, Err(why))) => Err(why),
+            Some((_, Ok(content))) => private::held(key, &private.asked, content).map_err(|_| Withheld::Changed),
+        },
+    }
+}
+
+impl Reader {
+    /// As [`group`](Self::group), without what is private.
+    pub(in crate::ledger) async fn plain(&mut self, log: LogId, number: u64) -> Result<Vec<Row>, LedgerError> {
+        self.packed(log, number, false).await?.rows()
+    }
+
+    /// The records of one group of 256: out of their bundle, or as many rows as there are.
+    pub(in crate::ledger) async fn group(&mut self, log: LogId, number: u64) -> Result<Vec<Row>, LedgerError> {
+        self.packed(log, number, true).await?.rows()
+    }
+
+    /// One group of 256 as it lies in the store, `with` what is private in it, where the ledger's secret is at hand.
+    pub(in crate::ledger) async fn packed(
+        &mut self,
+        log: LogId,
+        number: u64,
+        with: bool,
+    ) -> Result<Group, LedgerError> {
+        let packed = self.store.bundle(log, number.cast_signed()).await;
+        let Some(packed) = packed.map_err(LedgerError::store("read a bundle"))? else {
+            let packed = Packed::Rows(self.tail(log, number).await?);
+            return Ok(Group { log, number, packed });
+        };
+        let hashes = self.hashes(log, 0, number).await?;
+        let mut parts = Vec::new();
+        if with && self.secret.is_some() {
+            let stored = self.store.privates(log, number.cast_signed()).await;
+            for (period, content) in stored.map_err(LedgerError::store("read what is private"))? {
+                let Ok(period) = period.parse() else { continue };
+                parts.push((period, self.key(log, period).await?, content));
+            }
+        }
+        let packed = Packed::Bundle(packed, hashes, parts);
+        Ok(Group { log, number, packed })
+    }
+
+    /// The rows of a group that is in no bundle yet.
+    pub(super) async fn tail(&mut self, log: LogId, number: u64) -> Result<Vec<Row>, LedgerError> {
+        let from = number.saturating_mul(WIDTH).cast_signed();
+        let rows = self.store.rows(log, from, WIDTH.cast_signed()).await;
+        let rows = rows.map_err(LedgerError::store("read a log"))?.into_iter();
+        let rows = rows
+            .take_while(|row| row.seq.saturating_sub(from) < WIDTH.cast_signed())
+            .map(|row| Row {
+                seq: row.seq,
+                hash: <[u8; 32]>::try_from(row.hash).ok().map(Digest::from_bytes),
+                bytes: row.record,
+                mac: Some(row.mac),
+                sealed: Sealed::Alone(row.period.zip(row.private)),
+            });
+        Ok(rows.collect())
+    }
+}
