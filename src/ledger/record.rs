@@ -7,9 +7,10 @@
 //! Records hold identifiers, digests and the answer; never a token, a secret, a footprint's values or the name of a person. What
 //! a digest names is kept beside the logs, once per digest; what only a tenant may read, under a [commitment](super::private).
 
+mod itself;
 mod line;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -17,6 +18,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+pub use self::itself::{Erased, Gap, MAX_GAP_IDS, MAX_SHADOW_IDS, Refused, Shadowed};
 pub use self::line::{Line, Named, Read, Text};
 
 use super::period::Period;
@@ -29,12 +31,6 @@ pub const MAX_RECORD_BYTES: usize = 65_535;
 
 /// The greatest size of an event in bytes; the rest of [`MAX_RECORD_BYTES`] is the envelope's.
 pub const MAX_EVENT_BYTES: usize = MAX_RECORD_BYTES - 511;
-
-/// The most ids one [`Gap`] names.
-pub const MAX_GAP_IDS: usize = 256;
-
-/// The most ids one [`Shadowed`] names.
-pub const MAX_SHADOW_IDS: usize = 100;
 
 /// The version of the record format written here.
 pub const RECORD_VERSION: u8 = 2;
@@ -294,63 +290,6 @@ pub struct AgreementEvent {
     pub state: AgreementState,
     /// What was agreed: its normal form, by its digest.
     pub terms: Digest,
-}
-
-/// The keys of months were erased: what was private in their records is gone. Written in the transaction that erases them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Erased {
-    /// Who had it done: the Cedar principal's entity id, or `operator`.
-    pub by: String,
-    /// The record of the decision that permitted it, where it was asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub decision: Option<RecordId>,
-    /// The months.
-    pub periods: BTreeSet<Period>,
-}
-
-/// Answers left ahead of their records, and those are missing: the process ended before they were durable. Written by the next
-/// writer, before anything else of that log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Gap {
-    /// Whether just so many are missing; where not, the machine ended too, and so many are at most.
-    pub exact: bool,
-    /// How many.
-    pub missing: u64,
-    /// The ids the answers left with, the first [`MAX_GAP_IDS`] of those that are known.
-    pub records: BTreeSet<RecordId>,
-}
-
-/// Entries could not be recorded, so what they told of was refused: no answer left, no change was made. Written with the next entry
-/// that could be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Refused {
-    /// How many.
-    pub entries: u64,
-    /// When the first was refused.
-    pub first: RecordTime,
-    /// When the last was.
-    pub last: RecordTime,
-}
-
-/// A candidate bundle was asked along: what it would have decided. Written each hour while it is, and as the service stops.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Shadowed {
-    /// How many questions it was asked.
-    pub asked: u64,
-    /// The candidate.
-    pub bundle: Digest,
-    /// How many it would have decided otherwise, by the class of the change.
-    pub changed: BTreeMap<String, u64>,
-    /// How many it was not asked, for there was no room.
-    pub left_out: u64,
-    /// The records of the first [`MAX_SHADOW_IDS`] that it would have decided otherwise.
-    pub records: BTreeSet<RecordId>,
-    /// Since when.
-    pub since: RecordTime,
 }
 
 /// The service started.

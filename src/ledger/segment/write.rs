@@ -54,11 +54,11 @@ pub async fn write(dir: &Path, out: &Path, now: Timestamp, progress: impl FnMut(
     write_from(Reader::open(dir).await?, dir, out, now, progress).await
 }
 
-/// As [`write`], of a ledger that lies elsewhere; its keys are in `dir`.
+/// As [`write()`], of a ledger that lies elsewhere; its keys are in `dir`.
 ///
 /// # Errors
 ///
-/// As [`write`].
+/// As [`write()`].
 pub async fn write_from(
     mut reader: Reader,
     dir: &Path,

@@ -19,6 +19,7 @@ fn same(bytes: &[u8], line: &Line<'_>) -> Result<(), TestCaseError> {
         bundle,
         decision,
         engine,
+        mode,
         principal,
         private,
         resource,
@@ -32,7 +33,7 @@ fn same(bytes: &[u8], line: &Line<'_>) -> Result<(), TestCaseError> {
     prop_assert_eq!((line.bundle, line.effect), (bundle, decision.effect));
     prop_assert_eq!(line.decision, serde_json::to_string(&decision).unwrap());
     prop_assert_eq!(line.engine, serde_json::to_string(&engine).unwrap());
-    prop_assert_eq!((line.private, line.tenant), (private, tenant));
+    prop_assert_eq!((line.mode, line.private, line.tenant), (mode, private, tenant));
     prop_assert_eq!(line.terms().collect::<Vec<_>>(), terms.into_iter().collect::<Vec<_>>());
     prop_assert_eq!(
         (line.id, line.log, line.seq, line.time),
@@ -51,6 +52,10 @@ fn ordinary() -> Vec<u8> {
 fn an_ordinary_decision_is_read_where_it_lies() {
     let bytes = ordinary();
     same(&bytes, &Line::read(&bytes).unwrap()).unwrap();
+    let ahead = String::from_utf8(bytes)
+        .unwrap()
+        .replace(r#""mode":"strict""#, r#""mode":"bounded""#);
+    same(ahead.as_bytes(), &Line::read(ahead.as_bytes()).unwrap()).unwrap();
 }
 
 #[test]
