@@ -18,8 +18,8 @@ pub enum QuorumError {
     )]
     Kind(Box<VerifierKey>),
     /// One key twice, whatever it is called: it would count twice.
-    #[error("`{}` and `{}` are the same key: a witness counts once", _0.0, _0.1)]
-    Twice(Box<(VerifierKey, VerifierKey)>),
+    #[error("`{0}` and `{1}` are the same key: a witness counts once")]
+    Twice(Box<VerifierKey>, Box<VerifierKey>),
     /// More than there are, or none.
     #[error("{needed} of {given} witnesses cannot be needed: at least 1, and at most all")]
     Needed {
@@ -49,7 +49,7 @@ impl Quorum {
         }
         for (at, key) in keys.iter().enumerate() {
             if let Some(before) = keys.iter().take(at).find(|before| before.is_pair_of(key)) {
-                return Err(QuorumError::Twice(Box::new((before.clone(), key.clone()))));
+                return Err(QuorumError::Twice(Box::new(before.clone()), Box::new(key.clone())));
             }
         }
         let given = keys.len();
@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(Quorum::new(vec![], None), Err(QuorumError::Empty));
         let kind = QuorumError::Kind(Box::new(log.verifier().clone()));
         assert_eq!(Quorum::new(vec![one.clone(), log.verifier().clone()], None), Err(kind));
-        let twice = QuorumError::Twice(Box::new((one.clone(), renamed.clone())));
+        let twice = QuorumError::Twice(Box::new(one.clone()), Box::new(renamed.clone()));
         assert_eq!(
             Quorum::new(vec![one.clone(), two.clone(), renamed], Some(1)),
             Err(twice)
