@@ -26,6 +26,9 @@ use crate::ledger::segment::{self, Damaged, Place, Privates};
 use crate::ledger::tile::WIDTH;
 use crate::ledger::tree::{Tree, leaf_hash};
 
+/// A decision made again, and the recorded bundle it was made under; none where it was another.
+type Under = (Made, Option<Arc<Bundle>>);
+
 /// Some records to be made again.
 pub(super) enum Work {
     /// Out of a segment.
@@ -349,7 +352,7 @@ impl<'s> Worker<'s> {
     }
 
     /// Makes a decision again, with what belongs to it out of the ledger; what comes of it where that cannot be.
-    fn made(&self, told: &Told<'_>, asked: &[u8]) -> Result<Result<(Made, Option<Arc<Bundle>>), Answer>, LedgerError> {
+    fn made(&self, told: &Told<'_>, asked: &[u8]) -> Result<Result<Under, Answer>, LedgerError> {
         let kept = &self.shared.kept;
         let slice = match kept.slice(told.log, &told.private)? {
             Ok(slice) => slice,
