@@ -323,11 +323,18 @@ impl Ledger {
                     id,
                     time,
                     ticket,
+                    doubtful: false,
                 })));
                 Ok(Receipt::Ahead { log, id })
             }
             Leave::Wait(mark) => {
-                append.mark = mark;
+                append.mark = mark.filter(|_| {
+                    let made = self.ahead.prepare();
+                    made.inspect_err(
+                        |error| tracing::warn!(%error, "answers wait for their records: none can be noted as ahead"),
+                    )
+                    .is_ok()
+                });
                 let (reply, answer) = oneshot::channel();
                 room.send(Job::Append(append, reply));
                 let appended = answer.await.unwrap_or(Err(LedgerError::Closed))?;

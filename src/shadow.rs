@@ -138,7 +138,11 @@ impl Run {
                 () = end.notified() => break,
                 _ = hour.tick() => self.record().await,
                 next = seen.recv() => match next {
-                    Some(next) => self.compare(&next),
+                    Some(next) => {
+                        self.compare(&next);
+                        // Requests go first.
+                        tokio::task::yield_now().await;
+                    }
                     None => break,
                 },
             }
@@ -146,6 +150,7 @@ impl Run {
         // What was shown before the end is still asked; then the channel is dropped, which `close` waits for.
         while let Ok(next) = seen.try_recv() {
             self.compare(&next);
+            tokio::task::yield_now().await;
         }
         self.record().await;
     }

@@ -55,14 +55,15 @@ pub(super) struct ReplayArgs {
     /// How much memory may be taken for records and for what is kept of them, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(16..))]
     memory: u32,
-    /// Only this share of the work, such as 0/4, the first of four; with --out
-    #[arg(long, value_name = "I/N", requires = "out")]
+    /// Only this share of the work, such as 0/4, the first of four, or batch/4, the one of four that AWS Batch names in
+    /// AWS_BATCH_JOB_ARRAY_INDEX; with --out, and the exit code is 0 once it is written
+    #[arg(long, value_name = "I/N", requires = "out", value_parser = shard)]
     shard: Option<Shard>,
-    /// Write what came of it to a file, to be merged with that of other shares
+    /// Write what came of it to a file, to be merged with that of other shares; in a directory (DIR/), one named after the share
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Put together what shares of the work came to, and report on all of it
-    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["data", "shard", "out"])]
+    /// Put together what shares of the work came to, and report on all of it; of a directory, all files that end in .part
+    #[arg(long, value_name = "FILE|DIR", num_args = 1.., conflicts_with_all = ["data", "shard", "out"])]
     merge: Vec<PathBuf>,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
@@ -75,7 +76,8 @@ pub(super) fn run(args: &ReplayArgs) -> Outcome {
         None => merged(&args.merge)?,
     };
     if let Some(out) = &args.out {
-        let written = part.write(out);
+        let out = file_of(out, args.shard.unwrap_or_default())?;
+        let written = part.write(&out);
         written.map_err(|error| Failure::failed(format!("cannot write `{}`: {error}", out.display())))?;
     }
     let shared = args.shard.map(|shard| format!("share {shard} of the work alone:"));
@@ -86,6 +88,10 @@ pub(super) fn run(args: &ReplayArgs) -> Outcome {
             shared.iter().for_each(|told| print(told));
             print(&render(&replay));
         }
+    }
+    // Whether all of it holds is for whoever puts the shares together to say.
+    if args.shard.is_some() {
+        return Ok(Exit::Holds);
     }
     Ok(match (replay.summary.decisions, replay.summary.holds()) {
         (_, false) => Exit::Finding,
@@ -132,7 +138,60 @@ fn made(args: &ReplayArgs, data: &Path) -> Result<Part, Failure> {
     part.map_err(|error| unreadable(&error))
 }
 
-fn merged(files: &[PathBuf]) -> Result<Part, Failure> {
+/// The file that a share is written to.
+fn file_of(out: &Path, shard: Shard) -> Result<PathBuf, Failure> {
+    if out.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        let made = std::fs::create_dir_all(out);
+        made.map_err(|error| Failure::failed(format!("cannot make `{}`: {error}", out.display())))?;
+    }
+    let name = shard.to_string().replace('/', "-of-");
+    Ok(match out.is_dir() {
+        true => out.join(format!("{name}.part")),
+        false => out.to_owned(),
+    })
+}
+
+/// Reads which share is meant.
+fn shard(text: &str) -> Result<Shard, String> {
+    const INDEX: &str = "AWS_BATCH_JOB_ARRAY_INDEX";
+    let text = match text.strip_prefix("batch/") {
+        None => text.to_owned(),
+        Some(of) => match std::env::var(INDEX) {
+            Ok(index) => format!("{index}/{of}"),
+            Err(_) => return Err(format!("{INDEX} is not set: this is no job of an array")),
+        },
+    };
+    text.parse().map_err(|error: replay::NoShard| error.to_string())
+}
+
+/// The files that are meant.
+fn parts_in(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let wrong = |error: std::io::Error| Failure::invalid(format!("{}: {error}", path.display()));
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(wrong)? {
+        let file = entry.map_err(wrong)?.path();
+        if file.extension().is_some_and(|end| end == "part") {
+            files.push(file);
+        }
+    }
+    if files.is_empty() {
+        let place = path.display();
+        return Err(Failure::invalid(format!(
+            "there is no file that ends in `.part` in `{place}`"
+        )));
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn merged(paths: &[PathBuf]) -> Result<Part, Failure> {
+    let mut files = Vec::new();
+    for path in paths {
+        files.extend(parts_in(path)?);
+    }
     let mut parts = files.iter().map(|file| Part::read(file));
     let first = parts
         .next()
@@ -245,9 +304,10 @@ fn told(summary: &Summary) -> Vec<String> {
     }
     for unverified in &summary.unverified {
         let (log, records, why) = (unverified.log, unverified.records, &unverified.why);
-        lines.push(format!(
-            "NOT VERIFIED, so nothing of it was made again: {log}, {records} records: {why}"
-        ));
+        lines.push(match records {
+            0 => format!("LEFT OUT, and what else is in it made again: {log}: {why}"),
+            _ => format!("NOT VERIFIED, so nothing of it was made again: {log}, {records} records: {why}"),
+        });
     }
     for damaged in &summary.damaged {
         lines.push(format!("DAMAGED segment `{}`: {}", damaged.segment, damaged.why));

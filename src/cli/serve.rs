@@ -3,13 +3,14 @@
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{BundleArgs, DatabaseArgs, Exit, Failure, Outcome, block_on, bundle, database, print};
 use crate::assemble::{BundleSource, Parts, StartError, assemble, open_ledger, open_vault};
+use crate::bundle::Bundle;
 use crate::clock::Clock;
 use crate::config::{Config, KeySource};
 use crate::dev::start::{DevOptions, RealConnectors, start};
@@ -113,8 +114,11 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
     let listen = args.listen.unwrap_or(config.listen);
     let data = args.data.clone().unwrap_or(config.data);
     let source = BundleSource::Directory(args.bundle.directory.clone().unwrap_or(config.bundle));
-    let loaded = source.load().map_err(start_failure)?;
+    // What does not load is told now, rather than when this process takes over.
+    source.load().map_err(start_failure)?;
     let shadow = args.shadow.clone().map(BundleSource::Directory);
+    let shadowing = shadow.as_ref().map(BundleSource::load).transpose();
+    shadowing.map_err(start_failure)?;
     let key = match &config.vault_key {
         KeySource::File(path) => VaultKey::from_file(path, false),
         KeySource::Environment(name) => VaultKey::from_env(name),
@@ -129,6 +133,8 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
     // Before anything else is opened, for until this process writes to it, another one changes all that is read here.
     let ledger = open_ledger(&data, &config.ledger_origin, database, Clock::system(), &listener).await;
     let ledger = ledger.map_err(start_failure)?;
+    // As it is now: this process may have stood by for days.
+    let loaded = source.load().map_err(start_failure)?;
     let vault = open_vault(&data, key, &loaded).map_err(start_failure)?;
     let registry = RegistryStore::open(&data).await.map_err(Failure::failed)?;
     let mut agreements = Vec::new();
@@ -145,10 +151,7 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
     let parts = Parts {
         data,
         bundle: source,
-        shadow: shadow
-            .map(|candidate| candidate.load())
-            .transpose()
-            .map_err(start_failure)?,
+        shadow: shadow.as_ref().and_then(candidate),
         ledger,
         witnesses: config.witnesses,
         base_url: config.base_url,
@@ -175,6 +178,14 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
     stopped
 }
 
+/// The candidate bundle. It loaded before; where it does not any more, that keeps no answer from being given.
+fn candidate(source: &BundleSource) -> Option<Bundle> {
+    source
+        .load()
+        .inspect_err(|error| tracing::error!(%error, "no candidate bundle is asked along"))
+        .ok()
+}
+
 fn start_failure(error: StartError) -> Failure {
     Failure {
         exit: Exit::Invalid,
@@ -197,12 +208,17 @@ async fn run_until_stopped(app: App, listener: tokio::net::TcpListener) -> Outco
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
     let ledger = app.gate.ledger().clone();
     let written = ledger.clone();
+    let displaced = Arc::<OnceLock<Arc<str>>>::default();
+    let noted = Arc::clone(&displaced);
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
             // What this process knows is as of then. It is no use until it begins anew, and then stands by.
-            holder = written.displaced() => tracing::error!(%holder, "another process writes to the ledger now; this one ends"),
+            holder = written.displaced() => {
+                tracing::error!(%holder, "another process writes to the ledger now; this one ends");
+                let _ = noted.set(holder);
+            }
         }
         // Before the ledger is closed: what is under way is made again after the next start.
         delivering.abort();
@@ -211,9 +227,14 @@ async fn run_until_stopped(app: App, listener: tokio::net::TcpListener) -> Outco
     for task in [reloading, watching, following] {
         task.abort();
     }
-    match ledger.standing() {
-        Standing::Writer => Ok(Exit::Holds),
-        Standing::Standby(holder) => Err(Failure::failed(format!(
+    let holder = match ledger.standing() {
+        Standing::Standby(holder) => Some(holder),
+        // It may have ended again meanwhile.
+        Standing::Writer => displaced.get().cloned(),
+    };
+    match holder {
+        None => Ok(Exit::Holds),
+        Some(holder) => Err(Failure::failed(format!(
             "{holder} has taken over the writing of the ledger, so this process ended; start it again, and it stands by"
         ))),
     }

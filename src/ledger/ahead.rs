@@ -80,6 +80,13 @@ impl Ahead {
         (state.directory, state.slots) = (Some(directory), None);
     }
 
+    /// Makes the file of slots where there is none, before a log is marked: a mark without it means that nothing is known.
+    pub(super) fn prepare(&self) -> std::io::Result<()> {
+        let mut state = self.state();
+        let state = &mut *state;
+        slots(&mut state.slots, state.directory.as_deref()).map(drop)
+    }
+
     /// Whether an answer of that record may leave before it is durable. One that may is noted before this returns.
     pub(super) fn ask(&self, tenant: TenantId, bound: Bound, id: RecordId, now: Instant) -> Leave {
         let mut state = self.state();

@@ -75,6 +75,13 @@ impl Readers {
         Ok(seen.map(|checkpoint| checkpoint.size))
     }
 
+    /// How many records of a log are signed.
+    pub(super) async fn size(&self, log: LogId) -> Result<u64, LedgerError> {
+        let note = self.with(async |reader| reader.checkpoint(log).await).await?;
+        let size = note.map(|note| Checkpoint::claimed(&note)).transpose()?;
+        Ok(size.map_or(0, |checkpoint| checkpoint.size))
+    }
+
     /// That a log's first `old` records are the beginning of what a checkpoint of it signs.
     pub(super) async fn consistency(
         &self,

@@ -230,8 +230,12 @@ impl Writer {
                     self.tend().await;
                     unrested = true;
                 }
-                () = tokio::time::sleep_until(due), if self.due.is_some() => {
-                    self.sign().await;
+                () = tokio::time::sleep_until(due), if self.due.is_some() && self.stands_by().is_none() => {
+                    // What may have been written is found in rows, which signing puts into bundles.
+                    match self.settle_doubts().await {
+                        true => self.sign().await,
+                        false => self.due_anew(),
+                    }
                     unrested = true;
                 }
                 taken = queue.recv_many(&mut jobs, MAX_BATCH) => match taken {
@@ -248,7 +252,9 @@ impl Writer {
             }
         }
         self.end_owing().await;
-        self.sign().await;
+        if self.settle_doubts().await {
+            self.sign().await;
+        }
         if let Some(mut store) = self.store.take() {
             if let Err(error) = store.release().await {
                 tracing::warn!(%error, "the ledger's lease was not given up; another process can take it when it has lapsed");

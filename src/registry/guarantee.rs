@@ -27,6 +27,9 @@ const MAX_RECORDS: u32 = 10_000;
 const MAX_MILLIS: u32 = 60_000;
 
 impl Bound {
+    /// The longest any answer may be ahead.
+    pub const MAX_AGE: std::time::Duration = std::time::Duration::from_millis(MAX_MILLIS as u64);
+
     /// A bound of so many records, and so many milliseconds for the oldest of them.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use crate::ids::Digest;
 const PARTS: usize = 64;
 
 /// What one answer costs, in bytes: its key and its place. The texts themselves are few, and shared.
-const COST: usize = 96;
+const COST: usize = 112;
 
 /// How many different texts are shared.
 const TEXTS: usize = 4_096;
@@ -33,7 +33,7 @@ pub(super) enum Answer {
 
 /// Answers by their question's key.
 pub(super) struct Answers {
-    parts: Vec<Mutex<Cache<u128, Answer>>>,
+    parts: Vec<Mutex<Cache<Digest, Answer>>>,
     texts: Mutex<HashSet<Arc<str>>>,
 }
 
@@ -47,11 +47,11 @@ impl Answers {
         }
     }
 
-    fn part(&self, key: &Digest) -> Option<(&Mutex<Cache<u128, Answer>>, u128)> {
+    fn part(&self, key: &Digest) -> Option<(&Mutex<Cache<Digest, Answer>>, Digest)> {
         let (short, _) = key.as_bytes().split_first_chunk()?;
-        let short = u128::from_be_bytes(*short);
-        let part = self.parts.get(usize::try_from(short % PARTS as u128).unwrap_or(0))?;
-        Some((part, short))
+        let place = u64::from_be_bytes(*short) % PARTS as u64;
+        let part = self.parts.get(usize::try_from(place).unwrap_or(0))?;
+        Some((part, *key))
     }
 
     pub(super) fn get(&self, key: &Digest) -> Option<Answer> {

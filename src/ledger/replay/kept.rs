@@ -79,7 +79,7 @@ pub(super) struct Kept {
     reader: tokio::sync::Mutex<Reader>,
     bundles: Shared<Digest, Bundle>,
     terms: Shared<Digest, Terms>,
-    slices: Shared<(LogId, Digest), Slice>,
+    slices: Shared<(LogId, Period, Digest), Slice>,
     keys: Mutex<Cache<(LogId, Period), Key>>,
     memory: Memory,
 }
@@ -131,7 +131,7 @@ impl Kept {
 
     /// The entity slice a record commits to; why it is not to be had.
     pub(super) fn slice(&self, log: LogId, private: &Private) -> Result<Result<Arc<Slice>, String>, LedgerError> {
-        let name = (log, private.entities);
+        let name = (log, private.period, private.entities);
         let cost = fallible(|slice: &Slice| slice.bytes() * PARSED);
         let known = lock(&self.slices).get(&name, &cost);
         if let Some(known) = known {

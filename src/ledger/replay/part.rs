@@ -16,10 +16,11 @@ use serde::{Deserialize, Serialize};
 use super::differing::Differing;
 use super::distinct::Distinct;
 use super::{Replay, Replayed, Shard, Summary};
+use crate::ids::Digest;
 use crate::ledger::record::LogId;
 
 /// The version of the files written here.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// What a share of the work came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,8 @@ pub struct Part {
     shards: BTreeSet<u64>,
     /// Of how many.
     of: u64,
+    /// What names the work: which decisions, under what, of which ledger in which state. The same for all.
+    work: Digest,
     /// What was verified before: the same for all.
     surveyed: Summary,
     /// What was made again.
@@ -69,6 +72,7 @@ pub enum NotAPart {
 impl Part {
     pub(super) fn new(
         shard: Shard,
+        work: Digest,
         surveyed: Summary,
         summary: Summary,
         differing: Differing,
@@ -78,6 +82,7 @@ impl Part {
         Self {
             shards: [shard.index].into(),
             of: shard.of,
+            work,
             surveyed,
             summary,
             differing,
@@ -96,9 +101,9 @@ impl Part {
         if self.of != other.of {
             return Err(NotAPart::Other("they are of different numbers of parts"));
         }
-        if self.surveyed != other.surveyed {
+        if self.work != other.work || self.surveyed != other.surveyed {
             return Err(NotAPart::Other(
-                "they saw different ledgers, or different states of one",
+                "they were asked for other decisions, or under other policies, or saw other ledgers, segments or states of one",
             ));
         }
         if !self.shards.is_disjoint(&other.shards) {
@@ -145,8 +150,11 @@ impl Part {
     ///
     /// The file system's.
     pub fn write(&self, path: &Path) -> std::io::Result<()> {
+        // The same share may be done twice at once, where it was thought to be lost: each writes a file of its own.
+        let mut own = [0; 8];
+        aws_lc_rs::rand::fill(&mut own).map_err(std::io::Error::other)?;
         let mut fresh = path.as_os_str().to_owned();
-        fresh.push(".new");
+        fresh.push(format!(".{}.new", hex::encode(own)));
         let mut file = fs::File::create(&fresh)?;
         file.write_all(&serde_json::to_vec(self)?)?;
         file.sync_all()?;

@@ -225,9 +225,10 @@ impl Summary {
     /// Puts what is listed into its order, each once.
     pub(super) fn settle(&mut self) {
         self.unverified.sort();
-        self.unverified.dedup();
+        self.unverified
+            .dedup_by(|next, first| next.log == first.log && next.records == first.records);
         self.damaged.sort();
-        self.damaged.dedup();
+        self.damaged.dedup_by(|next, first| next.segment == first.segment);
     }
 
     /// Whether every decision was made again and came out the same, and every log and segment read was whole.

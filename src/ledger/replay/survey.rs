@@ -9,7 +9,7 @@ use super::{Plan, Summary, Unverified};
 use crate::ids::Digest;
 use crate::ledger::keys::Vouching;
 use crate::ledger::read::{Group, Reader};
-use crate::ledger::record::LogId;
+use crate::ledger::record::{Engine, LogId};
 use crate::ledger::roots::Roots;
 use crate::ledger::segment::{Covered, Damaged, Place, intact, manifest, open, places};
 use crate::ledger::tile::WIDTH;
@@ -26,6 +26,8 @@ pub(super) struct Survey {
     pub(super) covered: Covered,
     /// How many records the logs have.
     pub(super) total: u64,
+    /// What names it and what is to be made of it.
+    pub(super) work: Digest,
     /// What of it stands in the summary.
     pub(super) summary: Summary,
 }
@@ -55,12 +57,34 @@ impl Survey {
             places: Vec::new(),
             covered: Covered::default(),
             total: 0,
+            work: Digest::ZERO,
             summary: Summary::default(),
         };
         survey.segments(plan, root).await?;
         survey.logs(reader, plan).await?;
         survey.summary.settle();
+        survey.work = survey.named(plan, root);
         Ok(survey)
+    }
+
+    /// What those who do shares of the work must have in common, as a digest.
+    fn named(&self, plan: &Plan, root: &Path) -> Digest {
+        let against = plan.against.as_ref().map(|bundle| bundle.digest);
+        let mut text = format!(
+            "{:?}\n{against:?}\n{:?}\n{}\n",
+            plan.select,
+            Engine::running(),
+            self.total
+        );
+        for (log, roots) in &self.logs {
+            let last = roots.signed().checked_sub(1).and_then(|last| roots.group(last / WIDTH));
+            text.push_str(&format!("{log} {} {last:?}\n", roots.signed()));
+        }
+        for place in &self.places {
+            let sha256 = manifest(root, place).map(|manifest| manifest.sha256).ok();
+            text.push_str(&format!("{place:?} {sha256:?}\n"));
+        }
+        Digest::of(text.as_bytes())
     }
 
     /// Holds every segment's file to its manifest.

@@ -79,14 +79,20 @@ impl Shared {
     /// Notes that a segment is not what it should be.
     pub(super) fn damaged(&self, damaged: Damaged) {
         let mut all = lock(&self.damaged);
-        // One of each segment says enough.
-        if all.iter().all(|known| known.segment != damaged.segment) {
-            all.push(damaged);
+        // One of each segment says enough: the same one, whoever found which first.
+        match all.iter_mut().find(|known| known.segment == damaged.segment) {
+            Some(known) if damaged.why < known.why => *known = damaged,
+            Some(_) => {}
+            None => all.push(damaged),
         }
     }
 
     fn unverified(&self, log: LogId, why: String) {
-        lock(&self.unverified).entry(log).or_insert(why);
+        let mut all = lock(&self.unverified);
+        let known = all.entry(log).or_insert_with(|| why.clone());
+        if why < *known {
+            *known = why;
+        }
     }
 
     /// All that came of it.
@@ -105,6 +111,7 @@ impl Shared {
         let differing = std::mem::take(&mut *lock(&self.differing));
         Part::new(
             self.plan.shard,
+            self.survey.work,
             self.survey.summary.clone(),
             summary,
             differing,

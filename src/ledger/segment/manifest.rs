@@ -17,7 +17,7 @@ use crate::ledger::record::{LogId, RecordTime};
 const VERSION: u8 = 1;
 
 /// The greatest size of a manifest in bytes.
-const MAX_BYTES: u64 = 256 * 1024 * 1024;
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 /// What a segment has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -202,7 +202,7 @@ pub fn manifest(root: &Path, place: &Place) -> Result<Manifest, Damaged> {
 
 fn read(path: &Path) -> Result<Manifest, String> {
     let mut text = Vec::new();
-    let file = fs::File::open(path).map_err(|error| format!("its manifest cannot be read: {error}"))?;
+    let file = ordinary(path).map_err(|error| format!("its manifest cannot be read: {error}"))?;
     let read = file.take(MAX_BYTES).read_to_end(&mut text);
     read.map_err(|error| format!("its manifest cannot be read: {error}"))?;
     let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| format!("its manifest is none: {error}"))?;
@@ -212,13 +212,21 @@ fn read(path: &Path) -> Result<Manifest, String> {
     }
 }
 
+/// Opens a file that is one: what never ends is not read.
+fn ordinary(path: &Path) -> std::io::Result<fs::File> {
+    match fs::metadata(path)?.is_file() {
+        true => fs::File::open(path),
+        false => Err(std::io::Error::new(ErrorKind::InvalidInput, "it is no ordinary file")),
+    }
+}
+
 /// Holds a segment's file to its manifest.
 ///
 /// # Errors
 ///
 /// What is wrong with it.
 pub(in crate::ledger) fn intact(path: &Path, manifest: &Manifest) -> Result<(), String> {
-    let mut file = fs::File::open(path).map_err(|error| format!("it cannot be read: {error}"))?;
+    let mut file = ordinary(path).map_err(|error| format!("it cannot be read: {error}"))?;
     let mut context = digest::Context::new(&digest::SHA256);
     let (mut buffer, mut bytes) = (vec![0; 256 * 1024], 0_u64);
     loop {

@@ -1,7 +1,9 @@
 //! Reading a segment: what its footer says of its row groups, and the rows of one.
 //!
 //! The file is held to its manifest before ([`intact`](super::intact)), so what cannot be read here was put there by whoever wrote
-//! the manifest as well. The library may stumble over such a file: whatever it does, it is told as an error.
+//! the manifest as well. The library may stumble over such a file: an error or a panic of it is told as an error, and what a footer or
+//! a column claims beyond what a segment can have is refused. What it allocates for a page or a schema that lies about its size is not
+//! bounded here: replay segments of strangers in a process that may take no more memory than it should.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,6 +18,18 @@ use parquet::file::serialized_reader::SerializedFileReader;
 use parquet::file::statistics::Statistics;
 
 use super::schema::{Column, schema};
+use super::{ROW_GROUP_BYTES, ROWS};
+
+/// The most bytes of a row group: one record more than it should have, and what stands around them.
+const MAX_GROUP_BYTES: u64 = 4 * ROW_GROUP_BYTES as u64;
+
+/// Refuses a column that goes on beyond the rows there can be.
+fn bounded(values: usize) -> Result<(), ParquetError> {
+    match values <= ROWS {
+        true => Ok(()),
+        false => Err(ParquetError::General(format!("a column has more than {ROWS} values"))),
+    }
+}
 
 /// What a segment's footer says of a row group. Nothing here is proved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +75,13 @@ pub(in crate::ledger) fn open(path: &Path) -> Result<Opened, String> {
         let mut groups = Vec::new();
         for (index, group) in reader.metadata().row_groups().iter().enumerate() {
             let rows = u64::try_from(group.num_rows()).unwrap_or(0);
+            if rows > ROWS as u64 || size(group) > MAX_GROUP_BYTES {
+                let (most, bytes) = (ROWS, MAX_GROUP_BYTES);
+                return Err(ParquetError::General(format!(
+                    "row group {index} claims {rows} rows and {} bytes; a segment's have at most {most} and {bytes}",
+                    size(group)
+                )));
+            }
             groups.push(RowGroup {
                 index,
                 before,
@@ -159,7 +180,9 @@ pub(super) fn column(path: &Path, index: usize, column: Column) -> Result<Values
                 let mut values = Vec::new();
                 let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
                 if let ColumnReader::Int64ColumnReader(mut reader) = group.get_column_reader(column as usize)? {
-                    while reader.read_records(rows.max(1), None, None, &mut values)?.0 > 0 {}
+                    while reader.read_records(rows.clamp(1, ROWS), None, None, &mut values)?.0 > 0 {
+                        bounded(values.len())?;
+                    }
                 }
                 Ok(Values::Numbers(values))
             }
@@ -169,15 +192,19 @@ pub(super) fn column(path: &Path, index: usize, column: Column) -> Result<Values
 }
 
 fn bytes_of(group: &dyn RowGroupReader, column: Column) -> Result<Vec<Option<ByteArray>>, ParquetError> {
-    let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(0).max(1);
+    let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(0).clamp(1, ROWS);
     let (mut there, mut values) = (Vec::new(), Vec::<ByteArray>::new());
     match group.get_column_reader(column as usize)? {
         ColumnReader::ByteArrayColumnReader(mut reader) => {
-            while reader.read_records(rows, Some(&mut there), None, &mut values)?.0 > 0 {}
+            while reader.read_records(rows, Some(&mut there), None, &mut values)?.0 > 0 {
+                bounded(values.len().max(there.len()))?;
+            }
         }
         ColumnReader::FixedLenByteArrayColumnReader(mut reader) => {
             let mut fixed = Vec::<FixedLenByteArray>::new();
-            while reader.read_records(rows, Some(&mut there), None, &mut fixed)?.0 > 0 {}
+            while reader.read_records(rows, Some(&mut there), None, &mut fixed)?.0 > 0 {
+                bounded(fixed.len().max(there.len()))?;
+            }
             values = fixed.into_iter().map(ByteArray::from).collect();
         }
         _ => return Err(ParquetError::General("a column is of another type".to_owned())),

@@ -188,6 +188,7 @@ async fn row_group(
         parsed.push(columns);
     }
     if parsed.len() == stored.len() {
+        found.extend(searched(group, &parsed));
         found.extend(
             Column::ALL
                 .into_iter()
@@ -195,6 +196,27 @@ async fn row_group(
         );
     }
     Ok(sound)
+}
+
+/// Holds what the footer says of a row group, by which it is left out of a search, to the records of its rows.
+fn searched(group: &RowGroup, rows: &[Columns]) -> Option<String> {
+    let times = || rows.iter().filter_map(|row| row.number(Column::Time));
+    let time = times().min().zip(times().max());
+    let actions = || rows.iter().filter_map(|row| row.bytes(Column::Action));
+    let text = |bytes: Option<&[u8]>| {
+        bytes
+            .and_then(|bytes| std::str::from_utf8(bytes).ok())
+            .map(str::to_owned)
+    };
+    let action = text(actions().min()).zip(text(actions().max()));
+    let every = actions().count() == rows.len();
+    let sound = group.time.is_none_or(|said| Some(said) == time)
+        && group
+            .action
+            .as_ref()
+            .is_none_or(|said| every && Some(said) == action.as_ref());
+    let from = group.before;
+    (!sound).then(|| format!("what its footer says of the rows from {from} on, by which they are searched, is not so"))
 }
 
 /// Holds a column to the records of its rows; what is wrong with it.

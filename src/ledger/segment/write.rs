@@ -14,7 +14,7 @@ use super::manifest::{Covered, Damaged, manifest, places};
 use super::schema::Columns;
 use crate::ledger::error::LedgerError;
 use crate::ledger::keys;
-use crate::ledger::read::{self, Reader, Sealed, opened};
+use crate::ledger::read::{self, Reader, Sealed, Withheld, opened};
 use crate::ledger::record::{LogId, Read};
 use crate::ledger::tile::WIDTH;
 use crate::ledger::tree::leaf_hash;
@@ -238,6 +238,11 @@ impl Scan {
             return Ok(Err(format!("record {next} was changed")));
         }
         Ok(match Read::of(&row.bytes) {
+            Ok(read) if (read.log(), read.seq()) != (self.log, next) => Err(format!(
+                "record {next} says that it is record {} of `{}`",
+                read.seq(),
+                read.log()
+            )),
             Ok(read) => Ok(Hour::of(read.time().timestamp())),
             Err(error) => Err(format!("record {next}: {error}")),
         })
@@ -257,9 +262,14 @@ impl Scan {
                 let sealed: Sealed = row.sealed;
                 match (&key, opened(&key, &private, sealed)) {
                     (Ok(key), Ok(content)) => Some((Arc::clone(key), content)),
-                    _ => {
+                    (Err(Withheld::Erased(_)), _) => {
                         written.withheld += 1;
                         None
+                    }
+                    // It may be had again: another run puts it into a further part.
+                    _ => {
+                        written.withheld += 1;
+                        return Ok(None);
                     }
                 }
             }

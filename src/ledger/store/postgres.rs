@@ -131,10 +131,12 @@ impl PostgresStore {
     /// with that key. Both need the tables' owner. The write-ahead log and backups keep what they have.
     async fn tidy(&mut self) -> Result<bool> {
         let Some(erased) = self.erased else { return Ok(true) };
-        // Whoever reads an older state keeps the old rows from being left out. Those who began since see the new one.
+        // Whoever reads an older state keeps the old rows from being left out. Those who began since see the new one; of other
+        // roles' sessions PostgreSQL may not tell when they began, so these are waited for.
         let older = sqlx::query_scalar::<_, bool>(
-            "SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
-                AND backend_xmin IS NOT NULL AND xact_start < clock_timestamp() - make_interval(secs => $1))",
+            "SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE (datname = current_database() OR datname IS NULL)
+                AND pid <> pg_backend_pid() AND backend_xmin IS NOT NULL
+                AND COALESCE(xact_start < clock_timestamp() - make_interval(secs => $1), true))",
         );
         let older = older.bind(erased.elapsed().as_secs_f64());
         if within(PATIENCE, older.fetch_one(&mut self.connection)).await? {

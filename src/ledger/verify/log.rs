@@ -21,6 +21,7 @@ use super::super::report::{Finding, FindingKind, Findings};
 use super::super::tile::WIDTH;
 use super::super::tree::{Tree, leaf_hash};
 use crate::ids::Digest;
+use crate::registry::Bound;
 
 /// The most rows judged together at the end; beyond these, a row that does not give its hash counts as changed.
 const MAX_SUSPECTS: usize = 10_000;
@@ -302,8 +303,9 @@ impl LogCheck {
             self.seen.findings.add(FindingKind::Malformed, Some(seq), message);
         }
         if let Some(last) = self.seen.last.filter(|last| *last > time) {
-            // One whose answer left ahead of it has the answer's time.
-            if record.mode() == Some(Mode::Bounded) {
+            // One whose answer left ahead of it has the answer's time, which is not much earlier.
+            let back = last.timestamp().duration_since(time.timestamp()).unsigned_abs();
+            if record.mode() == Some(Mode::Bounded) && back <= 2 * Bound::MAX_AGE {
                 return;
             }
             let message = format!("record {seq} of {time} was written after one of {last}");

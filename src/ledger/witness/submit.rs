@@ -102,7 +102,14 @@ async fn asked(
             // It checks the root only where the size is what it saw.
             Said::Saw(said) if old == size && said.is_none_or(|said| said == size) => return Err(Trouble::Forked),
             Said::Saw(None) => return Err(WitnessError::Worthless.into()),
-            Said::Saw(Some(said)) if said > size => return Err(Trouble::Ahead { saw: said, size }),
+            Said::Saw(Some(said)) if said > size => {
+                // Another process may have signed meanwhile, in the place of this one: the store has what there is.
+                let stored = readers.size(sending.log).await?;
+                return Err(match stored >= said {
+                    true => Trouble::Unsettled,
+                    false => Trouble::Ahead { saw: said, size },
+                });
+            }
             Said::Saw(Some(said)) if said == old => return Err(WitnessError::Worthless.into()),
             Said::Saw(Some(said)) => {
                 *saw = Some(said);

@@ -15,6 +15,7 @@ use super::super::record::LogId;
 use super::super::standing::Standing;
 use super::super::stats::Counters;
 use super::head::Head;
+use super::recent::Recent;
 use super::{Job, Writer, read_head};
 
 /// How often a writer says that it is there, and one that stands by looks whether it is.
@@ -67,7 +68,11 @@ impl Writer {
 
     async fn take_over(&mut self) {
         match self.place.take_over(&mut self.held).await {
-            Ok(store) => self.store = Some(store),
+            Ok(store) => {
+                // Whatever an attempt before has read is as of then.
+                self.blank();
+                self.store = Some(store);
+            }
             Err(LedgerError::Standby { holder }) => return self.stand_by(holder),
             Err(error) => return self.hindered(&error),
         }
@@ -149,6 +154,7 @@ impl Writer {
         self.ahead.blank();
         self.damaged.clear();
         self.unsigned.clear();
+        self.recent = Recent::default();
         self.due = None;
     }
 }

@@ -1,6 +1,7 @@
 //! Entries whose answers left already: written until they are, and told of where they cannot be.
 
-use std::collections::HashSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashSet};
 
 use super::super::ahead::{self, Left, Ticket};
 use super::super::error::LedgerError;
@@ -8,7 +9,6 @@ use super::super::place::Place;
 use super::super::record::{Event, Gap, LogId, MAX_GAP_IDS, Record, RecordTime};
 use super::super::stats::Counters;
 use super::super::store::Rows;
-use super::super::tile::WIDTH;
 use super::batch::Batch;
 use super::{Append, MAX_BATCH, Writer, read_rows};
 use crate::ids::{RecordId, TenantId};
@@ -19,6 +19,8 @@ pub(in super::super) struct Owed {
     pub(in super::super) id: RecordId,
     pub(in super::super) time: RecordTime,
     pub(in super::super) ticket: Ticket,
+    /// Whether it may have been written already: a transaction failed, and only its answer may have been lost.
+    pub(in super::super) doubtful: bool,
 }
 
 impl Writer {
@@ -26,9 +28,55 @@ impl Writer {
     pub(super) async fn stage_owed(&mut self, batch: &mut Batch, time: RecordTime) {
         let many = self.owed.len().min(MAX_BATCH);
         let owed: Vec<Owed> = self.owed.drain(..many).collect();
-        for owed in owed {
+        let mut written: BTreeMap<LogId, HashSet<RecordId>> = BTreeMap::new();
+        for mut owed in owed {
+            let log = owed.append.log;
+            if owed.doubtful {
+                let known = match written.entry(log) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(place) => match self.newest(log).await {
+                        Ok(newest) => place.insert(newest),
+                        Err(error) if error.is_outage() || matches!(error, LedgerError::Standby { .. }) => {
+                            batch.heed::<()>(&Err(error));
+                            self.owed.push_back(owed);
+                            continue;
+                        }
+                        // As it is staged it comes out what is wrong.
+                        Err(_) => place.insert(HashSet::new()),
+                    },
+                };
+                if known.contains(&owed.id) {
+                    Counters::add(&self.counters.durable, 1);
+                    self.ahead.settle([owed.ticket]);
+                    continue;
+                }
+                owed.doubtful = false;
+            }
             self.stage_ahead(batch, time, owed).await;
         }
+    }
+
+    /// Finds out of which entries it is not known whether they were written; returns whether none is left.
+    pub(super) async fn settle_doubts(&mut self) -> bool {
+        while self.owed.iter().any(|owed| owed.doubtful) {
+            let before = self.owed.len();
+            self.commit(&mut Vec::new()).await;
+            if self.owed.len() >= before {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The ids of a log's newest records: of all that lie in rows. What the last transaction wrote does, for only after it was told
+    /// that it did could it be put into bundles.
+    async fn newest(&mut self, log: LogId) -> Result<HashSet<RecordId>, LedgerError> {
+        self.load(log).await?;
+        let tiled = self.heads.get(&log).map_or(0, |head| head.tiled.size());
+        let rows = read_rows(self.store().await?, log, tiled.cast_signed()).await;
+        let rows = rows.map_err(|error| LedgerError::reading(log, "read the end of a log", error))?;
+        let records = rows.iter().filter_map(|row| Record::parse(&row.record).ok());
+        Ok(records.map(|record| record.id).collect())
     }
 
     /// Puts an entry whose answer left already into the batch. Its record's time is that of its answer.
@@ -55,9 +103,12 @@ impl Writer {
             missing: 1,
             records: [id].into(),
         };
-        // Where not even that can be, the log stays marked, and the next writer tells.
-        if self.stage_gap(batch, time, log, gap).await.is_ok() {
-            batch.lost.push(owed);
+        match self.stage_gap(batch, time, log, gap).await {
+            Ok(()) => batch.lost.push(owed),
+            // The log stays marked, and the next writer tells.
+            Err(error) => {
+                tracing::error!(%log, record = %id, %error, "nor can it be told yet; until the next start, answers wait for their records")
+            }
         }
     }
 
@@ -93,7 +144,8 @@ impl Writer {
     pub(super) fn owe(&mut self, batch: &mut Batch) {
         let ahead = std::mem::take(&mut batch.ahead).into_iter();
         let owed: Vec<Owed> = ahead.chain(std::mem::take(&mut batch.lost)).collect();
-        for owed in owed.into_iter().rev() {
+        for mut owed in owed.into_iter().rev() {
+            owed.doubtful = true;
             self.owed.push_front(owed);
         }
     }
@@ -180,7 +232,6 @@ impl Writer {
     /// Which of a tenant's answers have no record.
     async fn missing(&mut self, tenant: TenantId, most: i64, left: &Left) -> Result<Gap, LedgerError> {
         let log = LogId::Tenant(tenant);
-        self.load(log).await?;
         let known = match left {
             Left::Unknown => {
                 return Ok(Gap {
@@ -191,15 +242,7 @@ impl Writer {
             }
             Left::All(known) => known.get(&tenant).map(Vec::as_slice).unwrap_or_default(),
         };
-        // What the last transaction wrote lies in rows: only after it was told that it did could it be put into bundles.
-        let tiled = self.heads.get(&log).map_or(0, |head| head.tiled.size() / WIDTH * WIDTH);
-        let rows = read_rows(self.store().await?, log, tiled.cast_signed()).await;
-        let rows = rows.map_err(|error| LedgerError::reading(log, "read the end of a log", error))?;
-        let present: HashSet<RecordId> = rows
-            .iter()
-            .filter_map(|row| Record::parse(&row.record).ok())
-            .map(|record| record.id)
-            .collect();
+        let present = self.newest(log).await?;
         let missing = known.iter().filter(|id| !present.contains(id));
         Ok(Gap {
             exact: true,

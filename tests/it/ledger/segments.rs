@@ -75,6 +75,16 @@ fn segments_are_replayed_as_the_ledger_is() {
     }
     let [a, b] = &files;
     assert_eq!(check(&["replay", "--merge", a, b, "--format", "json"], 2), changed);
+    let together = format!("{}/", elsewhere.path().join("together").display());
+    for shard in ["0/2", "1/2"] {
+        let more = ["--shard", shard, "--out", &together];
+        check(&[&["replay", "--data", path], &against[..], &more[..]].concat(), 0);
+    }
+    assert_eq!(check(&["replay", "--merge", &together, "--format", "json"], 2), changed);
+    let mut job = crate::binary::command(&["replay", "--data", path, "--shard", "batch/2", "--out", &together]);
+    assert_eq!(job.output().unwrap().status.code(), Some(3), "it is no job of an array");
+    let done = job.env("AWS_BATCH_JOB_ARRAY_INDEX", "1").output().unwrap();
+    assert_eq!(done.status.code(), Some(0));
     check(&["replay", "--merge", a], 3);
     check(&["replay", "--merge", a, a], 3);
     check(&["replay", "--data", path, "--shard", "2/2", "--out", a], 3);
