@@ -337,16 +337,11 @@ impl Digest {
 
 /// The value of a lower-case hexadecimal digit; 0xff for anything else.
 fn nibble(digit: u8) -> u8 {
-    const VALUES: [u8; 256] = {
-        let mut values = [0xff; 256];
-        let mut value = 0;
-        while value < 16 {
-            values[b"0123456789abcdef"[value as usize] as usize] = value;
-            value += 1;
-        }
-        values
-    };
-    VALUES.get(usize::from(digit)).copied().unwrap_or(0xff)
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        _ => 0xff,
+    }
 }
 
 impl FromStr for Digest {
@@ -481,8 +476,8 @@ mod tests {
         let digest = Digest::of(b"");
         let spelled = digest.to_string();
         for byte in 0_u8..128 {
-            let (before, after) = spelled.split_at(20);
-            let changed = format!("{before}{}{}", char::from(byte), &after[1..]);
+            let ((before, _), (_, after)) = (spelled.split_at(20), spelled.split_at(21));
+            let changed = format!("{before}{}{after}", char::from(byte));
             let read = changed.parse::<Digest>();
             assert_eq!(
                 read.is_ok(),

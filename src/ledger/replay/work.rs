@@ -349,7 +349,7 @@ impl<'s> Worker<'s> {
     }
 
     /// Makes a decision again, with what belongs to it out of the ledger; what comes of it where that cannot be.
-    fn made(&self, told: &Told<'_>, asked: &[u8]) -> Result<Result<(Made, Option<Arc<Bundle>>), Answer>, LedgerError> {
+    fn made(&self, told: &Told<'_>, asked: &[u8]) -> Result<Again, LedgerError> {
         let kept = &self.shared.kept;
         let slice = match kept.slice(told.log, &told.private)? {
             Ok(slice) => slice,
@@ -379,6 +379,9 @@ impl<'s> Worker<'s> {
         Ok(made.map(|made| (made, bundle)).map_err(Answer::not_replayable))
     }
 }
+
+/// A decision made again, with its recorded bundle where it was made under that; or what comes of it where it cannot be.
+type Again = Result<(Made, Option<Arc<Bundle>>), Answer>;
 
 impl Answer {
     fn not_replayable(why: String) -> Self {

@@ -1,6 +1,7 @@
 //! Holding segments to the logs they are of: every row to the signed root, and every column to its record.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 
 use parquet::data_type::AsBytes as _;
@@ -85,14 +86,13 @@ struct Logs {
 impl Logs {
     /// The leaf hash that is signed for a record; why there is none.
     async fn hash(&mut self, reader: &mut Reader, log: LogId, seq: u64) -> Result<Result<Digest, String>, LedgerError> {
-        if !self.roots.contains_key(&log) {
-            let roots = Roots::of(reader, log).await?;
-            self.roots.insert(log, roots);
-        }
-        let roots = match self.roots.get(&log) {
-            Some(Ok(roots)) => roots,
-            Some(Err(why)) => return Ok(Err(format!("the log `{log}` does not verify: {why}"))),
-            None => return Ok(Err(format!("there is no log `{log}`"))),
+        let roots = match self.roots.entry(log) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(entry) => entry.insert(Roots::of(reader, log).await?),
+        };
+        let roots = match roots {
+            Ok(roots) => roots,
+            Err(why) => return Ok(Err(format!("the log `{log}` does not verify: {why}"))),
         };
         let number = seq / WIDTH;
         if self
