@@ -45,6 +45,7 @@ pub mod follow;
 pub mod keys;
 pub mod note;
 mod outage;
+mod pack;
 pub mod period;
 mod place;
 pub mod private;

@@ -28,6 +28,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::pack::unpack;
 use super::period::{DoesNotOpen, Period, PeriodKey};
 use super::record::{AgreementEvent, Decided, LogId, Private};
 use crate::decision::Decision;
@@ -212,7 +213,7 @@ pub(super) fn seal_slice(key: &PeriodKey, commitment: &Digest, content: &[u8]) -
 /// As [`open`].
 pub(super) fn open_slice(key: &PeriodKey, commitment: &Digest, sealed: &[u8]) -> Result<Vec<u8>, DoesNotOpen> {
     let packed = key.open(commitment.as_bytes(), sealed)?;
-    let content = zstd::bulk::decompress(&packed, super::MAX_BODY_BYTES).map_err(|_| DoesNotOpen)?;
+    let content = unpack(&packed, super::MAX_BODY_BYTES).map_err(|_| DoesNotOpen)?;
     held(key, commitment, content)
 }
 
@@ -268,7 +269,7 @@ pub(super) fn open_parts(key: &PeriodKey, place: &[u8], sealed: &[u8]) -> Result
     let size = usize::try_from(u32::from_be_bytes(*size))
         .unwrap_or(usize::MAX)
         .min(MAX_GROUP);
-    let plain = zstd::bulk::decompress(packed, size).map_err(|_| DoesNotOpen)?;
+    let plain = unpack(packed, size).map_err(|_| DoesNotOpen)?;
     let (mut rest, mut parts) = (plain.as_slice(), Vec::new());
     while let Some((within, after)) = rest.split_first() {
         let (length, after) = after.split_first_chunk().ok_or(DoesNotOpen)?;

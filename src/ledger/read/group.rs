@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{MAX_BUNDLE, Reader, Row, Sealed, Withheld};
 use crate::ids::Digest;
 use crate::ledger::error::LedgerError;
+use crate::ledger::pack::unpack;
 use crate::ledger::period::{Period, PeriodKey};
 use crate::ledger::private;
 use crate::ledger::record::{LogId, Private};
@@ -55,7 +56,7 @@ impl Group {
             Packed::Bundle(packed, hashes, sealed) => (packed, hashes, sealed),
         };
         let damaged = || LedgerError::Bundle { log, number };
-        let bytes = zstd::bulk::decompress(&packed, MAX_BUNDLE).map_err(|_| damaged())?;
+        let bytes = unpack(&packed, MAX_BUNDLE).map_err(|_| damaged())?;
         let records = tile::records(&bytes).filter(|records| records.len() as u64 <= WIDTH);
         let records = records.ok_or_else(damaged)?;
         let parts = parts(log, number, sealed);
