@@ -188,13 +188,14 @@ mod tests {
     fn another_machine_must_show_who_it_is() {
         let parse = |rest: &str| Database::parse(&format!("postgres://u@{rest}"));
         for here in [
-            "localhost/l",
-            "127.0.0.1/l",
-            "[::1]:5433/l",
-            "%2Frun%2Fpostgresql/l",
-            "/l?host=/run/postgresql",
+            "u@localhost/l",
+            "u@127.0.0.1/l",
+            "u@[::1]:5433/l",
+            "u@%2Frun%2Fpostgresql/l",
+            "/l?host=/run/postgresql&user=u",
         ] {
-            assert!(parse(here).is_ok(), "{here}: {:?}", parse(here));
+            let parsed = Database::parse(&format!("postgres://{here}"));
+            assert!(parsed.is_ok(), "{here}: {parsed:?}");
         }
         for mode in ["verify-full", "verify-ca"] {
             assert!(parse(&format!("db.example/l?sslmode={mode}")).is_ok());
