@@ -111,8 +111,8 @@ impl Cluster {
         );
         let file = dir.join("data/postgresql.auto.conf");
         std::fs::write(&file, settings).unwrap();
-        // Ends the server, and takes its directory away, when this process is gone, however that ended.
-        let script = r#"trap '' INT TERM; cat >/dev/null; pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null) && kill -INT "$pid" && while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done; rm -rf "$1""#;
+        // Ends the server at once, and takes its directory away, when this process is gone, however that ended.
+        let script = r#"trap '' INT TERM; cat >/dev/null; pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" && while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done; rm -rf "$1""#;
         let watchdog = Command::new("sh")
             .args(["-c", script, "watchdog"])
             .arg(&dir)
