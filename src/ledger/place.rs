@@ -74,13 +74,22 @@ impl Place {
     }
 }
 
+/// How often a lock that is held is tried again, and how long after.
+const TRIES: u32 = 10;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+
 fn lock(dir: &Path) -> Result<File, LedgerError> {
     let path = dir.join("ledger.lock");
     let file = keys::private_file().create(true).truncate(false).open(&path);
     let file = file.map_err(LedgerError::io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(LedgerError::Locked { path }),
-        Err(TryLockError::Error(error)) => Err(LedgerError::io("lock", &path)(error)),
+    let mut tries = 0..TRIES;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            // A process that is just being started has the lock of the one that starts it, until it runs its own program.
+            Err(TryLockError::WouldBlock) if tries.next().is_some() => std::thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) => return Err(LedgerError::Locked { path }),
+            Err(TryLockError::Error(error)) => return Err(LedgerError::io("lock", &path)(error)),
+        }
     }
 }
