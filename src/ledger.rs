@@ -299,7 +299,7 @@ impl Ledger {
     ///
     /// As [`append`](Self::append). The answer the entry tells of must not leave.
     pub async fn record(&self, entry: Entry, guarantee: Guarantee) -> Result<Receipt, LedgerError> {
-        match (guarantee, ahead::tenant(entry.log)) {
+        match (guarantee, entry.log.tenant()) {
             (Guarantee::Bounded(bound), Some(tenant)) => {
                 let log = entry.log;
                 let recorded = self.record_within(entry, tenant, bound).await;
@@ -336,10 +336,8 @@ impl Ledger {
                     )
                     .is_ok()
                 });
-                let (reply, answer) = oneshot::channel();
-                room.send(Job::Append(append, reply));
-                let appended = answer.await.unwrap_or(Err(LedgerError::Closed))?;
-                Ok(Receipt::Durable(appended))
+                let appended = asked(room, |reply| Job::Append(append, reply)).await;
+                appended.map(Receipt::Durable)
             }
         }
     }
@@ -435,10 +433,8 @@ impl Ledger {
 
     async fn ask<T>(&self, counted: bool, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, LedgerError> {
         let room = self.room().await?;
-        let (reply, answer) = oneshot::channel();
         Counters::add(&self.counters.queued, usize::from(counted));
-        room.send(job(reply));
-        answer.await.unwrap_or(Err(LedgerError::Closed))
+        asked(room, job).await
     }
 
     /// Where it lies.
@@ -467,4 +463,11 @@ impl Ledger {
         // Ends with an error, for nothing is ever sent: the sender goes when the writer does.
         while self.done.clone().changed().await.is_ok() {}
     }
+}
+
+/// Queues a job, and waits for what comes of it.
+async fn asked<T>(room: mpsc::Permit<'_, Job>, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, LedgerError> {
+    let (reply, answer) = oneshot::channel();
+    room.send(job(reply));
+    answer.await.unwrap_or(Err(LedgerError::Closed))
 }

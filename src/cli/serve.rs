@@ -115,10 +115,10 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
     let data = args.data.clone().unwrap_or(config.data);
     let source = BundleSource::Directory(args.bundle.directory.clone().unwrap_or(config.bundle));
     // What does not load is told now, rather than when this process takes over.
-    source.load().map_err(start_failure)?;
-    let shadow = args.shadow.clone().map(BundleSource::Directory);
-    let shadowing = shadow.as_ref().map(BundleSource::load).transpose();
-    shadowing.map_err(start_failure)?;
+    let mut loaded = source.load().map_err(start_failure)?;
+    let candidate = args.shadow.clone().map(BundleSource::Directory);
+    let shadow = candidate.as_ref().map(BundleSource::load).transpose();
+    let mut shadow = shadow.map_err(start_failure)?;
     let key = match &config.vault_key {
         KeySource::File(path) => VaultKey::from_file(path, false),
         KeySource::Environment(name) => VaultKey::from_env(name),
@@ -129,12 +129,16 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
         (None, Some(source)) => Some(database::read(source)?),
         (None, None) => None,
     };
+    let rivals = database.is_some();
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(Failure::failed)?;
     // Before anything else is opened, for until this process writes to it, another one changes all that is read here.
     let ledger = open_ledger(&data, &config.ledger_origin, database, Clock::system(), &listener).await;
     let ledger = ledger.map_err(start_failure)?;
-    // As it is now: this process may have stood by for days.
-    let loaded = source.load().map_err(start_failure)?;
+    if rivals {
+        // As it is now: this process may have stood by for days.
+        loaded = source.load().map_err(start_failure)?;
+        shadow = candidate.as_ref().and_then(reloaded);
+    }
     let vault = open_vault(&data, key, &loaded).map_err(start_failure)?;
     let registry = RegistryStore::open(&data).await.map_err(Failure::failed)?;
     let mut agreements = Vec::new();
@@ -151,7 +155,7 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
     let parts = Parts {
         data,
         bundle: source,
-        shadow: shadow.as_ref().and_then(candidate),
+        shadow,
         ledger,
         witnesses: config.witnesses,
         base_url: config.base_url,
@@ -179,7 +183,7 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
 }
 
 /// The candidate bundle. It loaded before; where it does not any more, that keeps no answer from being given.
-fn candidate(source: &BundleSource) -> Option<Bundle> {
+fn reloaded(source: &BundleSource) -> Option<Bundle> {
     source
         .load()
         .inspect_err(|error| tracing::error!(%error, "no candidate bundle is asked along"))

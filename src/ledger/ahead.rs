@@ -24,7 +24,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 use self::slots::Slots;
-use super::record::LogId;
 use crate::ids::{RecordId, TenantId};
 use crate::registry::Bound;
 
@@ -178,12 +177,4 @@ fn slots<'a>(slots: &'a mut Option<Slots>, directory: Option<&Path>) -> std::io:
 /// Removes the file beside the store: nothing is ahead.
 pub(super) fn done(directory: &Path) {
     slots::remove(directory);
-}
-
-/// The tenant whose log it is: only these have bounds.
-pub(super) fn tenant(log: LogId) -> Option<TenantId> {
-    match log {
-        LogId::Tenant(tenant) => Some(tenant),
-        LogId::Platform => None,
-    }
 }

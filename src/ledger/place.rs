@@ -1,7 +1,7 @@
 //! Where a ledger lies, and who may write there.
 
 use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::error::LedgerError;
 use super::keys;
@@ -33,7 +33,7 @@ impl Place {
         match self {
             Self::Directory(dir) => {
                 keys::make_private_dir(dir)?;
-                lock(dir).map(Held::Lock)
+                lock(dir.join("ledger.lock")).map(Held::Lock)
             }
             Self::Postgres(database) => Ok(Held::Lease(Box::new(Lease::new(database.clone())))),
         }
@@ -78,8 +78,8 @@ impl Place {
 const TRIES: u32 = 10;
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
 
-fn lock(dir: &Path) -> Result<File, LedgerError> {
-    let path = dir.join("ledger.lock");
+/// Takes a lock file, which is held for as long as what this gives.
+pub(super) fn lock(path: PathBuf) -> Result<File, LedgerError> {
     let file = keys::private_file().create(true).truncate(false).open(&path);
     let file = file.map_err(LedgerError::io("open", &path))?;
     let mut tries = 0..TRIES;

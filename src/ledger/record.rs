@@ -52,6 +52,14 @@ impl LogId {
             Self::Tenant(tenant) => tenant.as_str(),
         }
     }
+
+    /// The tenant whose log it is.
+    pub(super) fn tenant(self) -> Option<TenantId> {
+        match self {
+            Self::Platform => None,
+            Self::Tenant(tenant) => Some(tenant),
+        }
+    }
 }
 
 impl fmt::Display for LogId {

@@ -6,6 +6,7 @@
 //! all of that state are thrown away and read again from the store.
 
 mod batch;
+mod entry;
 mod erasing;
 mod head;
 mod lease;
@@ -20,11 +21,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use self::batch::{Batch, Waiting};
+pub(super) use self::entry::{Append, Private};
 use self::head::Head;
 pub(super) use self::owing::Owed;
 use self::recent::Recent;
@@ -41,7 +42,6 @@ use super::store::{NewCosigned, RawRow, Rows, Store};
 use super::tile::WIDTH;
 use super::{Appended, By, PeriodKeys};
 use crate::clock::Clock;
-use crate::ids::Digest;
 
 /// The most entries one transaction takes.
 pub(super) const MAX_BATCH: usize = 256;
@@ -65,27 +65,6 @@ pub(super) enum Job {
 
 /// Where what came of a job is told.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, LedgerError>>;
-
-/// An entry on its way to the store.
-#[derive(Clone)]
-pub(super) struct Append {
-    pub(super) log: LogId,
-    pub(super) event: Box<RawValue>,
-    pub(super) private: Option<Private>,
-    pub(super) bodies: Vec<(Digest, Arc<[u8]>)>,
-    /// With it, the log is marked: so many answers may be ahead of their records from here on.
-    pub(super) mark: Option<u32>,
-}
-
-/// What is private in an entry.
-#[derive(Clone)]
-pub(super) struct Private {
-    pub(super) key: Arc<PeriodKey>,
-    /// Sealed already.
-    pub(super) asked: Vec<u8>,
-    /// The slice and what commits to it: sealed only where none such is stored.
-    pub(super) slice: (Digest, Arc<[u8]>),
-}
 
 /// What the writer shares with those who append.
 pub(super) struct Shared {
@@ -379,8 +358,8 @@ impl Writer {
                 self.failed(error, "a ledger transaction failed").await;
             }
         }
-        for waiting in batch.waiting {
-            waiting.answer(&stored, &batch.erased);
+        for waiting in std::mem::take(&mut batch.waiting) {
+            waiting.answer(&stored, &batch);
         }
     }
 

@@ -33,6 +33,15 @@ pub fn exchange_policies(bundle: &Path) -> PathBuf {
     bundle.join("policies/platform/exchange.cedar")
 }
 
+/// A copy of the bundle under which nothing is handed out.
+pub fn closed_bundle() -> TempDir {
+    let closed = bundle();
+    let policies = exchange_policies(closed.path());
+    let original = std::fs::read_to_string(&policies).unwrap();
+    std::fs::write(&policies, format!("{original}{CLOSED}")).unwrap();
+    closed
+}
+
 fn ready(service: &Service) -> serde_json::Value {
     let answer = get("/readyz").send(service.address);
     assert_eq!(answer.status, 200, "a refused bundle does not make the service unready");

@@ -76,7 +76,7 @@ fn stored(args: &VerifyArgs) -> Result<Option<(Place, &Path)>, Failure> {
                     "`{place}` has both `{one}` and `{other}`: it is not plain what is to be verified; leave one of them there"
                 )));
             }
-            let file = directory.join(crate::ledger::FILE).exists();
+            let file = there.contains(&crate::ledger::FILE);
             Ok(file.then(|| (Place::Directory(directory.to_owned()), directory)))
         }
         (None, None) => Ok(None),

@@ -47,21 +47,19 @@ impl Answers {
         }
     }
 
-    fn part(&self, key: &Digest) -> Option<(&Mutex<Cache<Digest, Answer>>, Digest)> {
+    fn part(&self, key: &Digest) -> Option<&Mutex<Cache<Digest, Answer>>> {
         let (short, _) = key.as_bytes().split_first_chunk()?;
         let place = u64::from_be_bytes(*short) % PARTS as u64;
-        let part = self.parts.get(usize::try_from(place).unwrap_or(0))?;
-        Some((part, *key))
+        self.parts.get(usize::try_from(place).unwrap_or(0))
     }
 
     pub(super) fn get(&self, key: &Digest) -> Option<Answer> {
-        let (part, key) = self.part(key)?;
-        lock(part).get(&key, |_| 1)
+        lock(self.part(key)?).get(key, |_| 1)
     }
 
     pub(super) fn put(&self, key: &Digest, answer: &Answer) {
-        if let Some((part, key)) = self.part(key) {
-            lock(part).put(key, answer.clone(), 1);
+        if let Some(part) = self.part(key) {
+            lock(part).put(*key, answer.clone(), 1);
         }
     }
 

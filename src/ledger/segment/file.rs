@@ -175,7 +175,7 @@ impl Writing {
             logs: self.logs,
             rows: self.count,
             sha256: Digest::from_bytes(hash),
-            v: 1,
+            v: manifest::VERSION,
         };
         manifest::put(root, &self.place, &manifest)?;
         Ok(manifest)

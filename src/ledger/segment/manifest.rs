@@ -14,7 +14,7 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::record::{LogId, RecordTime};
 
 /// The version of manifests written here.
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 1;
 
 /// The greatest size of a manifest in bytes.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;

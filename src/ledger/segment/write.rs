@@ -1,7 +1,6 @@
 //! Making segments of what is signed and whose hour is over.
 
 use std::collections::BTreeMap;
-use std::fs::TryLockError;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,11 +12,11 @@ use super::file::{Row, Writing};
 use super::manifest::{Covered, Damaged, manifest, places};
 use super::schema::Columns;
 use crate::ledger::error::LedgerError;
-use crate::ledger::keys;
 use crate::ledger::read::{self, Reader, Sealed, Withheld, opened};
 use crate::ledger::record::{LogId, Read};
 use crate::ledger::tile::WIDTH;
 use crate::ledger::tree::leaf_hash;
+use crate::ledger::{keys, place};
 
 /// How many hours are written side by side: all of them are open at once.
 const HOURS: i64 = 24;
@@ -72,14 +71,7 @@ pub async fn write_from(
         return Err(LedgerError::Key { path, why });
     }
     keys::make_private_dir(out)?;
-    let path = out.join("lock");
-    let lock = keys::private_file().create(true).truncate(false).open(&path);
-    let lock = lock.map_err(LedgerError::io("open", &path))?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(LedgerError::Locked { path }),
-        Err(TryLockError::Error(error)) => return Err(LedgerError::io("lock", &path)(error)),
-    }
+    let _lock = place::lock(out.join("lock"))?;
     let (mut covered, mut written) = (Covered::default(), Written::default());
     for place in places(out)? {
         match manifest(out, &place) {

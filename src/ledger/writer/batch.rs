@@ -73,7 +73,7 @@ impl Batch {
 
 impl Waiting {
     /// Tells whoever waits what came of it. They may be gone; that is their business.
-    pub(super) fn answer(self, stored: &Result<(), LedgerError>, erased: &[(LogId, BTreeSet<Period>)]) {
+    pub(super) fn answer(self, stored: &Result<(), LedgerError>, batch: &Batch) {
         match self {
             Self::Record(reply, appended) => {
                 let _ = reply.send(stored.clone().map(|()| appended));
@@ -81,10 +81,11 @@ impl Waiting {
             Self::Kept(reply) => drop(reply.send(stored.clone())),
             Self::Key(reply, log, key) => {
                 let period = key.period();
-                let gone = erased
-                    .iter()
-                    .any(|(of, periods)| *of == log && periods.contains(&period));
-                let kept = if gone { Err(LedgerError::Stale(period)) } else { Ok(key) };
+                let kept = if batch.erases(log, period) {
+                    Err(LedgerError::Stale(period))
+                } else {
+                    Ok(key)
+                };
                 let _ = reply.send(stored.clone().and(kept));
             }
         }

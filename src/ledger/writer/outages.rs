@@ -11,16 +11,9 @@ impl Writer {
             return;
         }
         for (log, refused) in self.counters.outages.take() {
-            let append = Event::Refused(refused.clone()).to_canonical().map(|event| Append {
-                log,
-                event,
-                private: None,
-                bodies: Vec::new(),
-                mark: None,
-            });
-            let staged = match append {
+            let staged = match Append::event(log, &Event::Refused(refused.clone())) {
                 Ok(append) => self.stage(batch, time, append, None).await,
-                Err(error) => Err(error.into()),
+                Err(error) => Err(error),
             };
             match staged {
                 Ok(_) => drop(batch.told.insert(log, refused)),

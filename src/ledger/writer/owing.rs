@@ -58,7 +58,12 @@ impl Writer {
 
     /// Finds out of which entries it is not known whether they were written; returns whether none is left.
     pub(super) async fn settle_doubts(&mut self) -> bool {
-        while self.owed.iter().any(|owed| owed.doubtful) {
+        self.write_owed(|owed| owed.doubtful).await
+    }
+
+    /// Writes what is owed while some of it is such and that gets anywhere; returns whether none is left.
+    async fn write_owed(&mut self, such: fn(&Owed) -> bool) -> bool {
+        while self.owed.iter().any(such) {
             let before = self.owed.len();
             self.commit(&mut Vec::new()).await;
             if self.owed.len() >= before {
@@ -119,13 +124,7 @@ impl Writer {
         log: LogId,
         gap: Gap,
     ) -> Result<(), LedgerError> {
-        let append = Append {
-            log,
-            event: Event::Gap(gap).to_canonical()?,
-            private: None,
-            bodies: Vec::new(),
-            mark: None,
-        };
+        let append = Append::event(log, &Event::Gap(gap))?;
         self.stage(batch, time, append, None).await.map(drop)
     }
 
@@ -152,17 +151,12 @@ impl Writer {
 
     /// At the end: writes what is owed, and takes the marks off the logs of which nothing is.
     pub(super) async fn end_owing(&mut self) {
-        while !self.owed.is_empty() {
-            let before = self.owed.len();
-            self.commit(&mut Vec::new()).await;
-            if self.owed.len() >= before {
-                let answers = self.owed.len();
-                tracing::error!(
-                    answers,
-                    "answers left whose records cannot be written; the next start tells of them"
-                );
-                break;
-            }
+        if !self.write_owed(|_| true).await {
+            let answers = self.owed.len();
+            tracing::error!(
+                answers,
+                "answers left whose records cannot be written; the next start tells of them"
+            );
         }
         let unmarked = self.ahead.unmark();
         // Where another process writes, it has told of them.
@@ -173,13 +167,7 @@ impl Writer {
             unmarked: unmarked.iter().map(|tenant| tenant.as_str().into()).collect(),
             ..Rows::default()
         };
-        let written = match self.store().await {
-            Ok(store) => store
-                .write(rows)
-                .await
-                .map_err(LedgerError::store("write to the ledger")),
-            Err(error) => Err(error),
-        };
+        let written = self.put(rows).await;
         match (written, &self.place) {
             (Ok(()), Place::Directory(directory)) if self.ahead.is_empty() => ahead::done(directory),
             (Ok(()), _) => {}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
+use super::super::Appended;
 use super::super::error::LedgerError;
 use super::super::note::NoteError;
 use super::super::period::Period;
@@ -11,7 +12,6 @@ use super::super::private;
 use super::super::record::{self, Event, LogId, Opened, RECORD_VERSION, Record, RecordError, RecordTime};
 use super::super::store::{NewLog, NewRecord, NewSlice};
 use super::super::tree::leaf_hash;
-use super::super::{Appended, ahead};
 use super::{Append, Batch, Private, Writer, sealing};
 use crate::ids::RecordId;
 
@@ -43,7 +43,7 @@ impl Writer {
         };
         self.open_log(batch, time, log)?;
         let appended = self.enter(batch, time, log, event, asked, id)?;
-        if let (Some(records), Some(tenant)) = (mark, ahead::tenant(log)) {
+        if let (Some(records), Some(tenant)) = (mark, log.tenant()) {
             batch.marked.insert(tenant, records);
         }
         if let Some(slice) = slice {

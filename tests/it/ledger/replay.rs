@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{recorded, tampered};
 use crate::binary::check;
 use crate::harness::{ELBE, ISAR, ODER, WESER};
-use crate::reload::{CLOSED, bundle, exchange_policies};
+use crate::reload::closed_bundle;
 
 #[test]
 fn only_what_is_asked_for_is_made_again() {
@@ -53,10 +53,7 @@ fn only_what_is_asked_for_is_made_again() {
 fn what_changed_is_classed_and_counted_and_explained() {
     let data = recorded();
     let path = data.path().to_str().unwrap();
-    let closed = bundle();
-    let policies = exchange_policies(closed.path());
-    let original = std::fs::read_to_string(&policies).unwrap();
-    std::fs::write(&policies, format!("{original}{CLOSED}")).unwrap();
+    let closed = closed_bundle();
     let arguments = ["replay", "--data", path, "--against", closed.path().to_str().unwrap()];
     let text = check(&arguments, 2);
     for line in [

@@ -16,7 +16,7 @@ use tidegate::ledger::{Event, segment};
 use super::recorded;
 use crate::binary::check;
 use crate::harness::block_on;
-use crate::reload::{CLOSED, bundle, exchange_policies};
+use crate::reload::closed_bundle;
 
 /// As if all hours there are were over.
 fn later() -> Timestamp {
@@ -32,10 +32,7 @@ fn write(data: &Path) -> u64 {
 fn segments_are_replayed_as_the_ledger_is() {
     let data = recorded();
     let path = data.path().to_str().unwrap();
-    let closed = bundle();
-    let policies = exchange_policies(closed.path());
-    let original = std::fs::read_to_string(&policies).unwrap();
-    std::fs::write(&policies, format!("{original}{CLOSED}")).unwrap();
+    let closed = closed_bundle();
     let against = ["--against", closed.path().to_str().unwrap()];
     let told = |more: &[&str], code| check(&[&["replay", "--data", path], more].concat(), code);
     let report = |more: &[&str], code| told(&[more, &["--format", "json"]].concat(), code);
@@ -119,10 +116,7 @@ fn a_changed_segment_is_named_and_what_it_had_is_read_from_the_store() {
 #[test]
 fn one_row_made_again_by_other_means_gives_the_line_that_replay_lists() {
     let data = recorded();
-    let closed = bundle();
-    let policies = exchange_policies(closed.path());
-    let original = std::fs::read_to_string(&policies).unwrap();
-    std::fs::write(&policies, format!("{original}{CLOSED}")).unwrap();
+    let closed = closed_bundle();
     let against = || BundleSource::Directory(closed.path().to_owned()).load().unwrap();
     let plan = Plan {
         against: Some(against()),

@@ -4,15 +4,12 @@ use tidegate::ledger::Event;
 
 use crate::binary::{Served, check};
 use crate::harness::{ELBE, ODER, WESER, exchange as send, records};
-use crate::reload::{CLOSED, bundle, exchange_policies};
+use crate::reload::closed_bundle;
 
 #[test]
 fn a_candidate_changes_no_answer_and_what_it_would_have_said_is_on_record() {
     let data = tempfile::tempdir().unwrap();
-    let candidate = bundle();
-    let policies = exchange_policies(candidate.path());
-    let original = std::fs::read_to_string(&policies).unwrap();
-    std::fs::write(&policies, format!("{original}{CLOSED}")).unwrap();
+    let candidate = closed_bundle();
     let mut served = Served::start(data.path(), &["--shadow", candidate.path().to_str().unwrap()]);
     let token = served.connector();
     let mut allowed = Vec::new();

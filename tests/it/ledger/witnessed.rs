@@ -212,34 +212,12 @@ fn a_public_witness_cosigns_what_is_shown_and_public_tools_take_its_word() {
         token.to_str().unwrap().to_owned(),
     );
     let (elbe, by) = (elbe.to_string(), witness_key.to_string());
-    let verify = [
-        "ledger",
-        "verify",
-        &url,
-        "--token-file",
-        &token,
-        "--key",
-        &elbe,
-        "--witness",
-        &by,
-    ];
-    let told = check(&verify, 0);
+    let served = [&url, "--token-file", &token, "--key", &elbe, "--witness", &by];
+    let told = check(&[&["ledger", "verify"], &served[..]].concat(), 0);
     assert!(told.contains("cosigned by witness.example/w1"), "{told}");
     let kept = service.data().join("kept");
-    let follow = [
-        "ledger",
-        "follow",
-        &url,
-        "--token-file",
-        &token,
-        "--key",
-        &elbe,
-        "--witness",
-        &by,
-        "--once",
-        "--state",
-    ];
-    check(&[&follow[..], &[kept.to_str().unwrap()]].concat(), 0);
+    let state = ["--once", "--state", kept.to_str().unwrap()];
+    check(&[&["ledger", "follow"], &served[..], &state].concat(), 0);
 
     // Without the witness the service goes on; what is shown stays, and the lag grows.
     drop(witness);
