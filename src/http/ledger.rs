@@ -4,6 +4,7 @@
 //! Whether a person may is asked of policy (`readLedger`), and each reading is itself recorded, in the platform's log: in the one that
 //! is read, whoever follows it would never come to its end.
 
+use axum::Json;
 use axum::extract::{Extension, Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
@@ -26,6 +27,7 @@ const CHANGES: HeaderValue = HeaderValue::from_static("private, no-cache");
 const STAYS: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// `GET /ledger/{bpnl}/checkpoint`
@@ -39,6 +41,19 @@ pub async fn checkpoint(
     let note = app.logs.checkpoint(LogId::Tenant(id)).await;
     let note = found(note, &permit)?;
     Ok(answer(note, [TEXT, CHANGES], id, &permit))
+}
+
+/// `GET /ledger/{bpnl}/key-changes`
+pub async fn key_changes(
+    State(app): State<Shared>,
+    Path(bpnl): Path<String>,
+    Extension(request): Extension<Request>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (id, permit) = app.may_read(&headers, &bpnl, &request).await?;
+    let notes = app.logs.key_changes(LogId::Tenant(id)).await;
+    let notes = found(notes.map(Some), &permit)?;
+    Ok(answer(Json(notes), [JSON, CHANGES], id, &permit))
 }
 
 /// `GET /ledger/{bpnl}/tile/{…}`

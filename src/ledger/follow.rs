@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 
 use super::checkpoint::{Checkpoint, log_of};
 use super::error::LedgerError;
-use super::note::VerifierKey;
+use super::note::{NoteError, VerifierKey};
 use super::proof::{Claim, ProofError, Tiles, check_consistency};
 use super::published::Published;
 use super::quorum::Quorum;
+use super::succession::KeyHistory;
 
 /// Where the last checkpoint of a log is kept: a file, as the log signed it.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub enum Seen {
         from: u64,
         /// What it is now.
         to: Checkpoint,
+        /// The key that signs it now, where that is another than the one that was given.
+        key: Option<VerifierKey>,
     },
     /// The log shows an older state than the one that was kept: a copy that lags, or its newest records are gone. What was kept stays.
     SetBack {
@@ -92,14 +95,16 @@ pub async fn look(
     kept: &Kept,
 ) -> Result<Seen, LedgerError> {
     let found = published.checkpoint().await?;
-    let now = Checkpoint::open(&found, key).map_err(LedgerError::Untrusted)?;
+    let kept_note = kept.read()?;
+    let keys = keys(published, key, [Some(&found), kept_note.as_ref()]).await?;
+    let now = keys.open(&found).map_err(LedgerError::Untrusted)?;
     let by = witnesses.map(|witnesses| witnesses.met(&found)).transpose();
     let by = by.map_err(LedgerError::Untrusted)?.unwrap_or_default();
-    let Some(note) = kept.read()? else {
+    let Some(note) = kept_note else {
         kept.write(&found)?;
         return Ok(Seen::First(now));
     };
-    let before = Checkpoint::open(&note, key)?;
+    let before = keys.open(&note)?;
     let forked = |why: String| {
         let (kept, found) = (note.clone(), found.clone());
         Ok(Seen::Forked { kept, found, why })
@@ -123,14 +128,29 @@ pub async fn look(
     match consistent(published, &before, &now).await? {
         Ok(()) => {
             kept.write(&found)?;
+            let key = (keys.current() != key).then(|| keys.current().clone());
             let from = before.size;
-            Ok(Seen::Grown { from, to: now })
+            Ok(Seen::Grown { from, to: now, key })
         }
         Err(error) => forked(format!(
             "the {} records it signed are not the beginning of the {} it signs now: {error}",
             before.size, now.size
         )),
     }
+}
+
+/// The keys of the log of which one was given. What is told of others is fetched only where that one does not open the notes.
+async fn keys(
+    published: &Published,
+    key: &VerifierKey,
+    notes: [Option<&String>; 2],
+) -> Result<KeyHistory, LedgerError> {
+    let alone = KeyHistory::unchanged(key);
+    let mut notes = notes.into_iter().flatten();
+    if notes.all(|note| !matches!(alone.open(note), Err(NoteError::Unsigned(_)))) {
+        return Ok(alone);
+    }
+    KeyHistory::of(key, &published.key_changes().await?).map_err(LedgerError::Untrusted)
 }
 
 async fn consistent(

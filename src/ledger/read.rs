@@ -192,6 +192,16 @@ impl Reader {
         Ok(key.ok_or(LedgerError::NoLog { log })?.parse()?)
     }
 
+    /// The changes of a log's key as notes, the first one first; see [`succession`](super::succession).
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub async fn key_changes(&mut self, log: LogId) -> Result<Vec<String>, LedgerError> {
+        let notes = self.store.key_changes(log).await;
+        notes.map_err(LedgerError::store("read the changes of a log's key"))
+    }
+
     /// The first part of every log's origin, as this log has it.
     ///
     /// # Errors

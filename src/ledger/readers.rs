@@ -61,6 +61,15 @@ impl Readers {
         }
     }
 
+    /// The changes of a log's key as notes, the first one first.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub async fn key_changes(&self, log: LogId) -> Result<Vec<String>, LedgerError> {
+        self.with(async |reader| reader.key_changes(log).await).await
+    }
+
     /// The newest checkpoint that enough of these witnesses cosigned. What is stored may have been cosigned by others.
     async fn cosigned(&self, log: LogId, quorum: &Quorum) -> Result<Option<String>, LedgerError> {
         let note = self.with(async |reader| reader.cosigned(log).await).await?;

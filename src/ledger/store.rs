@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! log         a log's origin and key                               one a log
+//! key_change  how its key was changed, as both keys signed it       one for each time it was
 //! record      its newest records, each with its private part       up to some hundreds a log
 //! bundle      256 records of before, compressed                    one for each 256
 //! private     their private parts, compressed and sealed           one for each 256 and period
@@ -47,6 +48,11 @@ pub(super) struct Rows {
     pub(super) cosigned: Vec<NewCosigned>,
     /// Records below these numbers lie in bundles now.
     pub(super) bundled: Vec<(Arc<str>, i64)>,
+    pub(super) key_changes: Vec<NewKeyChange>,
+    /// The keys of these periods as they are stored from here on, in place of how they were.
+    pub(super) rewrapped: Vec<NewPeriod>,
+    /// What vouches for records from here on, by log and number.
+    pub(super) revouched: Vec<(Arc<str>, i64, Vec<u8>)>,
     /// The keys of these periods go, and with them what they sealed.
     pub(super) erased: Vec<(Arc<str>, String)>,
     /// So many answers of these logs may be ahead of their records.
@@ -70,6 +76,15 @@ impl Rows {
 pub(super) struct NewLog {
     pub(super) log: Arc<str>,
     pub(super) origin: String,
+    pub(super) verifier_key: String,
+}
+
+/// Another key of a log, which is stored in place of the one before.
+#[derive(Debug)]
+pub(super) struct NewKeyChange {
+    pub(super) log: Arc<str>,
+    pub(super) size: i64,
+    pub(super) note: String,
     pub(super) verifier_key: String,
 }
 
@@ -304,6 +319,9 @@ pub(super) trait Store: Send + Sync + fmt::Debug {
 
     /// What is stored about a log.
     async fn log(&mut self, log: LogId) -> Result<RawLog>;
+
+    /// The changes of a log's key as signed notes, the first one first.
+    async fn key_changes(&mut self, log: LogId) -> Result<Vec<String>>;
 
     /// The checkpoint of a log that witnesses cosigned, as a signed note, and the size stored beside it.
     async fn cosigned(&mut self, log: LogId) -> Result<Option<(i64, String)>>;

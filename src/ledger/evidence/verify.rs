@@ -12,6 +12,7 @@ use crate::ledger::note::VerifierKey;
 use crate::ledger::published::{Published, read_file};
 use crate::ledger::record::{Event, LogId, Named, Opened};
 use crate::ledger::report::{FindingKind, Findings, LogReport, Report};
+use crate::ledger::succession::KeyHistory;
 use crate::ledger::verify::{Progress, Trust, verify_published};
 
 /// Verifies evidence: every log as published, and every body that a record names. Keys that `trust` has go before those it brings;
@@ -30,6 +31,7 @@ pub async fn verify_evidence(
     let mut findings = Findings::default();
     let (mut logs, mut bodies) = (Vec::new(), BTreeSet::new());
     let mut opened: BTreeMap<LogId, Opened> = BTreeMap::new();
+    let mut changes = BTreeMap::new();
     for part in &contents.logs {
         let own = part_trust(part, trust);
         let published = Published::directory(directory.join("logs").join(part.log.as_str()));
@@ -43,6 +45,7 @@ pub async fn verify_evidence(
         };
         let verified = async {
             let cosigned = published.cosigned().await?;
+            changes.insert(part.log, published.key_changes().await?);
             let report = verify_published(&published, &own, &mut progress, each).await?;
             Ok::<_, LedgerError>((report, cosigned))
         };
@@ -59,7 +62,7 @@ pub async fn verify_evidence(
             }
         }
     }
-    check_opened(contents, trust, &opened, &mut findings);
+    check_opened(contents, trust, (&opened, &changes), &mut findings);
     check_absent(contents, trust, &mut findings);
     let count = check_bodies(directory, bodies, &mut findings);
     Ok(Report {
@@ -108,7 +111,7 @@ fn check_part(part: &LogPart, report: &LogReport, findings: &mut Findings) {
 
 /// Holds what is said of a log's cosigned checkpoint to the one that is there.
 fn check_cosigned(part: &LogPart, note: Option<&str>, findings: &mut Findings) {
-    let found = note.map(|note| CosignedPart::of(note, &part.verifier_key));
+    let found = note.map(CosignedPart::of);
     if found.transpose().ok() != Some(part.cosigned.clone()) {
         let message = format!(
             "what is said of the cosigned checkpoint of the log `{}` is not what its place holds",
@@ -118,11 +121,22 @@ fn check_cosigned(part: &LogPart, note: Option<&str>, findings: &mut Findings) {
     }
 }
 
-fn check_opened(contents: &Contents, trust: &Trust, opened: &BTreeMap<LogId, Opened>, findings: &mut Findings) {
+fn check_opened(
+    contents: &Contents,
+    trust: &Trust,
+    (opened, changes): (&BTreeMap<LogId, Opened>, &BTreeMap<LogId, Vec<String>>),
+    findings: &mut Findings,
+) {
+    // What is wrong with the changes themselves is found with the log.
+    let first = |part: &LogPart| {
+        let notes = changes.get(&part.log)?;
+        let keys = KeyHistory::of(&part.verifier_key.parse().ok()?, notes).ok()?;
+        Some(keys.first().to_string())
+    };
     for part in contents.logs.iter().filter(|part| part.log != LogId::Platform) {
         let trusted = trust.keys.iter().any(|key| log_of(key.name()) == Ok(part.log));
         match opened.get(&part.log) {
-            Some(event) if event.verifier_key != part.verifier_key => {
+            Some(event) if event.verifier_key != first(part).unwrap_or_else(|| part.verifier_key.clone()) => {
                 let (log, key, named) = (part.log, &part.verifier_key, &event.verifier_key);
                 let message = format!("the key of `{log}` is `{key}`, but `platform` names `{named}`");
                 findings.add(FindingKind::Key, None, message);

@@ -44,6 +44,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub(in crate::ledger) struct PostgresStore {
     connection: PgConnection,
     looking: bool,
+    /// Whether there is a table of changes of keys.
+    key_changes: bool,
     /// Under which this connection may write; none for one that reads.
     lease: Option<lease::Held>,
     /// When something was erased that may still lie in the tables' files.
@@ -98,6 +100,7 @@ impl PostgresStore {
                 Ok(Self {
                     connection,
                     looking: false,
+                    key_changes: true,
                     lease: Some(held),
                     erased: erased.then(Instant::now),
                     database,
@@ -115,10 +118,11 @@ impl PostgresStore {
     pub(in crate::ledger) async fn reader(database: &Database) -> std::result::Result<Self, LedgerError> {
         let opened = database.to_read().await;
         let mut connection = opened.map_err(LedgerError::store("open the ledger"))?;
-        check_format(&mut connection, database).await?;
+        let key_changes = check_format(&mut connection, database).await?;
         Ok(Self {
             connection,
             looking: false,
+            key_changes,
             lease: None,
             erased: None,
             database: database.clone(),
@@ -179,9 +183,13 @@ async fn check_durable(connection: &mut PgConnection) -> std::result::Result<(),
 #[async_trait]
 impl Store for PostgresStore {
     async fn write(&mut self, rows: Rows) -> Result<()> {
-        let erased = !rows.erased.is_empty();
+        let (erased, rewrapped) = (!rows.erased.is_empty(), !rows.rewrapped.is_empty());
         let lease = self.lease.as_mut().ok_or_else(lease::reads_only)?;
         within(PATIENCE, write::transaction(&mut self.connection, lease, rows)).await?;
+        if rewrapped {
+            // Many come one after the other: done once, as the writer rests.
+            self.erased = Some(Instant::now());
+        }
         if erased {
             // It is written by now, whatever comes of this: the writer tries it again as it rests.
             self.erased = Some(Instant::now());
@@ -289,6 +297,15 @@ impl Store for PostgresStore {
             edge: row.try_get(4)?,
             last_bundle: row.try_get(5)?,
         })
+    }
+
+    async fn key_changes(&mut self, log: LogId) -> Result<Vec<String>> {
+        if !self.key_changes {
+            return Ok(Vec::new());
+        }
+        let query = sqlx::query_scalar("SELECT note FROM key_change WHERE log = $1 ORDER BY size");
+        let query = query.bind(log.to_string());
+        within(PATIENCE, query.fetch_all(&mut self.connection)).await
     }
 
     async fn cosigned(&mut self, log: LogId) -> Result<Option<(i64, String)>> {

@@ -5,6 +5,7 @@
 //! nearly each. What is deleted is overwritten (`secure_delete`): a key that was erased must not be found in a free page.
 
 mod format;
+mod lookup;
 mod write;
 
 use std::collections::{BTreeSet, HashSet};
@@ -18,6 +19,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSyn
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
 
 use self::format::Format;
+use self::lookup::{LOOKUP, lookup, slice};
 use super::{PAGE, RawLog, RawPeriod, RawRow, RawSigned, RawSlice, Result, Rows, Store};
 use crate::ids::Digest;
 use crate::ledger::error::LedgerError;
@@ -28,9 +30,6 @@ pub(in crate::ledger) const FILE: &str = "ledger.sqlite";
 
 /// How long another's transaction is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How many digests are looked up at a time.
-const LOOKUP: usize = 64;
 
 /// A connection to the file.
 #[derive(Debug)]
@@ -239,14 +238,15 @@ impl Store for SqliteStore {
     }
 
     async fn names(&mut self) -> Result<BTreeSet<String>> {
-        let cosigned: Vec<String> = match self.format {
-            Format::Uncosigned => Vec::new(),
-            Format::Current => {
-                sqlx::query_scalar("SELECT log FROM cosigned")
-                    .fetch_all(&mut self.connection)
-                    .await?
-            }
-        };
+        let mut beside: Vec<String> = Vec::new();
+        let tables = [
+            (Format::COSIGNED, "SELECT log FROM cosigned"),
+            (Format::KEY_CHANGES, "SELECT log FROM key_change"),
+        ];
+        for (_, sql) in tables.into_iter().filter(|(since, _)| self.format >= *since) {
+            let names = sqlx::query_scalar(sql).fetch_all(&mut self.connection);
+            beside.extend(names.await? as Vec<String>);
+        }
         // Steps from name to name through the index, for DISTINCT would visit every record.
         let names: Vec<String> = sqlx::query_scalar(
             "WITH RECURSIVE each(log) AS (
@@ -260,7 +260,7 @@ impl Store for SqliteStore {
         )
         .fetch_all(&mut self.connection)
         .await?;
-        Ok(names.into_iter().chain(cosigned).collect())
+        Ok(names.into_iter().chain(beside).collect())
     }
 
     async fn unsigned(&mut self) -> Result<Vec<String>> {
@@ -275,7 +275,7 @@ impl Store for SqliteStore {
     }
 
     async fn marked(&mut self) -> Result<Vec<(String, i64)>> {
-        if self.format == Format::Uncosigned {
+        if self.format < Format::COSIGNED {
             return Ok(Vec::new());
         }
         let rows = sqlx::query("SELECT log, records FROM ahead ORDER BY log")
@@ -303,8 +303,18 @@ impl Store for SqliteStore {
         })
     }
 
+    async fn key_changes(&mut self, log: LogId) -> Result<Vec<String>> {
+        if self.format < Format::KEY_CHANGES {
+            return Ok(Vec::new());
+        }
+        sqlx::query_scalar("SELECT note FROM key_change WHERE log = ?1 ORDER BY size")
+            .bind(log.to_string())
+            .fetch_all(&mut self.connection)
+            .await
+    }
+
     async fn cosigned(&mut self, log: LogId) -> Result<Option<(i64, String)>> {
-        if self.format == Format::Uncosigned {
+        if self.format < Format::COSIGNED {
             return Ok(None);
         }
         sqlx::query_as("SELECT size, note FROM cosigned WHERE log = ?1")
@@ -314,9 +324,9 @@ impl Store for SqliteStore {
     }
 
     async fn signed(&mut self, after: &str) -> Result<Vec<RawSigned>> {
-        let sql = match self.format {
-            Format::Uncosigned => "SELECT log, note, NULL FROM checkpoint WHERE log > ?1 ORDER BY log LIMIT ?2",
-            Format::Current => {
+        let sql = match self.format >= Format::COSIGNED {
+            false => "SELECT log, note, NULL FROM checkpoint WHERE log > ?1 ORDER BY log LIMIT ?2",
+            true => {
                 "SELECT c.log, c.note, w.note FROM checkpoint c LEFT JOIN cosigned w ON w.log = c.log
                  WHERE c.log > ?1 ORDER BY c.log LIMIT ?2"
             }
@@ -465,36 +475,4 @@ impl Store for SqliteStore {
     async fn close(self: Box<Self>) -> Result<()> {
         self.connection.close().await
     }
-}
-
-fn slice(row: &SqliteRow) -> Result<RawSlice> {
-    Ok(RawSlice {
-        commitment: row.try_get_unchecked(0)?,
-        period: row.try_get_unchecked(1)?,
-        content: row.try_get_unchecked(2)?,
-    })
-}
-
-async fn lookup(
-    connection: &mut SqliteConnection,
-    sql: &'static str,
-    log: Option<LogId>,
-    digests: &[Digest],
-) -> Result<HashSet<Digest>> {
-    let mut present = HashSet::new();
-    for chunk in digests.chunks(LOOKUP) {
-        // What is left unbound is NULL and matches nothing. The text is put together from constants alone.
-        let query = sqlx::query_scalar::<_, Vec<u8>>(AssertSqlSafe(sql));
-        let query = log.iter().fold(query, |query, log| query.bind(log.to_string()));
-        let query = chunk
-            .iter()
-            .fold(query, |query, digest| query.bind(digest.as_bytes().to_vec()));
-        let found = query.fetch_all(&mut *connection).await?.into_iter();
-        present.extend(
-            found
-                .filter_map(|digest| digest.try_into().ok())
-                .map(Digest::from_bytes),
-        );
-    }
-    Ok(present)
 }

@@ -8,7 +8,7 @@ use super::super::record::Named;
 use super::super::report::{Findings, LogReport};
 use super::log::LogCheck;
 use super::source::Tiles;
-use super::trust::name;
+use super::trust::{history, name};
 use super::walk::Walk;
 use super::{Progress, Trust};
 
@@ -32,15 +32,17 @@ pub async fn verify_published(
     let key = trust.keys.iter().find(|key| log_of(key.name()) == Ok(log));
     let key = key.ok_or_else(|| NoteError::NoKey(claimed.origin.clone()))?;
     let mut about = Findings::default();
+    let keys = history(key, &published.key_changes().await?, &mut about);
+    let key = keys.current();
     let checkpoint = super::check_note(Some(&note), Some(key), &mut about);
-    let mut named = trust.known(log, Some(key), &mut about);
-    name(&mut named, checkpoint.as_ref(), &mut about);
+    let mut named = trust.known(log, Some(&keys), &mut about);
+    name(&mut named, checkpoint.as_ref().map(Checkpoint::names), &mut about);
     let sound = checkpoint.is_some().then_some(&note);
     let beside = published.cosigned().await?;
-    let cosigned = trust.cosigned(beside.iter().chain(sound), Some(key), &mut named, &mut about);
+    let cosigned = trust.cosigned(beside.iter().chain(sound), Some(&keys), &mut named, &mut about);
     // What a checkpoint that does not hold claims is only how far to look.
     let size = claimed.size;
-    let mut check = LogCheck::new(log, named);
+    let mut check = LogCheck::new(log, named, Some(&keys));
     let mut walk = Walk::new(Some(size), Vec::new());
     let mut source = Tiles { published, log, size };
     let mut read = 0;

@@ -52,7 +52,13 @@ pub(super) fn decided(service: &Service) -> u64 {
 fn a_log_is_read_by_those_of_its_company_who_may_and_by_nobody_else() {
     let service = Service::shared();
     decided(service);
-    for path in ["checkpoint", "tile/entries/000.p/1", "tile/0/000.p/1", "inclusion/0"] {
+    for path in [
+        "checkpoint",
+        "key-changes",
+        "tile/entries/000.p/1",
+        "tile/0/000.p/1",
+        "inclusion/0",
+    ] {
         let status = |token: &str| read(service, token, path).status;
         assert_eq!(status(&service.person(ELBE, "anna")), 200, "{path}: an admin");
         assert_eq!(status(&service.person(ELBE, "vera")), 403, "{path}: without the role");
