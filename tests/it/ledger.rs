@@ -4,6 +4,7 @@
 mod ahead;
 mod evidence;
 mod replay;
+mod rotated;
 mod segments;
 mod served;
 mod shadow;
