@@ -116,6 +116,7 @@ pub(super) fn unreadable(error: &LedgerError) -> Failure {
         | LedgerError::NoLog { .. }
         | LedgerError::NotOver(_)
         | LedgerError::Locked { .. }
+        | LedgerError::Changing
         | LedgerError::Standby { .. }
         | LedgerError::Evidence { .. }
         | LedgerError::Unpublished { .. } => Exit::Invalid,

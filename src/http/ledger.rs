@@ -52,7 +52,7 @@ pub async fn key_changes(
 ) -> Result<Response, Problem> {
     let (id, permit) = app.may_read(&headers, &bpnl, &request).await?;
     let notes = app.logs.key_changes(LogId::Tenant(id)).await;
-    let notes = found(notes.map(Some), &permit)?;
+    let notes = found(notes, &permit)?;
     Ok(answer(Json(notes), [JSON, CHANGES], id, &permit))
 }
 

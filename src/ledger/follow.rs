@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::checkpoint::{Checkpoint, log_of};
 use super::error::LedgerError;
-use super::note::{NoteError, VerifierKey};
+use super::note::VerifierKey;
 use super::proof::{Claim, ProofError, Tiles, check_consistency};
 use super::published::Published;
 use super::quorum::Quorum;
@@ -95,16 +95,15 @@ pub async fn look(
     kept: &Kept,
 ) -> Result<Seen, LedgerError> {
     let found = published.checkpoint().await?;
-    let kept_note = kept.read()?;
-    let keys = keys(published, key, [Some(&found), kept_note.as_ref()]).await?;
+    let keys = KeyHistory::of(key, &published.key_changes().await?).map_err(LedgerError::Untrusted)?;
     let now = keys.open(&found).map_err(LedgerError::Untrusted)?;
     let by = witnesses.map(|witnesses| witnesses.met(&found)).transpose();
     let by = by.map_err(LedgerError::Untrusted)?.unwrap_or_default();
-    let Some(note) = kept_note else {
+    let Some(note) = kept.read()? else {
         kept.write(&found)?;
         return Ok(Seen::First(now));
     };
-    let before = keys.open(&note)?;
+    let before = keys.open(&note).map_err(LedgerError::Untrusted)?;
     let forked = |why: String| {
         let (kept, found) = (note.clone(), found.clone());
         Ok(Seen::Forked { kept, found, why })
@@ -137,20 +136,6 @@ pub async fn look(
             before.size, now.size
         )),
     }
-}
-
-/// The keys of the log of which one was given. What is told of others is fetched only where that one does not open the notes.
-async fn keys(
-    published: &Published,
-    key: &VerifierKey,
-    notes: [Option<&String>; 2],
-) -> Result<KeyHistory, LedgerError> {
-    let alone = KeyHistory::unchanged(key);
-    let mut notes = notes.into_iter().flatten();
-    if notes.all(|note| !matches!(alone.open(note), Err(NoteError::Unsigned(_)))) {
-        return Ok(alone);
-    }
-    KeyHistory::of(key, &published.key_changes().await?).map_err(LedgerError::Untrusted)
 }
 
 async fn consistent(

@@ -110,7 +110,12 @@ impl Reader {
     pub async fn open_beside(place: &Place, dir: &Path) -> Result<Self, LedgerError> {
         // What is private, and all else that a reader opens, needs no base.
         let keys = LedgerKeys::read(dir, "reader")?;
-        Self::open_at(place, keys.as_ref()).await
+        let mut reader = Self::open_at(place, keys.as_ref()).await?;
+        let changing = reader.store.is_changing().await;
+        match changing.map_err(LedgerError::store("read the ledger"))? {
+            false => Ok(reader),
+            true => Err(LedgerError::Changing),
+        }
     }
 
     /// Opens the ledger at a place, with the keys that open what is private, where there are any.

@@ -1,10 +1,11 @@
 //! Changing the keys of a ledger, all of them: its secret is replaced by a new one.
 //!
 //! ```text
-//! 1  nothing is changed of a ledger of which a log is damaged: its key would vouch for the damage
+//! 1  nothing is changed of a ledger of which a log does not end as it was signed: its key would vouch for the damage
 //! 2  the new secret is made and lies beside the old one
-//! 3  log by log, the platform's last, in one transaction each: the old key names the new one in a record of the log (see
-//!    [`succession`](super::succession)), the new one signs the log, the keys of its months are wrapped anew
+//! 3  the store says that keys are being changed; then log by log, the platform's last, in one transaction each: the old key names the
+//!    new one in a record of the log (see [`succession`](super::succession)) and in one of the platform's, the new one signs the log,
+//!    the keys of its months are wrapped anew
 //! 4  the new secret takes the place of the old one, which is gone for good
 //! ```
 //!
@@ -15,7 +16,7 @@
 use std::path::Path;
 
 use super::error::LedgerError;
-use super::keys::Changing;
+use super::keys::{Changing, LedgerKeys};
 use super::note::VerifierKey;
 use super::place::Place;
 use super::read::Reader;
@@ -31,6 +32,8 @@ pub struct Rotated {
     pub logs: u64,
     /// The key of the platform's log now.
     pub platform: VerifierKey,
+    /// What is left for the service to do as it starts, in words.
+    pub left: Vec<String>,
 }
 
 /// Changes the keys of the ledger at a place, whose secret is in `dir`. Tells `progress` how many logs are done with, and of how many.
@@ -45,62 +48,69 @@ pub async fn rotate(
     dir: &Path,
     clock: Clock,
     by: By,
-    mut progress: impl FnMut(u64, u64),
+    progress: impl FnMut(u64, u64),
 ) -> Result<Rotated, LedgerError> {
     let mut reader = Reader::open_at(place, None).await?;
     let base = reader.base(LogId::Platform).await?;
-    let mut logs = reader.logs().await?;
-    // The platform's comes last: with its key the ledger is opened.
-    logs.sort_by_key(|log| *log == LogId::Platform);
     let mut changing = Changing::open(dir, &base)?;
     let mut left = Vec::new();
-    for log in &logs {
-        let done = match &changing.to {
-            Some(to) => reader.verifier_key(*log).await? == *to.signer(*log)?.verifier(),
-            None => false,
-        };
-        if !done {
-            left.push(*log);
-        }
-    }
-    drop(reader);
-    let all = logs.len() as u64;
-    if !left.is_empty() {
+    // With the platform's, which comes last, all are done.
+    if !is_changed(&mut reader, LogId::Platform, changing.to.as_ref()).await? {
         let mut writer = Writer::alone(place.clone(), changing.from.clone(), clock.clone()).await?;
-        let changed = change_all(&mut writer, &mut changing, &left, &by, |done| {
-            progress(all - left.len() as u64 + done, all);
-        });
-        let changed = changed.await;
+        // From here on no other process opens a log.
+        reader.refresh().await?;
+        let changed = change_all(&mut writer, &mut reader, &mut changing, &by, progress).await;
         // How months' keys were stored before is overwritten, where nobody reads an older state.
-        writer.rest().await;
+        reader.look_away().await?;
+        if !writer.rest().await {
+            left.push(
+                "to overwrite what months' keys were wrapped in before, for somebody reads an older state".to_owned(),
+            );
+        }
         writer.leave().await;
         changed?;
+        reader.refresh().await?;
     }
+    let logs = reader.logs().await?.len() as u64;
+    drop(reader);
     let keys = changing.begin()?.clone();
     changing.end()?;
-    // Signs the records that tell of it.
-    let ledger = Ledger::open_at(place.clone(), keys.clone(), clock, Options::default()).await?;
-    ledger.close().await;
-    Ok(Rotated {
-        logs: all,
-        platform: keys.signer(LogId::Platform)?.verifier().clone(),
-    })
+    // All is done by now; the records that tell of it are signed as the next writer starts.
+    match Ledger::open_at(place.clone(), keys.clone(), clock, Options::default()).await {
+        Ok(ledger) => ledger.close().await,
+        Err(error) => left.push(format!("to sign the records that tell of it: {error}")),
+    }
+    let platform = keys.signer(LogId::Platform)?.verifier().clone();
+    Ok(Rotated { logs, platform, left })
 }
 
 async fn change_all(
     writer: &mut Writer,
+    reader: &mut Reader,
     changing: &mut Changing,
-    logs: &[LogId],
     by: &By,
-    mut progress: impl FnMut(u64),
+    mut progress: impl FnMut(u64, u64),
 ) -> Result<(), LedgerError> {
+    let mut logs = reader.logs().await?;
+    // With the platform's key the ledger is opened.
+    logs.sort_by_key(|log| *log == LogId::Platform);
+    let all = logs.len() as u64;
+    let mut left = Vec::new();
     for log in logs {
-        writer.check(*log).await?;
+        if !is_changed(reader, log, changing.to.as_ref()).await? {
+            left.push(log);
+        }
     }
-    let to = changing.begin()?;
-    for (log, done) in logs.iter().zip(1..) {
-        writer.change_key(*log, to, by).await?;
-        progress(done);
-    }
-    Ok(())
+    reader.look_away().await?;
+    let before = all - left.len() as u64;
+    let begin = || changing.begin().cloned();
+    let done = |done| progress(before + done, all);
+    writer.change_keys(&left, by, begin, done).await
+}
+
+/// Whether a log has the key that comes.
+async fn is_changed(reader: &mut Reader, log: LogId, to: Option<&LedgerKeys>) -> Result<bool, LedgerError> {
+    let Some(to) = to else { return Ok(false) };
+    let key = reader.log(log).await?.verifier_key;
+    Ok(key == Some(to.signer(log)?.verifier().to_string()))
 }

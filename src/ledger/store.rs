@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! log         a log's origin and key                               one a log
-//! key_change  how its key was changed, as both keys signed it       one for each time it was
+//! key_change  how its key was changed, as both keys signed it       one for each time it was; -1 while all are being changed
 //! record      its newest records, each with its private part       up to some hundreds a log
 //! bundle      256 records of before, compressed                    one for each 256
 //! private     their private parts, compressed and sealed           one for each 256 and period
@@ -48,6 +48,8 @@ pub(super) struct Rows {
     pub(super) cosigned: Vec<NewCosigned>,
     /// Records below these numbers lie in bundles now.
     pub(super) bundled: Vec<(Arc<str>, i64)>,
+    /// A change of all keys is begun (`true`), or done: then the keys of months go that are of no log, for nothing was sealed with them.
+    pub(super) changing: Option<bool>,
     pub(super) key_changes: Vec<NewKeyChange>,
     /// The keys of these periods as they are stored from here on, in place of how they were.
     pub(super) rewrapped: Vec<NewPeriod>,
@@ -277,6 +279,30 @@ pub(super) fn damage(error: &sqlx::Error) -> Option<Damage> {
     }
 }
 
+/// What says in the store that all keys are being changed, or are changed.
+fn changing(now: Option<bool>) -> &'static [&'static str] {
+    match now {
+        None => &[],
+        Some(true) => &["INSERT INTO key_change (log, size, note) VALUES ('platform', -1, '') ON CONFLICT DO NOTHING"],
+        Some(false) => &[
+            "DELETE FROM key_change WHERE log = 'platform' AND size = -1",
+            "DELETE FROM period WHERE NOT EXISTS (SELECT 1 FROM log WHERE log.log = period.log)",
+        ],
+    }
+}
+
+/// For what a connection is opened that writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// This process begins: the tables are made where there are none, and a lease that lapsed is taken.
+    First,
+    /// It goes on where it was. The store must be there, for a new one would begin every log anew; and a lease must still be its own,
+    /// for all it knows of the logs is as of then.
+    Again,
+    /// It stood by: a lease that lapsed is taken. What it knew of the logs counts no more.
+    TakeOver,
+}
+
 /// A connection to where a ledger lies.
 #[async_trait]
 pub(super) trait Store: Send + Sync + fmt::Debug {
@@ -322,6 +348,9 @@ pub(super) trait Store: Send + Sync + fmt::Debug {
 
     /// The changes of a log's key as signed notes, the first one first.
     async fn key_changes(&mut self, log: LogId) -> Result<Vec<String>>;
+
+    /// Whether a change of all keys is begun and not done.
+    async fn is_changing(&mut self) -> Result<bool>;
 
     /// The checkpoint of a log that witnesses cosigned, as a signed note, and the size stored beside it.
     async fn cosigned(&mut self, log: LogId) -> Result<Option<(i64, String)>>;

@@ -121,6 +121,15 @@ impl KeyHistory {
         Self { changes, current }
     }
 
+    /// Without the changes that a log of so many records cannot tell of.
+    pub(super) fn within(&self, size: u64) -> Self {
+        let changes = self.changes.iter().filter(|change| change.size < size);
+        Self {
+            changes: changes.cloned().collect(),
+            current: self.current.clone(),
+        }
+    }
+
     /// The same changes, but another key in the place of the last.
     pub(super) fn signed_by(self, key: VerifierKey) -> Self {
         let (changes, current) = (self.changes, key);
@@ -153,9 +162,18 @@ impl KeyHistory {
     ///
     /// As [`Checkpoint::open`]; one that a key signed after another had followed it.
     pub fn open(&self, note: &str) -> Result<Checkpoint, NoteError> {
+        self.opened(note).map(|(checkpoint, _)| checkpoint)
+    }
+
+    /// As [`open`](Self::open), with the key that signed it.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn opened(&self, note: &str) -> Result<(Checkpoint, &VerifierKey), NoteError> {
         for change in &self.changes {
             match Checkpoint::open(note, &change.from) {
-                Ok(checkpoint) if checkpoint.size <= change.size => return Ok(checkpoint),
+                Ok(checkpoint) if checkpoint.size <= change.size => return Ok((checkpoint, &change.from)),
                 Ok(checkpoint) => {
                     return Err(NoteError::Followed {
                         key: change.from.hint(),
@@ -167,7 +185,7 @@ impl KeyHistory {
                 Err(error) => return Err(error),
             }
         }
-        Checkpoint::open(note, &self.current)
+        Ok((Checkpoint::open(note, &self.current)?, &self.current))
     }
 }
 

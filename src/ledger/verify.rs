@@ -27,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 use self::bodies::{BodyFindings, PrivateCheck};
+pub(super) use self::keys::Told;
 use self::log::LogCheck;
 pub use self::published::verify_published;
 use self::source::Stored;
@@ -137,15 +138,15 @@ struct Verifier<'a, P> {
     bodies: u64,
     changed_bodies: HashSet<Digest>,
     present: HashSet<Digest>,
-    /// What the platform's log says was opened, and in which record.
-    opened: BTreeMap<LogId, (u64, String)>,
+    /// What the platform's log says of the others.
+    told: BTreeMap<LogId, Told>,
     reports: Vec<LogReport>,
 }
 
 impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
     fn new(trust: &'a Trust, progress: P) -> Self {
         let (changed_bodies, present) = (HashSet::new(), HashSet::new());
-        let (opened, reports) = (BTreeMap::new(), Vec::new());
+        let (told, reports) = (BTreeMap::new(), Vec::new());
         Self {
             trust,
             progress,
@@ -153,7 +154,7 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
             bodies: 0,
             changed_bodies,
             present,
-            opened,
+            told,
             reports,
         }
     }
@@ -214,7 +215,8 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
         let key = keys.as_ref().map(KeyHistory::current);
         let checkpoint = check_note(raw.note.as_deref(), key, &mut about);
         check_copies(&raw, key, checkpoint.as_ref(), &mut about);
-        let mut named = self.trust.known(log, keys.as_ref(), &mut about);
+        let known = keys.as_ref().map(|keys| self.trust.known(log, keys, keys, &mut about));
+        let mut named = known.unwrap_or_default();
         trust::name(&mut named, checkpoint.as_ref().map(Checkpoint::names), &mut about);
         let stored = reader.stored_cosigned(log).await?;
         check_stored_cosigned(stored.as_ref(), &mut about);
@@ -277,7 +279,9 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
             // What is neither signed nor vouched for opens no log and excuses nothing.
             let vouched = reader.vouching(log)?.is_some();
             let opens = |named: &Named| match named {
-                Named::Event(record) => matches!(record.event, Event::Opened(_) | Event::Erased(_)),
+                Named::Event(record) => {
+                    matches!(record.event, Event::Opened(_) | Event::Erased(_) | Event::KeyChanged(_))
+                }
                 Named::Decision(..) => false,
             };
             sound.retain(|(seq, named, _)| vouched || *seq < walk.signed() || !opens(named));
@@ -370,9 +374,11 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
 
     fn note_opening(&mut self, seq: u64, named: &Named, about: &mut Findings) {
         if let Named::Event(record) = named
-            && let (LogId::Platform, Event::Opened(Opened { log, verifier_key })) = (record.log, &record.event)
-            && let Some((first, _)) = self.opened.insert(*log, (seq, verifier_key.clone()))
+            && record.log == LogId::Platform
+            && let Some(before) = Told::take(&mut self.told, seq, record)
+            && let Event::Opened(Opened { log, .. }) = &record.event
         {
+            let first = before.opened;
             let message =
                 format!("record {seq} opens the log `{log}`, which record {first} opened: it was erased since");
             about.add(FindingKind::Opening, Some(seq), message);
@@ -406,7 +412,7 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
             keys = keys.signed_by(key.clone());
         }
         let mine = |trusted: &&VerifierKey| log_of(trusted.name()) == Ok(log);
-        if let Some(trusted) = self.trust.keys.iter().find(mine).filter(|trusted| !keys.has(trusted)) {
+        if let Some(trusted) = self.trust.keys.iter().filter(mine).find(|trusted| !keys.has(trusted)) {
             let message = format!("the log's key is `{key}`, not the trusted `{trusted}`");
             about.add(FindingKind::Key, None, message);
             return Some(keys.signed_by(trusted.clone()));
@@ -416,11 +422,11 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
             .reports
             .first()
             .is_some_and(|report| report.log == LogId::Platform && !report.ok);
-        match self.opened.get(&log) {
-            Some((seq, opened)) if *opened != keys.first().to_string() => {
-                let first = keys.first();
-                let message = format!("the log's key is `{first}`, but record {seq} of `platform` names `{opened}`");
-                about.add(FindingKind::Key, None, message);
+        match self.told.get(&log) {
+            Some(told) => {
+                if let Some(message) = told.contradicts(&keys) {
+                    about.add(FindingKind::Key, None, message);
+                }
             }
             None if log != LogId::Platform && !excused => {
                 about.add(
@@ -442,8 +448,8 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
                 gone.insert(log, "a checkpoint kept elsewhere names the log".to_owned());
             }
         }
-        for (log, (seq, _)) in &self.opened {
-            gone.insert(*log, format!("record {seq} of `platform` opened the log"));
+        for (log, told) in &self.told {
+            gone.insert(*log, format!("record {} of `platform` opened the log", told.opened));
         }
         for report in &self.reports {
             gone.remove(&report.log);

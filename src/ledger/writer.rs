@@ -39,7 +39,7 @@ use super::place::{Held, Place};
 use super::record::{LogId, RecordTime};
 use super::standing::Standing;
 use super::stats::Counters;
-use super::store::{NewCosigned, Rows, Store};
+use super::store::{NewCosigned, Opening, Rows, Store};
 use super::{Appended, By, PeriodKeys};
 use crate::clock::Clock;
 
@@ -147,6 +147,21 @@ impl Writer {
         signing: Signing,
         shared: Shared,
     ) -> Result<Self, LedgerError> {
+        let mut writer = Self::idle(place, keys, clock, signing, shared).await?;
+        match writer.stands_by() {
+            None => writer.begin().await?,
+            Some(_) => writer.check_keys().await?,
+        }
+        Ok(writer)
+    }
+
+    async fn idle(
+        place: Place,
+        keys: LedgerKeys,
+        clock: Clock,
+        signing: Signing,
+        shared: Shared,
+    ) -> Result<Self, LedgerError> {
         let Shared {
             periods,
             ahead,
@@ -154,7 +169,7 @@ impl Writer {
             standing,
         } = shared;
         let mut held = place.hold()?;
-        let store = match place.writer(&mut held).await {
+        let store = match place.writer(&mut held, Opening::First).await {
             Ok(store) => Some(store),
             Err(LedgerError::Standby { holder }) => {
                 tracing::warn!(%holder, "another process writes to the ledger; this one stands by");
@@ -164,7 +179,7 @@ impl Writer {
             Err(error) => return Err(error),
         };
         let (heads, recent) = (HashMap::new(), Recent::default());
-        let mut writer = Self {
+        Ok(Self {
             place,
             store,
             keys,
@@ -183,30 +198,27 @@ impl Writer {
             standing,
             tended: Instant::now(),
             hindrance: String::new(),
-        };
-        match writer.stands_by() {
-            None => writer.begin().await?,
-            Some(_) => writer.check_keys().await?,
-        }
-        Ok(writer)
+        })
     }
 
-    /// A writer that is asked directly and has no queue.
-    ///
-    /// # Errors
-    ///
-    /// [`LedgerError::Standby`] where another process writes; as [`open`](Self::open).
+    /// A writer that is asked directly, to change all keys, and has no queue. [`LedgerError::Standby`] where another process writes.
     pub(super) async fn alone(place: Place, keys: LedgerKeys, clock: Clock) -> Result<Self, LedgerError> {
         let (shared, _) = Shared::new();
-        let writer = Self::open(place, keys, clock, Signing::default(), shared).await?;
-        match writer.stands_by() {
-            None => Ok(writer),
-            Some(holder) => Err(LedgerError::Standby { holder }),
+        let mut writer = Self::idle(place, keys, clock, Signing::default(), shared).await?;
+        if let Some(holder) = writer.stands_by() {
+            return Err(LedgerError::Standby { holder });
         }
+        writer.load(LogId::Platform).await?;
+        writer.tell_gaps().await?;
+        Ok(writer)
     }
 
     /// Takes up what the last writer left.
     async fn begin(&mut self) -> Result<(), LedgerError> {
+        let changing = self.store().await?.is_changing().await;
+        if changing.map_err(LedgerError::store("read the ledger"))? {
+            return Err(LedgerError::Changing);
+        }
         // Finds another base or another secret at start rather than at the first decision.
         self.load(LogId::Platform).await?;
         self.resume().await
@@ -459,7 +471,7 @@ impl Writer {
     async fn store(&mut self) -> Result<&mut Box<dyn Store>, LedgerError> {
         match &mut self.store {
             Some(store) => Ok(store),
-            none => Ok(none.insert(self.place.writer_again(&mut self.held).await?)),
+            none => Ok(none.insert(self.place.writer(&mut self.held, Opening::Again).await?)),
         }
     }
 

@@ -34,6 +34,9 @@ pub(super) fn run(args: &RotateArgs) -> Outcome {
     let rotated = block_on(rotate(&place, &args.data, Clock::system(), by, progress))?;
     bar.finish_and_clear();
     let rotated = rotated.map_err(|error| unreadable(&error))?;
+    for left in &rotated.left {
+        eprintln!("left for the service as it starts: {left}");
+    }
     print(&format!(
         "{} logs have a new key, and a record each that tells of it; the old secret is gone\n\
          the platform's key is now {}\n\

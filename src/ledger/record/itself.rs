@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::RecordTime;
+use super::{LogId, RecordTime};
 use crate::ids::{Digest, RecordId};
 use crate::ledger::period::Period;
 
@@ -41,8 +41,8 @@ pub struct Gap {
     pub records: BTreeSet<RecordId>,
 }
 
-/// The log is signed with another key: this record's number is how many records the key before could sign. Written in the transaction
-/// that changes the key.
+/// A log is signed with another key. In that log this record's number is how many records the key before could sign; the platform's
+/// log tells of all others' too, as of their [opening](super::Opened). Written in the transaction that changes the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KeyChanged {
@@ -53,6 +53,8 @@ pub struct KeyChanged {
     /// The record of the decision that permitted it, where it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<RecordId>,
+    /// The log.
+    pub log: LogId,
 }
 
 /// Entries could not be recorded, so what they told of was refused: no answer left, no change was made. Written with the next entry

@@ -20,7 +20,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
 
 use self::format::Format;
 use self::lookup::{LOOKUP, lookup, slice};
-use super::{PAGE, RawLog, RawPeriod, RawRow, RawSigned, RawSlice, Result, Rows, Store};
+use super::{Opening, PAGE, RawLog, RawPeriod, RawRow, RawSigned, RawSlice, Result, Rows, Store};
 use crate::ids::Digest;
 use crate::ledger::error::LedgerError;
 use crate::ledger::record::LogId;
@@ -42,6 +42,15 @@ pub(in crate::ledger) struct SqliteStore {
     file: Option<(PathBuf, Identity)>,
 }
 
+/// Makes an empty file where there is none. One that is there is not opened: to close it again would drop the locks this process has on
+/// it (sqlite.org/howtocorrupt.html, 2.2).
+fn create(path: &Path) -> std::result::Result<(), LedgerError> {
+    match crate::ledger::keys::private_file().create_new(true).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(LedgerError::io("create", path)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// Which file it is, whatever its name.
 type Identity = (u64, u64);
 
@@ -57,33 +66,19 @@ fn identity(path: &Path) -> std::io::Result<Identity> {
 }
 
 impl SqliteStore {
-    /// Opens the file for the one writer, making it where there is none. Every commit is durable when it returns: a write-ahead
-    /// log, synced each time.
-    pub(in crate::ledger) async fn writer(path: &Path) -> std::result::Result<Self, LedgerError> {
-        // Only where there is none: to open one that is there and close it again would drop the locks this process has on it
-        // (sqlite.org/howtocorrupt.html, 2.2).
-        match crate::ledger::keys::private_file().create_new(true).open(path) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                return Err(LedgerError::io("create", path)(error));
-            }
-            _ => {}
-        }
-        Self::opened_to_write(path, true).await
-    }
-
-    /// Opens the file again: one that is not a ledger is refused, for a new one would begin every log anew.
-    pub(in crate::ledger) async fn writer_again(path: &Path) -> std::result::Result<Self, LedgerError> {
-        // SQLite would make an empty one its own as it opens it.
-        match std::fs::metadata(path) {
-            Ok(file) if file.len() > 0 => Self::opened_to_write(path, false).await,
-            _ => {
+    /// Opens the file for the one writer, making it where there is none and this is the first time. Every commit is durable when it
+    /// returns: a write-ahead log, synced each time.
+    pub(in crate::ledger) async fn writer(path: &Path, opening: Opening) -> std::result::Result<Self, LedgerError> {
+        let first = opening == Opening::First;
+        match first {
+            true => create(path)?,
+            // SQLite would make an empty one its own as it opens it.
+            false if std::fs::metadata(path).is_ok_and(|file| file.len() > 0) => {}
+            false => {
                 let path = path.to_owned();
-                Err(LedgerError::Absent { path })
+                return Err(LedgerError::Absent { path });
             }
         }
-    }
-
-    async fn opened_to_write(path: &Path, fresh: bool) -> std::result::Result<Self, LedgerError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(false)
@@ -95,7 +90,7 @@ impl SqliteStore {
             .pragma("trusted_schema", "OFF")
             .disable_statement_logging();
         let mut connection = options.connect().await.map_err(LedgerError::store("open the ledger"))?;
-        let format = format::written(&mut connection, path, fresh).await?;
+        let format = format::written(&mut connection, path, first).await?;
         let identity = identity(path).map_err(LedgerError::io("examine", path))?;
         Ok(Self {
             connection,
@@ -307,9 +302,18 @@ impl Store for SqliteStore {
         if self.format < Format::KEY_CHANGES {
             return Ok(Vec::new());
         }
-        sqlx::query_scalar("SELECT note FROM key_change WHERE log = ?1 ORDER BY size")
+        sqlx::query_scalar("SELECT note FROM key_change WHERE log = ?1 AND size >= 0 ORDER BY size")
             .bind(log.to_string())
             .fetch_all(&mut self.connection)
+            .await
+    }
+
+    async fn is_changing(&mut self) -> Result<bool> {
+        if self.format < Format::KEY_CHANGES {
+            return Ok(false);
+        }
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM key_change WHERE log = 'platform' AND size = -1)")
+            .fetch_one(&mut self.connection)
             .await
     }
 

@@ -11,7 +11,7 @@ use super::super::published::Published;
 use super::super::read::Cursor;
 use super::super::rotation::{Rotated, rotate};
 use super::super::succession::KeyHistory;
-use super::super::verify::Trust;
+use super::super::verify::{Trust, verify_published};
 use super::super::writer::Writer;
 use super::super::{By, LedgerError};
 use super::at::{At, On, on_both};
@@ -21,6 +21,8 @@ on_both!(
     whoever_knows_an_old_key_verifies_and_everything_private_opens,
     a_change_that_was_interrupted_anywhere_is_gone_on_with,
     a_ledger_of_which_a_log_is_damaged_keeps_its_keys,
+    the_keys_of_months_that_no_log_uses_go_with_the_old_secret,
+    a_log_that_goes_back_to_a_stolen_key_is_found_by_the_platforms,
     a_change_that_is_hidden_or_made_up_is_found,
     evidence_and_followers_come_from_the_old_key_to_the_new,
     a_ledger_that_another_process_writes_to_keeps_its_keys,
@@ -148,9 +150,12 @@ async fn a_change_that_was_interrupted_anywhere_is_gone_on_with(on: On) {
         let mut changing = Changing::open(at.dir(), BASE).unwrap();
         let to = changing.begin().unwrap().clone();
         let mut writer = Writer::alone(at.place().clone(), keys(), clock()).await.unwrap();
-        for name in [TENANTS[0], TENANTS[1], "platform"].iter().take(stop) {
-            writer.change_key(log(name), &to, &operator()).await.unwrap();
-        }
+        let logs = [TENANTS[0], TENANTS[1], "platform"].map(log);
+        let begin = || Ok(to.clone());
+        writer
+            .change_keys(&logs[..stop], &operator(), begin, |_| {})
+            .await
+            .unwrap();
         writer.leave().await;
         // Nothing else uses the ledger meanwhile.
         let path = at.dir().join("keys/ledger.seed.next");
@@ -179,20 +184,77 @@ async fn a_change_that_was_interrupted_anywhere_is_gone_on_with(on: On) {
 }
 
 async fn a_ledger_of_which_a_log_is_damaged_keeps_its_keys(on: On) {
-    let at = At::written(on).await;
-    at.edit(&format!("DELETE FROM record WHERE log = '{}' AND seq = 2", TENANTS[1]))
-        .await;
-    let refused = rotated(&at).await.unwrap_err();
-    assert!(
-        matches!(&refused, LedgerError::Damaged { log: damaged, .. } if *damaged == log(TENANTS[1])),
-        "{refused}"
-    );
-    let mut reader = at.reader().await.unwrap();
-    for name in ["platform", TENANTS[0], TENANTS[1]] {
-        assert!(reader.key_changes(log(name)).await.unwrap().is_empty());
+    let other = TENANTS[1];
+    for (sql, of) in [
+        (format!("DELETE FROM record WHERE log = '{other}' AND seq = 2"), other),
+        (
+            format!("UPDATE period SET wrapped = x'00' WHERE log = '{other}'"),
+            other,
+        ),
+        (
+            "INSERT INTO cosigned (log, size, note) VALUES ('BPNL00000000000C', 1, '')".to_owned(),
+            "BPNL00000000000C",
+        ),
+    ] {
+        let at = At::written(on).await;
+        at.edit(&sql).await;
+        let refused = rotated(&at).await.unwrap_err();
+        assert!(
+            matches!(&refused, LedgerError::Damaged { log: damaged, .. } if *damaged == log(of)),
+            "{sql}: {refused}"
+        );
+        let mut reader = at.reader().await.unwrap();
+        for name in ["platform", TENANTS[0], other] {
+            assert!(reader.key_changes(log(name)).await.unwrap().is_empty());
+        }
+        drop(reader);
+        assert_eq!(key(&current(&at), "platform"), key(&keys(), "platform"));
     }
-    drop(reader);
-    assert_eq!(key(&current(&at), "platform"), key(&keys(), "platform"));
+}
+
+/// The key of a month is made before the first record of its log; where that never came, nothing was sealed with it.
+async fn the_keys_of_months_that_no_log_uses_go_with_the_old_secret(on: On) {
+    let at = At::written(on).await;
+    at.edit("INSERT INTO period (log, period, wrapped) VALUES ('BPNL00000000000C', '2026-03', x'00')")
+        .await;
+    rotated(&at).await.unwrap();
+    let ledger = at.open_as(current(&at)).await.unwrap();
+    ledger.append(decision("BPNL00000000000C", 0)).await.unwrap();
+    ledger.close().await;
+    holds(&at, &Trust::default()).await;
+}
+
+/// Whoever stole the old secret has a tenant's log end where its key was changed, as if it never was: the platform's log names the key
+/// that followed.
+async fn a_log_that_goes_back_to_a_stolen_key_is_found_by_the_platforms(on: On) {
+    let at = At::written(on).await;
+    at.edit("CREATE TABLE before AS SELECT * FROM checkpoint").await;
+    rotated(&at).await.unwrap();
+    let (first, old) = (TENANTS[0], key(&keys(), TENANTS[0]));
+    for sql in [
+        format!("DELETE FROM key_change WHERE log = '{first}'"),
+        format!("DELETE FROM record WHERE log = '{first}' AND seq = 42"),
+        format!("DELETE FROM checkpoint WHERE log = '{first}'"),
+        format!("INSERT INTO checkpoint SELECT * FROM before WHERE log = '{first}'"),
+        format!("UPDATE log SET verifier_key = '{old}' WHERE log = '{first}'"),
+    ] {
+        at.edit(&sql).await;
+    }
+    let report = at.verify().await.unwrap();
+    let message = &report.logs[1].findings[0].message;
+    assert!(message.contains("of `platform` names"), "{report}");
+    // The same taken away as evidence, and held to the platform's newest key.
+    let out = exported(&at, at.dir().join("out")).await;
+    let trust = Trust {
+        keys: vec![key(&current(&at), "platform")],
+        ..Trust::default()
+    };
+    let named = contents(&out).unwrap().unwrap();
+    let report = verify_evidence(&out, &named, &trust, |_| {}).await.unwrap();
+    assert!(
+        !report.ok && report.findings[0].message.contains("of `platform` names"),
+        "{report}"
+    );
 }
 
 async fn a_change_that_is_hidden_or_made_up_is_found(on: On) {
@@ -293,6 +355,34 @@ async fn evidence_and_followers_come_from_the_old_key_to_the_new(on: On) {
         }
         seen => panic!("{seen:?}"),
     }
+    // What was shown before holds beside it, as where witnesses have not cosigned the newest yet; with any of the keys.
+    let [then, now] = [&before, &after].map(|out| out.join("logs").join(TENANTS[0]));
+    std::fs::copy(now.join("key-changes"), then.join("key-changes")).unwrap();
+    for keys in [keys(), current(&at)] {
+        let trust = Trust {
+            keys: vec![key(&keys, TENANTS[0])],
+            ..Trust::default()
+        };
+        let report = verify_published(&Published::directory(then.clone()), &trust, |_| {}, |_, _| {})
+            .await
+            .unwrap();
+        assert!(report.findings.is_empty(), "{:?}", report.findings);
+    }
+    let trust_both = Trust {
+        keys: vec![
+            old.clone(),
+            key(&LedgerKeys::from_seed(&[8; 32], BASE).unwrap(), TENANTS[0]),
+        ],
+        ..Trust::default()
+    };
+    let report = verify_published(&Published::directory(now), &trust_both, |_| {}, |_, _| {})
+        .await
+        .unwrap();
+    assert_eq!(
+        found(&report),
+        [(FindingKind::Key, None)],
+        "every key that was given must be one of the log's"
+    );
     // Not where the change is not told of, whoever signs.
     let hidden = after.join("logs").join(TENANTS[0]).join("key-changes");
     std::fs::remove_file(&hidden).unwrap();

@@ -254,15 +254,18 @@ impl LogCheck {
             .keys()
             .filter(|size| Some(**size) != own && !self.given.contains(size))
         {
+            let what = match self.key_changes.as_ref().is_some_and(|changes| changes.names(*size)) {
+                true => "a change of the log's key",
+                false => "a checkpoint kept elsewhere",
+            };
             let (kind, seq, message) = match *size > self.next {
                 true => {
                     let next = self.next;
-                    let message = format!("a checkpoint kept elsewhere names {size} records, but there are {next}");
+                    let message = format!("{what} names {size} records, but there are {next}");
                     (FindingKind::Cut, Some(next), message)
                 }
                 false => {
-                    let message =
-                        format!("the first {size} records are not those that a checkpoint kept elsewhere signs");
+                    let message = format!("the first {size} records are not those that {what} signs");
                     (FindingKind::Forked, None, message)
                 }
             };
@@ -292,6 +295,7 @@ impl LogCheck {
         self.time(seq, record);
         let Read::Record(record) = record else { return };
         if let (Event::KeyChanged(changed), Some(changes)) = (&record.event, &mut self.key_changes)
+            && changed.log == self.log
             && let Some(message) = changes.told(seq, &changed.change)
         {
             self.seen.findings.add(FindingKind::Key, Some(seq), message);
@@ -468,7 +472,7 @@ impl LogCheck {
     }
 
     fn judge_key_changes(&mut self) {
-        for (seq, message) in self.key_changes.take().into_iter().flat_map(KeyChanges::untold) {
+        for (seq, message) in self.key_changes.iter().flat_map(KeyChanges::untold).collect::<Vec<_>>() {
             if !self.explained(seq..=seq) {
                 self.seen.findings.add(FindingKind::Key, Some(seq), message);
             }

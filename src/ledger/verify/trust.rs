@@ -35,11 +35,16 @@ impl Trust {
         Ok(checkpoints.chain(keys).try_for_each(|log| log.map(drop))?)
     }
 
-    /// The roots that checkpoints kept elsewhere name for a log.
-    pub(super) fn known(&self, log: LogId, keys: Option<&KeyHistory>, about: &mut Findings) -> BTreeMap<u64, Digest> {
+    /// The roots that checkpoints kept elsewhere name for a log, and the changes of its key that it should show.
+    pub(super) fn known(
+        &self,
+        log: LogId,
+        keys: &KeyHistory,
+        shown: &KeyHistory,
+        about: &mut Findings,
+    ) -> BTreeMap<u64, Digest> {
         let mut known = BTreeMap::new();
-        let Some(keys) = keys else { return known };
-        for change in keys.changes() {
+        for change in shown.changes() {
             name(&mut known, Some((change.size, change.root)), about);
         }
         for note in self

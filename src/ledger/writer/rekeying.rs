@@ -8,34 +8,76 @@ use super::super::error::LedgerError;
 use super::super::keys::{LedgerKeys, Vouching};
 use super::super::period::Period;
 use super::super::record::{Event, KeyChanged, LogId, RecordTime};
-use super::super::store::{NewCheckpoint, NewKeyChange, NewPeriod, RawPeriod};
+use super::super::store::{NewCheckpoint, NewKeyChange, NewPeriod, RawPeriod, Rows};
 use super::super::succession::KeyChange;
 use super::super::tree::leaf_hash;
 use super::{Batch, Writer, read_rows};
 
+/// How many logs are changed before the platform's, which tells of each, is signed.
+const SIGNED: usize = 256;
+
 impl Writer {
-    /// Holds that a log is as it was signed, with this writer's keys.
-    pub(in crate::ledger) async fn check(&mut self, log: LogId) -> Result<(), LedgerError> {
+    /// Changes the keys of these logs, the platform's last. What is wrong with any of them keeps all as they are.
+    pub(in crate::ledger) async fn change_keys(
+        &mut self,
+        logs: &[LogId],
+        by: &By,
+        begin: impl FnOnce() -> Result<LedgerKeys, LedgerError>,
+        mut done: impl FnMut(u64),
+    ) -> Result<(), LedgerError> {
+        for log in logs {
+            self.check(*log).await?;
+        }
+        self.sign().await;
+        let to = begin()?;
+        let changing = Some(true);
+        self.put(Rows {
+            changing,
+            ..Rows::default()
+        })
+        .await?;
+        for (log, number) in logs.iter().zip(1..) {
+            if *log == LogId::Platform || number % SIGNED == 0 {
+                self.sign().await;
+            }
+            self.change_key(*log, &to, by).await?;
+            done(number as u64);
+        }
+        Ok(())
+    }
+
+    /// Holds that a log ends as it was signed, with this writer's keys, and that its months' keys open.
+    async fn check(&mut self, log: LogId) -> Result<(), LedgerError> {
         self.load(log).await?;
-        self.heads.remove(&log);
+        let keys = self.keys.clone();
+        self.rewrapped(log, &keys).await?;
+        let head = self.heads.remove(&log).ok_or(LedgerError::Closed)?;
+        if head.tree.size() == 0 {
+            let why = "something is stored of it, but no record".to_owned();
+            return Err(LedgerError::Damaged { log, why });
+        }
+        if head.signed < head.tree.size() {
+            self.unsigned.insert(log);
+        }
         Ok(())
     }
 
     /// Changes a log's key and whatever else of it depends on the ledger's secret: how its months' keys are stored, and what vouches for
     /// its newest records. After that this writer can do nothing more with the log.
-    pub(in crate::ledger) async fn change_key(
-        &mut self,
-        log: LogId,
-        to: &LedgerKeys,
-        by: &By,
-    ) -> Result<(), LedgerError> {
+    async fn change_key(&mut self, log: LogId, to: &LedgerKeys, by: &By) -> Result<(), LedgerError> {
         let changed = self.changed(log, to, by).await;
         let written = match changed {
             Ok(batch) => self.put(batch.rows).await,
             Err(error) => Err(error),
         };
         match written {
-            Ok(()) => drop((self.heads.remove(&log), self.unsigned.remove(&log))),
+            Ok(()) => {
+                self.heads.remove(&log);
+                self.unsigned.remove(&log);
+                if log != LogId::Platform {
+                    self.unsigned.insert(LogId::Platform);
+                }
+            }
             Err(_) => self.forget().await,
         }
         written
@@ -58,6 +100,7 @@ impl Writer {
             by: by.who.clone(),
             change: change.clone(),
             decision: by.decision,
+            log,
         });
         let (event, note) = (event.to_canonical()?, Checkpoint::sign(size, &root, &signer)?);
         let (text, verifier_key) = (Arc::clone(&head.text), signer.verifier().to_string());
@@ -74,7 +117,15 @@ impl Writer {
             note: change,
             verifier_key,
         });
-        self.enter(&mut batch, RecordTime::new(self.clock.now()), log, event, None, None)?;
+        let time = RecordTime::new(self.clock.now());
+        match log {
+            LogId::Platform => batch.rows.changing = Some(false),
+            // As it tells of each log's first key, so of each that follows: whoever has the platform's key has them all.
+            LogId::Tenant(_) => {
+                self.enter(&mut batch, time, LogId::Platform, event.clone(), None, None)?;
+            }
+        }
+        self.enter(&mut batch, time, log, event, None, None)?;
         Ok(batch)
     }
 

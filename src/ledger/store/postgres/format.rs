@@ -64,10 +64,9 @@ async fn version(connection: &mut PgConnection) -> Result<Option<i64>> {
     Ok(Some(format.unwrap_or(0)))
 }
 
-/// Makes the tables where there are none, and brings those of the version before up to date. The schema may have been made before,
-/// for a role that may not make one.
+/// Makes the tables where there are none. The schema may have been made before, for a role that may not make one.
 pub(super) async fn make(connection: &mut PgConnection) -> Result<()> {
-    if !matches!(version(connection).await?, None | Some(BEFORE)) {
+    if is_made(connection).await? {
         return Ok(());
     }
     let mut transaction = connection.begin().await?;
@@ -75,8 +74,7 @@ pub(super) async fn make(connection: &mut PgConnection) -> Result<()> {
         .bind(MAKING)
         .execute(&mut *transaction)
         .await?;
-    let found = version(&mut transaction).await?;
-    if found.is_none() {
+    if !is_made(&mut transaction).await? {
         let sql = "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'tidegate_ledger')";
         if !sqlx::query_scalar::<_, bool>(sql).fetch_one(&mut *transaction).await? {
             sqlx::raw_sql("CREATE SCHEMA tidegate_ledger")
@@ -84,11 +82,25 @@ pub(super) async fn make(connection: &mut PgConnection) -> Result<()> {
                 .await?;
         }
         sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
-    }
-    if matches!(found, None | Some(BEFORE)) {
         sqlx::raw_sql(SINCE).execute(&mut *transaction).await?;
     }
     transaction.commit().await
+}
+
+/// Brings tables of the version before up to date. Only who holds the lease does: a writer of that version would not know the new one.
+pub(super) async fn bring_up_to_date(connection: &mut PgConnection) -> std::result::Result<(), LedgerError> {
+    let update = async {
+        if version(connection).await? == Some(BEFORE) {
+            let mut transaction = connection.begin().await?;
+            sqlx::raw_sql(SINCE).execute(&mut *transaction).await?;
+            transaction.commit().await?;
+            tracing::info!(from = BEFORE, to = FORMAT, "the ledger's format was brought up to date");
+        }
+        Ok(())
+    };
+    update
+        .await
+        .map_err(LedgerError::store("bring the ledger's format up to date"))
 }
 
 /// Holds that the tables are of a version that is known here; whether they have `key_change`.

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use sqlx::postgres::PgConnection;
 
-use super::super::{NewBundle, NewCheckpoint, NewCosigned, NewPrivate, NewRecord, NewSlice, NewTile, Result, Rows};
+use super::super::{
+    NewBundle, NewCheckpoint, NewCosigned, NewPrivate, NewRecord, NewSlice, NewTile, Result, Rows, changing,
+};
 use super::lease::Held;
 use crate::ids::Digest;
 
@@ -100,6 +102,9 @@ async fn append(connection: &mut PgConnection, rows: Rows) -> Result<()> {
         let logs: Vec<_> = rows.unmarked.iter().map(text).collect();
         let query = sqlx::query("DELETE FROM ahead WHERE log = ANY($1)").bind(logs);
         query.execute(&mut *connection).await?;
+    }
+    for sql in changing(rows.changing) {
+        sqlx::query(*sql).execute(&mut *connection).await?;
     }
     for row in rows.key_changes {
         sqlx::query("INSERT INTO key_change (log, size, note) VALUES ($1, $2, $3)")

@@ -6,7 +6,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection};
 
-use super::super::{Result, Rows};
+use super::super::{Result, Rows, changing};
 
 type Bound = Query<'static, Sqlite, SqliteArguments>;
 
@@ -90,6 +90,9 @@ async fn append(connection: &mut SqliteConnection, rows: Rows) -> Result<()> {
     for log in rows.unmarked {
         let gone = sqlx::query("DELETE FROM ahead WHERE log = ?1").bind(log);
         gone.execute(&mut *connection).await?;
+    }
+    for sql in changing(rows.changing) {
+        sqlx::query(*sql).execute(&mut *connection).await?;
     }
     for row in rows.key_changes {
         let sql = "INSERT INTO key_change (log, size, note) VALUES (?1, ?2, ?3)";
