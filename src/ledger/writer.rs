@@ -201,18 +201,6 @@ impl Writer {
         })
     }
 
-    /// A writer that is asked directly, to change all keys, and has no queue. [`LedgerError::Standby`] where another process writes.
-    pub(super) async fn alone(place: Place, keys: LedgerKeys, clock: Clock) -> Result<Self, LedgerError> {
-        let (shared, _) = Shared::new();
-        let mut writer = Self::idle(place, keys, clock, Signing::default(), shared).await?;
-        if let Some(holder) = writer.stands_by() {
-            return Err(LedgerError::Standby { holder });
-        }
-        writer.load(LogId::Platform).await?;
-        writer.tell_gaps().await?;
-        Ok(writer)
-    }
-
     /// Takes up what the last writer left.
     async fn begin(&mut self) -> Result<(), LedgerError> {
         let changing = self.store().await?.is_changing().await;

@@ -287,7 +287,7 @@ async fn a_change_that_is_hidden_or_made_up_is_found(on: On) {
         "{findings:?}"
     );
     let findings = with(&format!(
-        "UPDATE key_change SET note = 'x' || note WHERE log = '{first}'"
+        "UPDATE key_change SET note = 'spoilt ' || note WHERE log = '{first}'"
     ))
     .await;
     assert!(

@@ -249,11 +249,8 @@ impl LogCheck {
 
     fn compare_elsewhere(&mut self, own: Option<&Checkpoint>) {
         let own = own.map(|checkpoint| checkpoint.size);
-        for size in self
-            .named
-            .keys()
-            .filter(|size| Some(**size) != own && !self.given.contains(size))
-        {
+        let ungiven = |size: &&u64| Some(**size) != own && !self.given.contains(size);
+        for size in self.named.keys().filter(ungiven) {
             let what = match self.key_changes.as_ref().is_some_and(|changes| changes.names(*size)) {
                 true => "a change of the log's key",
                 false => "a checkpoint kept elsewhere",

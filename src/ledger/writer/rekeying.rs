@@ -7,16 +7,30 @@ use super::super::checkpoint::Checkpoint;
 use super::super::error::LedgerError;
 use super::super::keys::{LedgerKeys, Vouching};
 use super::super::period::Period;
+use super::super::place::Place;
 use super::super::record::{Event, KeyChanged, LogId, RecordTime};
 use super::super::store::{NewCheckpoint, NewKeyChange, NewPeriod, RawPeriod, Rows};
 use super::super::succession::KeyChange;
 use super::super::tree::leaf_hash;
-use super::{Batch, Writer, read_rows};
+use super::{Batch, Shared, Signing, Writer, read_rows};
+use crate::clock::Clock;
 
 /// How many logs are changed before the platform's, which tells of each, is signed.
 const SIGNED: usize = 256;
 
 impl Writer {
+    /// A writer that is asked directly, to change all keys, and has no queue. [`LedgerError::Standby`] where another process writes.
+    pub(in crate::ledger) async fn alone(place: Place, keys: LedgerKeys, clock: Clock) -> Result<Self, LedgerError> {
+        let (shared, _) = Shared::new();
+        let mut writer = Self::idle(place, keys, clock, Signing::default(), shared).await?;
+        if let Some(holder) = writer.stands_by() {
+            return Err(LedgerError::Standby { holder });
+        }
+        writer.load(LogId::Platform).await?;
+        writer.tell_gaps().await?;
+        Ok(writer)
+    }
+
     /// Changes the keys of these logs, the platform's last. What is wrong with any of them keeps all as they are.
     pub(in crate::ledger) async fn change_keys(
         &mut self,
