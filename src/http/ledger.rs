@@ -66,7 +66,7 @@ pub async fn tile(
     let (id, permit) = app.may_read(&headers, &bpnl, &request).await?;
     let tile: TileId = format!("tile/{path}")
         .parse()
-        .map_err(|error| Problem::with(Kind::Path, format!("{error}")).after(permit.record()))?;
+        .map_err(|error| Problem::with(Kind::Path, format!("{error}")).after(&permit))?;
     let bytes = app.logs.tile(LogId::Tenant(id), tile).await;
     let bytes = found(bytes, &permit)?;
     Ok(answer(bytes, [BYTES, STAYS], id, &permit))
@@ -82,7 +82,7 @@ pub async fn inclusion(
     let (id, permit) = app.may_read(&headers, &bpnl, &request).await?;
     let index: u64 = index.parse().map_err(|_| {
         let detail = "expected the number of a record in its log, as the header `tidegate-log` gives it";
-        Problem::with(Kind::Path, detail).after(permit.record())
+        Problem::with(Kind::Path, detail).after(&permit)
     })?;
     let proof = app.logs.inclusion(LogId::Tenant(id), index).await;
     let proof = found(proof, &permit)?;
@@ -112,9 +112,9 @@ impl App {
 fn found<T>(read: Result<Option<T>, LedgerError>, permit: &Permit) -> Result<T, Problem> {
     let read = read.map_err(|error| {
         tracing::error!(record = %permit.record(), %error, "a log could not be read after an allow");
-        Problem::with(Kind::Upstream, "the log cannot be read").after(permit.record())
+        Problem::with(Kind::Upstream, "the log cannot be read").after(permit)
     })?;
-    read.ok_or_else(|| Problem::new(Kind::NotFound).after(permit.record()))
+    read.ok_or_else(|| Problem::new(Kind::NotFound).after(permit))
 }
 
 fn answer(body: impl IntoResponse, [kind, caching]: [HeaderValue; 2], id: TenantId, permit: &Permit) -> Response {
