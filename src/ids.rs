@@ -150,17 +150,27 @@ macro_rules! token_id {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// Whether a text is one.
+            pub fn fits(text: &str) -> bool {
+                let bytes = text.as_bytes();
+                // Whether any is another is asked once, at the end: a ledger's records are full of ids.
+                let may = |all, byte: &u8| all & (byte.is_ascii_alphanumeric() | $rest.contains(byte));
+                (1..=$max).contains(&bytes.len())
+                    && bytes.first().is_some_and(u8::is_ascii_alphanumeric)
+                    && bytes.iter().fold(true, may)
+                    && !bytes.windows(2).any(|pair| pair == b"..")
+            }
         }
 
         impl FromStr for $name {
             type Err = IdError;
 
             fn from_str(text: &str) -> Result<Self, IdError> {
-                let sound = (1..=$max).contains(&text.len())
-                    && text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
-                    && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || $rest.contains(&byte))
-                    && !text.contains("..");
-                if sound { Ok(Self(text.into())) } else { Err(IdError::new($what, $expected, text)) }
+                match Self::fits(text) {
+                    true => Ok(Self(text.into())),
+                    false => Err(IdError::new($what, $expected, text)),
+                }
             }
         }
 

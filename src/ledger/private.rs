@@ -25,6 +25,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -194,8 +195,8 @@ pub(super) fn alone(key: &PeriodKey, sealed: &[u8]) -> Result<Vec<u8>, DoesNotOp
 /// # Errors
 ///
 /// [`DoesNotOpen`] where it is not.
-pub(super) fn held(key: &PeriodKey, commitment: &Digest, content: Vec<u8>) -> Result<Vec<u8>, DoesNotOpen> {
-    match key.commit(&Digest::of(&content)) == *commitment {
+pub(super) fn held<C: AsRef<[u8]>>(key: &PeriodKey, commitment: &Digest, content: C) -> Result<C, DoesNotOpen> {
+    match key.commit(&Digest::of(content.as_ref())) == *commitment {
         true => Ok(content),
         false => Err(DoesNotOpen),
     }
@@ -254,7 +255,7 @@ pub(super) fn open_group(
     log: LogId,
     number: u64,
     sealed: &[u8],
-) -> Result<Vec<(u8, Vec<u8>)>, DoesNotOpen> {
+) -> Result<Vec<(u8, Bytes)>, DoesNotOpen> {
     open_parts(key, &group_place(log, number, key.period()), sealed)
 }
 
@@ -263,19 +264,19 @@ pub(super) fn open_group(
 /// # Errors
 ///
 /// As [`open_group`].
-pub(super) fn open_parts(key: &PeriodKey, place: &[u8], sealed: &[u8]) -> Result<Vec<(u8, Vec<u8>)>, DoesNotOpen> {
+pub(super) fn open_parts(key: &PeriodKey, place: &[u8], sealed: &[u8]) -> Result<Vec<(u8, Bytes)>, DoesNotOpen> {
     let opened = key.open(place, sealed)?;
     let (size, packed) = opened.split_first_chunk().ok_or(DoesNotOpen)?;
     let size = usize::try_from(u32::from_be_bytes(*size))
         .unwrap_or(usize::MAX)
         .min(MAX_GROUP);
-    let plain = unpack(packed, size).map_err(|_| DoesNotOpen)?;
-    let (mut rest, mut parts) = (plain.as_slice(), Vec::new());
+    let plain = Bytes::from(unpack(packed, size).map_err(|_| DoesNotOpen)?);
+    let (mut rest, mut parts) = (plain.as_ref(), Vec::new());
     while let Some((within, after)) = rest.split_first() {
         let (length, after) = after.split_first_chunk().ok_or(DoesNotOpen)?;
         let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| DoesNotOpen)?;
         let (content, after) = after.split_at_checked(length).ok_or(DoesNotOpen)?;
-        parts.push((*within, content.to_vec()));
+        parts.push((*within, plain.slice_ref(content)));
         rest = after;
     }
     Ok(parts)
@@ -323,7 +324,8 @@ mod tests {
         fn a_group_reads_back(parts in prop::collection::vec((any::<u8>(), prop::collection::vec(any::<u8>(), 0..90)), 0..20), number in any::<u64>()) {
             let log: LogId = "BPNL00000000000A".parse().unwrap();
             let sealed = seal_group(&key(7), log, number, &parts).unwrap();
-            prop_assert_eq!(open_group(&key(7), log, number, &sealed), Ok(parts));
+            let opened = open_group(&key(7), log, number, &sealed).unwrap();
+            prop_assert_eq!(opened.into_iter().map(|(within, part)| (within, part.to_vec())).collect::<Vec<_>>(), parts);
             prop_assert_eq!(open_group(&key(8), log, number, &sealed), Err(DoesNotOpen));
             prop_assert_eq!(open_group(&key(7), LogId::Platform, number, &sealed), Err(DoesNotOpen));
             prop_assert_eq!(open_group(&key(7), log, number.wrapping_add(1), &sealed), Err(DoesNotOpen));

@@ -25,6 +25,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 pub use self::cursor::{Cursor, Stored};
 pub(super) use self::group::{Group, Key, opened};
 use super::error::LedgerError;
@@ -69,7 +71,7 @@ pub(super) struct Row {
     pub(super) seq: i64,
     /// The hash stored for it.
     pub(super) hash: Option<Digest>,
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Bytes,
     /// What vouches for it until it lies in a bundle.
     pub(super) mac: Option<Vec<u8>>,
     pub(super) sealed: Sealed,
@@ -80,8 +82,33 @@ pub(super) struct Row {
 pub(super) enum Sealed {
     /// Sealed by itself, under the key of that month.
     Alone(Option<(String, Vec<u8>)>),
-    /// Out of those sealed together, by the period they are of.
-    Together(Vec<(Period, Result<Vec<u8>, Withheld>)>),
+    /// Out of those sealed together.
+    Together(Parts),
+}
+
+/// A record's private part by the period it is of, or why it is not to be had.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Parts {
+    one: Option<Part>,
+    /// Where it has more than one, which is hardly ever.
+    more: Vec<Part>,
+}
+
+type Part = (Period, Result<Bytes, Withheld>);
+
+impl Parts {
+    fn push(&mut self, part: Part) {
+        match &self.one {
+            None => self.one = Some(part),
+            Some(_) => self.more.push(part),
+        }
+    }
+
+    /// The part of that period.
+    fn of(self, period: Period) -> Option<Result<Bytes, Withheld>> {
+        let mut parts = self.one.into_iter().chain(self.more);
+        parts.find(|(of, _)| *of == period).map(|(_, part)| part)
+    }
 }
 
 /// A ledger open for reading, as of the instant it was opened.
@@ -240,7 +267,7 @@ impl Reader {
             Kind::Entries => {
                 let rows = self.plain(log, tile.number).await?;
                 let rows = rows.get(..width);
-                rows.and_then(|rows| tile::bundle(rows.iter().map(|row| row.bytes.as_slice())))
+                rows.and_then(|rows| tile::bundle(rows.iter().map(|row| row.bytes.as_ref())))
             }
             Kind::Hashes { level } => {
                 let hashes = self.hashes(log, level, tile.number).await?;
@@ -302,7 +329,7 @@ impl Reader {
         log: LogId,
         private: &Private,
         sealed: Sealed,
-    ) -> Result<Result<Vec<u8>, Withheld>, LedgerError> {
+    ) -> Result<Result<Bytes, Withheld>, LedgerError> {
         let key = self.key(log, private.period).await?;
         Ok(opened(&key, private, sealed))
     }

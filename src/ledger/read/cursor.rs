@@ -80,7 +80,10 @@ impl Cursor {
         }
         let record = Record::parse(&row.bytes).map_err(|error| damaged(format!("record {expected}: {error}")))?;
         let asked = match &record.event {
-            Event::Decision(decided) => Some(reader.asked(self.log, &decided.private, row.sealed).await?),
+            Event::Decision(decided) => {
+                let asked = reader.asked(self.log, &decided.private, row.sealed).await?;
+                Some(asked.map(Vec::from))
+            }
             _ => None,
         };
         Ok(Stored { record, hash, asked })

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{MAX_BUNDLE, Reader, Row, Sealed, Withheld};
+use bytes::Bytes;
+
+use super::{MAX_BUNDLE, Parts, Reader, Row, Sealed, Withheld};
 use crate::ids::Digest;
 use crate::ledger::error::LedgerError;
 use crate::ledger::pack::unpack;
@@ -56,16 +58,16 @@ impl Group {
             Packed::Bundle(packed, hashes, sealed) => (packed, hashes, sealed),
         };
         let damaged = || LedgerError::Bundle { log, number };
-        let bytes = unpack(&packed, MAX_BUNDLE).map_err(|_| damaged())?;
+        let bytes = Bytes::from(unpack(&packed, MAX_BUNDLE).map_err(|_| damaged())?);
         let records = tile::records(&bytes).filter(|records| records.len() as u64 <= WIDTH);
         let records = records.ok_or_else(damaged)?;
         let parts = parts(log, number, sealed);
         let first = number.saturating_mul(WIDTH).cast_signed();
         let rows = (first..).zip(records).zip(parts).enumerate();
-        let rows = rows.map(|(within, ((seq, bytes), parts))| Row {
+        let rows = rows.map(|(within, ((seq, record), parts))| Row {
             seq,
             hash: hashes.get(within).copied(),
-            bytes: bytes.to_vec(),
+            bytes: bytes.slice_ref(record),
             mac: None,
             sealed: Sealed::Together(parts),
         });
@@ -73,12 +75,9 @@ impl Group {
     }
 }
 
-/// A record's private part by the period it is of, or why it is not to be had: seldom more than one.
-type Parts = Vec<(Period, Result<Vec<u8>, Withheld>)>;
-
 /// The private parts of a bundle, for each of its records.
 fn parts(log: LogId, number: u64, sealed: Vec<(Period, Key, Vec<u8>)>) -> Vec<Parts> {
-    let mut parts: Vec<Parts> = vec![Parts::new(); 256];
+    let mut parts: Vec<Parts> = vec![Parts::default(); 256];
     for (period, key, content) in sealed {
         let opened =
             key.and_then(|key| private::open_group(&key, log, number, &content).map_err(|_| Withheld::Changed));
@@ -100,16 +99,19 @@ fn parts(log: LogId, number: u64, sealed: Vec<(Period, Key, Vec<u8>)>) -> Vec<Pa
 }
 
 /// What a decision's record commits to, out of what was found beside it.
-pub(in crate::ledger) fn opened(key: &Key, private: &Private, sealed: Sealed) -> Result<Vec<u8>, Withheld> {
+pub(in crate::ledger) fn opened(key: &Key, private: &Private, sealed: Sealed) -> Result<Bytes, Withheld> {
     let key = key.as_ref().map_err(Clone::clone)?;
     match sealed {
         Sealed::Alone(None) => Err(Withheld::Missing),
         Sealed::Alone(Some((period, _))) if period != private.period.to_string() => Err(Withheld::Changed),
-        Sealed::Alone(Some((_, sealed))) => private::open(key, &private.asked, &sealed).map_err(|_| Withheld::Changed),
-        Sealed::Together(parts) => match parts.into_iter().find(|(period, _)| *period == private.period) {
+        Sealed::Alone(Some((_, sealed))) => {
+            let opened = private::open(key, &private.asked, &sealed);
+            opened.map(Bytes::from).map_err(|_| Withheld::Changed)
+        }
+        Sealed::Together(parts) => match parts.of(private.period) {
             None => Err(Withheld::Missing),
-            Some((_, Err(why))) => Err(why),
-            Some((_, Ok(content))) => private::held(key, &private.asked, content).map_err(|_| Withheld::Changed),
+            Some(Err(why)) => Err(why),
+            Some(Ok(content)) => private::held(key, &private.asked, content).map_err(|_| Withheld::Changed),
         },
     }
 }
@@ -160,7 +162,7 @@ impl Reader {
             .map(|row| Row {
                 seq: row.seq,
                 hash: <[u8; 32]>::try_from(row.hash).ok().map(Digest::from_bytes),
-                bytes: row.record,
+                bytes: row.record.into(),
                 mac: Some(row.mac),
                 sealed: Sealed::Alone(row.period.zip(row.private)),
             });

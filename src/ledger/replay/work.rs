@@ -250,7 +250,7 @@ impl<'s> Worker<'s> {
             let kept = &self.shared.kept;
             let open = |private: &Private| {
                 let key = kept.key(log, private.period)?;
-                Ok(opened(&key, private, row.sealed))
+                Ok(opened(&key, private, row.sealed).map(Vec::from))
             };
             self.record((log, seq), &row.bytes, false, open)?;
         }

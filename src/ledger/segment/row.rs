@@ -40,7 +40,7 @@ impl Privates {
         if let Some(sealed) = sealed {
             let place = private_place(log, seq, period);
             let parts = private::open_parts(opened, &place, sealed).map_err(|_| Withheld::Changed);
-            let parts = parts.map(|parts| parts.into_iter().collect());
+            let parts = parts.map(|parts| parts.into_iter().map(|(within, part)| (within, part.into())).collect());
             self.0 = Some(Run {
                 log,
                 period,

@@ -253,7 +253,7 @@ impl Scan {
                 let key = reader.key(self.log, private.period).await?;
                 let sealed: Sealed = row.sealed;
                 match (&key, opened(&key, &private, sealed)) {
-                    (Ok(key), Ok(content)) => Some((Arc::clone(key), content)),
+                    (Ok(key), Ok(content)) => Some((Arc::clone(key), content.into())),
                     (Err(Withheld::Erased(_)), _) => {
                         written.withheld += 1;
                         None
@@ -266,7 +266,7 @@ impl Scan {
                 }
             }
         };
-        let record = row.bytes;
+        let record = row.bytes.into();
         Ok(Some(Row {
             columns,
             record,

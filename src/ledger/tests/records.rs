@@ -240,7 +240,7 @@ fn appended_and_changed(on: On, (appends, [victim, place], change): (Vec<(usize,
         let changed = victim.get(&places);
         let mut reader = at.reader().await.unwrap();
         let mut rows = reader.group(changed.log, 0).await.unwrap();
-        let mut bytes = rows.remove(usize::try_from(changed.seq).unwrap()).bytes;
+        let mut bytes = rows.remove(usize::try_from(changed.seq).unwrap()).bytes.to_vec();
         drop(reader);
         let place = place.index(bytes.len());
         bytes[place] ^= change;

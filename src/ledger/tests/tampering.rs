@@ -96,7 +96,7 @@ async fn a_record_replaced_with_its_hash_is_found_at_its_number(on: On) {
             .unwrap()
             .remove(usize::try_from(seq).unwrap());
         drop(reader);
-        let forged = String::from_utf8(row.bytes)
+        let forged = String::from_utf8(row.bytes.into())
             .unwrap()
             .replace("\"effect\":\"allow\"", "\"effect\":\"deny\"");
         let hash = hex::encode(leaf_hash(forged.as_bytes()).as_bytes());

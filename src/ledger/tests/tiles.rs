@@ -54,7 +54,7 @@ async fn check(on: On, sql: &str, expected: &[(FindingKind, Option<u64>)]) -> St
 async fn forged(at: &At, seq: usize, hash: bool) -> String {
     let mut reader = at.reader().await.unwrap();
     let rows = reader.group(log(TENANTS[0]), 0).await.unwrap();
-    let mut records: Vec<_> = rows.into_iter().map(|row| row.bytes).collect();
+    let mut records: Vec<Vec<u8>> = rows.into_iter().map(|row| row.bytes.into()).collect();
     let text = String::from_utf8(records[seq].clone()).unwrap();
     records[seq] = text.replace("\"effect\":\"allow\"", "\"effect\":\"deny\"").into_bytes();
     let bundle = tile::bundle(records.iter().map(Vec::as_slice)).unwrap();
@@ -320,7 +320,7 @@ async fn nothing_can_be_slipped_in_before_it_is_signed(on: On) {
     let mut reader = at.reader().await.unwrap();
     let row = reader.group(log(TENANTS[0]), 0).await.unwrap().pop().unwrap();
     drop(reader);
-    let record = String::from_utf8(row.bytes)
+    let record = String::from_utf8(row.bytes.into())
         .unwrap()
         .replace("\"seq\":41", "\"seq\":42");
     let hash = hex::encode(leaf_hash(record.as_bytes()).as_bytes());

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::super::error::LedgerError;
 use super::super::keys::Vouching;
 use super::super::published::Published;
-use super::super::read::{Reader, Row, Sealed};
+use super::super::read::{Parts, Reader, Row, Sealed};
 use super::super::record::LogId;
 use super::super::tile::{self, Kind, TileId, WIDTH};
 use crate::ids::Digest;
@@ -92,9 +92,9 @@ impl Source for Tiles<'_> {
         let rows = (first..).zip(records).zip(0_usize..).map(|((seq, bytes), within)| Row {
             seq,
             hash: hashes.get(within).copied(),
-            bytes: bytes.to_vec(),
+            bytes: bytes::Bytes::copy_from_slice(bytes),
             mac: None,
-            sealed: Sealed::Together(Vec::new()),
+            sealed: Sealed::Together(Parts::default()),
         });
         Ok(rows.collect())
     }
