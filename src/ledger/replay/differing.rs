@@ -55,6 +55,11 @@ impl Differing {
         (self.kept.into_values().collect(), self.explained)
     }
 
+    /// How many are listed.
+    pub(super) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
     /// Takes another's along.
     pub(super) fn merge(&mut self, other: Self) {
         other.kept.into_values().for_each(|replayed| self.add(replayed));

@@ -107,14 +107,16 @@ impl Kept {
         self.reader.lock().await
     }
 
-    /// Reads from the ledger; from a thread that may wait.
+    /// Reads from the ledger. The thread waits, also where it is one that runs tasks, as those of another engine are.
     pub(super) fn read<T>(
         &self,
         read: impl AsyncFnOnce(&mut Reader) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
-        self.handle.block_on(async {
-            let mut reader = self.reader.lock().await;
-            read(&mut reader).await
+        tokio::task::block_in_place(|| {
+            self.handle.block_on(async {
+                let mut reader = self.reader.lock().await;
+                read(&mut reader).await
+            })
         })
     }
 

@@ -1,0 +1,2 @@
+//! Replay on a cluster.
+fn main() {}
