@@ -34,6 +34,7 @@ pub use self::tally::Tally;
 use super::Selection;
 use crate::ids::Digest;
 use crate::ledger::LedgerError;
+use crate::ledger::pack::unpack;
 use crate::ledger::record::{Engine, LogId};
 
 /// The version of tasks and tallies written here.
@@ -61,6 +62,42 @@ struct Archived {
     digest: Digest,
     /// The manifest and the files, each as base64.
     files: Vec<String>,
+}
+
+impl Task {
+    /// As bytes, to be sent.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written down.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, NotApart> {
+        packed(self)
+    }
+
+    /// Out of such bytes.
+    ///
+    /// # Errors
+    ///
+    /// They are none of a task of this version.
+    pub fn of_bytes(bytes: &[u8]) -> Result<Self, NotApart> {
+        unpacked(bytes)
+    }
+}
+
+/// How hard it is tried to make what is sent smaller.
+const LEVEL: i32 = 1;
+
+/// The greatest size of what is sent before it was compressed: a tally of [`LISTED`](super::LISTED) decisions, each told twice.
+const MAX_BYTES: usize = 1024 * 1024 * 1024;
+
+fn packed(value: &impl Serialize) -> Result<Vec<u8>, NotApart> {
+    let text = serde_json::to_vec(value).map_err(NotApart::wrong)?;
+    zstd::bulk::compress(&text, LEVEL).map_err(NotApart::wrong)
+}
+
+fn unpacked<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, NotApart> {
+    let text = unpack(bytes, MAX_BYTES).map_err(NotApart::wrong)?;
+    serde_json::from_slice(&text).map_err(NotApart::wrong)
 }
 
 /// What is known of a row, as a short text that goes along with it.

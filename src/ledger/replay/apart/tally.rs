@@ -12,18 +12,11 @@ use super::super::{Outcome, Replayed, Summary};
 use super::evaluator::decision;
 use super::{NotApart, Note, VERSION, mark};
 use crate::ids::Digest;
-use crate::ledger::pack::unpack;
 use crate::ledger::record::LogId;
 use crate::ledger::tree::leaf_hash;
 
 /// How many irregular rows are named: the segments they are in are taken back whole, and others show in the next round.
 const NAMED: usize = 1_000;
-
-/// How hard it is tried to make a tally smaller.
-const LEVEL: i32 = 1;
-
-/// The greatest size of a tally before it was compressed: [`LISTED`](super::super::LISTED) decisions, each told twice.
-const MAX_BYTES: usize = 4 * 1024 * 1024 * 1024 - 1;
 
 /// What rows came to.
 #[derive(Default)]
@@ -164,8 +157,7 @@ impl Tally {
             sum,
             v: VERSION,
         };
-        let text = serde_json::to_vec(&packed).map_err(NotApart::wrong)?;
-        zstd::bulk::compress(&text, LEVEL).map_err(NotApart::wrong)
+        super::packed(&packed)
     }
 
     /// Out of such bytes.
@@ -174,8 +166,7 @@ impl Tally {
     ///
     /// They are none of a tally of this version.
     pub fn of_bytes(bytes: &[u8]) -> Result<Self, NotApart> {
-        let text = unpack(bytes, MAX_BYTES).map_err(NotApart::wrong)?;
-        let packed: Packed = serde_json::from_slice(&text).map_err(NotApart::wrong)?;
+        let packed: Packed = super::unpacked(bytes)?;
         if packed.v != VERSION {
             return Err(NotApart::wrong("a tally of another version: run the same program everywhere"));
         }
