@@ -20,7 +20,7 @@ pub(crate) const SEGMENTS: &str = "segments://ledger/";
 const TASKS: usize = 2;
 
 /// How often it is told how much was done.
-const TICK: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_millis(200);
 
 /// What a process that evaluates has at hand.
 pub(crate) struct Site {
