@@ -24,6 +24,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::cast::{as_binary_array, as_int64_array, as_list_array, as_string_array};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::prelude::Expr;
 use datafusion::scalar::ScalarValue;
 use tidegate::ledger::replay::apart::Evaluator;
 
@@ -100,6 +101,15 @@ impl ScalarUDFImpl for Function {
             Which::Held => "held",
             Which::Decided => "decided",
         }
+    }
+
+    // The task is long, and what columns are called goes wherever they go.
+    fn schema_name(&self, _: &[Expr]) -> Result<String> {
+        Ok(format!("{}(task)", self.name()))
+    }
+
+    fn display_name(&self, _: &[Expr]) -> Result<String> {
+        Ok(format!("{}(task)", self.name()))
     }
 
     fn signature(&self) -> &Signature {

@@ -46,22 +46,30 @@ fn sql(tenant: Option<TenantId>) -> String {
     let of = tenant.map_or_else(|| "true".to_owned(), |tenant| format!("log = '{tenant}'"));
     format!(
         "WITH
-           rows AS (
-             SELECT log, seq, record, told($1, log, seq, record) AS note FROM segments WHERE {of}),
+           seen AS (
+             SELECT log, seq, record, told($1, log, seq, record) AS note
+             FROM segments WHERE {of}),
            parts AS (
-             SELECT log, unnest(opened($1, log, seq, period, private)) AS part FROM segments WHERE private IS NOT NULL AND {of}),
-           asked AS (
-             SELECT log, get_field(part, 'seq') AS seq, get_field(part, 'asked') AS asked FROM parts),
+             SELECT log, unnest(opened($1, log, seq, period, private)) AS part
+             FROM segments WHERE private IS NOT NULL AND {of}),
+           privates AS (
+             SELECT log, get_field(part, 'seq') AS seq, get_field(part, 'asked') AS asked
+             FROM parts),
            judged AS (
-             SELECT rows.seq, record, asked, held($1, record, note, asked) AS held
-             FROM rows LEFT JOIN asked ON rows.log = asked.log AND rows.seq = asked.seq WHERE note IS NOT NULL),
+             SELECT seen.seq AS seq, record, asked, held($1, record, note, asked) AS held
+             FROM seen LEFT JOIN privates ON seen.log = privates.log AND seen.seq = privates.seq
+             WHERE note IS NOT NULL),
            noted AS (
-             SELECT seq / {STRETCH} AS stretch, record, asked, get_field(held, 'key') AS key, get_field(held, 'note') AS note FROM judged),
+             SELECT seq / {STRETCH} AS stretch, record, asked, get_field(held, 'key') AS key, get_field(held, 'note') AS note
+             FROM judged),
            questions AS (
-             SELECT key, note, min(asked) AS asked, array_agg(CASE WHEN starts_with(note, 'left ') THEN NULL ELSE record END) AS records
-             FROM noted GROUP BY key, note, stretch)
-         SELECT tally(key, note, records, answer) FROM (
-           SELECT key, note, records, decided($1, key, note, records, asked) AS answer FROM questions)"
+             SELECT key, note, min(asked) AS asked,
+                    array_agg(CASE WHEN starts_with(note, 'left ') THEN NULL ELSE record END) AS records
+             FROM noted GROUP BY key, note, stretch),
+           answered AS (
+             SELECT key, note, records, decided($1, key, note, records, asked) AS answer
+             FROM questions)
+         SELECT tally(key, note, records, answer) FROM answered"
     )
 }
 

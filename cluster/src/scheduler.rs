@@ -16,8 +16,9 @@ use tidegate::cli::{Exit, Failure, Outcome};
 
 use crate::{executor, functions, site, tally};
 
-/// After how many seconds without a word an executor is given up, and its tasks are run again elsewhere.
-const SILENT: u64 = 5;
+/// After how many seconds without a word an executor is given up, and its tasks are run again elsewhere: one that is busy with all its
+/// tasks speaks every five.
+const SILENT: u64 = 15;
 
 /// How many seconds tasks wait where no executor is left.
 const ALONE: u64 = 60;
