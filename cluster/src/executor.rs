@@ -103,7 +103,10 @@ pub(crate) async fn run(args: ExecutorArgs) -> Outcome {
         override_runtime_producer: Some(runtime),
         ..ExecutorProcessConfig::default()
     };
-    eprintln!("executor listening on {}, for the scheduler on {}", args.listen, args.scheduler);
+    eprintln!(
+        "executor listening on {}, for the scheduler on {}",
+        args.listen, args.scheduler
+    );
     tokio::spawn(Arc::clone(&site).tell());
     let ended = start_executor_process(Arc::new(config)).await;
     eprintln!("{}", site.done);

@@ -56,9 +56,14 @@ pub(crate) fn all(site: Option<&Arc<Site>>) -> Vec<ScalarUDF> {
             site: site.cloned(),
         })
     };
-    [(Which::Told, 4), (Which::Opened, 5), (Which::Held, 4), (Which::Decided, 5)]
-        .map(function)
-        .into()
+    [
+        (Which::Told, 4),
+        (Which::Opened, 5),
+        (Which::Held, 4),
+        (Which::Decided, 5),
+    ]
+    .map(function)
+    .into()
 }
 
 impl PartialEq for Function {
@@ -126,13 +131,11 @@ impl ScalarUDFImpl for Function {
 
     fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let rows = given.number_rows;
-        let (task, columns) = given
-            .args
-            .split_first()
-            .ok_or_else(|| missing("a task"))?;
-        let site = self.site.as_ref().ok_or_else(|| {
-            DataFusionError::Execution(format!("`{}` is evaluated on executors only", self.name()))
-        })?;
+        let (task, columns) = given.args.split_first().ok_or_else(|| missing("a task"))?;
+        let site = self
+            .site
+            .as_ref()
+            .ok_or_else(|| DataFusionError::Execution(format!("`{}` is evaluated on executors only", self.name())))?;
         let evaluator = match task {
             ColumnarValue::Scalar(ScalarValue::Binary(Some(task))) => site.evaluator(task)?,
             _ => return Err(missing("a task, as a literal")),
@@ -233,7 +236,12 @@ fn opened(
     let columns: Vec<ArrayRef> = vec![Arc::new(numbers.finish()), Arc::new(contents.finish())];
     let parts = StructArray::try_new(part_fields(), columns, None)?;
     let offsets = OffsetBuffer::from_lengths(lengths);
-    Ok(Arc::new(ListArray::try_new(part_field(), offsets, Arc::new(parts), None)?))
+    Ok(Arc::new(ListArray::try_new(
+        part_field(),
+        offsets,
+        Arc::new(parts),
+        None,
+    )?))
 }
 
 fn held(evaluator: &Evaluator, record: &BinaryArray, note: &StringArray, asked: &BinaryArray) -> Result<ArrayRef> {

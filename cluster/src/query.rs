@@ -96,7 +96,9 @@ pub(crate) async fn ask(
     task: &Task,
     tenant: Option<TenantId>,
 ) -> Result<Tally> {
-    let files = segments.into_iter().map(|segment| ListingTableUrl::parse(format!("{SEGMENTS}{segment}")));
+    let files = segments
+        .into_iter()
+        .map(|segment| ListingTableUrl::parse(format!("{SEGMENTS}{segment}")));
     let files = files.collect::<Result<Vec<_>>>()?;
     if files.is_empty() {
         return Ok(Tally::default());

@@ -55,7 +55,12 @@ pub(crate) async fn run(args: ReplayArgs) -> Outcome {
     if driver.rows() > 0 {
         let context = match args.scheduler {
             Some(scheduler) => remote(scheduler, driver.rows()).await,
-            None => local(Site::new(args.data.clone(), evaluators), &segments, driver.rows(), engine),
+            None => local(
+                Site::new(args.data.clone(), evaluators),
+                &segments,
+                driver.rows(),
+                engine,
+            ),
         };
         let context = context.map_err(Failure::failed)?;
         loop {
@@ -89,7 +94,10 @@ fn local(site: Site, segments: &std::path::Path, rows: u64, memory: usize) -> Re
         .with_config(config)
         .with_runtime_env(env)
         .build();
-    Ok(with_functions(SessionContext::new_with_state(state), Some(&Arc::new(site))))
+    Ok(with_functions(
+        SessionContext::new_with_state(state),
+        Some(&Arc::new(site)),
+    ))
 }
 
 /// The engine on a cluster.

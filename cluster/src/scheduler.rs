@@ -64,7 +64,9 @@ pub(crate) async fn run(args: SchedulerArgs) -> Outcome {
         override_session_builder: Some(Arc::new(builder)),
         ..SchedulerConfig::default()
     };
-    let cluster = BallistaCluster::new_from_config(&config).await.map_err(Failure::failed)?;
+    let cluster = BallistaCluster::new_from_config(&config)
+        .await
+        .map_err(Failure::failed)?;
     eprintln!("scheduler listening on {}", args.listen);
     start_server(cluster, args.listen, Arc::new(config))
         .await

@@ -96,13 +96,19 @@ impl fmt::Display for Done {
             count(&self.held),
             count(&self.decided),
         );
-        write!(formatter, "rows: told {told}, opened {opened}, held {held}, decided {decided}")
+        write!(
+            formatter,
+            "rows: told {told}, opened {opened}, held {held}, decided {decided}"
+        )
     }
 }
 
 impl fmt::Debug for Site {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Site").field("data", &self.data).finish_non_exhaustive()
+        formatter
+            .debug_struct("Site")
+            .field("data", &self.data)
+            .finish_non_exhaustive()
     }
 }
 

@@ -59,7 +59,10 @@ impl fmt::Debug for Counting {
 
 impl Counting {
     fn taken(&mut self) -> Result<ScalarValue> {
-        self.0.take_bytes().map(|bytes| ScalarValue::Binary(Some(bytes))).map_err(wrong)
+        self.0
+            .take_bytes()
+            .map(|bytes| ScalarValue::Binary(Some(bytes)))
+            .map_err(wrong)
     }
 }
 

@@ -69,7 +69,11 @@ impl Roots {
     /// # Errors
     ///
     /// The store's.
-    pub(super) async fn up_to(reader: &mut Reader, log: LogId, signed: u64) -> Result<Result<Self, String>, LedgerError> {
+    pub(super) async fn up_to(
+        reader: &mut Reader,
+        log: LogId,
+        signed: u64,
+    ) -> Result<Result<Self, String>, LedgerError> {
         let mut roots = match Self::of(reader, log).await? {
             Ok(roots) => roots,
             Err(why) => return Ok(Err(why)),
@@ -87,7 +91,9 @@ impl Roots {
         match edge {
             Some(hashes) => {
                 let rest = usize::try_from(rest).unwrap_or(usize::MAX);
-                roots.groups.push(hashes.into_iter().take(rest).collect::<Tree>().root());
+                roots
+                    .groups
+                    .push(hashes.into_iter().take(rest).collect::<Tree>().root());
             }
             None if rest > 0 => return Ok(Err("its tiles changed while they were read".to_owned())),
             None => {}

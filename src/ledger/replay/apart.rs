@@ -160,7 +160,9 @@ pub enum NotApart {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// The copy of the ledger there is not that of the driver.
-    #[error("the copy of the ledger here is not that of whoever asks: log `{log}`: {why}; copy the data directory anew")]
+    #[error(
+        "the copy of the ledger here is not that of whoever asks: log `{log}`: {why}; copy the data directory anew"
+    )]
     OtherCopy {
         /// The log.
         log: LogId,

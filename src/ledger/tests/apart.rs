@@ -12,7 +12,12 @@ use super::*;
 type Question = (Option<Vec<u8>>, Vec<Option<Vec<u8>>>);
 
 /// Judges the rows of those segments, and counts them in two tallies. `row` may change how often one is read.
-fn engine(evaluator: &Evaluator, dir: &Path, segments: &[String], row: impl Fn(u64) -> usize) -> Result<Tally, NotApart> {
+fn engine(
+    evaluator: &Evaluator,
+    dir: &Path,
+    segments: &[String],
+    row: impl Fn(u64) -> usize,
+) -> Result<Tally, NotApart> {
     let root = dir.join(segment::DIRECTORY);
     let (mut all, mut asked) = (Vec::new(), BTreeMap::new());
     for place in places(&root).unwrap() {
@@ -21,7 +26,11 @@ fn engine(evaluator: &Evaluator, dir: &Path, segments: &[String], row: impl Fn(u
         }
         let (path, manifest) = (place.below(&root, "parquet"), manifest(&root, &place).unwrap());
         for group in open(&path).unwrap().groups {
-            for (stored, (log, seq)) in rows(&path, group.index).unwrap().iter().zip(manifest.rows_from(group.before)) {
+            for (stored, (log, seq)) in rows(&path, group.index)
+                .unwrap()
+                .iter()
+                .zip(manifest.rows_from(group.before))
+            {
                 let number = i64::try_from(seq).unwrap();
                 let record = stored.record.data().to_vec();
                 if let Some(sealed) = &stored.private {
@@ -105,16 +114,44 @@ async fn another_engine_comes_to_what_replay_comes_to() {
     let all = Selection::default();
     let partner = whole.differing[0].asked.split(' ').next().unwrap().to_owned();
     for select in [
-        Selection { until: Some(time("12:50:00")), ..all.clone() },
-        Selection { since: Some(time("12:30:00")), until: Some(time("13:30:00")), ..all.clone() },
-        Selection { tenant: Some(TENANTS[1].parse().unwrap()), ..all.clone() },
-        Selection { sample: Some("0.3".parse().unwrap()), ..all.clone() },
-        Selection { action: Some("access".into()), ..all.clone() },
-        Selection { action: Some("none".into()), ..all.clone() },
-        Selection { principal: Some(partner), ..all.clone() },
-        Selection { principal: Some("Nobody::\"x\"".into()), ..all },
+        Selection {
+            until: Some(time("12:50:00")),
+            ..all.clone()
+        },
+        Selection {
+            since: Some(time("12:30:00")),
+            until: Some(time("13:30:00")),
+            ..all.clone()
+        },
+        Selection {
+            tenant: Some(TENANTS[1].parse().unwrap()),
+            ..all.clone()
+        },
+        Selection {
+            sample: Some("0.3".parse().unwrap()),
+            ..all.clone()
+        },
+        Selection {
+            action: Some("access".into()),
+            ..all.clone()
+        },
+        Selection {
+            action: Some("none".into()),
+            ..all.clone()
+        },
+        Selection {
+            principal: Some(partner),
+            ..all.clone()
+        },
+        Selection {
+            principal: Some("Nobody::\"x\"".into()),
+            ..all
+        },
     ] {
-        let plan = || Plan { select: select.clone(), ..Plan::default() };
+        let plan = || Plan {
+            select: select.clone(),
+            ..Plan::default()
+        };
         let one = replay(dir, plan(), |_| {}).await.unwrap();
         assert_eq!(json(&apart(dir, plan()).await.0), json(&one), "{select:?}");
     }
@@ -157,7 +194,10 @@ async fn a_row_that_is_lost_or_counted_twice_is_missed() {
         let tally = judged(&driver, dir, dir, row).await.unwrap();
         assert!(!driver.takes_back(&tally).unwrap());
         let refused = driver.finish(tally, |_| {}).await;
-        assert!(matches!(refused, Err(NotApart::Incomplete { expected: 710, .. })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(NotApart::Incomplete { expected: 710, .. })),
+            "{refused:?}"
+        );
     }
 }
 
@@ -170,7 +210,9 @@ async fn another_copy_of_the_ledger_is_refused_and_one_that_has_grown_is_not() {
     }
     let (dir, whole) = (dir.path(), again(dir.path()).await);
     let mut driver = Driver::open(reader(dir).await, dir, Plan::default()).await.unwrap();
-    let refused = judged(&driver, other.path(), dir, |_| 1).await.map(|tally| tally.rows());
+    let refused = judged(&driver, other.path(), dir, |_| 1)
+        .await
+        .map(|tally| tally.rows());
     assert!(matches!(refused, Err(NotApart::OtherCopy { .. })), "{refused:?}");
     // Past the end of the group that is not full.
     at(dir, time("14:10:00"), TENANTS[0], 705..1_100).await;
@@ -197,7 +239,10 @@ async fn what_is_erased_is_told_by_another_engine_too() {
         who: "operator".into(),
         decision: None,
     };
-    ledger.erase(log(TENANTS[0]), "2026-04".parse().unwrap(), by).await.unwrap();
+    ledger
+        .erase(log(TENANTS[0]), "2026-04".parse().unwrap(), by)
+        .await
+        .unwrap();
     ledger.close().await;
     let one = again(dir).await;
     assert!(one.summary.causes.keys().any(|cause| cause.contains("erased")));
@@ -222,5 +267,9 @@ fn what_is_sent_is_read_as_it_was_and_nothing_else_is() {
     let mut tally = Tally::default();
     let empty: Arc<[u8]> = Arc::default();
     assert!(tally.add(&Note::Decision, &empty, None, None).is_err(), "no record");
-    assert!(tally.add(&Note::Decision, &[0; 32], Some(b"{}"), Some("decision {}")).is_err());
+    assert!(
+        tally
+            .add(&Note::Decision, &[0; 32], Some(b"{}"), Some("decision {}"))
+            .is_err()
+    );
 }

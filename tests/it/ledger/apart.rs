@@ -40,7 +40,9 @@ fn rows(path: &Path) -> Vec<Row> {
             Field::Bytes(bytes) => Some(bytes.data().to_vec()),
             _ => None,
         };
-        let Field::Long(seq) = columns["seq"] else { panic!("a number") };
+        let Field::Long(seq) = columns["seq"] else {
+            panic!("a number")
+        };
         Row {
             log: text("log"),
             seq,
@@ -85,7 +87,9 @@ fn apart(data: &Path, against: Option<PathBuf>) -> String {
             threads: NonZeroUsize::new(1),
             ..Plan::default()
         };
-        let mut driver = Driver::open(Reader::open(data).await.unwrap(), data, plan).await.unwrap();
+        let mut driver = Driver::open(Reader::open(data).await.unwrap(), data, plan)
+            .await
+            .unwrap();
         let evaluator = Evaluator::new(Reader::open(data).await.unwrap(), &driver.task(), 1 << 24).unwrap();
         let root = data.join(segment::DIRECTORY);
         let all: Vec<Row> = driver.segments().flat_map(|name| rows(&root.join(name))).collect();
@@ -110,6 +114,9 @@ fn another_engine_comes_to_the_same_report_and_explains_as_much() {
     assert_eq!(apart(data.path(), None), told(&[], 0));
     let closed = closed_bundle();
     let changed = told(&["--against", closed.path().to_str().unwrap()], 2);
-    assert!(changed.contains("`exchange/closed`: "), "the first that changed are explained");
+    assert!(
+        changed.contains("`exchange/closed`: "),
+        "the first that changed are explained"
+    );
     assert_eq!(apart(data.path(), Some(closed.path().to_owned())), changed);
 }

@@ -62,7 +62,9 @@ impl Driver {
             let rows = usize::try_from(group.rows).ok()?;
             let expected: Vec<_> = manifest.rows_from(group.before).take(rows).collect();
             wanted |= self.shared.judge.select.may_fit(group.time, group.action.as_ref())
-                && expected.iter().any(|(log, _)| self.shared.survey.logs.contains_key(log));
+                && expected
+                    .iter()
+                    .any(|(log, _)| self.shared.survey.logs.contains_key(log));
             if !placed(&path, group.index, &expected).unwrap_or(false) {
                 return None;
             }
@@ -86,7 +88,9 @@ impl Driver {
         Task {
             against: self.shared.judge.against.as_ref().map(Archived::packed),
             engine: Engine::running(),
-            logs: logs.map(|(log, roots)| (*log, (roots.signed(), roots.digest()))).collect(),
+            logs: logs
+                .map(|(log, roots)| (*log, (roots.signed(), roots.digest())))
+                .collect(),
             select: self.shared.judge.select.clone(),
             v: VERSION,
         }
@@ -101,10 +105,19 @@ impl Driver {
     pub fn takes_back(&mut self, tally: &Tally) -> Result<bool, NotApart> {
         for (log, seq) in &tally.irregular {
             let has = |manifest: &Manifest| {
-                let ranges = manifest.logs.iter().filter(|logs| logs.log == *log).flat_map(|logs| &logs.ranges);
+                let ranges = manifest
+                    .logs
+                    .iter()
+                    .filter(|logs| logs.log == *log)
+                    .flat_map(|logs| &logs.ranges);
                 ranges.into_iter().any(|[first, last]| first <= seq && seq <= last)
             };
-            if let Some(place) = self.away.iter().find(|(_, manifest)| has(manifest)).map(|(place, _)| place.clone()) {
+            if let Some(place) = self
+                .away
+                .iter()
+                .find(|(_, manifest)| has(manifest))
+                .map(|(place, _)| place.clone())
+            {
                 self.away.remove(&place);
                 self.shared.survey.places.push(place);
             } else if !self.shared.survey.covered.has(*log, *seq) {
@@ -164,7 +177,10 @@ impl Driver {
                 let hashes = roots.hashes(&mut reader, number).await?.unwrap_or_default();
                 last = Some((log, number, hashes));
             }
-            let hashes = last.as_ref().map(|(_, _, hashes)| hashes.as_slice()).unwrap_or_default();
+            let hashes = last
+                .as_ref()
+                .map(|(_, _, hashes)| hashes.as_slice())
+                .unwrap_or_default();
             let leaf = usize::try_from(seq % WIDTH).ok().and_then(|within| hashes.get(within));
             rows += 1;
             sum = sum.wrapping_add(leaf.map_or(0, mark));

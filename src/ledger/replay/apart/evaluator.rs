@@ -179,7 +179,10 @@ impl Evaluator {
             return Ok(Arc::clone(known));
         }
         let other = |why| NotApart::OtherCopy { log, why };
-        let (size, digest) = self.logs.get(&log).ok_or_else(|| other("it is not asked for".to_owned()))?;
+        let (size, digest) = self
+            .logs
+            .get(&log)
+            .ok_or_else(|| other("it is not asked for".to_owned()))?;
         let kept = &self.judge.kept;
         let roots = kept.read(async |reader| Roots::up_to(reader, log, *size).await)?;
         let roots = Arc::new(roots.map_err(other)?);

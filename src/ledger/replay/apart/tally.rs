@@ -168,7 +168,9 @@ impl Tally {
     pub fn of_bytes(bytes: &[u8]) -> Result<Self, NotApart> {
         let packed: Packed = super::unpacked(bytes)?;
         if packed.v != VERSION {
-            return Err(NotApart::wrong("a tally of another version: run the same program everywhere"));
+            return Err(NotApart::wrong(
+                "a tally of another version: run the same program everywhere",
+            ));
         }
         Ok(Self {
             summary: packed.summary,
