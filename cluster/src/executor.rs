@@ -10,6 +10,7 @@ use ballista_core::registry::BallistaFunctionRegistry;
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
 use clap::Args;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::SessionConfig;
 use tidegate::cli::{Exit, Failure, Outcome};
 use tidegate::ledger::segment;
 
@@ -79,7 +80,7 @@ pub(crate) async fn run(args: ExecutorArgs) -> Outcome {
     };
     let work = work.map_err(|error| Failure::failed(format!("cannot make a directory to work in: {error}")))?;
     let directory = work.path().to_owned();
-    let runtime: RuntimeProducer = Arc::new(move |_| {
+    let runtime: RuntimeProducer = Arc::new(move |_: &SessionConfig| {
         let env = RuntimeEnvBuilder::new().with_temp_file_path(&directory).build()?;
         find_segments(&env, &segments)?;
         Ok(Arc::new(env))

@@ -13,7 +13,7 @@
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use datafusion::arrow::array::{
     Array, ArrayRef, BinaryArray, BinaryBuilder, Int64Array, Int64Builder, ListArray, StringArray, StringBuilder,
@@ -185,7 +185,6 @@ impl ScalarUDFImpl for Function {
             ),
             _ => return Err(missing("columns")),
         };
-        let _: &AtomicU64 = count;
         count.fetch_add(rows as u64, Ordering::Relaxed);
         Ok(ColumnarValue::Array(made))
     }

@@ -20,7 +20,7 @@ mod tally;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tidegate::cli::Failure;
+use tidegate::cli::{Failure, Outcome};
 use tidegate::ledger::replay::apart::NotApart;
 use tracing_subscriber::EnvFilter;
 
@@ -64,24 +64,30 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_stack_size(STACK)
-        .build();
-    let outcome = runtime.map_err(Failure::failed).and_then(|runtime| {
-        // What is asked runs on a thread of the runtime, so that its stack is as large.
-        let done = runtime.spawn(async move {
-            match cli.role {
-                Role::Scheduler(args) => scheduler::run(args).await,
-                Role::Executor(args) => executor::run(args).await,
-                Role::Replay(args) => replay::run(args).await,
-            }
-        });
-        runtime.block_on(done).map_err(Failure::failed)?
-    });
+    let hand = std::thread::Builder::new()
+        .stack_size(STACK)
+        .spawn(move || run(cli.role));
+    let outcome = hand
+        .map_err(Failure::failed)
+        .and_then(|hand| hand.join().unwrap_or_else(|_| Err(Failure::failed("it ended before its end"))));
     outcome
         .unwrap_or_else(|failure| failure.told("tidegate-cluster"))
         .into()
+}
+
+fn run(role: Role) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK)
+        .build()
+        .map_err(Failure::failed)?;
+    runtime.block_on(async {
+        match role {
+            Role::Scheduler(args) => scheduler::run(args).await,
+            Role::Executor(args) => executor::run(args).await,
+            Role::Replay(args) => replay::run(args).await,
+        }
+    })
 }
 
 /// Why replay did not come to its end, as a command tells it.
