@@ -3,13 +3,14 @@
 //! ```text
 //! told(task, log, seq, record)              -> what the row is; null where its log is not asked for
 //! opened(task, log, seq, period, private)   -> list of {seq, asked}: what was sealed in the row, for it and those after it
-//! held(task, record, note, asked)           -> {key, note}: what was opened held to its commitment
-//! decided(task, key, note, records, asked)  -> the answer to the question of those records; null where it is none
+//! held(task, record, note, asked)           -> what was opened held to its commitment: the question's key, 32 bytes, and then the note
+//! decided(task, held, records, asked)       -> the answer to the question of those records; null where it is none
 //! ```
 //!
 //! `task` is a literal, the same for all rows of a query. The functions are named on every process that plans or runs a part of the
-//! query, and evaluate only where there is a [`Site`]. They are declared volatile, though they give the same for the same: so the
-//! engine evaluates them where they stand in the query and once for each row, and moves no filter across them.
+//! query, and evaluate only where there is a [`Site`]. They are declared volatile, though they give the same for the same: so the engine
+//! evaluates them where they stand in the query, and moves no filter across them. What `held` gives is one value and not two fields, for
+//! each of which the engine would evaluate it.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use datafusion::prelude::Expr;
 use datafusion::scalar::ScalarValue;
-use tidegate::ledger::replay::apart::Evaluator;
+use tidegate::ledger::replay::apart::{Evaluator, Note};
 
 use crate::site::{Site, wrong};
 
@@ -60,7 +61,7 @@ pub(crate) fn all(site: Option<&Arc<Site>>) -> Vec<ScalarUDF> {
         (Which::Told, 4),
         (Which::Opened, 5),
         (Which::Held, 4),
-        (Which::Decided, 5),
+        (Which::Decided, 4),
     ]
     .map(function)
     .into()
@@ -91,11 +92,14 @@ fn part_field() -> Arc<Field> {
     Arc::new(Field::new_list_field(DataType::Struct(part_fields()), true))
 }
 
-fn held_fields() -> Fields {
-    Fields::from(vec![
-        Field::new("key", DataType::Binary, false),
-        Field::new("note", DataType::Utf8, false),
-    ])
+/// How long a key is.
+const KEY: usize = 32;
+
+/// The key and the note out of what `held` gives.
+pub(crate) fn key_and_note(held: &[u8]) -> Result<(&[u8], Note)> {
+    let (key, note) = held.split_at_checked(KEY).ok_or_else(|| missing("a key"))?;
+    let note = std::str::from_utf8(note).map_err(|_| missing("a note"))?;
+    Ok((key, note.parse().map_err(wrong)?))
 }
 
 impl ScalarUDFImpl for Function {
@@ -125,7 +129,7 @@ impl ScalarUDFImpl for Function {
         Ok(match self.which {
             Which::Told | Which::Decided => DataType::Utf8,
             Which::Opened => DataType::List(part_field()),
-            Which::Held => DataType::Struct(held_fields()),
+            Which::Held => DataType::Binary,
         })
     }
 
@@ -173,12 +177,11 @@ impl ScalarUDFImpl for Function {
                     as_binary_array(asked)?,
                 )?,
             ),
-            (Which::Decided, [key, note, records, asked]) => (
+            (Which::Decided, [held, records, asked]) => (
                 &site.done.decided,
                 decided(
                     &evaluator,
-                    as_binary_array(key)?,
-                    as_string_array(note)?,
+                    as_binary_array(held)?,
                     as_list_array(records)?,
                     as_binary_array(asked)?,
                 )?,
@@ -244,37 +247,33 @@ fn opened(
 }
 
 fn held(evaluator: &Evaluator, record: &BinaryArray, note: &StringArray, asked: &BinaryArray) -> Result<ArrayRef> {
-    let (mut keys, mut notes) = (BinaryBuilder::new(), StringBuilder::new());
+    let mut all = BinaryBuilder::new();
     for row in 0..record.len() {
         let record = bytes(record, row).unwrap_or_default();
         let held = evaluator
             .held(record, text(note, row), bytes(asked, row))
             .map_err(wrong)?;
-        keys.append_value(held.key.as_bytes());
-        notes.append_value(held.note.to_string());
+        all.append_value([held.key.as_bytes(), held.note.to_string().as_bytes()].concat());
     }
-    let columns: Vec<ArrayRef> = vec![Arc::new(keys.finish()), Arc::new(notes.finish())];
-    Ok(Arc::new(StructArray::try_new(held_fields(), columns, None)?))
+    Ok(Arc::new(all.finish()))
 }
 
 fn decided(
     evaluator: &Evaluator,
-    key: &BinaryArray,
-    note: &StringArray,
+    held: &BinaryArray,
     records: &ListArray,
     asked: &BinaryArray,
 ) -> Result<ArrayRef> {
     let mut answers = StringBuilder::new();
-    for row in 0..key.len() {
-        if text(note, row) != "decision" {
+    for row in 0..held.len() {
+        let (key, note) = key_and_note(held.value(row))?;
+        if note != Note::Decision {
             answers.append_null();
             continue;
         }
         let of_it = records.value(row);
         let first = as_binary_array(&of_it)?;
-        let (Some(key), Some(asked)) = (bytes(key, row), bytes(asked, row)) else {
-            return Err(missing("what a question was asked with"));
-        };
+        let asked = bytes(asked, row).ok_or_else(|| missing("what a question was asked with"))?;
         let record = if first.is_empty() { None } else { bytes(first, 0) };
         let record = record.ok_or_else(|| missing("a record of a question"))?;
         answers.append_value(evaluator.decided(key, record, asked).map_err(wrong)?);

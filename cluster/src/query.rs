@@ -56,20 +56,17 @@ fn sql(tenant: Option<TenantId>) -> String {
              SELECT log, get_field(part, 'seq') AS seq, get_field(part, 'asked') AS asked
              FROM parts),
            judged AS (
-             SELECT seen.seq AS seq, record, asked, held($1, record, note, asked) AS held
+             SELECT seen.seq AS seq, record, note, asked, held($1, record, note, asked) AS held
              FROM seen LEFT JOIN privates ON seen.log = privates.log AND seen.seq = privates.seq
              WHERE note IS NOT NULL),
-           noted AS (
-             SELECT seq / {STRETCH} AS stretch, record, asked, get_field(held, 'key') AS key, get_field(held, 'note') AS note
-             FROM judged),
            questions AS (
-             SELECT key, note, min(asked) AS asked,
+             SELECT held, min(asked) AS asked,
                     array_agg(CASE WHEN starts_with(note, 'left ') THEN NULL ELSE record END) AS records
-             FROM noted GROUP BY key, note, stretch),
+             FROM judged GROUP BY held, seq / {STRETCH}),
            answered AS (
-             SELECT key, note, records, decided($1, key, note, records, asked) AS answer
+             SELECT held, records, decided($1, held, records, asked) AS answer
              FROM questions)
-         SELECT tally(key, note, records, answer) FROM answered"
+         SELECT tally(held, records, answer) FROM answered"
     )
 }
 

@@ -1,4 +1,4 @@
-//! `tally(key, note, records, answer)`: the count of decisions, as an aggregate function of the engine.
+//! `tally(held, records, answer)`: the count of decisions, as an aggregate function of the engine.
 //!
 //! Its state is a [`Tally`] as bytes, and merging states is merging tallies; so what comes out is what the library counts.
 
@@ -11,8 +11,9 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
 use datafusion::scalar::ScalarValue;
-use tidegate::ledger::replay::apart::{Note, Tally};
+use tidegate::ledger::replay::apart::Tally;
 
+use crate::functions::key_and_note;
 use crate::site::wrong;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -23,7 +24,7 @@ struct Count {
 /// The function.
 pub(crate) fn tally() -> AggregateUDF {
     AggregateUDF::from(Count {
-        signature: Signature::any(4, Volatility::Immutable),
+        signature: Signature::any(3, Volatility::Immutable),
     })
 }
 
@@ -68,19 +69,19 @@ impl Counting {
 
 impl Accumulator for Counting {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let [key, note, records, answer] = values else {
-            return Err(DataFusionError::Execution("`tally` takes four columns".to_owned()));
+        let [held, records, answer] = values else {
+            return Err(DataFusionError::Execution("`tally` takes three columns".to_owned()));
         };
-        let (key, note) = (as_binary_array(key)?, as_string_array(note)?);
+        let held = as_binary_array(held)?;
         let (records, answer) = (as_list_array(records)?, as_string_array(answer)?);
-        for row in 0..key.len() {
-            let of_row: Note = note.value(row).parse().map_err(wrong)?;
+        for row in 0..held.len() {
+            let (key, note) = key_and_note(held.value(row))?;
             let answer = answer.is_valid(row).then(|| answer.value(row));
             let all = records.value(row);
             let all = as_binary_array(&all)?;
             for at in 0..all.len() {
                 let record = all.is_valid(at).then(|| all.value(at));
-                self.0.add(&of_row, key.value(row), record, answer).map_err(wrong)?;
+                self.0.add(&note, key, record, answer).map_err(wrong)?;
             }
         }
         Ok(())
