@@ -15,7 +15,8 @@ use datafusion::prelude::SessionContext;
 use tidegate::cli::replay::{WhichArgs, failure, report};
 use tidegate::cli::{Failure, Format, Outcome};
 use tidegate::ledger::read::Reader;
-use tidegate::ledger::replay::apart::{Driver, Tally};
+use tidegate::ledger::replay::Part;
+use tidegate::ledger::replay::apart::{Driver, NotApart, Tally};
 use tidegate::ledger::segment;
 
 use crate::executor::{MEMORY, MESSAGE, shares};
@@ -41,7 +42,21 @@ pub(crate) struct ReplayArgs {
     format: Format,
 }
 
+/// How many times all is asked for. An engine that lost an executor may give what that had done twice (Ballista 55.0.0 does, where a stage
+/// is run again while tasks that read it are under way); what it gives next, with one executor less, is whole.
+const TRIES: usize = 3;
+
 pub(crate) async fn run(args: ReplayArgs) -> Outcome {
+    for _ in 1..TRIES {
+        match part(&args).await? {
+            Err(error @ NotApart::Incomplete { .. }) => eprintln!("tidegate-cluster: {error}; asking again"),
+            part => return report(&part.map_err(failed)?.whole(), args.format),
+        }
+    }
+    report(&part(&args).await?.map_err(failed)?.whole(), args.format)
+}
+
+async fn part(args: &ReplayArgs) -> std::result::Result<std::result::Result<Part, NotApart>, Failure> {
     let (engine, evaluators) = shares(args.memory);
     let mib = u32::try_from(evaluators >> 20).unwrap_or(u32::MAX);
     let plan = args.which.plan(None, mib)?;
@@ -72,8 +87,7 @@ pub(crate) async fn run(args: ReplayArgs) -> Outcome {
             }
         }
     }
-    let part = driver.finish(tally, |_| {}).await.map_err(failed)?;
-    report(&part.whole(), args.format)
+    Ok(driver.finish(tally, |_| {}).await)
 }
 
 fn cores() -> usize {
@@ -105,6 +119,9 @@ async fn remote(scheduler: SocketAddr, rows: u64) -> Result<SessionContext> {
     let config = query::config(rows, cores())
         .upgrade_for_ballista()
         .with_ballista_grpc_client_max_message_size(usize::try_from(MESSAGE).unwrap_or(usize::MAX))
+        // The planner that changes plans as they run stands still where an executor is lost, in Ballista 55.0.0: the tasks it runs again
+        // find no stage that takes what they did.
+        .with_ballista_adaptive_query_planner(false)
         .with_ballista_job_name("replay");
     let state = SessionStateBuilder::new()
         .with_default_features()
