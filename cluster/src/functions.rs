@@ -258,12 +258,7 @@ fn held(evaluator: &Evaluator, record: &BinaryArray, note: &StringArray, asked: 
     Ok(Arc::new(all.finish()))
 }
 
-fn decided(
-    evaluator: &Evaluator,
-    held: &BinaryArray,
-    records: &ListArray,
-    asked: &BinaryArray,
-) -> Result<ArrayRef> {
+fn decided(evaluator: &Evaluator, held: &BinaryArray, records: &ListArray, asked: &BinaryArray) -> Result<ArrayRef> {
     let mut answers = StringBuilder::new();
     for row in 0..held.len() {
         let (key, note) = key_and_note(held.value(row))?;

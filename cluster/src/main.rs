@@ -67,9 +67,10 @@ fn main() -> ExitCode {
     let hand = std::thread::Builder::new()
         .stack_size(STACK)
         .spawn(move || run(cli.role));
-    let outcome = hand
-        .map_err(Failure::failed)
-        .and_then(|hand| hand.join().unwrap_or_else(|_| Err(Failure::failed("it ended before its end"))));
+    let outcome = hand.map_err(Failure::failed).and_then(|hand| {
+        hand.join()
+            .unwrap_or_else(|_| Err(Failure::failed("it ended before its end")))
+    });
     outcome
         .unwrap_or_else(|failure| failure.told("tidegate-cluster"))
         .into()
