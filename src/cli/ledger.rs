@@ -4,6 +4,7 @@ mod erase;
 mod export;
 mod follow;
 mod inclusion;
+mod rotate;
 mod segments;
 mod verify;
 
@@ -33,6 +34,8 @@ pub(super) enum LedgerCommand {
     Segments(segments::SegmentsArgs),
     /// Erase what is private in months that are over; the records stay and verify
     Erase(erase::EraseArgs),
+    /// Change the keys of all logs: the old ones name the new ones, which sign from then on
+    RotateKey(rotate::RotateArgs),
 }
 
 /// Where a log is published.
@@ -100,6 +103,7 @@ pub(super) fn run(command: &LedgerCommand) -> Outcome {
         LedgerCommand::Follow(args) => follow::run(args),
         LedgerCommand::Segments(args) => segments::run(args),
         LedgerCommand::Erase(args) => erase::run(args),
+        LedgerCommand::RotateKey(args) => rotate::run(args),
     }
 }
 
@@ -112,6 +116,7 @@ pub(super) fn unreadable(error: &LedgerError) -> Failure {
         | LedgerError::NoLog { .. }
         | LedgerError::NotOver(_)
         | LedgerError::Locked { .. }
+        | LedgerError::Changing
         | LedgerError::Standby { .. }
         | LedgerError::Evidence { .. }
         | LedgerError::Unpublished { .. } => Exit::Invalid,

@@ -156,9 +156,7 @@ fn made(args: &ReplayArgs, data: &Path) -> Result<Part, Failure> {
         shard: args.shard.unwrap_or_default(),
         ..args.which.plan(args.threads, args.memory)?
     };
-    let bar = ProgressBar::new(0).with_message("records");
-    let style = ProgressStyle::with_template("{bar:30} {pos} of {len} {msg} ({per_sec}, {eta} left)");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let bar = bar("records");
     let place = args.database.place(data)?;
     let part = block_on(async {
         let reader = Reader::open_beside(&place, data).await?;
@@ -347,6 +345,14 @@ fn told(summary: &Summary) -> Vec<String> {
         lines.push(format!("DAMAGED segment `{}`: {}", damaged.segment, damaged.why));
     }
     lines
+}
+
+/// How much of all is done, on standard error, where that is a terminal.
+pub(super) fn bar(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new(0).with_message(what);
+    let style = ProgressStyle::with_template("{bar:30} {pos} of {len} {msg} ({per_sec}, {eta} left)");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
 }
 
 /// A count on standard error, where that is a terminal.

@@ -112,12 +112,12 @@ pub async fn list(
     let permit = app
         .permitted_person(&headers, world, Action::ListAgreements, &request)
         .await?;
-    let page = Page::read(query.as_deref()).map_err(|problem| problem.after(permit.record()))?;
+    let page = Page::read(query.as_deref()).map_err(|problem| problem.after(&permit))?;
     // One more than shown tells whether there are more.
     let listed = app.registry.list_agreements(id, page.after.as_ref(), page.limit + 1);
     let listed = listed.await.map_err(|error| {
         tracing::error!(record = %permit.record(), %error, "agreements could not be listed after an allow");
-        Problem::with(Kind::Upstream, "the registry could not be read").after(permit.record())
+        Problem::with(Kind::Upstream, "the registry could not be read").after(&permit)
     })?;
     let shown = listed.get(..page.limit as usize).unwrap_or(&listed);
     let more = shown.len() < listed.len();
@@ -145,7 +145,7 @@ pub async fn retire(
     let permit = app
         .permitted_person(&headers, world, Action::RetireAgreement, &request)
         .await?;
-    let after = |problem: Problem| problem.after(permit.record());
+    let after = |problem: Problem| problem.after(&permit);
     let agreement: AgreementId = agreement
         .parse()
         .map_err(|error| after(Problem::with(Kind::Path, format!("{error}"))))?;
@@ -194,7 +194,7 @@ impl App {
 /// Why an agreement was not retired although the person may.
 fn failed(error: &AgreementError, permit: &Permit) -> Problem {
     let problem = match error {
-        AgreementError::NotOnRecord { .. } => return Problem::new(Kind::NotFound).after(permit.record()),
+        AgreementError::NotOnRecord { .. } => return Problem::new(Kind::NotFound).after(permit),
         AgreementError::Ledger(_) => {
             let detail = "the change could not be recorded, so it did not happen; try again";
             Problem::with(Kind::Unrecorded, detail)
@@ -205,7 +205,7 @@ fn failed(error: &AgreementError, permit: &Permit) -> Problem {
         }
     };
     tracing::error!(record = %permit.record(), %error, "an agreement could not be retired after an allow");
-    problem.after(permit.record())
+    problem.after(permit)
 }
 
 fn answer(listed: &Listed) -> AgreementAnswer<'_> {

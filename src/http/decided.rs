@@ -88,10 +88,9 @@ fn permit(
     recorded: Recorded,
     tell: impl FnOnce(&Recorded) -> Vec<Reason>,
 ) -> Result<Permit, Problem> {
-    recorded.permit().map_err(|refusal| {
-        let told = Problem::forbidden(refusal.record(), tell(&refusal));
-        told.of(Outcome::of(tenant, &refusal))
-    })
+    recorded
+        .permit()
+        .map_err(|refusal| Problem::forbidden(&refusal, tell(&refusal)).about(tenant))
 }
 
 impl App {
@@ -116,7 +115,7 @@ pub(super) async fn count(turn: Option<Turn>, recorded: &Recorded) -> Result<(),
     let Some(turn) = turn else { return Ok(()) };
     turn.count().await.map_err(|error| {
         tracing::error!(record = %recorded.record(), %error, "the use could not be counted, so nothing is handed out");
-        Problem::new(Kind::Upstream).after(recorded.record())
+        Problem::new(Kind::Upstream).after(recorded)
     })
 }
 
@@ -128,7 +127,7 @@ pub(super) fn recorded_answer(mut response: Response, tenant: TenantId, recorded
             .ok()
             .map(|value| (RECORD, value)),
     );
-    response.extensions_mut().insert(Outcome::of(tenant, recorded));
+    response.extensions_mut().insert(Outcome::of(recorded).about(tenant));
     response
 }
 
@@ -141,7 +140,7 @@ pub(super) fn upstream(error: impl Into<crate::vault::OpenError>, recorded: &Rec
     } else {
         Kind::Upstream
     };
-    Problem::new(kind).after(recorded.record())
+    Problem::new(kind).after(recorded)
 }
 
 /// The policies that determined a deny, or, where no policy permitted, what the nearest permit lacks.

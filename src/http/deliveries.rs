@@ -118,7 +118,7 @@ pub async fn list(
     let permit = app.permitted(id, question, &request).await?;
     let letters = app.pcf.deliveries(id, page).await.map_err(|error| {
         tracing::error!(record = %permit.record(), error = %error, "the deliveries cannot be read");
-        Problem::new(Kind::Upstream).after(permit.record())
+        Problem::new(Kind::Upstream).after(&permit)
     })?;
     let full = letters.len() == usize::try_from(PAGE).unwrap_or(usize::MAX);
     let before = letters.last().filter(|_| full).map(|letter| letter.delivery.number);

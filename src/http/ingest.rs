@@ -79,7 +79,7 @@ pub async fn footprint(
     let permit = app.permitted(id, question, &request).await?;
 
     let taken = read_footprint(world, &headers, query.as_deref(), body).await;
-    let (footprint, document) = taken.map_err(|problem| problem.after(permit.record()))?;
+    let (footprint, document) = taken.map_err(|problem| problem.after(&permit))?;
     let question = ask::write_footprint(&world.tenant, machine.client(), &footprint, now);
     let permit = app.permitted(id, question, &request).await?;
     let session = app
@@ -91,12 +91,12 @@ pub async fn footprint(
     let changed = flaws.is_empty() && before != Some(footprint.digest);
     if changed {
         let noted = note(&app, &footprint, now).await;
-        noted.map_err(|problem| problem.after(permit.record()))?;
+        noted.map_err(|problem| problem.after(&permit))?;
     }
     let stored = session.put_object(&footprint.product, &footprint.id, document).await;
     stored.map_err(|error| upstream(error, &permit))?;
     let indexed = index(&app, footprint.clone()).await;
-    indexed.map_err(|problem| problem.after(permit.record()))?;
+    indexed.map_err(|problem| problem.after(&permit))?;
     if changed {
         app.pcf.changed();
     }
@@ -153,12 +153,12 @@ pub async fn request(
     let question = ask::ingest(&world.tenant, machine.client(), now);
     let permit = app.permitted(id, question, &request).await?;
     let read = read_wish(&headers, body).await;
-    let (partner, wanted) = read.map_err(|problem| problem.after(permit.record()))?;
+    let (partner, wanted) = read.map_err(|problem| problem.after(&permit))?;
     let exchange = ExchangeId::new();
     let kept = app.pcf.want(id, partner, exchange, &wanted, permit.record(), now).await;
     kept.map_err(|error| {
         tracing::error!(record = %permit.record(), error = %error, "a request could not be kept");
-        Problem::new(Kind::Upstream).after(permit.record())
+        Problem::new(Kind::Upstream).after(&permit)
     })?;
     let asked = Asked {
         request_id: exchange.to_string(),

@@ -4,6 +4,7 @@
 //! Whether a person may is asked of policy (`readLedger`), and each reading is itself recorded, in the platform's log: in the one that
 //! is read, whoever follows it would never come to its end.
 
+use axum::Json;
 use axum::extract::{Extension, Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
@@ -26,6 +27,7 @@ const CHANGES: HeaderValue = HeaderValue::from_static("private, no-cache");
 const STAYS: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// `GET /ledger/{bpnl}/checkpoint`
@@ -41,6 +43,19 @@ pub async fn checkpoint(
     Ok(answer(note, [TEXT, CHANGES], id, &permit))
 }
 
+/// `GET /ledger/{bpnl}/key-changes`
+pub async fn key_changes(
+    State(app): State<Shared>,
+    Path(bpnl): Path<String>,
+    Extension(request): Extension<Request>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (id, permit) = app.may_read(&headers, &bpnl, &request).await?;
+    let notes = app.logs.key_changes(LogId::Tenant(id)).await;
+    let notes = found(notes, &permit)?;
+    Ok(answer(Json(notes), [JSON, CHANGES], id, &permit))
+}
+
 /// `GET /ledger/{bpnl}/tile/{…}`
 pub async fn tile(
     State(app): State<Shared>,
@@ -51,7 +66,7 @@ pub async fn tile(
     let (id, permit) = app.may_read(&headers, &bpnl, &request).await?;
     let tile: TileId = format!("tile/{path}")
         .parse()
-        .map_err(|error| Problem::with(Kind::Path, format!("{error}")).after(permit.record()))?;
+        .map_err(|error| Problem::with(Kind::Path, format!("{error}")).after(&permit))?;
     let bytes = app.logs.tile(LogId::Tenant(id), tile).await;
     let bytes = found(bytes, &permit)?;
     Ok(answer(bytes, [BYTES, STAYS], id, &permit))
@@ -67,7 +82,7 @@ pub async fn inclusion(
     let (id, permit) = app.may_read(&headers, &bpnl, &request).await?;
     let index: u64 = index.parse().map_err(|_| {
         let detail = "expected the number of a record in its log, as the header `tidegate-log` gives it";
-        Problem::with(Kind::Path, detail).after(permit.record())
+        Problem::with(Kind::Path, detail).after(&permit)
     })?;
     let proof = app.logs.inclusion(LogId::Tenant(id), index).await;
     let proof = found(proof, &permit)?;
@@ -97,9 +112,9 @@ impl App {
 fn found<T>(read: Result<Option<T>, LedgerError>, permit: &Permit) -> Result<T, Problem> {
     let read = read.map_err(|error| {
         tracing::error!(record = %permit.record(), %error, "a log could not be read after an allow");
-        Problem::with(Kind::Upstream, "the log cannot be read").after(permit.record())
+        Problem::with(Kind::Upstream, "the log cannot be read").after(permit)
     })?;
-    read.ok_or_else(|| Problem::new(Kind::NotFound).after(permit.record()))
+    read.ok_or_else(|| Problem::new(Kind::NotFound).after(permit))
 }
 
 fn answer(body: impl IntoResponse, [kind, caching]: [HeaderValue; 2], id: TenantId, permit: &Permit) -> Response {

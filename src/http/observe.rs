@@ -29,8 +29,8 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What a handler adds to the log line of its request.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome {
-    /// The tenant of the route.
-    pub tenant: TenantId,
+    /// The tenant of the route, where that was said.
+    pub tenant: Option<TenantId>,
     /// The record of the decision.
     pub record: RecordId,
     /// The log it is in, and its number there; absent where the answer leaves ahead of its record.
@@ -40,17 +40,24 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// What the log line tells of a decision about what is `tenant`'s.
-    pub fn of(tenant: TenantId, recorded: &Recorded) -> Self {
+    /// What the log line tells of a decision.
+    pub fn of(recorded: &Recorded) -> Self {
         let (receipt, effect) = (recorded.receipt(), recorded.decision().effect);
         let place = receipt.seq().map(|seq| (receipt.log(), seq));
         let record = receipt.id();
         Self {
-            tenant,
+            tenant: None,
             record,
             place,
             effect,
         }
+    }
+
+    /// The same, about what is `tenant`'s.
+    #[must_use]
+    pub fn about(self, tenant: TenantId) -> Self {
+        let tenant = Some(tenant);
+        Self { tenant, ..self }
     }
 }
 
@@ -151,7 +158,7 @@ fn log(line: &Line<'_>, outcome: Option<Outcome>, cause: Option<Cause>) {
             }),
             _,
         ) => tracing::info!(
-            request, trace, method, route, status, took_us, tenant = tenant.as_str(), record = %record,
+            request, trace, method, route, status, took_us, tenant = tenant.as_ref().map(TenantId::as_str), record = %record,
             decision = %effect, "answered"
         ),
         (None, Some(Cause(cause))) => {

@@ -19,7 +19,8 @@ use serde::Serialize;
 
 use super::exchange::RECORD;
 use super::observe::Outcome;
-use crate::ids::RecordId;
+use crate::decide::Recorded;
+use crate::ids::TenantId;
 use crate::pcf::Flaw;
 
 /// What is wrong, by a stable name.
@@ -190,14 +191,13 @@ struct Pointed {
 pub struct Problem {
     kind: Kind,
     detail: Option<String>,
-    record: Option<RecordId>,
     reasons: Vec<Reason>,
     more: Option<Box<More>>,
     /// Whether the 401 answers a request that carried no credentials at all (RFC 6750, section 3).
     bare: bool,
     /// For the log line of the request only: the caller never sees it.
     cause: Option<Cause>,
-    /// For the log line too: the decision the problem tells of.
+    /// The decision that it follows. The answer names its record, and the log line tells of it.
     outcome: Option<Box<Outcome>>,
 }
 
@@ -226,7 +226,6 @@ impl Problem {
         Self {
             kind,
             detail: None,
-            record: None,
             reasons: Vec::new(),
             more: None,
             bare: false,
@@ -258,26 +257,25 @@ impl Problem {
         self
     }
 
-    /// The same problem, with the decision for the log line.
+    /// The same problem, about what is `tenant`'s: for the log line.
     #[must_use]
-    pub fn of(mut self, outcome: Outcome) -> Self {
-        self.outcome = Some(Box::new(outcome));
+    pub fn about(mut self, tenant: TenantId) -> Self {
+        self.outcome = self.outcome.map(|outcome| Box::new(outcome.about(tenant)));
         self
     }
 
     /// Policy said no; the record tells the auditor why, `reasons` the caller as far as they may know.
-    pub fn forbidden(record: RecordId, reasons: Vec<Reason>) -> Self {
+    pub fn forbidden(recorded: &Recorded, reasons: Vec<Reason>) -> Self {
         Self {
-            record: Some(record),
             reasons,
-            ..Self::new(Kind::Forbidden)
+            ..Self::new(Kind::Forbidden).after(recorded)
         }
     }
 
-    /// The same problem, with the record of the decision it follows.
+    /// The same problem, with the decision it follows.
     #[must_use]
-    pub fn after(mut self, record: RecordId) -> Self {
-        self.record = Some(record);
+    pub fn after(mut self, recorded: &Recorded) -> Self {
+        self.outcome = Some(Box::new(Outcome::of(recorded)));
         self
     }
 
@@ -322,12 +320,13 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (name, status, title) = self.kind.parts();
+        let record = self.outcome.as_ref().map(|outcome| outcome.record);
         let body = Body {
             r#type: format!("urn:tidegate:problem:{name}"),
             title,
             status: status.as_u16(),
             detail: self.detail.as_deref(),
-            instance: self.record.map(|record| format!("urn:uuid:{record}")),
+            instance: record.map(|record| format!("urn:uuid:{record}")),
             reasons: &self.reasons,
             more: self.more.as_deref(),
         };
@@ -343,9 +342,7 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        let record = self
-            .record
-            .and_then(|record| HeaderValue::from_str(&record.to_string()).ok());
+        let record = record.and_then(|record| HeaderValue::from_str(&record.to_string()).ok());
         headers.extend(record.map(|record| (RECORD, record)));
         if self.kind == Kind::Unauthenticated {
             let challenge = if self.bare {

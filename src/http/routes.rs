@@ -187,6 +187,18 @@ pub const ROUTES: &[Route] = &[
         )
     },
     Route {
+        refuses: &[Kind::Upstream],
+        ..route(
+            "ledger.key-changes",
+            Method::Get,
+            "/ledger/{bpnl}/key-changes",
+            Caller::Person,
+            "How the key that signs the own company's log was changed: notes that the old key and the new one signed, the first one \
+             first.",
+            || get(ledger::key_changes),
+        )
+    },
+    Route {
         answers: "application/octet-stream",
         refuses: &[Kind::Upstream],
         ..route(

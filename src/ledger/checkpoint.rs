@@ -28,8 +28,19 @@ impl Checkpoint {
     ///
     /// [`NoteError::Signer`] where the cryptographic library fails.
     pub fn sign(size: u64, root: &Digest, signer: &Signer) -> Result<String, NoteError> {
-        let text = written(signer.verifier().name(), size, root)?;
-        String::from_utf8(signer.sign(&text)?).map_err(|_| NoteError::Form)
+        let text = Self::text(signer.verifier().name(), size, root)?;
+        String::from_utf8(note::sign(&text, &[signer])?).map_err(|_| NoteError::Form)
+    }
+
+    /// The lines that are signed.
+    pub(super) fn text(origin: &str, size: u64, root: &Digest) -> Result<Vec<u8>, NoteError> {
+        let checkpoint = tlog_tiles::Checkpoint::new(origin, size, Hash(*root.as_bytes()), "");
+        Ok(checkpoint.map_err(|_| NoteError::Form)?.to_bytes())
+    }
+
+    /// For how many records it names which root.
+    pub fn names(&self) -> (u64, Digest) {
+        (self.size, self.root)
     }
 
     /// Opens a note signed by `key`.
@@ -65,13 +76,13 @@ impl Checkpoint {
         log_of(&Self::claimed(note)?.origin)
     }
 
-    fn parse(text: &str) -> Result<Self, NoteError> {
+    pub(super) fn parse(text: &str) -> Result<Self, NoteError> {
         let read = tlog_tiles::Checkpoint::from_bytes(text.as_bytes()).map_err(|_| NoteError::Form)?;
         let (origin, size) = (read.origin().to_owned(), read.size());
         let root = Digest::from_bytes(read.hash().0);
         // One spelling only, and no further lines: these logs write none.
         let possible = i64::try_from(size).is_ok();
-        match possible && written(&origin, size, &root)? == text.as_bytes() {
+        match possible && Self::text(&origin, size, &root)? == text.as_bytes() {
             true => Ok(Self { origin, size, root }),
             false => Err(NoteError::Form),
         }
@@ -84,11 +95,6 @@ pub(super) fn log_of(origin: &str) -> Result<LogId, NoteError> {
     log.ok_or_else(|| NoteError::NoLog {
         origin: origin.to_owned(),
     })
-}
-
-fn written(origin: &str, size: u64, root: &Digest) -> Result<Vec<u8>, NoteError> {
-    let checkpoint = tlog_tiles::Checkpoint::new(origin, size, Hash(*root.as_bytes()), "");
-    Ok(checkpoint.map_err(|_| NoteError::Form)?.to_bytes())
 }
 
 #[cfg(test)]
@@ -134,7 +140,7 @@ mod tests {
         let signer = signer("t/ledger/platform");
         let root = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
         let open = |text: String| {
-            let note = String::from_utf8(signer.sign(text.as_bytes()).unwrap()).unwrap();
+            let note = String::from_utf8(note::sign(text.as_bytes(), &[&signer]).unwrap()).unwrap();
             Checkpoint::open(&note, signer.verifier())
         };
         assert_eq!(open(format!("t/ledger/platform\n7\n{root}\n")).unwrap().size, 7);

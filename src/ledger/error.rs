@@ -153,6 +153,11 @@ pub enum LedgerError {
         /// What is wrong with it.
         why: String,
     },
+    /// All keys are being changed, and that is not done.
+    #[error(
+        "the ledger's keys are being changed; wait for it, or finish it with `tidegate ledger rotate-key` where `keys/ledger.seed.next` is"
+    )]
+    Changing,
     /// A note or its key was not accepted.
     #[error(transparent)]
     Note(#[from] NoteError),

@@ -5,6 +5,7 @@
 //! evidence.json                     the logs, their keys, sizes and roots
 //! logs/BPNL000000000DWF/checkpoint  as the service serves them: any tool for C2SP tlog-tiles reads them
 //! logs/BPNL000000000DWF/cosigned    the newest checkpoint that witnesses cosigned, where there is one: it may name fewer records
+//! logs/BPNL000000000DWF/key-changes by which keys it was signed before, where it was by others
 //! logs/BPNL000000000DWF/tile/…
 //! bodies/4355a46b…                  policies, schemas and terms that the records name, each under its SHA-256
 //! ```
@@ -23,7 +24,7 @@ pub use self::verify::verify_evidence;
 use super::checkpoint::Checkpoint;
 use super::error::LedgerError;
 use super::note::{self, VerifierKey};
-use super::published::{COSIGNED, read_file};
+use super::published::{COSIGNED, KEY_CHANGES, read_file};
 use super::read::{Cursor, Reader};
 use super::record::{LogId, RecordTime};
 use super::tile::TileId;
@@ -82,10 +83,10 @@ pub struct CosignedPart {
 
 impl CosignedPart {
     /// Out of the note, without the log's own signature.
-    fn of(note: &str, log: &str) -> Result<Self, LedgerError> {
-        let size = Checkpoint::claimed(note)?.size;
+    fn of(note: &str) -> Result<Self, LedgerError> {
+        let Checkpoint { origin, size, .. } = Checkpoint::claimed(note)?;
         let mut by = note::hints(note)?;
-        by.retain(|hint| !log.starts_with(&format!("{hint}+")));
+        by.retain(|hint| hint.rsplit_once('+').is_none_or(|(name, _)| name != origin));
         Ok(Self { size, by })
     }
 }
@@ -135,6 +136,11 @@ async fn export_log(reader: &mut Reader, log: LogId, out: &Path) -> Result<LogPa
     let signer: VerifierKey = key.parse()?;
     let checkpoint = Checkpoint::open(&note, &signer)?;
     let directory = out.join("logs").join(log.as_str());
+    let changes = reader.key_changes(log).await?;
+    if !changes.is_empty() {
+        let json = serde_json::to_vec_pretty(&changes).map_err(super::record::RecordError::from)?;
+        put(&directory.join(KEY_CHANGES), &json)?;
+    }
     let cosigned = reader.cosigned(log).await?;
     if let Some(cosigned) = &cosigned {
         put(&directory.join(COSIGNED), cosigned.as_bytes())?;
@@ -151,7 +157,7 @@ async fn export_log(reader: &mut Reader, log: LogId, out: &Path) -> Result<LogPa
             &bytes.ok_or_else(|| damaged(format!("`{id}` is missing")))?,
         )?;
     }
-    let cosigned = cosigned.map(|note| CosignedPart::of(&note, &key)).transpose()?;
+    let cosigned = cosigned.map(|note| CosignedPart::of(&note)).transpose()?;
     Ok(LogPart {
         log,
         cosigned,

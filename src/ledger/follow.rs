@@ -14,6 +14,7 @@ use super::note::VerifierKey;
 use super::proof::{Claim, ProofError, Tiles, check_consistency};
 use super::published::Published;
 use super::quorum::Quorum;
+use super::succession::KeyHistory;
 
 /// Where the last checkpoint of a log is kept: a file, as the log signed it.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub enum Seen {
         from: u64,
         /// What it is now.
         to: Checkpoint,
+        /// The key that signs it now, where that is another than the one that was given.
+        key: Option<VerifierKey>,
     },
     /// The log shows an older state than the one that was kept: a copy that lags, or its newest records are gone. What was kept stays.
     SetBack {
@@ -92,14 +95,15 @@ pub async fn look(
     kept: &Kept,
 ) -> Result<Seen, LedgerError> {
     let found = published.checkpoint().await?;
-    let now = Checkpoint::open(&found, key).map_err(LedgerError::Untrusted)?;
+    let keys = KeyHistory::of(key, &published.key_changes().await?).map_err(LedgerError::Untrusted)?;
+    let now = keys.open(&found).map_err(LedgerError::Untrusted)?;
     let by = witnesses.map(|witnesses| witnesses.met(&found)).transpose();
     let by = by.map_err(LedgerError::Untrusted)?.unwrap_or_default();
     let Some(note) = kept.read()? else {
         kept.write(&found)?;
         return Ok(Seen::First(now));
     };
-    let before = Checkpoint::open(&note, key)?;
+    let before = keys.open(&note).map_err(LedgerError::Untrusted)?;
     let forked = |why: String| {
         let (kept, found) = (note.clone(), found.clone());
         Ok(Seen::Forked { kept, found, why })
@@ -123,8 +127,9 @@ pub async fn look(
     match consistent(published, &before, &now).await? {
         Ok(()) => {
             kept.write(&found)?;
+            let key = (keys.current() != key).then(|| keys.current().clone());
             let from = before.size;
-            Ok(Seen::Grown { from, to: now })
+            Ok(Seen::Grown { from, to: now, key })
         }
         Err(error) => forked(format!(
             "the {} records it signed are not the beginning of the {} it signs now: {error}",

@@ -3,11 +3,14 @@
 //! A key file per tenant would make opening a log wait for the disk and leave a hundred thousand files to guard. So the
 //! data directory holds one secret of 32 random bytes, `keys/ledger.seed`, readable by its owner only, and each log's
 //! Ed25519 seed is HKDF-SHA256 of it with the log's origin as info. Another origin gives other keys.
+//!
+//! While keys are [changed](super::rotation), the secret that comes lies beside the one that goes, as `ledger.seed.next`. Some logs are
+//! signed with the one then and some with the other, so neither is used for anything else until that is done.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
 use aws_lc_rs::hmac;
@@ -27,6 +30,11 @@ const VOUCHING: &[u8] = b"tidegate ledger record key v1";
 
 /// Separates the key that wraps those of periods; whatever the base, what is private is opened with it.
 const WRAPPING: &[u8] = b"tidegate ledger wrapping key v1";
+
+/// The secret's file, the one of the secret that follows while keys are changed, and the one of a secret that is not whole yet.
+const SEED: &str = "ledger.seed";
+const NEXT: &str = "ledger.seed.next";
+const FRESH: &str = "ledger.seed.new";
 
 /// Makes each log's signing key, and the other keys of a ledger.
 #[derive(Clone)]
@@ -79,8 +87,9 @@ impl LedgerKeys {
     /// A file that others may read, of another size, or that cannot be read or made; a base that cannot name a key.
     pub fn open(dir: &Path, base: &str) -> Result<Self, LedgerError> {
         let folder = dir.join("keys");
-        let path = folder.join("ledger.seed");
+        let path = folder.join(SEED);
         make_private_dir(&folder)?;
+        unchanging(&folder)?;
         let seed = match File::open(&path) {
             Ok(file) => read_seed(file, &path)?,
             Err(error) if error.kind() == ErrorKind::NotFound => create_seed(&folder, &path)?,
@@ -96,11 +105,16 @@ impl LedgerKeys {
     ///
     /// As [`open`](Self::open).
     pub fn read(dir: &Path, base: &str) -> Result<Option<Self>, LedgerError> {
-        let path = dir.join("keys").join("ledger.seed");
-        match File::open(&path) {
-            Ok(file) => Ok(Some(Self::from_seed(&*read_seed(file, &path)?, base)?)),
+        let folder = dir.join("keys");
+        unchanging(&folder)?;
+        Self::of_file(&folder.join(SEED), base)
+    }
+
+    fn of_file(path: &Path, base: &str) -> Result<Option<Self>, LedgerError> {
+        match File::open(path) {
+            Ok(file) => Ok(Some(Self::from_seed(&*read_seed(file, path)?, base)?)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(LedgerError::io("open", &path)(error)),
+            Err(error) => Err(LedgerError::io("open", path)(error)),
         }
     }
 
@@ -147,6 +161,67 @@ impl LedgerKeys {
     /// The key under which the keys of periods are stored.
     pub(super) fn wrapping(&self) -> &Wrapping {
         &self.wrapping
+    }
+}
+
+/// The keys that go and those that come, while keys are changed.
+#[derive(Debug)]
+pub(super) struct Changing {
+    pub(super) from: LedgerKeys,
+    /// Where a change was begun before and not done, those it began with.
+    pub(super) to: Option<LedgerKeys>,
+    folder: PathBuf,
+    base: String,
+}
+
+impl Changing {
+    /// Of the ledger whose secret is in `dir`.
+    ///
+    /// # Errors
+    ///
+    /// As [`LedgerKeys::open`]; the secret is not there.
+    pub(super) fn open(dir: &Path, base: &str) -> Result<Self, LedgerError> {
+        let (folder, base) = (dir.join("keys"), base.to_owned());
+        let path = folder.join(SEED);
+        let from = LedgerKeys::of_file(&path, &base)?;
+        let to = LedgerKeys::of_file(&folder.join(NEXT), &base)?;
+        let why = "it is not there, and without it no log can name the key that follows".to_owned();
+        let from = from.ok_or(LedgerError::Key { path, why })?;
+        Ok(Self { from, to, folder, base })
+    }
+
+    /// The keys that come; their secret is made and durable, where it was not.
+    pub(super) fn begin(&mut self) -> Result<&LedgerKeys, LedgerError> {
+        let keys = match self.to.take() {
+            Some(keys) => keys,
+            None => LedgerKeys::from_seed(&*create_seed(&self.folder, &self.folder.join(NEXT))?, &self.base)?,
+        };
+        Ok(self.to.insert(keys))
+    }
+
+    /// Puts the secret that comes in the place of the other, which is gone for good.
+    pub(super) fn end(self) -> Result<(), LedgerError> {
+        let (next, path) = (self.folder.join(NEXT), self.folder.join(SEED));
+        let put = || {
+            fs::rename(&next, &path)?;
+            File::open(&self.folder)?.sync_all()
+        };
+        put().map_err(LedgerError::io("put in its place", &next))
+    }
+}
+
+/// Holds that no change of keys is under way.
+fn unchanging(folder: &Path) -> Result<(), LedgerError> {
+    let path = folder.join(NEXT);
+    match fs::symlink_metadata(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(LedgerError::io("examine", &path)(error)),
+        Ok(_) => {
+            let why =
+                "the ledger's keys are being changed; wait for it, or finish it with `tidegate ledger rotate-key`";
+            let why = why.to_owned();
+            Err(LedgerError::Key { path, why })
+        }
     }
 }
 
@@ -200,7 +275,7 @@ fn read_seed(mut file: File, path: &Path) -> Result<Zeroizing<[u8; 32]>, LedgerE
 fn create_seed(folder: &Path, path: &Path) -> Result<Zeroizing<[u8; 32]>, LedgerError> {
     let mut seed = Zeroizing::new([0; 32]);
     aws_lc_rs::rand::fill(seed.as_mut_slice()).map_err(|_| LedgerError::Note(NoteError::Signer))?;
-    let fresh = folder.join("ledger.seed.new");
+    let fresh = folder.join(FRESH);
     let write = || -> std::io::Result<()> {
         let mut file = private_file().create(true).truncate(true).open(&fresh)?;
         file.write_all(seed.as_slice())?;

@@ -67,6 +67,22 @@ pub enum NoteError {
         /// How many must.
         needed: usize,
     },
+    /// Not a change of keys, or not one that goes on from the one before.
+    #[error("not a change of the log's key, signed by both keys, that goes on from the one before")]
+    KeyChange,
+    /// A key that never was the log's.
+    #[error("the key `{0}` is none of those that the log was ever signed with, as far as it tells")]
+    Unrelated(String),
+    /// Signed by a key that was not the log's any more.
+    #[error("it is of {size} records and signed by `{key}`, which another key followed after {until}")]
+    Followed {
+        /// What signature lines show of the key.
+        key: String,
+        /// How many records it could sign.
+        until: u64,
+        /// How many it did.
+        size: u64,
+    },
     /// The key could not be used.
     #[error("the signing key could not be used")]
     Signer,
@@ -228,17 +244,22 @@ impl Signer {
         &self.verifier
     }
 
-    /// `text` as a note with this key's signature.
-    ///
-    /// # Errors
-    ///
-    /// [`NoteError::Signer`] where the cryptographic library fails; [`NoteError::Form`] for what cannot be a note's text.
-    pub(super) fn sign(&self, text: &[u8]) -> Result<Vec<u8>, NoteError> {
+    fn line(&self, text: &[u8]) -> Result<Signature, NoteError> {
         let signature = self.pair.try_sign(text).map_err(|_| NoteError::Signer)?;
         let (name, id) = (self.verifier.name.clone(), self.verifier.key_id());
-        let line = Signature::new(name, id, signature.as_ref().to_vec()).map_err(|_| NoteError::Form)?;
-        Ok(Note::new(text, &[line]).map_err(|_| NoteError::Form)?.to_bytes())
+        Signature::new(name, id, signature.as_ref().to_vec()).map_err(|_| NoteError::Form)
     }
+}
+
+/// `text` as a note with these keys' signatures.
+///
+/// # Errors
+///
+/// [`NoteError::Signer`] where the cryptographic library fails; [`NoteError::Form`] for what cannot be a note's text.
+pub(super) fn sign(text: &[u8], signers: &[&Signer]) -> Result<Vec<u8>, NoteError> {
+    let lines = signers.iter().map(|signer| signer.line(text));
+    let lines = lines.collect::<Result<Vec<_>, _>>()?;
+    Ok(Note::new(text, &lines).map_err(|_| NoteError::Form)?.to_bytes())
 }
 
 impl fmt::Debug for Signer {
@@ -344,7 +365,7 @@ mod tests {
     #[test]
     fn a_witness_is_believed_with_its_time_and_no_other() {
         let log = Signer::from_seed("t/ledger/platform", &[7; 32]).unwrap();
-        let note = log.sign(b"t/ledger/platform\n1\nAAA=\n").unwrap();
+        let note = sign(b"t/ledger/platform\n1\nAAA=\n", &[&log]).unwrap();
         let pair = Ed25519KeyPair::from_seed_unchecked(&[9; 32]).unwrap();
         let public = pair.public_key().as_ref().try_into().unwrap();
         let witness = VerifierKey::new("witness.example/w1", KeyKind::Cosignature, public).unwrap();

@@ -219,6 +219,19 @@ impl Wrapping {
         Some((PeriodKey::new(period, &secret)?, wrapped))
     }
 
+    /// A stored key as it is stored under another.
+    pub(super) fn rewrap(
+        &self,
+        other: &Self,
+        log: LogId,
+        period: Period,
+        wrapped: &[u8],
+    ) -> Result<Vec<u8>, DoesNotOpen> {
+        let place = place(log, period);
+        let secret = Zeroizing::new(open(&self.0, &place, wrapped)?);
+        seal(&other.0, &place, &secret).ok_or(DoesNotOpen)
+    }
+
     /// The key of that log and period, from how it is stored.
     pub(super) fn unwrap(&self, log: LogId, period: Period, wrapped: &[u8]) -> Result<PeriodKey, DoesNotOpen> {
         let secret = Zeroizing::new(open(&self.0, &place(log, period), wrapped)?);

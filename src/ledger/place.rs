@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use super::error::LedgerError;
 use super::keys;
-use super::store::Store;
-use super::store::postgres::{Database, Lease, Opening, PostgresStore};
+use super::store::postgres::{Database, Lease, PostgresStore};
 use super::store::sqlite::{FILE, SqliteStore};
+use super::store::{Opening, Store};
 
 /// Where a ledger lies.
 #[derive(Clone, Debug)]
@@ -39,29 +39,12 @@ impl Place {
         }
     }
 
-    /// A connection that writes; makes the store where there is none. [`LedgerError::Standby`] where another process writes.
-    pub(super) async fn writer(&self, held: &mut Held) -> Result<Box<dyn Store>, LedgerError> {
+    /// A connection that writes. [`LedgerError::Standby`] where another process does.
+    pub(super) async fn writer(&self, held: &mut Held, opening: Opening) -> Result<Box<dyn Store>, LedgerError> {
         match (self, held) {
-            (Self::Directory(dir), _) => Ok(Box::new(SqliteStore::writer(&dir.join(FILE)).await?)),
-            (_, Held::Lease(lease)) => Ok(Box::new(PostgresStore::writer(lease, Opening::First).await?)),
+            (Self::Directory(dir), _) => Ok(Box::new(SqliteStore::writer(&dir.join(FILE), opening).await?)),
+            (_, Held::Lease(lease)) => Ok(Box::new(PostgresStore::writer(lease, opening).await?)),
             (_, Held::Lock(_)) => Err(LedgerError::Closed),
-        }
-    }
-
-    /// A connection that writes to the store there was, as it was left: where that is gone, a new one would begin every log anew.
-    pub(super) async fn writer_again(&self, held: &mut Held) -> Result<Box<dyn Store>, LedgerError> {
-        match (self, held) {
-            (Self::Directory(dir), _) => Ok(Box::new(SqliteStore::writer_again(&dir.join(FILE)).await?)),
-            (_, Held::Lease(lease)) => Ok(Box::new(PostgresStore::writer(lease, Opening::Again).await?)),
-            (_, Held::Lock(_)) => Err(LedgerError::Closed),
-        }
-    }
-
-    /// A connection that writes in the place of another process, where that has ended: what was known of the store counts no more.
-    pub(super) async fn take_over(&self, held: &mut Held) -> Result<Box<dyn Store>, LedgerError> {
-        match held {
-            Held::Lease(lease) => Ok(Box::new(PostgresStore::writer(lease, Opening::TakeOver).await?)),
-            Held::Lock(_) => self.writer_again(held).await,
         }
     }
 

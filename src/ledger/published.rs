@@ -14,6 +14,9 @@ const MAX_BYTES: usize = 256 * (65_535 + 2);
 /// The file beside a checkpoint in a directory, with the newest that witnesses cosigned.
 pub(super) const COSIGNED: &str = "cosigned";
 
+/// Where the changes of a log's key are: notes, as a JSON array of strings.
+pub(super) const KEY_CHANGES: &str = "key-changes";
+
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -85,6 +88,21 @@ impl Published {
         };
         let text = bytes.map(String::from_utf8).transpose();
         text.map_err(|_| super::note::NoteError::Form.into())
+    }
+
+    /// The changes of the log's key, the first one first; none where it has always had the one. Nothing of them is believed yet; see
+    /// [`KeyHistory`](super::succession::KeyHistory).
+    ///
+    /// # Errors
+    ///
+    /// They cannot be read.
+    pub async fn key_changes(&self) -> Result<Vec<String>, LedgerError> {
+        let Some(bytes) = self.read(KEY_CHANGES).await? else {
+            return Ok(Vec::new());
+        };
+        serde_json::from_slice(&bytes).map_err(|_| LedgerError::Unpublished {
+            what: format!("{:?}/{KEY_CHANGES}", self.0),
+        })
     }
 
     /// A tile; `None` where it is not there.

@@ -110,7 +110,12 @@ impl Reader {
     pub async fn open_beside(place: &Place, dir: &Path) -> Result<Self, LedgerError> {
         // What is private, and all else that a reader opens, needs no base.
         let keys = LedgerKeys::read(dir, "reader")?;
-        Self::open_at(place, keys.as_ref()).await
+        let mut reader = Self::open_at(place, keys.as_ref()).await?;
+        let changing = reader.store.is_changing().await;
+        match changing.map_err(LedgerError::store("read the ledger"))? {
+            false => Ok(reader),
+            true => Err(LedgerError::Changing),
+        }
     }
 
     /// Opens the ledger at a place, with the keys that open what is private, where there are any.
@@ -190,6 +195,16 @@ impl Reader {
     pub async fn verifier_key(&mut self, log: LogId) -> Result<VerifierKey, LedgerError> {
         let key = self.log(log).await?.verifier_key;
         Ok(key.ok_or(LedgerError::NoLog { log })?.parse()?)
+    }
+
+    /// The changes of a log's key as notes, the first one first; see [`succession`](super::succession).
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub async fn key_changes(&mut self, log: LogId) -> Result<Vec<String>, LedgerError> {
+        let notes = self.store.key_changes(log).await;
+        notes.map_err(LedgerError::store("read the changes of a log's key"))
     }
 
     /// The first part of every log's origin, as this log has it.

@@ -61,6 +61,19 @@ impl Readers {
         }
     }
 
+    /// The changes of a log's key as notes, the first one first; `None` for a log without a checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub async fn key_changes(&self, log: LogId) -> Result<Option<Vec<String>>, LedgerError> {
+        self.with(async |reader| {
+            let notes = reader.key_changes(log).await?;
+            Ok(reader.checkpoint(log).await?.map(|_| notes))
+        })
+        .await
+    }
+
     /// The newest checkpoint that enough of these witnesses cosigned. What is stored may have been cosigned by others.
     async fn cosigned(&self, log: LogId, quorum: &Quorum) -> Result<Option<String>, LedgerError> {
         let note = self.with(async |reader| reader.cosigned(log).await).await?;

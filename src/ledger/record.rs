@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-pub use self::itself::{Erased, Gap, MAX_GAP_IDS, MAX_SHADOW_IDS, Refused, Shadowed};
+pub use self::itself::{Erased, Gap, KeyChanged, MAX_GAP_IDS, MAX_SHADOW_IDS, Refused, Shadowed};
 pub use self::line::{Line, Named, Read, Text};
 
 use super::period::Period;
@@ -324,6 +324,8 @@ pub enum Event {
     Flow(Flowed),
     /// Answers left whose records are missing.
     Gap(Gap),
+    /// The log is signed with another key from here on.
+    KeyChanged(KeyChanged),
     /// A tenant's log was opened.
     Opened(Opened),
     /// Entries could not be recorded for a while.
@@ -344,6 +346,7 @@ impl Event {
             Self::Erased(_) => "erased",
             Self::Flow(_) => "flow",
             Self::Gap(_) => "gap",
+            Self::KeyChanged(_) => "keyChanged",
             Self::Opened(_) => "opened",
             Self::Refused(_) => "refused",
             Self::Shadow(_) => "shadow",
@@ -367,6 +370,7 @@ impl Event {
             | Self::Erased(_)
             | Self::Flow(_)
             | Self::Gap(_)
+            | Self::KeyChanged(_)
             | Self::Opened(_)
             | Self::Refused(_)
             | Self::Start(_) => Vec::new(),

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! log         a log's origin and key                               one a log
+//! key_change  how its key was changed, as both keys signed it       one for each time it was; -1 while all are being changed
 //! record      its newest records, each with its private part       up to some hundreds a log
 //! bundle      256 records of before, compressed                    one for each 256
 //! private     their private parts, compressed and sealed           one for each 256 and period
@@ -47,6 +48,13 @@ pub(super) struct Rows {
     pub(super) cosigned: Vec<NewCosigned>,
     /// Records below these numbers lie in bundles now.
     pub(super) bundled: Vec<(Arc<str>, i64)>,
+    /// A change of all keys is begun (`true`), or done: then the keys of months go that are of no log, for nothing was sealed with them.
+    pub(super) changing: Option<bool>,
+    pub(super) key_changes: Vec<NewKeyChange>,
+    /// The keys of these periods as they are stored from here on, in place of how they were.
+    pub(super) rewrapped: Vec<NewPeriod>,
+    /// What vouches for records from here on, by log and number.
+    pub(super) revouched: Vec<(Arc<str>, i64, Vec<u8>)>,
     /// The keys of these periods go, and with them what they sealed.
     pub(super) erased: Vec<(Arc<str>, String)>,
     /// So many answers of these logs may be ahead of their records.
@@ -70,6 +78,15 @@ impl Rows {
 pub(super) struct NewLog {
     pub(super) log: Arc<str>,
     pub(super) origin: String,
+    pub(super) verifier_key: String,
+}
+
+/// Another key of a log, which is stored in place of the one before.
+#[derive(Debug)]
+pub(super) struct NewKeyChange {
+    pub(super) log: Arc<str>,
+    pub(super) size: i64,
+    pub(super) note: String,
     pub(super) verifier_key: String,
 }
 
@@ -262,6 +279,30 @@ pub(super) fn damage(error: &sqlx::Error) -> Option<Damage> {
     }
 }
 
+/// What says in the store that all keys are being changed, or are changed.
+fn changing(now: Option<bool>) -> &'static [&'static str] {
+    match now {
+        None => &[],
+        Some(true) => &["INSERT INTO key_change (log, size, note) VALUES ('platform', -1, '') ON CONFLICT DO NOTHING"],
+        Some(false) => &[
+            "DELETE FROM key_change WHERE log = 'platform' AND size = -1",
+            "DELETE FROM period WHERE NOT EXISTS (SELECT 1 FROM log WHERE log.log = period.log)",
+        ],
+    }
+}
+
+/// For what a connection is opened that writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// This process begins: the tables are made where there are none, and a lease that lapsed is taken.
+    First,
+    /// It goes on where it was. The store must be there, for a new one would begin every log anew; and a lease must still be its own,
+    /// for all it knows of the logs is as of then.
+    Again,
+    /// It stood by: a lease that lapsed is taken. What it knew of the logs counts no more.
+    TakeOver,
+}
+
 /// A connection to where a ledger lies.
 #[async_trait]
 pub(super) trait Store: Send + Sync + fmt::Debug {
@@ -304,6 +345,12 @@ pub(super) trait Store: Send + Sync + fmt::Debug {
 
     /// What is stored about a log.
     async fn log(&mut self, log: LogId) -> Result<RawLog>;
+
+    /// The changes of a log's key as signed notes, the first one first.
+    async fn key_changes(&mut self, log: LogId) -> Result<Vec<String>>;
+
+    /// Whether a change of all keys is begun and not done.
+    async fn is_changing(&mut self) -> Result<bool>;
 
     /// The checkpoint of a log that witnesses cosigned, as a signed note, and the size stored beside it.
     async fn cosigned(&mut self, log: LogId) -> Result<Option<(i64, String)>>;

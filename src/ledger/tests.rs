@@ -12,6 +12,7 @@ mod lease;
 mod lines;
 mod records;
 mod rest;
+mod rotating;
 mod segments;
 mod tampering;
 mod tiles;

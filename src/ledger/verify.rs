@@ -15,9 +15,11 @@
 //! and checkpoints that the logs must still contain.
 
 mod bodies;
+mod keys;
 mod log;
 mod published;
 mod source;
+mod tree;
 mod trust;
 mod walk;
 
@@ -25,11 +27,13 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 use self::bodies::{BodyFindings, PrivateCheck};
+pub(super) use self::keys::Told;
 use self::log::LogCheck;
 pub use self::published::verify_published;
 use self::source::Stored;
+pub(super) use self::tree::tree;
 pub use self::trust::Trust;
-use self::trust::{check_copies, check_note, check_stored_cosigned, tail};
+use self::trust::{check_copies, check_note, check_stored_cosigned, history, tail};
 use self::walk::{Sound, Walk};
 use super::checkpoint::{Checkpoint, log_of};
 use super::error::LedgerError;
@@ -39,6 +43,7 @@ use super::read::Reader;
 use super::record::{Event, LogId, Named, Opened};
 use super::report::{FindingKind, Findings, LogReport, Report};
 use super::store::RawLog;
+use super::succession::KeyHistory;
 use super::tile::WIDTH;
 use crate::ids::Digest;
 
@@ -112,50 +117,6 @@ pub async fn verify_at(
     })
 }
 
-/// What a log's tree shows, its bodies and what is private aside.
-pub(super) struct TreeReport {
-    /// How many records there are.
-    pub(super) records: u64,
-    /// The first thing that is wrong.
-    pub(super) wrong: Option<String>,
-}
-
-/// Holds a log's records to its tree and its signed root, with the key that is stored for it.
-pub(super) async fn tree(reader: &mut Reader, log: LogId) -> Result<TreeReport, LedgerError> {
-    let raw = reader.log(log).await?;
-    let mut about = Findings::default();
-    let key = raw.verifier_key.as_deref().and_then(|key| key.parse().ok());
-    if key.is_none() {
-        about.add(FindingKind::Key, None, "the log has no key, or none that can be used");
-    }
-    let checkpoint = check_note(raw.note.as_deref(), key.as_ref(), &mut about);
-    let edge = checkpoint.as_ref().map(|checkpoint| tail(&raw, checkpoint, &mut about));
-    let named = checkpoint
-        .iter()
-        .map(|checkpoint| (checkpoint.size, checkpoint.root))
-        .collect();
-    let signed = checkpoint.as_ref().map(|checkpoint| checkpoint.size);
-    let (mut check, mut walk) = (LogCheck::new(log, named), Walk::new(signed, edge.unwrap_or_default()));
-    while walk
-        .next(
-            &mut Stored {
-                reader,
-                log,
-                private: false,
-            },
-            &mut check,
-        )
-        .await?
-        .is_some()
-    {}
-    let seen = check.finish(checkpoint.as_ref(), walk.above());
-    let mut findings = about.list.into_iter().chain(seen.findings.list);
-    Ok(TreeReport {
-        records: seen.records,
-        wrong: findings.next().map(|finding| finding.message),
-    })
-}
-
 /// What the store says where an error means that what is stored is damaged, a table that is gone included.
 fn damage(error: &LedgerError) -> Option<String> {
     let source = match error {
@@ -177,15 +138,15 @@ struct Verifier<'a, P> {
     bodies: u64,
     changed_bodies: HashSet<Digest>,
     present: HashSet<Digest>,
-    /// What the platform's log says was opened, and in which record.
-    opened: BTreeMap<LogId, (u64, String)>,
+    /// What the platform's log says of the others.
+    told: BTreeMap<LogId, Told>,
     reports: Vec<LogReport>,
 }
 
 impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
     fn new(trust: &'a Trust, progress: P) -> Self {
         let (changed_bodies, present) = (HashSet::new(), HashSet::new());
-        let (opened, reports) = (BTreeMap::new(), Vec::new());
+        let (told, reports) = (BTreeMap::new(), Vec::new());
         Self {
             trust,
             progress,
@@ -193,7 +154,7 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
             bodies: 0,
             changed_bodies,
             present,
-            opened,
+            told,
             reports,
         }
     }
@@ -249,16 +210,19 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
     async fn check_log(&mut self, reader: &mut Reader, log: LogId) -> Result<(), LedgerError> {
         let raw = reader.log(log).await?;
         let mut about = Findings::default();
-        let key = self.check_key(log, raw.verifier_key.as_deref(), &mut about);
-        let checkpoint = check_note(raw.note.as_deref(), key.as_ref(), &mut about);
-        check_copies(&raw, key.as_ref(), checkpoint.as_ref(), &mut about);
-        let mut named = self.trust.known(log, key.as_ref(), &mut about);
-        trust::name(&mut named, checkpoint.as_ref(), &mut about);
+        let changes = reader.key_changes(log).await?;
+        let keys = self.check_key(log, raw.verifier_key.as_deref(), &changes, &mut about);
+        let key = keys.as_ref().map(KeyHistory::current);
+        let checkpoint = check_note(raw.note.as_deref(), key, &mut about);
+        check_copies(&raw, key, checkpoint.as_ref(), &mut about);
+        let known = keys.as_ref().map(|keys| self.trust.known(log, keys, keys, &mut about));
+        let mut named = known.unwrap_or_default();
+        trust::name(&mut named, checkpoint.as_ref().map(Checkpoint::names), &mut about);
         let stored = reader.stored_cosigned(log).await?;
         check_stored_cosigned(stored.as_ref(), &mut about);
         let note = stored.map(|(_, note)| note);
-        let cosigned = self.trust.cosigned(note.iter(), key.as_ref(), &mut named, &mut about);
-        let mut check = LogCheck::new(log, named);
+        let cosigned = self.trust.cosigned(note.iter(), keys.as_ref(), &mut named, &mut about);
+        let mut check = LogCheck::new(log, named, keys.as_ref());
         let tail = checkpoint.as_ref().map(|checkpoint| tail(&raw, checkpoint, &mut about));
         let signed = checkpoint.as_ref().map(|checkpoint| checkpoint.size);
         let mut walk = Walk::new(signed, tail.unwrap_or_default());
@@ -281,7 +245,7 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
             size: signed.unwrap_or(0).min(records),
             root: checkpoint.map(|checkpoint| checkpoint.root),
             cosigned,
-            verifier_key: key,
+            verifier_key: keys.map(|keys| keys.current().clone()),
             erased: private.erased,
             more_findings: findings.more + about.more,
             findings: findings.list,
@@ -315,7 +279,9 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
             // What is neither signed nor vouched for opens no log and excuses nothing.
             let vouched = reader.vouching(log)?.is_some();
             let opens = |named: &Named| match named {
-                Named::Event(record) => matches!(record.event, Event::Opened(_) | Event::Erased(_)),
+                Named::Event(record) => {
+                    matches!(record.event, Event::Opened(_) | Event::Erased(_) | Event::KeyChanged(_))
+                }
                 Named::Decision(..) => false,
             };
             sound.retain(|(seq, named, _)| vouched || *seq < walk.signed() || !opens(named));
@@ -408,17 +374,26 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
 
     fn note_opening(&mut self, seq: u64, named: &Named, about: &mut Findings) {
         if let Named::Event(record) = named
-            && let (LogId::Platform, Event::Opened(Opened { log, verifier_key })) = (record.log, &record.event)
-            && let Some((first, _)) = self.opened.insert(*log, (seq, verifier_key.clone()))
+            && record.log == LogId::Platform
+            && let Some(before) = Told::take(&mut self.told, seq, record)
+            && let Event::Opened(Opened { log, .. }) = &record.event
         {
+            let first = before.opened;
             let message =
                 format!("record {seq} opens the log `{log}`, which record {first} opened: it was erased since");
             about.add(FindingKind::Opening, Some(seq), message);
         }
     }
 
-    /// The key a log is verified with: what was kept elsewhere, else what the platform's log says, else what is stored.
-    fn check_key(&self, log: LogId, stored: Option<&str>, about: &mut Findings) -> Option<VerifierKey> {
+    /// The keys a log is verified with: what was kept elsewhere, else what the platform's log says, else what is stored. Changes that
+    /// are told of lead from the one to the other.
+    fn check_key(
+        &self,
+        log: LogId,
+        stored: Option<&str>,
+        changes: &[String],
+        about: &mut Findings,
+    ) -> Option<KeyHistory> {
         let Some(stored) = stored else {
             about.add(FindingKind::Key, None, "the log has no key");
             return None;
@@ -430,24 +405,28 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
                 return None;
             }
         };
+        let mut keys = history(&key, changes, about);
+        if *keys.current() != key {
+            let message = format!("the log's key is `{key}`, which another followed: `{}`", keys.current());
+            about.add(FindingKind::Key, None, message);
+            keys = keys.signed_by(key.clone());
+        }
         let mine = |trusted: &&VerifierKey| log_of(trusted.name()) == Ok(log);
-        if let Some(trusted) = self.trust.keys.iter().find(mine).filter(|trusted| **trusted != key) {
-            about.add(
-                FindingKind::Key,
-                None,
-                format!("the log's key is `{key}`, not the trusted `{trusted}`"),
-            );
-            return Some(trusted.clone());
+        if let Some(trusted) = self.trust.keys.iter().filter(mine).find(|trusted| !keys.has(trusted)) {
+            let message = format!("the log's key is `{key}`, not the trusted `{trusted}`");
+            about.add(FindingKind::Key, None, message);
+            return Some(keys.signed_by(trusted.clone()));
         }
         // A platform log with findings of its own may have lost just that record; one that is gone altogether has.
         let excused = self
             .reports
             .first()
             .is_some_and(|report| report.log == LogId::Platform && !report.ok);
-        match self.opened.get(&log) {
-            Some((seq, opened)) if opened != stored => {
-                let message = format!("the log's key is `{key}`, but record {seq} of `platform` names `{opened}`");
-                about.add(FindingKind::Key, None, message);
+        match self.told.get(&log) {
+            Some(told) => {
+                if let Some(message) = told.contradicts(&keys) {
+                    about.add(FindingKind::Key, None, message);
+                }
             }
             None if log != LogId::Platform && !excused => {
                 about.add(
@@ -458,7 +437,7 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
             }
             _ => {}
         }
-        Some(key)
+        Some(keys)
     }
 
     /// Reports logs of which nothing is left but their opening or a checkpoint kept elsewhere.
@@ -469,8 +448,8 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
                 gone.insert(log, "a checkpoint kept elsewhere names the log".to_owned());
             }
         }
-        for (log, (seq, _)) in &self.opened {
-            gone.insert(*log, format!("record {seq} of `platform` opened the log"));
+        for (log, told) in &self.told {
+            gone.insert(*log, format!("record {} of `platform` opened the log", told.opened));
         }
         for report in &self.reports {
             gone.remove(&report.log);

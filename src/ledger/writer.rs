@@ -14,6 +14,7 @@ mod months;
 mod outages;
 mod owing;
 mod recent;
+mod rekeying;
 mod sealing;
 mod staging;
 
@@ -26,7 +27,7 @@ use tokio::time::Instant;
 
 use self::batch::{Batch, Waiting};
 pub(super) use self::entry::{Append, Private};
-use self::head::Head;
+use self::head::{Head, read_head, read_rows};
 pub(super) use self::owing::Owed;
 use self::recent::Recent;
 pub use self::sealing::Signing;
@@ -38,8 +39,7 @@ use super::place::{Held, Place};
 use super::record::{LogId, RecordTime};
 use super::standing::Standing;
 use super::stats::Counters;
-use super::store::{NewCosigned, RawRow, Rows, Store};
-use super::tile::WIDTH;
+use super::store::{NewCosigned, Opening, Rows, Store};
 use super::{Appended, By, PeriodKeys};
 use crate::clock::Clock;
 
@@ -72,6 +72,20 @@ pub(super) struct Shared {
     pub(super) ahead: Arc<Ahead>,
     pub(super) counters: Arc<Counters>,
     pub(super) standing: watch::Sender<Standing>,
+}
+
+impl Shared {
+    /// Nothing yet, and where it is told whether this process writes.
+    pub(super) fn new() -> (Self, watch::Receiver<Standing>) {
+        let (standing, told) = watch::channel(Standing::Writer);
+        let shared = Self {
+            periods: PeriodKeys::default(),
+            ahead: Arc::default(),
+            counters: Arc::default(),
+            standing,
+        };
+        (shared, told)
+    }
 }
 
 /// How long the writer must have had nothing to do before it rests.
@@ -133,6 +147,21 @@ impl Writer {
         signing: Signing,
         shared: Shared,
     ) -> Result<Self, LedgerError> {
+        let mut writer = Self::idle(place, keys, clock, signing, shared).await?;
+        match writer.stands_by() {
+            None => writer.begin().await?,
+            Some(_) => writer.check_keys().await?,
+        }
+        Ok(writer)
+    }
+
+    async fn idle(
+        place: Place,
+        keys: LedgerKeys,
+        clock: Clock,
+        signing: Signing,
+        shared: Shared,
+    ) -> Result<Self, LedgerError> {
         let Shared {
             periods,
             ahead,
@@ -140,7 +169,7 @@ impl Writer {
             standing,
         } = shared;
         let mut held = place.hold()?;
-        let store = match place.writer(&mut held).await {
+        let store = match place.writer(&mut held, Opening::First).await {
             Ok(store) => Some(store),
             Err(LedgerError::Standby { holder }) => {
                 tracing::warn!(%holder, "another process writes to the ledger; this one stands by");
@@ -150,7 +179,7 @@ impl Writer {
             Err(error) => return Err(error),
         };
         let (heads, recent) = (HashMap::new(), Recent::default());
-        let mut writer = Self {
+        Ok(Self {
             place,
             store,
             keys,
@@ -169,16 +198,15 @@ impl Writer {
             standing,
             tended: Instant::now(),
             hindrance: String::new(),
-        };
-        match writer.stands_by() {
-            None => writer.begin().await?,
-            Some(_) => writer.check_keys().await?,
-        }
-        Ok(writer)
+        })
     }
 
     /// Takes up what the last writer left.
     async fn begin(&mut self) -> Result<(), LedgerError> {
+        let changing = self.store().await?.is_changing().await;
+        if changing.map_err(LedgerError::store("read the ledger"))? {
+            return Err(LedgerError::Changing);
+        }
         // Finds another base or another secret at start rather than at the first decision.
         self.load(LogId::Platform).await?;
         self.resume().await
@@ -234,6 +262,11 @@ impl Writer {
         if self.settle_doubts().await {
             self.sign().await;
         }
+        self.leave().await;
+    }
+
+    /// Lets go of the store, so that another process may write.
+    pub(super) async fn leave(mut self) {
         if let Some(mut store) = self.store.take() {
             if let Err(error) = store.release().await {
                 tracing::warn!(%error, "the ledger's lease was not given up; another process can take it when it has lapsed");
@@ -246,7 +279,7 @@ impl Writer {
 
     /// Puts the store in order. Where the last transaction failed, a small one is tried: readiness must come back by itself, for
     /// nothing is sent to a service that is not ready. Returns whether there is nothing left to do.
-    async fn rest(&mut self) -> bool {
+    pub(super) async fn rest(&mut self) -> bool {
         if self.stands_by().is_some() {
             return true;
         }
@@ -426,7 +459,7 @@ impl Writer {
     async fn store(&mut self) -> Result<&mut Box<dyn Store>, LedgerError> {
         match &mut self.store {
             Some(store) => Ok(store),
-            none => Ok(none.insert(self.place.writer_again(&mut self.held).await?)),
+            none => Ok(none.insert(self.place.writer(&mut self.held, Opening::Again).await?)),
         }
     }
 
@@ -452,28 +485,5 @@ impl Writer {
         };
         self.heads.insert(log, head);
         Ok(())
-    }
-}
-
-/// Takes what is stored of a log into its head, or says what contradicts what.
-async fn read_head(store: &mut Box<dyn Store>, log: LogId, head: Head) -> Result<Result<Head, String>, sqlx::Error> {
-    let raw = store.log(log).await?;
-    let from = raw.size.unwrap_or(0);
-    let rows = read_rows(store, log, from - from.rem_euclid(WIDTH.cast_signed())).await?;
-    Ok(match raw.is_empty() && rows.is_empty() {
-        true => Ok(head),
-        false => head.stored(&raw, &rows),
-    })
-}
-
-async fn read_rows(store: &mut Box<dyn Store>, log: LogId, mut from: i64) -> Result<Vec<RawRow>, sqlx::Error> {
-    let mut rows = Vec::new();
-    loop {
-        let page = store.rows(log, from, i64::MAX).await?;
-        let Some(last) = page.last() else {
-            return Ok(rows);
-        };
-        from = last.seq.saturating_add(1);
-        rows.extend(page);
     }
 }

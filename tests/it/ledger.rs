@@ -5,6 +5,7 @@ mod ahead;
 mod apart;
 mod evidence;
 mod replay;
+mod rotated;
 mod segments;
 mod served;
 mod shadow;

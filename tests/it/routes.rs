@@ -136,9 +136,10 @@ fn tried(service: &Service, route: &str) -> Tried {
             service.connector(ELBE),
             Some(anna()),
         ),
-        "ledger.checkpoint" | "ledger.tile" | "ledger.inclusion" => {
+        "ledger.checkpoint" | "ledger.key-changes" | "ledger.tile" | "ledger.inclusion" => {
             let path = match route {
                 "ledger.checkpoint" => "checkpoint",
+                "ledger.key-changes" => "key-changes",
                 "ledger.tile" => "tile/entries/000.p/1",
                 _ => "inclusion/0",
             };

@@ -102,6 +102,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("parity", &["parity/corpus.rs"]),
     ("ledger/record", &[]),
     ("ledger/quorum", &[]),
+    ("ledger/succession", &[]),
     ("ledger/witness/message", &[]),
     ("ledger/witness/rounds", &[]),
     ("facts/edr", &["facts/edr/keys.rs"]),

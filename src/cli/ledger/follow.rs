@@ -64,10 +64,18 @@ fn tell(args: &FollowArgs, seen: Seen) -> Result<Option<Exit>, Failure> {
     match seen {
         Seen::First(now) => print(&format!("{}: {} records, {}; kept", now.origin, now.size, now.root)),
         Seen::Same(now) => print(&format!("{}: {} records, as before", now.origin, now.size)),
-        Seen::Grown { from, to } => print(&format!(
-            "{}: grown from {from} to {} records, {}",
-            to.origin, to.size, to.root
-        )),
+        Seen::Grown { from, to, key } => {
+            print(&format!(
+                "{}: grown from {from} to {} records, {}",
+                to.origin, to.size, to.root
+            ));
+            if let Some(key) = key {
+                print(&format!(
+                    "{}: it is signed with `{key}` now, which the key that was given leads to",
+                    to.origin
+                ));
+            }
+        }
         Seen::SetBack { from, to } => {
             print(&format!(
                 "SET BACK: {} showed {from} records and now shows {}; it is a copy that lags, or the newest are gone. What was kept stays.",

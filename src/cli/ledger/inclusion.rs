@@ -13,6 +13,7 @@ use crate::ledger::LogId;
 use crate::ledger::note::VerifierKey;
 use crate::ledger::proof::Inclusion;
 use crate::ledger::read::{Cursor, Reader};
+use crate::ledger::succession::KeyHistory;
 
 /// What `ledger inclusion` takes.
 #[derive(Args, Debug)]
@@ -95,6 +96,10 @@ async fn prove(args: &InclusionArgs, wanted: Wanted) -> Outcome {
     };
     let inclusion = inclusion.ok_or_else(unsigned)?;
     let key = reader.verifier_key(log).await.map_err(failed)?;
+    let changes = reader.key_changes(log).await.map_err(failed)?;
+    // A cosigned checkpoint may be from before the last change of keys. What is wrong with it, or with them, is told as it is checked.
+    let keys = KeyHistory::of(&key, &changes).unwrap_or_else(|_| KeyHistory::unchanged(&key));
+    let key = keys.opened(&inclusion.checkpoint).map_or(key, |(_, key)| key.clone());
     let held = inclusion.check(&stored.hash, &key);
     held.map_err(|error| Failure {
         exit: Exit::Finding,

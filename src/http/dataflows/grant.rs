@@ -11,7 +11,6 @@ use crate::facts::edr::Grant;
 use crate::http::App;
 use crate::http::decided::reasons;
 use crate::http::exchange::PURPOSE;
-use crate::http::observe::Outcome;
 use crate::http::problem::{Kind, Problem};
 use crate::ids::{AssetId, Bpnl, ClientId, FlowId, TenantId};
 use crate::ledger::record::Request;
@@ -188,6 +187,6 @@ fn refused(tenant: TenantId, asked: &Granting<'_>, refusal: &Recorded) -> Proble
         (true, None, None) => "the transfer is not permitted: the agreement is not on record".to_owned(),
         (true, None, Some(_)) => "the transfer is not permitted: the agreement is not between these two".to_owned(),
     };
-    let problem = Problem::forbidden(refusal.record(), told).saying(detail);
-    problem.of(Outcome::of(tenant, refusal))
+    let problem = Problem::forbidden(refusal, told).saying(detail);
+    problem.about(tenant)
 }

@@ -155,14 +155,14 @@ async fn take(
     let incoming = incoming(world, caller, wish);
     let failed = |error: PcfStoreError| {
         tracing::error!(record = %permit.record(), error = %error, "a request that was permitted could not be kept");
-        Problem::new(Kind::Upstream).after(permit.record())
+        Problem::new(Kind::Upstream).after(&permit)
     };
     let taken = app.pcf.take(&incoming, permit.record(), now).await.map_err(failed)?;
     if taken == Taken::Conflict {
         let detail = "`requestId` was used for another request before; take a new one";
         return Err(Problem::with(Kind::Conflict, detail)
             .parameter("requestId")
-            .after(permit.record()));
+            .after(&permit));
     }
     let stands = app
         .pcf
@@ -194,7 +194,7 @@ fn answerable(registry: &Registry, world: &TenantWorld, caller: &Caller, permit:
     );
     let detail = "the footprint may be handed out, but this service does not know how to reach your connector, or has none of the \
                   company's to reach it by; the operator must put it on record";
-    Err(Problem::with(Kind::Unanswerable, detail).after(permit.record()))
+    Err(Problem::with(Kind::Unanswerable, detail).after(permit))
 }
 
 /// What there is about the part, and the permit for the footprint that answers, or else for the newest of another version.
@@ -240,7 +240,7 @@ async fn check(app: &App, permit: &Permit, footprint: &Footprint) -> Result<(), 
 
 fn none_of(model: &Version, permit: &Permit) -> Problem {
     let detail = format!("there is no footprint of this part that is valid in the version {model} of the model");
-    Problem::with(Kind::Model, detail).after(permit.record())
+    Problem::with(Kind::Model, detail).after(permit)
 }
 
 /// The versions there are, without that of the footprint that turned out not to be valid.

@@ -140,7 +140,7 @@ async fn take(
     let told = |recorded: &Recorded| caller.told(recorded, agreement);
     let permit = app.permitted_telling(id, question, request, told).await?;
     let kept = app.keep(&permit, id, (&caller, cover), sent).await;
-    let kept = kept.map_err(|problem| problem.after(permit.record()))?;
+    let kept = kept.map_err(|problem| problem.after(&permit))?;
     Ok(recorded_answer(Json(kept).into_response(), id, &permit))
 }
 

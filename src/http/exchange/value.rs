@@ -52,7 +52,7 @@ pub(in crate::http) async fn footprint(
         .session_for(&permit)
         .map_err(|error| upstream(error, &permit))?;
     let Some(footprint) = footprint else {
-        return Err(Problem::new(Kind::NotFound).after(permit.record()));
+        return Err(Problem::new(Kind::NotFound).after(&permit));
     };
     let object = session
         .get_object(&footprint.product, &pcf)

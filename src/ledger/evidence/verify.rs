@@ -10,9 +10,10 @@ use crate::ledger::checkpoint::{Checkpoint, log_of};
 use crate::ledger::error::LedgerError;
 use crate::ledger::note::VerifierKey;
 use crate::ledger::published::{Published, read_file};
-use crate::ledger::record::{Event, LogId, Named, Opened};
+use crate::ledger::record::{LogId, Named};
 use crate::ledger::report::{FindingKind, Findings, LogReport, Report};
-use crate::ledger::verify::{Progress, Trust, verify_published};
+use crate::ledger::succession::KeyHistory;
+use crate::ledger::verify::{Progress, Told, Trust, verify_published};
 
 /// Verifies evidence: every log as published, and every body that a record names. Keys that `trust` has go before those it brings;
 /// where it has any, a log whose key only the evidence brings must have been opened with it, by a record of `platform`.
@@ -29,20 +30,22 @@ pub async fn verify_evidence(
     trust.check()?;
     let mut findings = Findings::default();
     let (mut logs, mut bodies) = (Vec::new(), BTreeSet::new());
-    let mut opened: BTreeMap<LogId, Opened> = BTreeMap::new();
+    let mut told: BTreeMap<LogId, Told> = BTreeMap::new();
+    let mut changes = BTreeMap::new();
     for part in &contents.logs {
         let own = part_trust(part, trust);
         let published = Published::directory(directory.join("logs").join(part.log.as_str()));
-        let each = |_, named: &Named| {
+        let each = |seq, named: &Named| {
             bodies.extend(named.bodies().iter().copied());
             if let Named::Event(record) = named
-                && let (LogId::Platform, Event::Opened(event)) = (record.log, &record.event)
+                && record.log == LogId::Platform
             {
-                opened.insert(event.log, event.clone());
+                Told::take(&mut told, seq, record);
             }
         };
         let verified = async {
             let cosigned = published.cosigned().await?;
+            changes.insert(part.log, published.key_changes().await?);
             let report = verify_published(&published, &own, &mut progress, each).await?;
             Ok::<_, LedgerError>((report, cosigned))
         };
@@ -59,7 +62,7 @@ pub async fn verify_evidence(
             }
         }
     }
-    check_opened(contents, trust, &opened, &mut findings);
+    check_told(contents, trust, (&told, &changes), &mut findings);
     check_absent(contents, trust, &mut findings);
     let count = check_bodies(directory, bodies, &mut findings);
     Ok(Report {
@@ -108,7 +111,7 @@ fn check_part(part: &LogPart, report: &LogReport, findings: &mut Findings) {
 
 /// Holds what is said of a log's cosigned checkpoint to the one that is there.
 fn check_cosigned(part: &LogPart, note: Option<&str>, findings: &mut Findings) {
-    let found = note.map(|note| CosignedPart::of(note, &part.verifier_key));
+    let found = note.map(CosignedPart::of);
     if found.transpose().ok() != Some(part.cosigned.clone()) {
         let message = format!(
             "what is said of the cosigned checkpoint of the log `{}` is not what its place holds",
@@ -118,14 +121,27 @@ fn check_cosigned(part: &LogPart, note: Option<&str>, findings: &mut Findings) {
     }
 }
 
-fn check_opened(contents: &Contents, trust: &Trust, opened: &BTreeMap<LogId, Opened>, findings: &mut Findings) {
+fn check_told(
+    contents: &Contents,
+    trust: &Trust,
+    (told, changes): (&BTreeMap<LogId, Told>, &BTreeMap<LogId, Vec<String>>),
+    findings: &mut Findings,
+) {
+    // What is wrong with the changes themselves is found with the log.
+    let keys = |part: &LogPart| {
+        let key: VerifierKey = part.verifier_key.parse().ok()?;
+        let keys = changes
+            .get(&part.log)
+            .and_then(|notes| KeyHistory::of(&key, notes).ok());
+        Some(keys.unwrap_or_else(|| KeyHistory::unchanged(&key)))
+    };
     for part in contents.logs.iter().filter(|part| part.log != LogId::Platform) {
         let trusted = trust.keys.iter().any(|key| log_of(key.name()) == Ok(part.log));
-        match opened.get(&part.log) {
-            Some(event) if event.verifier_key != part.verifier_key => {
-                let (log, key, named) = (part.log, &part.verifier_key, &event.verifier_key);
-                let message = format!("the key of `{log}` is `{key}`, but `platform` names `{named}`");
-                findings.add(FindingKind::Key, None, message);
+        match told.get(&part.log) {
+            Some(told) => {
+                if let Some(why) = keys(part).and_then(|keys| told.contradicts(&keys)) {
+                    findings.add(FindingKind::Key, None, format!("`{}`: {why}", part.log));
+                }
             }
             None if !trusted && !trust.keys.is_empty() => {
                 let message = format!(

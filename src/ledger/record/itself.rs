@@ -1,11 +1,11 @@
-//! What the ledger tells of itself: what was erased, what is missing, what could not be recorded, and what another bundle would have
-//! decided.
+//! What the ledger tells of itself: what was erased, what is missing, what could not be recorded, which key signs, and what another
+//! bundle would have decided.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::RecordTime;
+use super::{LogId, RecordTime};
 use crate::ids::{Digest, RecordId};
 use crate::ledger::period::Period;
 
@@ -39,6 +39,22 @@ pub struct Gap {
     pub missing: u64,
     /// The ids the answers left with, the first [`MAX_GAP_IDS`] of those that are known.
     pub records: BTreeSet<RecordId>,
+}
+
+/// A log is signed with another key. In that log this record's number is how many records the key before could sign; the platform's
+/// log tells of all others' too, as of their [opening](super::Opened). Written in the transaction that changes the key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeyChanged {
+    /// Who had it done: the Cedar principal's entity id, or `operator`.
+    pub by: String,
+    /// The [change](crate::ledger::succession) as a note that both keys signed.
+    pub change: String,
+    /// The record of the decision that permitted it, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<RecordId>,
+    /// The log.
+    pub log: LogId,
 }
 
 /// Entries could not be recorded, so what they told of was refused: no answer left, no change was made. Written with the next entry

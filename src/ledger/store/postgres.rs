@@ -25,10 +25,10 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Connection, Row};
 
 pub use self::database::{Database, DatabaseError};
-use self::format::{check_format, make};
+use self::format::{bring_up_to_date, check_format, make};
+pub(in crate::ledger) use self::lease::Lease;
 use self::lease::Taken;
-pub(in crate::ledger) use self::lease::{Lease, Opening};
-use super::{PAGE, RawLog, RawPeriod, RawRow, RawSigned, RawSlice, Result, Rows, Store};
+use super::{Opening, PAGE, RawLog, RawPeriod, RawRow, RawSigned, RawSlice, Result, Rows, Store};
 use crate::ids::Digest;
 use crate::ledger::error::LedgerError;
 use crate::ledger::record::LogId;
@@ -44,6 +44,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub(in crate::ledger) struct PostgresStore {
     connection: PgConnection,
     looking: bool,
+    /// Whether there is a table of changes of keys.
+    key_changes: bool,
     /// Under which this connection may write; none for one that reads.
     lease: Option<lease::Held>,
     /// When something was erased that may still lie in the tables' files.
@@ -90,14 +92,16 @@ impl PostgresStore {
         let taken = within(PATIENCE, lease.take(&mut connection, opening)).await;
         match taken.map_err(LedgerError::store("take the lease of the ledger"))? {
             Taken::Held(held) => {
-                // Whoever erased before may have ended, or lost its connection, before it was done.
-                let sql = "SELECT EXISTS (SELECT FROM period WHERE wrapped IS NULL)";
+                bring_up_to_date(&mut connection).await?;
+                // Whoever erased or changed keys before may have ended, or lost its connection, before it was done.
+                let sql = "SELECT EXISTS (SELECT FROM period WHERE wrapped IS NULL) OR EXISTS (SELECT FROM key_change)";
                 let erased = sqlx::query_scalar::<_, bool>(sql).fetch_one(&mut connection);
                 let erased = within(PATIENCE, erased).await;
                 let erased = erased.map_err(LedgerError::store("look for what was erased"))?;
                 Ok(Self {
                     connection,
                     looking: false,
+                    key_changes: true,
                     lease: Some(held),
                     erased: erased.then(Instant::now),
                     database,
@@ -115,10 +119,11 @@ impl PostgresStore {
     pub(in crate::ledger) async fn reader(database: &Database) -> std::result::Result<Self, LedgerError> {
         let opened = database.to_read().await;
         let mut connection = opened.map_err(LedgerError::store("open the ledger"))?;
-        check_format(&mut connection, database).await?;
+        let key_changes = check_format(&mut connection, database).await?;
         Ok(Self {
             connection,
             looking: false,
+            key_changes,
             lease: None,
             erased: None,
             database: database.clone(),
@@ -179,12 +184,15 @@ async fn check_durable(connection: &mut PgConnection) -> std::result::Result<(),
 #[async_trait]
 impl Store for PostgresStore {
     async fn write(&mut self, rows: Rows) -> Result<()> {
-        let erased = !rows.erased.is_empty();
+        let (erased, rewrapped) = (!rows.erased.is_empty(), !rows.rewrapped.is_empty());
         let lease = self.lease.as_mut().ok_or_else(lease::reads_only)?;
         within(PATIENCE, write::transaction(&mut self.connection, lease, rows)).await?;
+        if erased || rewrapped {
+            self.erased = Some(Instant::now());
+        }
+        // Keys are stored anew log by log: that is done with once, as the writer rests.
         if erased {
             // It is written by now, whatever comes of this: the writer tries it again as it rests.
-            self.erased = Some(Instant::now());
             match self.tidy().await {
                 Ok(true) => {}
                 Ok(false) => {
@@ -259,7 +267,12 @@ impl Store for PostgresStore {
             .fetch_all(&mut self.connection),
         )
         .await?;
-        Ok(names.into_iter().collect())
+        let changed = match self.key_changes {
+            true => sqlx::query_scalar("SELECT DISTINCT log FROM key_change"),
+            false => sqlx::query_scalar("SELECT log FROM log LIMIT 0"),
+        };
+        let changed: Vec<String> = within(PATIENCE, changed.fetch_all(&mut self.connection)).await?;
+        Ok(names.into_iter().chain(changed).collect())
     }
 
     async fn unsigned(&mut self) -> Result<Vec<String>> {
@@ -289,6 +302,23 @@ impl Store for PostgresStore {
             edge: row.try_get(4)?,
             last_bundle: row.try_get(5)?,
         })
+    }
+
+    async fn key_changes(&mut self, log: LogId) -> Result<Vec<String>> {
+        if !self.key_changes {
+            return Ok(Vec::new());
+        }
+        let query = sqlx::query_scalar("SELECT note FROM key_change WHERE log = $1 AND size >= 0 ORDER BY size");
+        let query = query.bind(log.to_string());
+        within(PATIENCE, query.fetch_all(&mut self.connection)).await
+    }
+
+    async fn is_changing(&mut self) -> Result<bool> {
+        if !self.key_changes {
+            return Ok(false);
+        }
+        let sql = "SELECT EXISTS (SELECT FROM key_change WHERE log = 'platform' AND size = -1)";
+        within(PATIENCE, sqlx::query_scalar(sql).fetch_one(&mut self.connection)).await
     }
 
     async fn cosigned(&mut self, log: LogId) -> Result<Option<(i64, String)>> {

@@ -5,6 +5,7 @@
 //! nearly each. What is deleted is overwritten (`secure_delete`): a key that was erased must not be found in a free page.
 
 mod format;
+mod lookup;
 mod write;
 
 use std::collections::{BTreeSet, HashSet};
@@ -18,7 +19,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSyn
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
 
 use self::format::Format;
-use super::{PAGE, RawLog, RawPeriod, RawRow, RawSigned, RawSlice, Result, Rows, Store};
+use self::lookup::{LOOKUP, lookup, slice};
+use super::{Opening, PAGE, RawLog, RawPeriod, RawRow, RawSigned, RawSlice, Result, Rows, Store};
 use crate::ids::Digest;
 use crate::ledger::error::LedgerError;
 use crate::ledger::record::LogId;
@@ -29,9 +31,6 @@ pub(in crate::ledger) const FILE: &str = "ledger.sqlite";
 /// How long another's transaction is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How many digests are looked up at a time.
-const LOOKUP: usize = 64;
-
 /// A connection to the file.
 #[derive(Debug)]
 pub(in crate::ledger) struct SqliteStore {
@@ -41,6 +40,15 @@ pub(in crate::ledger) struct SqliteStore {
     format: Format,
     /// The file that was opened to be written.
     file: Option<(PathBuf, Identity)>,
+}
+
+/// Makes an empty file where there is none. One that is there is not opened: to close it again would drop the locks this process has on
+/// it (sqlite.org/howtocorrupt.html, 2.2).
+fn create(path: &Path) -> std::result::Result<(), LedgerError> {
+    match crate::ledger::keys::private_file().create_new(true).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(LedgerError::io("create", path)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Which file it is, whatever its name.
@@ -58,33 +66,19 @@ fn identity(path: &Path) -> std::io::Result<Identity> {
 }
 
 impl SqliteStore {
-    /// Opens the file for the one writer, making it where there is none. Every commit is durable when it returns: a write-ahead
-    /// log, synced each time.
-    pub(in crate::ledger) async fn writer(path: &Path) -> std::result::Result<Self, LedgerError> {
-        // Only where there is none: to open one that is there and close it again would drop the locks this process has on it
-        // (sqlite.org/howtocorrupt.html, 2.2).
-        match crate::ledger::keys::private_file().create_new(true).open(path) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                return Err(LedgerError::io("create", path)(error));
-            }
-            _ => {}
-        }
-        Self::opened_to_write(path, true).await
-    }
-
-    /// Opens the file again: one that is not a ledger is refused, for a new one would begin every log anew.
-    pub(in crate::ledger) async fn writer_again(path: &Path) -> std::result::Result<Self, LedgerError> {
-        // SQLite would make an empty one its own as it opens it.
-        match std::fs::metadata(path) {
-            Ok(file) if file.len() > 0 => Self::opened_to_write(path, false).await,
-            _ => {
+    /// Opens the file for the one writer, making it where there is none and this is the first time. Every commit is durable when it
+    /// returns: a write-ahead log, synced each time.
+    pub(in crate::ledger) async fn writer(path: &Path, opening: Opening) -> std::result::Result<Self, LedgerError> {
+        let first = opening == Opening::First;
+        match first {
+            true => create(path)?,
+            // SQLite would make an empty one its own as it opens it.
+            false if std::fs::metadata(path).is_ok_and(|file| file.len() > 0) => {}
+            false => {
                 let path = path.to_owned();
-                Err(LedgerError::Absent { path })
+                return Err(LedgerError::Absent { path });
             }
         }
-    }
-
-    async fn opened_to_write(path: &Path, fresh: bool) -> std::result::Result<Self, LedgerError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(false)
@@ -96,7 +90,7 @@ impl SqliteStore {
             .pragma("trusted_schema", "OFF")
             .disable_statement_logging();
         let mut connection = options.connect().await.map_err(LedgerError::store("open the ledger"))?;
-        let format = format::written(&mut connection, path, fresh).await?;
+        let format = format::written(&mut connection, path, first).await?;
         let identity = identity(path).map_err(LedgerError::io("examine", path))?;
         Ok(Self {
             connection,
@@ -239,14 +233,15 @@ impl Store for SqliteStore {
     }
 
     async fn names(&mut self) -> Result<BTreeSet<String>> {
-        let cosigned: Vec<String> = match self.format {
-            Format::Uncosigned => Vec::new(),
-            Format::Current => {
-                sqlx::query_scalar("SELECT log FROM cosigned")
-                    .fetch_all(&mut self.connection)
-                    .await?
-            }
-        };
+        let mut beside: Vec<String> = Vec::new();
+        let tables = [
+            (Format::COSIGNED, "SELECT log FROM cosigned"),
+            (Format::KEY_CHANGES, "SELECT log FROM key_change"),
+        ];
+        for (_, sql) in tables.into_iter().filter(|(since, _)| self.format >= *since) {
+            let names = sqlx::query_scalar(sql).fetch_all(&mut self.connection);
+            beside.extend(names.await? as Vec<String>);
+        }
         // Steps from name to name through the index, for DISTINCT would visit every record.
         let names: Vec<String> = sqlx::query_scalar(
             "WITH RECURSIVE each(log) AS (
@@ -260,7 +255,7 @@ impl Store for SqliteStore {
         )
         .fetch_all(&mut self.connection)
         .await?;
-        Ok(names.into_iter().chain(cosigned).collect())
+        Ok(names.into_iter().chain(beside).collect())
     }
 
     async fn unsigned(&mut self) -> Result<Vec<String>> {
@@ -275,7 +270,7 @@ impl Store for SqliteStore {
     }
 
     async fn marked(&mut self) -> Result<Vec<(String, i64)>> {
-        if self.format == Format::Uncosigned {
+        if self.format < Format::COSIGNED {
             return Ok(Vec::new());
         }
         let rows = sqlx::query("SELECT log, records FROM ahead ORDER BY log")
@@ -303,8 +298,27 @@ impl Store for SqliteStore {
         })
     }
 
+    async fn key_changes(&mut self, log: LogId) -> Result<Vec<String>> {
+        if self.format < Format::KEY_CHANGES {
+            return Ok(Vec::new());
+        }
+        sqlx::query_scalar("SELECT note FROM key_change WHERE log = ?1 AND size >= 0 ORDER BY size")
+            .bind(log.to_string())
+            .fetch_all(&mut self.connection)
+            .await
+    }
+
+    async fn is_changing(&mut self) -> Result<bool> {
+        if self.format < Format::KEY_CHANGES {
+            return Ok(false);
+        }
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM key_change WHERE log = 'platform' AND size = -1)")
+            .fetch_one(&mut self.connection)
+            .await
+    }
+
     async fn cosigned(&mut self, log: LogId) -> Result<Option<(i64, String)>> {
-        if self.format == Format::Uncosigned {
+        if self.format < Format::COSIGNED {
             return Ok(None);
         }
         sqlx::query_as("SELECT size, note FROM cosigned WHERE log = ?1")
@@ -314,9 +328,9 @@ impl Store for SqliteStore {
     }
 
     async fn signed(&mut self, after: &str) -> Result<Vec<RawSigned>> {
-        let sql = match self.format {
-            Format::Uncosigned => "SELECT log, note, NULL FROM checkpoint WHERE log > ?1 ORDER BY log LIMIT ?2",
-            Format::Current => {
+        let sql = match self.format >= Format::COSIGNED {
+            false => "SELECT log, note, NULL FROM checkpoint WHERE log > ?1 ORDER BY log LIMIT ?2",
+            true => {
                 "SELECT c.log, c.note, w.note FROM checkpoint c LEFT JOIN cosigned w ON w.log = c.log
                  WHERE c.log > ?1 ORDER BY c.log LIMIT ?2"
             }
@@ -465,36 +479,4 @@ impl Store for SqliteStore {
     async fn close(self: Box<Self>) -> Result<()> {
         self.connection.close().await
     }
-}
-
-fn slice(row: &SqliteRow) -> Result<RawSlice> {
-    Ok(RawSlice {
-        commitment: row.try_get_unchecked(0)?,
-        period: row.try_get_unchecked(1)?,
-        content: row.try_get_unchecked(2)?,
-    })
-}
-
-async fn lookup(
-    connection: &mut SqliteConnection,
-    sql: &'static str,
-    log: Option<LogId>,
-    digests: &[Digest],
-) -> Result<HashSet<Digest>> {
-    let mut present = HashSet::new();
-    for chunk in digests.chunks(LOOKUP) {
-        // What is left unbound is NULL and matches nothing. The text is put together from constants alone.
-        let query = sqlx::query_scalar::<_, Vec<u8>>(AssertSqlSafe(sql));
-        let query = log.iter().fold(query, |query, log| query.bind(log.to_string()));
-        let query = chunk
-            .iter()
-            .fold(query, |query, digest| query.bind(digest.as_bytes().to_vec()));
-        let found = query.fetch_all(&mut *connection).await?.into_iter();
-        present.extend(
-            found
-                .filter_map(|digest| digest.try_into().ok())
-                .map(Digest::from_bytes),
-        );
-    }
-    Ok(present)
 }

@@ -90,6 +90,10 @@ impl At {
         self.dir.path()
     }
 
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
     pub(super) fn database(&self) -> &TestDatabase {
         self.database.as_ref().unwrap()
     }

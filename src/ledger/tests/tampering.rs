@@ -476,18 +476,18 @@ async fn nothing_is_appended_to_a_log_that_was_tampered_with(on: On) {
 
 async fn a_store_of_another_format_is_refused(on: On) {
     let at = At::written(on).await;
-    at.edit_either("PRAGMA user_version = 4", "UPDATE ledger_format SET format = 4")
+    at.edit_either("PRAGMA user_version = 5", "UPDATE ledger_format SET format = 5")
         .await;
     let opened = at.try_open().await;
     assert!(matches!(
         opened,
         Err(LedgerError::Format {
-            found: 4,
-            expected: 3,
+            found: 5,
+            expected: 4,
             ..
         })
     ));
-    assert!(matches!(at.verify().await, Err(LedgerError::Format { found: 4, .. })));
+    assert!(matches!(at.verify().await, Err(LedgerError::Format { found: 5, .. })));
     let nothing = At::new(on).await;
     assert!(matches!(nothing.verify().await, Err(LedgerError::Absent { .. })));
 }

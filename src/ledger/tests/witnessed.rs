@@ -324,7 +324,7 @@ async fn a_ledger_of_the_format_before_is_brought_up_to_date_and_its_logs_are_co
     written(dir.path()).await;
     edit(
         dir.path(),
-        "DROP TABLE cosigned; DROP TABLE ahead; PRAGMA user_version = 2",
+        "DROP TABLE key_change; DROP TABLE cosigned; DROP TABLE ahead; PRAGMA user_version = 2",
     )
     .await;
     let report = verify(dir.path()).await.unwrap();

@@ -18,8 +18,10 @@ use std::collections::{BTreeMap, HashSet};
 use super::super::checkpoint::Checkpoint;
 use super::super::record::{Event, LogId, Mode, Named, Read, RecordTime};
 use super::super::report::{Finding, FindingKind, Findings};
+use super::super::succession::KeyHistory;
 use super::super::tile::WIDTH;
 use super::super::tree::{Tree, leaf_hash};
+use super::keys::KeyChanges;
 use crate::ids::Digest;
 use crate::registry::Bound;
 
@@ -84,6 +86,8 @@ pub(super) struct LogCheck {
     named: BTreeMap<u64, Digest>,
     /// Those of them that the records give.
     given: HashSet<u64>,
+    /// What records must tell of changes of the log's key; nothing where that is not looked at.
+    key_changes: Option<KeyChanges>,
     suspects: Vec<Suspect>,
     doubts: Vec<Doubt>,
     /// Records of which nothing says that this ledger wrote them there with the hash stored for them.
@@ -95,7 +99,8 @@ pub(super) struct LogCheck {
 }
 
 impl LogCheck {
-    pub(super) fn new(log: LogId, named: BTreeMap<u64, Digest>) -> Self {
+    /// A log whose keys, where these are given, must have changed as its records tell.
+    pub(super) fn new(log: LogId, named: BTreeMap<u64, Digest>, keys: Option<&KeyHistory>) -> Self {
         let (findings, warnings) = (Findings::default(), Findings::default());
         let seen = Seen {
             records: 0,
@@ -110,6 +115,7 @@ impl LogCheck {
             tree: Some(Tree::default()),
             named,
             given: HashSet::new(),
+            key_changes: keys.map(KeyChanges::of),
             suspects: Vec::new(),
             doubts: Vec::new(),
             unvouched: Vec::new(),
@@ -207,6 +213,7 @@ impl LogCheck {
         self.judge_unvouched(truth);
         self.judge_torn(truth);
         self.judge_doubts(truth);
+        self.judge_key_changes();
         if let Some(checkpoint) = checkpoint.filter(|_| truth != Truth::Records && self.seen.findings.list.is_empty()) {
             let size = checkpoint.size;
             let message = format!(
@@ -242,20 +249,20 @@ impl LogCheck {
 
     fn compare_elsewhere(&mut self, own: Option<&Checkpoint>) {
         let own = own.map(|checkpoint| checkpoint.size);
-        for size in self
-            .named
-            .keys()
-            .filter(|size| Some(**size) != own && !self.given.contains(size))
-        {
+        let ungiven = |size: &&u64| Some(**size) != own && !self.given.contains(size);
+        for size in self.named.keys().filter(ungiven) {
+            let what = match self.key_changes.as_ref().is_some_and(|changes| changes.names(*size)) {
+                true => "a change of the log's key",
+                false => "a checkpoint kept elsewhere",
+            };
             let (kind, seq, message) = match *size > self.next {
                 true => {
                     let next = self.next;
-                    let message = format!("a checkpoint kept elsewhere names {size} records, but there are {next}");
+                    let message = format!("{what} names {size} records, but there are {next}");
                     (FindingKind::Cut, Some(next), message)
                 }
                 false => {
-                    let message =
-                        format!("the first {size} records are not those that a checkpoint kept elsewhere signs");
+                    let message = format!("the first {size} records are not those that {what} signs");
                     (FindingKind::Forked, None, message)
                 }
             };
@@ -283,9 +290,14 @@ impl LogCheck {
         }
         self.displaced.mixed |= self.displaced.count > 0;
         self.time(seq, record);
-        if let Read::Record(record) = record
-            && let Event::Gap(gap) = &record.event
+        let Read::Record(record) = record else { return };
+        if let (Event::KeyChanged(changed), Some(changes)) = (&record.event, &mut self.key_changes)
+            && changed.log == self.log
+            && let Some(message) = changes.told(seq, &changed.change)
         {
+            self.seen.findings.add(FindingKind::Key, Some(seq), message);
+        }
+        if let Event::Gap(gap) = &record.event {
             let (most, missing) = (if gap.exact { "" } else { "up to " }, gap.missing);
             let message = format!(
                 "record {seq} tells of {most}{missing} answers that left ahead of their records, which are missing"
@@ -452,6 +464,14 @@ impl LogCheck {
                         format!("of the records {from} to {to}, at least one was replaced together with its hash");
                     self.seen.findings.add(FindingKind::Replaced, Some(from), message);
                 }
+            }
+        }
+    }
+
+    fn judge_key_changes(&mut self) {
+        for (seq, message) in self.key_changes.iter().flat_map(KeyChanges::untold).collect::<Vec<_>>() {
+            if !self.explained(seq..=seq) {
+                self.seen.findings.add(FindingKind::Key, Some(seq), message);
             }
         }
     }

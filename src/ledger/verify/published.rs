@@ -5,10 +5,10 @@ use super::super::error::LedgerError;
 use super::super::note::NoteError;
 use super::super::published::Published;
 use super::super::record::Named;
-use super::super::report::{Findings, LogReport};
+use super::super::report::{FindingKind, Findings, LogReport};
 use super::log::LogCheck;
 use super::source::Tiles;
-use super::trust::name;
+use super::trust::{history, name};
 use super::walk::Walk;
 use super::{Progress, Trust};
 
@@ -32,15 +32,35 @@ pub async fn verify_published(
     let key = trust.keys.iter().find(|key| log_of(key.name()) == Ok(log));
     let key = key.ok_or_else(|| NoteError::NoKey(claimed.origin.clone()))?;
     let mut about = Findings::default();
-    let checkpoint = super::check_note(Some(&note), Some(key), &mut about);
-    let mut named = trust.known(log, Some(key), &mut about);
-    name(&mut named, checkpoint.as_ref(), &mut about);
+    let keys = history(key, &published.key_changes().await?, &mut about);
+    for stranger in trust
+        .keys
+        .iter()
+        .filter(|key| log_of(key.name()) == Ok(log) && !keys.has(key))
+    {
+        let message = format!("the log's key is `{}`, not the trusted `{stranger}`", keys.current());
+        about.add(FindingKind::Key, None, message);
+    }
+    let key = keys.current();
+    // Where witnesses are needed, what is shown may be from before the last change.
+    let opened = keys.open(&note);
+    let checkpoint = opened.map_err(|error| {
+        about.add(
+            FindingKind::Checkpoint,
+            None,
+            format!("the log's checkpoint does not hold: {error}"),
+        );
+    });
+    let checkpoint = checkpoint.ok();
+    let shown = keys.within(claimed.size);
+    let mut named = trust.known(log, &keys, &shown, &mut about);
+    name(&mut named, checkpoint.as_ref().map(Checkpoint::names), &mut about);
     let sound = checkpoint.is_some().then_some(&note);
     let beside = published.cosigned().await?;
-    let cosigned = trust.cosigned(beside.iter().chain(sound), Some(key), &mut named, &mut about);
+    let cosigned = trust.cosigned(beside.iter().chain(sound), Some(&keys), &mut named, &mut about);
     // What a checkpoint that does not hold claims is only how far to look.
     let size = claimed.size;
-    let mut check = LogCheck::new(log, named);
+    let mut check = LogCheck::new(log, named, Some(&shown));
     let mut walk = Walk::new(Some(size), Vec::new());
     let mut source = Tiles { published, log, size };
     let mut read = 0;

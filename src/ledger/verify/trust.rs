@@ -10,6 +10,7 @@ use crate::ledger::quorum::Quorum;
 use crate::ledger::record::LogId;
 use crate::ledger::report::{Cosigned, FindingKind, Findings};
 use crate::ledger::store::RawLog;
+use crate::ledger::succession::KeyHistory;
 use crate::ledger::tile::WIDTH;
 use crate::ledger::tree::Tree;
 
@@ -34,17 +35,25 @@ impl Trust {
         Ok(checkpoints.chain(keys).try_for_each(|log| log.map(drop))?)
     }
 
-    /// The roots that checkpoints kept elsewhere name for a log.
-    pub(super) fn known(&self, log: LogId, key: Option<&VerifierKey>, about: &mut Findings) -> BTreeMap<u64, Digest> {
+    /// The roots that checkpoints kept elsewhere name for a log, and the changes of its key that it should show.
+    pub(super) fn known(
+        &self,
+        log: LogId,
+        keys: &KeyHistory,
+        shown: &KeyHistory,
+        about: &mut Findings,
+    ) -> BTreeMap<u64, Digest> {
         let mut known = BTreeMap::new();
-        let Some(key) = key else { return known };
+        for change in shown.changes() {
+            name(&mut known, Some((change.size, change.root)), about);
+        }
         for note in self
             .checkpoints
             .iter()
             .filter(|note| Checkpoint::claimed_log(note) == Ok(log))
         {
-            match Checkpoint::open(note, key) {
-                Ok(checkpoint) => name(&mut known, Some(&checkpoint), about),
+            match keys.open(note) {
+                Ok(checkpoint) => name(&mut known, Some(checkpoint.names()), about),
                 Err(error) => {
                     let message = format!("a checkpoint kept elsewhere does not hold with the log's key: {error}");
                     about.add(FindingKind::Checkpoint, None, message);
@@ -61,15 +70,15 @@ impl Trust {
     pub(super) fn cosigned<'n>(
         &self,
         notes: impl Iterator<Item = &'n String>,
-        key: Option<&VerifierKey>,
+        keys: Option<&KeyHistory>,
         named: &mut BTreeMap<u64, Digest>,
         about: &mut Findings,
     ) -> Option<Cosigned> {
-        let key = key?;
+        let keys = keys?;
         let mut found: Option<Cosigned> = None;
         let mut lacking = "nothing of it is".to_owned();
         for note in notes {
-            let checkpoint = match Checkpoint::open(note, key) {
+            let checkpoint = match keys.open(note) {
                 Ok(checkpoint) => checkpoint,
                 Err(error) => {
                     let message = format!("a checkpoint that is kept as cosigned does not hold: {error}");
@@ -77,7 +86,7 @@ impl Trust {
                     continue;
                 }
             };
-            name(named, Some(&checkpoint), about);
+            name(named, Some(checkpoint.names()), about);
             match self.witnesses.as_ref()?.met(note) {
                 Ok(by) if found.as_ref().is_none_or(|found| found.size < checkpoint.size) => {
                     let size = checkpoint.size;
@@ -93,6 +102,15 @@ impl Trust {
         }
         found
     }
+}
+
+/// The keys of a log of which one is known. Where what is told of others does not hold, that one stands alone.
+pub(super) fn history(known: &VerifierKey, notes: &[String], about: &mut Findings) -> KeyHistory {
+    KeyHistory::of(known, notes).unwrap_or_else(|error| {
+        let message = format!("what is told of changes of the log's key does not hold: {error}");
+        about.add(FindingKind::Key, None, message);
+        KeyHistory::unchanged(known)
+    })
 }
 
 /// Holds the size stored beside a cosigned checkpoint to it: a greater one would keep newer ones from taking its place.
@@ -111,11 +129,9 @@ pub(super) fn check_stored_cosigned(stored: Option<&(i64, String)>, about: &mut 
 }
 
 /// Notes what a checkpoint names for its size; two that name different roots for one size are a fork by themselves.
-pub(super) fn name(named: &mut BTreeMap<u64, Digest>, checkpoint: Option<&Checkpoint>, about: &mut Findings) {
-    let Some(Checkpoint { size, root, .. }) = checkpoint else {
-        return;
-    };
-    if named.insert(*size, *root).is_some_and(|other| other != *root) {
+pub(super) fn name(named: &mut BTreeMap<u64, Digest>, signed: Option<(u64, Digest)>, about: &mut Findings) {
+    let Some((size, root)) = signed else { return };
+    if named.insert(size, root).is_some_and(|other| other != root) {
         let message =
             format!("two checkpoints, both signed with the log's key, name different roots for {size} records");
         about.add(FindingKind::Forked, None, message);

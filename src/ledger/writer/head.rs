@@ -6,7 +6,7 @@ use super::super::checkpoint::Checkpoint;
 use super::super::keys::{LedgerKeys, Vouching};
 use super::super::note::{NoteError, Signer};
 use super::super::record::LogId;
-use super::super::store::{RawLog, RawRow};
+use super::super::store::{PAGE, RawLog, RawRow, Store};
 use super::super::tile::WIDTH;
 use super::super::tree::{Tree, leaf_hash};
 
@@ -86,5 +86,38 @@ impl Head {
             return Err("its newest records are not those its checkpoint names".to_owned());
         }
         Ok(())
+    }
+}
+
+/// Takes what is stored of a log into its head, or says what contradicts what.
+pub(super) async fn read_head(
+    store: &mut Box<dyn Store>,
+    log: LogId,
+    head: Head,
+) -> Result<Result<Head, String>, sqlx::Error> {
+    let raw = store.log(log).await?;
+    let from = raw.size.unwrap_or(0);
+    let rows = read_rows(store, log, from - from.rem_euclid(WIDTH.cast_signed())).await?;
+    Ok(match raw.is_empty() && rows.is_empty() {
+        true => Ok(head),
+        false => head.stored(&raw, &rows),
+    })
+}
+
+/// The rows of a log from that number on.
+pub(super) async fn read_rows(
+    store: &mut Box<dyn Store>,
+    log: LogId,
+    mut from: i64,
+) -> Result<Vec<RawRow>, sqlx::Error> {
+    let mut rows = Vec::new();
+    loop {
+        let page = store.rows(log, from, PAGE).await?;
+        let full = i64::try_from(page.len()) == Ok(PAGE);
+        from = page.last().map_or(from, |last| last.seq.saturating_add(1));
+        rows.extend(page);
+        if !full {
+            return Ok(rows);
+        }
     }
 }

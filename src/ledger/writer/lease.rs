@@ -14,6 +14,7 @@ use super::super::place::Held;
 use super::super::record::LogId;
 use super::super::standing::Standing;
 use super::super::stats::Counters;
+use super::super::store::Opening;
 use super::head::Head;
 use super::recent::Recent;
 use super::{Job, Writer, read_head};
@@ -61,13 +62,16 @@ impl Writer {
         let (log, doing) = (LogId::Platform, "read the end of a log");
         let mut store = self.place.reader().await?;
         store.look().await.map_err(LedgerError::store(doing))?;
+        if store.is_changing().await.map_err(LedgerError::store(doing))? {
+            return Err(LedgerError::Changing);
+        }
         let head = read_head(&mut store, log, Head::new(log, &self.keys)?).await;
         let head = head.map_err(|error| LedgerError::reading(log, doing, error))?;
         head.map(drop).map_err(|why| LedgerError::Damaged { log, why })
     }
 
     async fn take_over(&mut self) {
-        match self.place.take_over(&mut self.held).await {
+        match self.place.writer(&mut self.held, Opening::TakeOver).await {
             Ok(store) => {
                 // Whatever an attempt before has read is as of then.
                 self.blank();

@@ -52,7 +52,13 @@ pub(super) fn decided(service: &Service) -> u64 {
 fn a_log_is_read_by_those_of_its_company_who_may_and_by_nobody_else() {
     let service = Service::shared();
     decided(service);
-    for path in ["checkpoint", "tile/entries/000.p/1", "tile/0/000.p/1", "inclusion/0"] {
+    for path in [
+        "checkpoint",
+        "key-changes",
+        "tile/entries/000.p/1",
+        "tile/0/000.p/1",
+        "inclusion/0",
+    ] {
         let status = |token: &str| read(service, token, path).status;
         assert_eq!(status(&service.person(ELBE, "anna")), 200, "{path}: an admin");
         assert_eq!(status(&service.person(ELBE, "vera")), 403, "{path}: without the role");
@@ -68,10 +74,15 @@ fn a_log_is_read_by_those_of_its_company_who_may_and_by_nobody_else() {
         "tile/data/000",
         "inclusion/x",
     ] {
-        assert_eq!(read(service, &anna, path).status, 400, "{path}");
+        let answer = read(service, &anna, path);
+        assert_eq!(answer.status, 400, "{path}");
+        // Also what fails after a decision says where that is on record.
+        assert!(answer.headers["tidegate-log"].starts_with("platform/"), "{path}");
     }
     for path in ["tile/0/x001/x234/067", "tile/1/001.p/3", "inclusion/99999999"] {
-        assert_eq!(read(service, &anna, path).status, 404, "{path}");
+        let answer = read(service, &anna, path);
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.headers["tidegate-log"].starts_with("platform/"), "{path}");
     }
 }
 

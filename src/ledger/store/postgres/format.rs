@@ -9,7 +9,10 @@ use super::{Database, PATIENCE, Result, within};
 use crate::ledger::error::LedgerError;
 
 /// The version of the format, kept in the table `ledger_format`; the number is that of the same tables in SQLite.
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
+
+/// The version before: without the table `key_change`. A reader takes it as it is.
+const BEFORE: i64 = 3;
 
 /// Two that start at once make the tables one after the other: the key of an advisory lock, "tidegate" in ASCII.
 const MAKING: i64 = 0x7469_6465_6761_7465;
@@ -37,12 +40,28 @@ const SCHEMA: &str = "
     INSERT INTO lease (epoch, token, holder, renewed) VALUES (0, '', '', 'epoch');
 ";
 
+/// What came with the current one.
+const SINCE: &str = "
+    CREATE TABLE key_change (log TEXT COLLATE \"C\" NOT NULL, size BIGINT NOT NULL, note TEXT NOT NULL, PRIMARY KEY (log, size));
+    UPDATE ledger_format SET format = 4;
+";
+
 /// Whether the tables are there.
 async fn is_made(connection: &mut PgConnection) -> Result<bool> {
     let sql =
         "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                WHERE n.nspname = 'tidegate_ledger' AND c.relname = 'ledger_format')";
     within(PATIENCE, sqlx::query_scalar(sql).fetch_one(connection)).await
+}
+
+/// The version of the tables that are there; nothing where there are none.
+async fn version(connection: &mut PgConnection) -> Result<Option<i64>> {
+    if !is_made(connection).await? {
+        return Ok(None);
+    }
+    let query = sqlx::query_scalar::<_, Option<i64>>("SELECT max(format) FROM ledger_format");
+    let format = within(PATIENCE, query.fetch_one(connection)).await?;
+    Ok(Some(format.unwrap_or(0)))
 }
 
 /// Makes the tables where there are none. The schema may have been made before, for a role that may not make one.
@@ -63,32 +82,37 @@ pub(super) async fn make(connection: &mut PgConnection) -> Result<()> {
                 .await?;
         }
         sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
+        sqlx::raw_sql(SINCE).execute(&mut *transaction).await?;
     }
     transaction.commit().await
 }
 
+/// Brings tables of the version before up to date. Only who holds the lease does: a writer of that version would not know the new one.
+pub(super) async fn bring_up_to_date(connection: &mut PgConnection) -> std::result::Result<(), LedgerError> {
+    let update = async {
+        if version(connection).await? == Some(BEFORE) {
+            let mut transaction = connection.begin().await?;
+            sqlx::raw_sql(SINCE).execute(&mut *transaction).await?;
+            transaction.commit().await?;
+            tracing::info!(from = BEFORE, to = FORMAT, "the ledger's format was brought up to date");
+        }
+        Ok(())
+    };
+    update
+        .await
+        .map_err(LedgerError::store("bring the ledger's format up to date"))
+}
+
+/// Holds that the tables are of a version that is known here; whether they have `key_change`.
 pub(super) async fn check_format(
     connection: &mut PgConnection,
     database: &Database,
-) -> std::result::Result<(), LedgerError> {
-    let read = LedgerError::store("read the ledger's format");
+) -> std::result::Result<bool, LedgerError> {
     let path = PathBuf::from(database.to_string());
-    let found = async {
-        match is_made(connection).await? {
-            true => {
-                let sql = "SELECT max(format) FROM ledger_format";
-                let format = within(
-                    PATIENCE,
-                    sqlx::query_scalar::<_, Option<i64>>(sql).fetch_one(connection),
-                )
-                .await?;
-                Ok(Some(format.unwrap_or(0)))
-            }
-            false => Ok(None),
-        }
-    };
-    match found.await.map_err(read)? {
-        Some(FORMAT) => Ok(()),
+    let found = version(connection).await;
+    match found.map_err(LedgerError::store("read the ledger's format"))? {
+        Some(FORMAT) => Ok(true),
+        Some(BEFORE) => Ok(false),
         None => Err(LedgerError::Absent { path }),
         Some(found) => {
             let expected = FORMAT;

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::{Database, Result};
+use super::{Database, Opening, Result};
 use crate::ledger::store::Displaced;
 
 /// After how long without being renewed a lease is another's to take, in seconds.
@@ -43,17 +43,6 @@ pub(super) struct Held {
     token: String,
     epoch: i64,
     renewed: Instant,
-}
-
-/// For what a connection is opened that writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::ledger) enum Opening {
-    /// This process begins: the tables are made where there are none, and a lease that lapsed is taken.
-    First,
-    /// It goes on where it was: the lease must still be its own, for all it knows of the logs is as of then.
-    Again,
-    /// It stood by: a lease that lapsed is taken. What it knew of the logs counts no more.
-    TakeOver,
 }
 
 /// What came of trying to take the lease.

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use sqlx::postgres::PgConnection;
 
-use super::super::{NewBundle, NewCheckpoint, NewCosigned, NewPrivate, NewRecord, NewSlice, NewTile, Result, Rows};
+use super::super::{
+    NewBundle, NewCheckpoint, NewCosigned, NewPrivate, NewRecord, NewSlice, NewTile, Result, Rows, changing,
+};
 use super::lease::Held;
 use crate::ids::Digest;
 
@@ -100,6 +102,35 @@ async fn append(connection: &mut PgConnection, rows: Rows) -> Result<()> {
         let logs: Vec<_> = rows.unmarked.iter().map(text).collect();
         let query = sqlx::query("DELETE FROM ahead WHERE log = ANY($1)").bind(logs);
         query.execute(&mut *connection).await?;
+    }
+    for sql in changing(rows.changing) {
+        sqlx::query(*sql).execute(&mut *connection).await?;
+    }
+    for row in rows.key_changes {
+        sqlx::query("INSERT INTO key_change (log, size, note) VALUES ($1, $2, $3)")
+            .bind(row.log.as_ref())
+            .bind(row.size)
+            .bind(row.note)
+            .execute(&mut *connection)
+            .await?;
+        sqlx::query("UPDATE log SET verifier_key = $2 WHERE log = $1")
+            .bind(row.log.as_ref())
+            .bind(row.verifier_key)
+            .execute(&mut *connection)
+            .await?;
+    }
+    for (log, seq, mac) in rows.revouched {
+        let query = sqlx::query("UPDATE record SET mac = $3 WHERE log = $1 AND seq = $2").bind(text(&log));
+        query.bind(seq).bind(mac).execute(&mut *connection).await?;
+    }
+    for row in rows.rewrapped {
+        // One that was erased stays so.
+        sqlx::query("UPDATE period SET wrapped = $3 WHERE log = $1 AND period = $2 AND wrapped IS NOT NULL")
+            .bind(row.log.as_ref())
+            .bind(row.period)
+            .bind(row.wrapped)
+            .execute(&mut *connection)
+            .await?;
     }
     for (log, period) in rows.erased {
         erase(connection, &log, &period).await?;

@@ -6,7 +6,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection};
 
-use super::super::{Result, Rows};
+use super::super::{Result, Rows, changing};
 
 type Bound = Query<'static, Sqlite, SqliteArguments>;
 
@@ -90,6 +90,30 @@ async fn append(connection: &mut SqliteConnection, rows: Rows) -> Result<()> {
     for log in rows.unmarked {
         let gone = sqlx::query("DELETE FROM ahead WHERE log = ?1").bind(log);
         gone.execute(&mut *connection).await?;
+    }
+    for sql in changing(rows.changing) {
+        sqlx::query(*sql).execute(&mut *connection).await?;
+    }
+    for row in rows.key_changes {
+        let sql = "INSERT INTO key_change (log, size, note) VALUES (?1, ?2, ?3)";
+        let query = sqlx::query(sql)
+            .bind(Arc::clone(&row.log))
+            .bind(row.size)
+            .bind(row.note);
+        query.execute(&mut *connection).await?;
+        let query = sqlx::query("UPDATE log SET verifier_key = ?2 WHERE log = ?1");
+        let query = query.bind(row.log).bind(row.verifier_key);
+        query.execute(&mut *connection).await?;
+    }
+    for (log, seq, mac) in rows.revouched {
+        let query = sqlx::query("UPDATE record SET mac = ?3 WHERE log = ?1 AND seq = ?2");
+        query.bind(log).bind(seq).bind(mac).execute(&mut *connection).await?;
+    }
+    for row in rows.rewrapped {
+        // One that was erased stays so.
+        let sql = "UPDATE period SET wrapped = ?3 WHERE log = ?1 AND period = ?2 AND wrapped IS NOT NULL";
+        let query = sqlx::query(sql).bind(row.log).bind(row.period).bind(row.wrapped);
+        query.execute(&mut *connection).await?;
     }
     for (log, period) in rows.erased {
         erase(connection, log, period).await?;
