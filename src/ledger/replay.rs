@@ -85,6 +85,16 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// Why it was not made again, where it was not.
+    fn cause(&self) -> Option<&str> {
+        match self {
+            Self::BundleMissing { cause } | Self::NotReplayable { cause } => Some(cause),
+            Self::Same | Self::Changed { .. } => None,
+        }
+    }
+}
+
 /// One decision made again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replayed {

@@ -16,7 +16,11 @@
 //! What an engine does is not believed either. Each row it read has the first bytes of its leaf hash added up in the [`Tally`], and
 //! [`Driver::finish`] holds the sum to that of the hashes that are signed: a row that was lost, or counted twice by a task that was run
 //! again, shows. And a row that is not as it should be is judged by nobody there ([`Note::Irregular`]): the driver takes its segment back
-//! and does it itself, so that what is damaged is told in the words of replay in one process.
+//! and does it itself, so that what is damaged is told in the words of replay in one process. So it is with a question that is not
+//! answered for something that the copy of the ledger there lacks; and where the keys of months are others there, nothing is judged at
+//! all. What then is left are answers that follow from contents held to their digests, by the very program that asks. These are believed:
+//! whoever evaluates could give wrong ones. Of each cause why a decision is not made again, and of those that are explained, the
+//! driver makes one again itself.
 
 mod driver;
 mod evaluator;
@@ -35,6 +39,7 @@ use super::Selection;
 use crate::ids::Digest;
 use crate::ledger::LedgerError;
 use crate::ledger::pack::unpack;
+use crate::ledger::period::Period;
 use crate::ledger::record::{Engine, LogId};
 
 /// The version of tasks and tallies written here.
@@ -48,10 +53,24 @@ pub struct Task {
     against: Option<Archived>,
     /// What must run there.
     engine: Engine,
-    /// The logs that are whole: how many signed records each has, and what names them.
-    logs: BTreeMap<LogId, (u64, Digest)>,
+    /// The logs that are whole.
+    logs: BTreeMap<LogId, Signed>,
+    /// The SHA-256 of the program that asks.
+    program: Digest,
     select: Selection,
     v: u8,
+}
+
+/// What a log has where it is asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Signed {
+    /// What names its signed records.
+    digest: Digest,
+    /// The months that have a key or had one, and why it does not open, of one that does not.
+    months: BTreeMap<Period, Option<String>>,
+    /// How many signed records it has.
+    size: u64,
 }
 
 /// A bundle on its way.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::answers::{Answer, Answers};
+use super::answers::{Answer, Answers, Why};
 use super::evaluate::{Made, Parts, again, compared, spelled};
 use super::kept::Kept;
 use super::told::Told;
@@ -12,7 +12,7 @@ use crate::bundle::Bundle;
 use crate::ids::Digest;
 use crate::ledger::LedgerError;
 use crate::ledger::private::Asked;
-use crate::ledger::read::Reader;
+use crate::ledger::read::{Reader, Withheld};
 use crate::ledger::record::{Engine, LogId, Read};
 
 /// A decision made again, and the recorded bundle it was made under; none where it was another.
@@ -71,13 +71,30 @@ impl Judge {
         self.select.principal.is_none() || self.select.fits(told, || asker(told, asked))
     }
 
+    /// What comes of a decision that was asked with that, or why it is not to be had. `met` is told the question's key.
+    pub(super) fn outcome(
+        &self,
+        told: &Told<'_>,
+        asked: &Result<Vec<u8>, Withheld>,
+        met: impl FnOnce(&Digest),
+    ) -> Result<Outcome, LedgerError> {
+        Ok(match asked {
+            Err(why) => Outcome::NotReplayable { cause: why.to_string() },
+            Ok(asked) => {
+                let key = told.key();
+                met(&key);
+                self.answer(told, &key, asked)?.compared(told)
+            }
+        })
+    }
+
     /// The answer to a question, which is made once for all that are equal to it.
     pub(super) fn answer(&self, told: &Told<'_>, key: &Digest, asked: &[u8]) -> Result<Answer, LedgerError> {
         if let Some(answer) = self.answers.get(key) {
             return Ok(answer);
         }
         let answer = match self.made(told, asked)? {
-            Ok((made, _)) => spelled(&made.decision).map_err(Answer::not_replayable),
+            Ok((made, _)) => spelled(&made.decision).map_err(|why| Answer::NotReplayable(Why::anywhere(why))),
             Err(answer) => Err(answer),
         };
         let answer = match answer {
@@ -102,20 +119,20 @@ impl Judge {
         let kept = &self.kept;
         let slice = match kept.slice(told.log, &told.private)? {
             Ok(slice) => slice,
-            Err(why) => return Ok(Err(Answer::not_replayable(why))),
+            Err(why) => return Ok(Err(Answer::NotReplayable(why))),
         };
         let mut terms = BTreeMap::new();
         for digest in &told.terms {
             match kept.terms(*digest)? {
                 Ok(known) => terms.insert(*digest, known),
-                Err(why) => return Ok(Err(Answer::not_replayable(why))),
+                Err(why) => return Ok(Err(Answer::NotReplayable(why))),
             };
         }
         let bundle = match self.against {
             Some(_) => None,
             None => match kept.bundle(told.bundle)? {
                 Ok(bundle) => Some(bundle),
-                Err(why) => return Ok(Err(Answer::BundleMissing(why.into()))),
+                Err(why) => return Ok(Err(Answer::BundleMissing(why))),
             },
         };
         let slice = &slice;
@@ -125,7 +142,8 @@ impl Judge {
             (None, Some(other)) => again(other, told, parts),
             (None, None) => Err("there is no bundle to decide under".to_owned()),
         };
-        Ok(made.map(|made| (made, bundle)).map_err(Answer::not_replayable))
+        let made = made.map(|made| (made, bundle));
+        Ok(made.map_err(|why| Answer::NotReplayable(Why::anywhere(why))))
     }
 }
 
@@ -135,16 +153,16 @@ pub(super) fn running() -> String {
 }
 
 impl Answer {
-    fn not_replayable(why: String) -> Self {
-        Self::NotReplayable(why.into())
-    }
-
     /// What comes of a decision that has this answer now.
     pub(super) fn compared(&self, told: &Told<'_>) -> Outcome {
         match self {
             Self::Decision(now) => compared(told, now),
-            Self::BundleMissing(why) => Outcome::BundleMissing { cause: why.to_string() },
-            Self::NotReplayable(why) => Outcome::NotReplayable { cause: why.to_string() },
+            Self::BundleMissing(why) => Outcome::BundleMissing {
+                cause: why.text.to_string(),
+            },
+            Self::NotReplayable(why) => Outcome::NotReplayable {
+                cause: why.text.to_string(),
+            },
         }
     }
 }

@@ -84,6 +84,15 @@ impl Shared {
         }
     }
 
+    /// What was found wrong since it was gathered, in words.
+    pub(super) fn wrong(&self) -> Option<String> {
+        let damaged = lock(&self.damaged);
+        let damaged = damaged.first().map(|damaged| format!("segment `{}`: {}", damaged.segment, damaged.why));
+        let unverified = lock(&self.unverified);
+        let unverified = unverified.iter().next().map(|(log, why)| format!("log `{log}`: {why}"));
+        damaged.or(unverified)
+    }
+
     /// All that came of it.
     pub(super) fn gather(&self, counted: Vec<Counted>) -> Part {
         let mut distinct = Distinct::default();
@@ -122,12 +131,12 @@ pub(super) struct Worker<'s> {
     counted: Counted,
     /// The signed hashes looked at last.
     hashes: Option<(LogId, u64, Option<Vec<Digest>>)>,
-    /// Where nothing is counted, and some decisions are explained: which, and what there is to say.
-    explained: Option<Explained>,
+    /// Where nothing is counted, and some decisions are looked at again: which, and what came of each so far.
+    looks: Option<(BTreeSet<(LogId, u64)>, Looked)>,
 }
 
-/// Some decisions, and what the policies say of each.
-type Explained = (BTreeSet<(LogId, u64)>, BTreeMap<(LogId, u64), Vec<String>>);
+/// What came of some decisions, and what the policies say of those that changed.
+pub(super) type Looked = BTreeMap<(LogId, u64), (Outcome, Vec<String>)>;
 
 impl<'s> Worker<'s> {
     pub(super) fn new(shared: &'s Shared) -> Self {
@@ -135,7 +144,7 @@ impl<'s> Worker<'s> {
             shared,
             counted: Counted::default(),
             hashes: None,
-            explained: None,
+            looks: None,
         }
     }
 
@@ -143,18 +152,18 @@ impl<'s> Worker<'s> {
         self.counted
     }
 
-    /// What the policies say of those of some decisions that are in the work.
-    pub(super) fn explain(
+    /// Looks again at those of some decisions that are in the work.
+    pub(super) fn look(
         shared: &'s Shared,
         which: BTreeSet<(LogId, u64)>,
         work: impl IntoIterator<Item = Work>,
-    ) -> Result<BTreeMap<(LogId, u64), Vec<String>>, LedgerError> {
+    ) -> Result<Looked, LedgerError> {
         let mut worker = Self {
-            explained: Some((which, BTreeMap::new())),
+            looks: Some((which, Looked::new())),
             ..Self::new(shared)
         };
         work.into_iter().try_for_each(|work| worker.work(work))?;
-        Ok(worker.explained.map(|(_, explained)| explained).unwrap_or_default())
+        Ok(worker.looks.map(|(_, looked)| looked).unwrap_or_default())
     }
 
     pub(super) fn work(&mut self, work: Work) -> Result<(), LedgerError> {
@@ -287,12 +296,19 @@ impl<'s> Worker<'s> {
             self.counted.summary.other_records += u64::from(fits);
             return Ok(());
         };
-        if let Some((which, explained)) = &mut self.explained {
-            if must || which.contains(&at) {
-                let asked = open(&told.private)?;
-                if let (true, Ok(asked)) = (which.contains(&at), asked) {
-                    explained.insert(at, judge.explained(&told, &asked)?);
-                }
+        if let Some((which, looked)) = &mut self.looks {
+            let wanted = which.contains(&at);
+            if !must && !wanted {
+                return Ok(());
+            }
+            let asked = open(&told.private)?;
+            if wanted {
+                let outcome = judge.outcome(&told, &asked, |_| {})?;
+                let why = match (&outcome, &asked) {
+                    (Outcome::Changed { .. }, Ok(asked)) => judge.explained(&told, asked)?,
+                    _ => Vec::new(),
+                };
+                looked.insert(at, (outcome, why));
             }
             return Ok(());
         }
@@ -308,14 +324,7 @@ impl<'s> Worker<'s> {
 
     fn decision(&mut self, told: &Told<'_>, asked: Result<Vec<u8>, Withheld>) -> Result<(), LedgerError> {
         let (at, judge) = ((told.log, told.seq), &self.shared.judge);
-        let outcome = match &asked {
-            Err(why) => Outcome::NotReplayable { cause: why.to_string() },
-            Ok(asked) => {
-                let key = told.key();
-                self.counted.distinct.add(&key);
-                judge.answer(told, &key, asked)?.compared(told)
-            }
-        };
+        let outcome = judge.outcome(told, &asked, |key| self.counted.distinct.add(key))?;
         self.counted.summary.count(told, &judge.running, &outcome);
         if outcome == Outcome::Same {
             return Ok(());

@@ -78,8 +78,12 @@ async fn judged(
     dir: &Path,
     row: impl Fn(u64) -> usize + Send + 'static,
 ) -> Result<Tally, NotApart> {
-    let task = Task::of_bytes(&driver.task().to_bytes()?)?;
-    let evaluator = Evaluator::new(reader(ledger).await, &task, 0)?;
+    let program = Digest::of(b"this program");
+    let task = Task::of_bytes(&driver.task(program).await?.to_bytes()?)?;
+    let other = Evaluator::new(reader(ledger).await, &task, Digest::of(b"another"), 0);
+    let other = other.map(|_| ()).unwrap_err().to_string();
+    assert!(other.contains("run the same file everywhere"), "{other}");
+    let evaluator = Evaluator::new(reader(ledger).await, &task, program, 0)?;
     let (dir, segments) = (dir.to_owned(), driver.segments().collect::<Vec<_>>());
     tokio::task::spawn_blocking(move || engine(&evaluator, &dir, &segments, row))
         .await
@@ -88,14 +92,60 @@ async fn judged(
 
 /// All of it, and of how many segments the engine was asked.
 async fn apart(dir: &Path, plan: Plan) -> (Replay, usize) {
+    apart_with(dir, dir, plan).await
+}
+
+/// The same, where the engine has that copy of the ledger.
+async fn apart_with(copy: &Path, dir: &Path, plan: Plan) -> (Replay, usize) {
     let mut driver = Driver::open(reader(dir).await, dir, plan).await.unwrap();
     loop {
-        let tally = judged(&driver, dir, dir, |_| 1).await.unwrap();
+        let tally = judged(&driver, copy, dir, |_| 1).await.unwrap();
         if !driver.takes_back(&tally).unwrap() {
             let asked = driver.segments().count();
             return (driver.finish(tally, |_| {}).await.unwrap().whole(), asked);
         }
     }
+}
+
+/// A ledger with segments, and a copy of its store and keys.
+async fn with_a_copy() -> (tempfile::TempDir, tempfile::TempDir) {
+    let (dir, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    some_hours(dir.path()).await;
+    write(dir.path(), time("14:30:00")).await;
+    std::fs::copy(dir.path().join(FILE), copy.path().join(FILE)).unwrap();
+    put_secret(copy.path());
+    (dir, copy)
+}
+
+async fn erase_march(dir: &Path) {
+    let clock = Clock::fixed("2026-04-01T02:00:00Z".parse().unwrap());
+    let ledger = Ledger::open(dir, keys(), clock, Options::default()).await.unwrap();
+    let by = super::super::By {
+        who: "operator".into(),
+        decision: None,
+    };
+    ledger
+        .erase(log(TENANTS[0]), "2026-04".parse().unwrap(), by)
+        .await
+        .unwrap();
+    ledger.close().await;
+}
+
+/// What a driver makes of what another copy of the ledger gives: the reason why it gives nothing.
+async fn refused(copy: &Path, dir: &Path) -> String {
+    let driver = Driver::open(reader(dir).await, dir, Plan::default()).await.unwrap();
+    let refused = judged(&driver, copy, dir, |_| 1).await.map(|tally| tally.rows());
+    assert!(matches!(refused, Err(NotApart::OtherCopy { .. })), "{refused:?}");
+    refused.unwrap_err().to_string()
+}
+
+/// A tally as one would send it who changes it on the way.
+fn forged(tally: &[u8], forge: impl FnOnce(String) -> String) -> Tally {
+    let text = zstd::bulk::decompress(tally, 1 << 26).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let other = forge(text.clone());
+    assert_ne!(text, other, "nothing was changed");
+    Tally::of_bytes(&zstd::bulk::compress(other.as_bytes(), 1).unwrap()).unwrap()
 }
 
 #[tokio::test]
@@ -233,20 +283,84 @@ async fn what_is_erased_is_told_by_another_engine_too() {
     let dir = dir.path();
     some_hours(dir).await;
     write(dir, time("14:30:00")).await;
-    let clock = Clock::fixed("2026-04-01T02:00:00Z".parse().unwrap());
-    let ledger = Ledger::open(dir, keys(), clock, Options::default()).await.unwrap();
-    let by = super::super::By {
-        who: "operator".into(),
-        decision: None,
-    };
-    ledger
-        .erase(log(TENANTS[0]), "2026-04".parse().unwrap(), by)
-        .await
-        .unwrap();
-    ledger.close().await;
+    erase_march(dir).await;
     let one = again(dir).await;
     assert!(one.summary.causes.keys().any(|cause| cause.contains("erased")));
-    assert_eq!(json(&apart(dir, Plan::default()).await.0), json(&one));
+    let (same, asked) = apart(dir, Plan::default()).await;
+    assert_eq!((json(&same), asked), (json(&one), 2), "nothing is taken back");
+}
+
+#[tokio::test]
+async fn whose_keys_of_months_are_others_is_refused() {
+    let (dir, copy) = with_a_copy().await;
+    let (dir, copy) = (dir.path(), copy.path());
+    assert_eq!(
+        json(&apart_with(copy, dir, Plan::default()).await.0),
+        json(&again(dir).await)
+    );
+    // Who has not the secret opens nothing, and would say so of every decision.
+    let seed = copy.join("keys/ledger.seed");
+    std::fs::remove_file(&seed).unwrap();
+    let why = refused(copy, dir).await;
+    assert!(why.contains("the key of 2026-03: here it does not open"), "{why}");
+    put_secret(copy);
+    // A month was erased here since the copy was made, and then in the copy alone.
+    std::fs::copy(dir.join(FILE), copy.join("before")).unwrap();
+    erase_march(dir).await;
+    let why = refused(copy, dir).await;
+    assert!(
+        why.contains("the key of 2026-03: here it opens, there it does not open"),
+        "{why}"
+    );
+    std::fs::copy(dir.join(FILE), copy.join(FILE)).unwrap();
+    std::fs::copy(copy.join("before"), dir.join(FILE)).unwrap();
+    let why = refused(copy, dir).await;
+    assert!(
+        why.contains("was erased with the key of 2026-03), there it opens"),
+        "{why}"
+    );
+}
+
+#[tokio::test]
+async fn what_a_copy_lacks_is_made_again_where_the_report_is_made() {
+    for lacking in ["slice", "body"] {
+        let (dir, copy) = with_a_copy().await;
+        let (dir, copy) = (dir.path(), copy.path());
+        edit(copy, &format!("DELETE FROM {lacking}")).await;
+        let one = again(dir).await;
+        assert_ne!(json(&again(copy).await), json(&one), "{lacking}");
+        let (same, asked) = apart_with(copy, dir, Plan::default()).await;
+        let expected = if lacking == "slice" { 0 } else { 2 };
+        assert_eq!((json(&same), asked), (json(&one), expected), "{lacking}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_back_changed_is_not_reported() {
+    let (dir, _) = with_a_copy().await;
+    let dir = dir.path();
+    let driver = async || Driver::open(reader(dir).await, dir, Plan::default()).await.unwrap();
+    let tally = judged(&driver().await, dir, dir, |_| 1).await.unwrap().take_bytes().unwrap();
+    let cause = again(dir).await.summary.causes.into_keys().next().unwrap();
+    let cause = serde_json::to_string(&cause).unwrap();
+    let seq = "\"seq\":17,";
+    let forgeries: [(&str, &str, &str); 4] = [
+        ("\"same\":0", "\"same\":1", "do not add up"),
+        ("\"verified\":[0,0]", "\"verified\":[1,1]", "nobody was asked"),
+        (seq, "\"seq\":99999,", "not among those that were given out"),
+        (&cause, "\"another cause\"", "came out otherwise than it does here"),
+    ];
+    for (from, to, why) in forgeries {
+        let forged = forged(&tally, |text| text.replace(from, to));
+        let refused = driver().await.finish(forged, |_| {}).await.unwrap_err().to_string();
+        assert!(refused.contains(why), "{from}: {refused}");
+    }
+    let irregular = "\"irregular\":[[null,[\"platform\",99999]]]";
+    let forged = forged(&tally, |text| text.replace("\"irregular\":[]", irregular));
+    let mut driver = driver().await;
+    let refused = driver.takes_back(&forged).unwrap_err().to_string();
+    assert!(refused.contains("in no segment that was given out"), "{refused}");
+    assert!(driver.finish(forged, |_| {}).await.is_err());
 }
 
 #[test]

@@ -7,14 +7,14 @@ use std::sync::atomic::Ordering;
 
 use super::super::part::Part;
 use super::super::survey::Survey;
-use super::super::work::{Shared, Work, Worker};
+use super::super::work::{Looked, Shared, Work, Worker};
 use super::super::{Memory, Plan, Progress, made, root};
-use super::{Archived, NotApart, Tally, Task, VERSION, mark};
+use super::{Archived, NotApart, Signed, Tally, Task, VERSION, mark};
 use crate::ids::Digest;
 use crate::ledger::LedgerError;
 use crate::ledger::read::Reader;
 use crate::ledger::record::{Engine, LogId};
-use crate::ledger::segment::{Manifest, Place, manifest, open, placed};
+use crate::ledger::segment::{Covered, Manifest, Place, manifest, open, placed};
 use crate::ledger::tile::WIDTH;
 
 /// A replay of which another engine does the segments it can.
@@ -82,62 +82,80 @@ impl Driver {
         self.away.values().map(|manifest| manifest.rows).sum()
     }
 
-    /// What is asked of those who evaluate.
-    pub fn task(&self) -> Task {
-        let logs = self.shared.survey.logs.iter();
-        Task {
-            against: self.shared.judge.against.as_ref().map(Archived::packed),
-            engine: Engine::running(),
-            logs: logs
-                .map(|(log, roots)| (*log, (roots.signed(), roots.digest())))
-                .collect(),
-            select: self.shared.judge.select.clone(),
-            v: VERSION,
-        }
-    }
-
-    /// Takes back the segments in which a row is not as it should be. Where there was one, the engine must be asked anew, for what is
-    /// left.
+    /// What is asked of those who evaluate. `program` is the SHA-256 of the program that runs here.
     ///
     /// # Errors
     ///
-    /// A row is named that no segment has.
-    pub fn takes_back(&mut self, tally: &Tally) -> Result<bool, NotApart> {
-        for (log, seq) in &tally.irregular {
-            let has = |manifest: &Manifest| {
-                let ranges = manifest
-                    .logs
-                    .iter()
-                    .filter(|logs| logs.log == *log)
-                    .flat_map(|logs| &logs.ranges);
-                ranges.into_iter().any(|[first, last]| first <= seq && seq <= last)
+    /// The store's.
+    pub async fn task(&self, program: Digest) -> Result<Task, LedgerError> {
+        let mut reader = self.shared.judge.kept.reader().await;
+        let mut logs = BTreeMap::new();
+        for (log, roots) in &self.shared.survey.logs {
+            let months = reader.months(*log).await?.into_iter();
+            let months = months.map(|(period, key)| (period, key.err().map(|why| why.to_string())));
+            let signed = Signed {
+                digest: roots.digest(),
+                months: months.collect(),
+                size: roots.signed(),
             };
-            if let Some(place) = self
-                .away
-                .iter()
-                .find(|(_, manifest)| has(manifest))
-                .map(|(place, _)| place.clone())
-            {
-                self.away.remove(&place);
-                self.shared.survey.places.push(place);
-            } else if !self.shared.survey.covered.has(*log, *seq) {
-                return Err(NotApart::wrong(format!("record {seq} of `{log}` is in no segment")));
-            }
+            logs.insert(*log, signed);
         }
-        Ok(!tally.irregular.is_empty())
+        Ok(Task {
+            against: self.shared.judge.against.as_ref().map(Archived::packed),
+            engine: Engine::running(),
+            logs,
+            program,
+            select: self.shared.judge.select.clone(),
+            v: VERSION,
+        })
+    }
+
+    /// Takes back the segments in which a row is not as it should be, or a question could not be answered for something that was lacking
+    /// where it was asked. Where there was one, the engine must be asked anew, for what is left. Each time there is less of it.
+    ///
+    /// # Errors
+    ///
+    /// A row is named, and no segment that was given out has it.
+    pub fn takes_back(&mut self, tally: &Tally) -> Result<bool, NotApart> {
+        let named = tally.irregular();
+        let Some((log, seq)) = named.first() else {
+            return Ok(false);
+        };
+        let has = |manifest: &Manifest| {
+            manifest.logs.iter().any(|logs| {
+                let mut ranges = logs.ranges.iter();
+                ranges.any(|[first, last]| {
+                    first <= last && named.range((logs.log, *first)..=(logs.log, *last)).next().is_some()
+                })
+            })
+        };
+        let (back, away): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.away)
+            .into_iter()
+            .partition(|(_, manifest)| has(manifest));
+        self.away = away;
+        if back.is_empty() {
+            return Err(NotApart::wrong(format!(
+                "record {seq} of `{log}` came back as one that is not as it should be, and is in no segment that was given out"
+            )));
+        }
+        self.shared.survey.places.extend(back.into_keys());
+        Ok(true)
     }
 
     /// Does the rest, and puts it together with what the engine came to.
     ///
     /// # Errors
     ///
-    /// The ledger cannot be read; what came back is not what was given out.
+    /// The ledger cannot be read; what came back is not what was given out, or not what comes of it here.
     pub async fn finish(self, tally: Tally, mut progress: impl FnMut(Progress)) -> Result<Part, NotApart> {
         let (rows, sum) = self.expected().await?;
-        if (rows, sum) != (tally.rows, tally.sum) || !tally.irregular.is_empty() {
+        if (rows, sum) != (tally.rows, tally.sum) || !tally.irregular().is_empty() {
             let (expected, found) = (rows, tally.rows);
             return Err(NotApart::Incomplete { expected, found });
         }
+        let mut given = Covered::default();
+        self.away.values().for_each(|manifest| given.add_all(manifest));
+        tally.fits(&given)?;
         let Self {
             shared,
             root,
@@ -148,18 +166,44 @@ impl Driver {
         shared.done.fetch_add(rows, Ordering::Relaxed);
         let counted = made(&shared, &root, hands, &mut progress).await?;
         let mut part = shared.gather(counted);
-        part.add(tally.summary, tally.differing, tally.distinct);
-        let which = part.unexplained();
-        if !which.is_empty() {
-            let explained = tokio::task::spawn_blocking(move || {
-                let work = work_of(&which, &root, &away);
-                Worker::explain(&shared, which, work)
-            });
-            let ended = |error: tokio::task::JoinError| LedgerError::Ended {
-                why: error.to_string().into(),
-            };
-            part.explain(explained.await.map_err(ended)??);
+        let causes = tally.causes;
+        part.add(tally.summary, tally.differing.clone(), tally.distinct);
+        let mut explained = part.unexplained();
+        explained.retain(|(log, seq)| given.has(*log, *seq));
+        let which: BTreeSet<_> = explained.iter().chain(causes.values()).copied().collect();
+        if which.is_empty() {
+            return Ok(part);
         }
+        let looked = tokio::task::spawn_blocking(move || {
+            let work = work_of(&which, &root, &away);
+            let looked = Worker::look(&shared, which, work)?;
+            match shared.wrong() {
+                Some(why) => Err(NotApart::wrong(format!("what was read is not there any more: {why}"))),
+                None => Ok(looked),
+            }
+        });
+        let ended = |error: tokio::task::JoinError| LedgerError::Ended {
+            why: error.to_string().into(),
+        };
+        let looked: Looked = looked.await.map_err(ended)??;
+        let other = |(log, seq): &(LogId, u64)| {
+            NotApart::wrong(format!(
+                "record {seq} of `{log}` came out otherwise than it does here: nothing is reported; run the same program everywhere"
+            ))
+        };
+        for at in &explained {
+            let here = looked.get(at).map(|(outcome, _)| outcome);
+            if here.is_none() || here != tally.differing.outcome(*at) {
+                return Err(other(at));
+            }
+        }
+        for (cause, at) in &causes {
+            if looked.get(at).and_then(|(outcome, _)| outcome.cause()) != Some(cause.as_str()) {
+                return Err(other(at));
+            }
+        }
+        let said = looked.into_iter().map(|(at, (_, why))| (at, why));
+        part.explain(said.filter(|(at, _)| explained.contains(at)).collect());
         Ok(part)
     }
 

@@ -6,17 +6,17 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::super::answers::Answer;
+use super::super::answers::{Answer, Why};
 use super::super::judge::Judge;
 use super::super::kept::{Cache, lock};
 use super::super::plan::Memory;
 use super::super::told::Told;
-use super::{Archived, NotApart, Note, Task, VERSION, mark};
+use super::{Archived, NotApart, Note, Signed, Task, VERSION, mark};
 use crate::bundle::{Bundle, Source};
 use crate::ids::Digest;
 use crate::ledger::period::Period;
 use crate::ledger::private;
-use crate::ledger::read::Reader;
+use crate::ledger::read::{Key, Reader, Withheld};
 use crate::ledger::record::{Engine, LogId, Read};
 use crate::ledger::roots::Roots;
 use crate::ledger::segment;
@@ -38,24 +38,30 @@ pub struct Held {
 /// Judges rows for a task, with a copy of the ledger's store and keys at hand.
 pub struct Evaluator {
     judge: Judge,
-    logs: BTreeMap<LogId, (u64, Digest)>,
+    logs: BTreeMap<LogId, Signed>,
     roots: Mutex<HashMap<LogId, Arc<Roots>>>,
     hashes: Mutex<Cache<(LogId, u64), Arc<Vec<Digest>>>>,
 }
 
 impl Evaluator {
-    /// Makes ready for a task. About `memory` bytes are taken for what is kept between rows. It is for threads of the runtime this is
-    /// called in, or any others.
+    /// Makes ready for a task. `program` is the SHA-256 of the program that runs here, and about `memory` bytes are taken for what is
+    /// kept between rows. It is for threads of the runtime this is called in, or any others.
     ///
     /// # Errors
     ///
-    /// The task is of another version, or its bundle does not load.
-    pub fn new(reader: Reader, task: &Task, memory: usize) -> Result<Self, NotApart> {
+    /// The task is of another version or program, or its bundle does not load.
+    pub fn new(reader: Reader, task: &Task, program: Digest, memory: usize) -> Result<Self, NotApart> {
         let running = Engine::running();
         if task.v != VERSION || task.engine != running {
             return Err(NotApart::wrong(format!(
                 "Tidegate {} with Cedar {} runs here, and whoever asks runs Tidegate {} with Cedar {}: run the same program everywhere",
                 running.tidegate, running.cedar, task.engine.tidegate, task.engine.cedar
+            )));
+        }
+        if task.program != program {
+            return Err(NotApart::wrong(format!(
+                "the program that runs here has the SHA-256 {program}, and that of whoever asks {}: run the same file everywhere",
+                task.program
             )));
         }
         let against = task.against.as_ref().map(Archived::unpacked).transpose()?;
@@ -103,7 +109,7 @@ impl Evaluator {
         if !self.logs.contains_key(&at.0) {
             return Ok(Vec::new());
         }
-        let Ok(key) = self.judge.kept.key(at.0, period)? else {
+        let Some(Ok(key)) = self.key(at.0, period)? else {
             return Ok(Vec::new());
         };
         let opened = segment::run(at, &key, sealed).unwrap_or_default().into_iter();
@@ -122,7 +128,10 @@ impl Evaluator {
             return Ok(Held { key: leaf, note });
         }
         let told = decision(record)?;
-        let key = self.judge.kept.key(told.log, told.private.period)?;
+        let Some(key) = self.key(told.log, told.private.period)? else {
+            let note = Note::Irregular(told.log, told.seq);
+            return Ok(Held { key: leaf, note });
+        };
         let commitment = &told.private.asked;
         let note = match (key, asked) {
             (Err(why), _) if self.judge.takes(&told, None) => Note::Withheld(why.to_string()),
@@ -141,7 +150,8 @@ impl Evaluator {
         Ok(Held { key, note })
     }
 
-    /// Decides a question again, put by a record that has that key: the answer, as [`Tally::add`] takes it.
+    /// Decides a question again, put by a record that has that key: the answer, as [`Tally::add`](super::Tally::add) takes it. Where
+    /// there is none for something that this copy of the ledger lacks, that is what it says.
     ///
     /// # Errors
     ///
@@ -153,6 +163,25 @@ impl Evaluator {
             return Err(NotApart::wrong("a question is not that of its key"));
         }
         Ok(self.judge.answer(&told, &own, asked)?.text())
+    }
+
+    /// The key of a month, or why it does not open, which must be as it is at whoever asks; nothing where nothing is known of it there.
+    fn key(&self, log: LogId, period: Period) -> Result<Option<Key>, NotApart> {
+        let Some(there) = self.logs.get(&log).and_then(|signed| signed.months.get(&period)) else {
+            return Ok(None);
+        };
+        let key = self.judge.kept.key(log, period)?;
+        let here = key.as_ref().err().map(Withheld::to_string);
+        if here == *there {
+            return Ok(Some(key));
+        }
+        let told = |why: Option<&str>| why.map_or_else(|| "it opens".to_owned(), |why| format!("it does not open ({why})"));
+        let why = format!(
+            "the key of {period}: here {}, there {}",
+            told(here.as_deref()),
+            told(there.as_deref())
+        );
+        Err(NotApart::OtherCopy { log, why })
     }
 
     /// The leaf hash that is signed for a record.
@@ -179,7 +208,7 @@ impl Evaluator {
             return Ok(Arc::clone(known));
         }
         let other = |why| NotApart::OtherCopy { log, why };
-        let (size, digest) = self
+        let Signed { digest, size, .. } = self
             .logs
             .get(&log)
             .ok_or_else(|| other("it is not asked for".to_owned()))?;
@@ -225,18 +254,20 @@ impl Answer {
     fn text(&self) -> String {
         match self {
             Self::Decision(text) => format!("decision {text}"),
-            Self::BundleMissing(why) => format!("bundle-missing {why}"),
-            Self::NotReplayable(why) => format!("not-replayable {why}"),
+            Self::BundleMissing(why) | Self::NotReplayable(why) if why.here => format!("lacking {}", why.text),
+            Self::BundleMissing(why) => format!("bundle-missing {}", why.text),
+            Self::NotReplayable(why) => format!("not-replayable {}", why.text),
         }
     }
 
-    /// Out of such a text.
-    pub(super) fn of_text(text: &str) -> Option<Self> {
+    /// Out of such a text: the answer, where the copy of the ledger there had what it follows from.
+    pub(super) fn of_text(text: &str) -> Option<Option<Self>> {
         let (kind, rest) = text.split_once(' ')?;
         match kind {
-            "decision" => Some(Self::Decision(rest.into())),
-            "bundle-missing" => Some(Self::BundleMissing(rest.into())),
-            "not-replayable" => Some(Self::NotReplayable(rest.into())),
+            "decision" => Some(Some(Self::Decision(rest.into()))),
+            "lacking" => Some(None),
+            "bundle-missing" => Some(Some(Self::BundleMissing(Why::anywhere(rest)))),
+            "not-replayable" => Some(Some(Self::NotReplayable(Why::anywhere(rest)))),
             _ => None,
         }
     }

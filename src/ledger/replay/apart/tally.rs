@@ -1,6 +1,6 @@
 //! What rows came to, as far as they were counted: it adds up in any order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,15 +8,16 @@ use super::super::answers::Answer;
 use super::super::differing::Differing;
 use super::super::distinct::Distinct;
 use super::super::judge::running;
-use super::super::{Outcome, Replayed, Summary};
+use super::super::{LISTED, Outcome, Replayed, Summary};
 use super::evaluator::decision;
 use super::{NotApart, Note, VERSION, mark};
 use crate::ids::Digest;
-use crate::ledger::record::LogId;
+use crate::ledger::record::{LogId, Read};
+use crate::ledger::segment::{Covered, Hour};
 use crate::ledger::tree::leaf_hash;
 
-/// How many irregular rows are named: the segments they are in are taken back whole, and others show in the next round.
-const NAMED: usize = 1_000;
+/// For how many causes, why decisions are not made again, one is named that is so.
+const CAUSES: usize = 100;
 
 /// What rows came to.
 #[derive(Default)]
@@ -24,7 +25,11 @@ pub struct Tally {
     pub(super) summary: Summary,
     pub(super) distinct: Distinct,
     pub(super) differing: Differing,
-    pub(super) irregular: BTreeSet<(LogId, u64)>,
+    /// Of the rows that are not as they should be, the first of each hour, in seconds since 1970: a segment is of one hour, and is taken
+    /// back whole. Of rows that do not tell their time, the first.
+    irregular: BTreeMap<Option<i64>, (LogId, u64)>,
+    /// The first decision of each cause why some are not made again.
+    pub(super) causes: BTreeMap<String, (LogId, u64)>,
     pub(super) rows: u64,
     /// The first bytes of the rows' leaf hashes, added up.
     pub(super) sum: u64,
@@ -40,7 +45,8 @@ struct Packed {
     distinct: Distinct,
     differing: Vec<Replayed>,
     explained: BTreeSet<(LogId, u64)>,
-    irregular: BTreeSet<(LogId, u64)>,
+    irregular: Vec<(Option<i64>, (LogId, u64))>,
+    causes: BTreeMap<String, (LogId, u64)>,
     rows: u64,
     sum: u64,
     v: u8,
@@ -74,7 +80,7 @@ impl Tally {
                 return Ok(());
             }
             Note::Irregular(log, seq) => {
-                self.irregular(*log, *seq);
+                self.note_irregular(hour(record), (*log, *seq));
                 return Ok(());
             }
             Note::Withheld(why) => (decision(record)?, Outcome::NotReplayable { cause: why.clone() }),
@@ -84,6 +90,10 @@ impl Tally {
                 self.distinct.add(&Digest::from_bytes(key));
                 let answer = answer.and_then(Answer::of_text);
                 let answer = answer.ok_or_else(|| NotApart::wrong("a question came without its answer"))?;
+                let Some(answer) = answer else {
+                    self.note_irregular(hour(record), (told.log, told.seq));
+                    return Ok(());
+                };
                 let outcome = answer.compared(&told);
                 (told, outcome)
             }
@@ -94,16 +104,59 @@ impl Tally {
         if matches!(outcome, Outcome::Changed { .. }) {
             self.differing.explains(at);
         }
+        if let Some(cause) = outcome.cause() {
+            self.note_cause(cause, at);
+        }
         if outcome != Outcome::Same && self.differing.lists(at) {
             self.differing.add(Replayed::new(&told, outcome));
         }
         Ok(())
     }
 
-    fn irregular(&mut self, log: LogId, seq: u64) {
-        self.irregular.insert((log, seq));
-        if self.irregular.len() > NAMED {
-            self.irregular.pop_last();
+    fn note_irregular(&mut self, hour: Option<i64>, at: (LogId, u64)) {
+        let first = self.irregular.entry(hour).or_insert(at);
+        *first = at.min(*first);
+    }
+
+    fn note_cause(&mut self, cause: &str, at: (LogId, u64)) {
+        match self.causes.get_mut(cause) {
+            Some(first) => *first = at.min(*first),
+            None => drop(self.causes.insert(cause.to_owned(), at)),
+        }
+        if self.causes.len() > CAUSES {
+            self.causes.pop_last();
+        }
+    }
+
+    /// The rows that are named as not being as they should be.
+    pub(super) fn irregular(&self) -> BTreeSet<(LogId, u64)> {
+        self.irregular.values().copied().collect()
+    }
+
+    /// Holds that it can be what came of records that were given away, as far as the numbers tell.
+    pub(super) fn fits(&self, away: &Covered) -> Result<(), NotApart> {
+        let all = &self.summary;
+        let causeless = [all.same, all.changed];
+        let caused = [all.bundle_missing, all.not_replayable];
+        let decisions = u128::from(all.decisions);
+        let counted = sum(causeless) + sum(caused) == decisions
+            && sum(caused) == sum(all.causes.values().copied())
+            && u128::from(all.changed) == sum(all.changes.total.values().copied())
+            && decisions + u128::from(all.other_records) <= u128::from(self.rows)
+            && self.differing.len() as u128 == (decisions - u128::from(all.same)).min(LISTED as u128);
+        // What is not told here: it is the driver that verifies.
+        let own = all.unverified.is_empty() && all.damaged.is_empty() && all.verified == (0, 0);
+        let mut named = self.differing.places().chain(self.causes.values().copied());
+        let known = named.all(|(log, seq)| away.has(log, seq));
+        match (counted, own, known) {
+            (true, true, true) => Ok(()),
+            (false, ..) => Err(NotApart::wrong("the counts that came back do not add up")),
+            (_, false, _) => Err(NotApart::wrong(
+                "what came back tells what is verified, which nobody was asked",
+            )),
+            (.., false) => Err(NotApart::wrong(
+                "a decision is named that was not among those that were given out",
+            )),
         }
     }
 
@@ -112,8 +165,11 @@ impl Tally {
         self.summary.merge(other.summary);
         self.distinct.merge(other.distinct);
         self.differing.merge(other.differing);
-        for (log, seq) in other.irregular {
-            self.irregular(log, seq);
+        for (hour, at) in other.irregular {
+            self.note_irregular(hour, at);
+        }
+        for (cause, at) in other.causes {
+            self.note_cause(&cause, at);
         }
         self.rows += other.rows;
         self.sum = self.sum.wrapping_add(other.sum);
@@ -142,6 +198,7 @@ impl Tally {
             distinct,
             differing,
             irregular,
+            causes,
             rows,
             sum,
             running: _,
@@ -152,7 +209,8 @@ impl Tally {
             distinct,
             differing,
             explained,
-            irregular,
+            irregular: irregular.into_iter().collect(),
+            causes,
             rows,
             sum,
             v: VERSION,
@@ -176,10 +234,21 @@ impl Tally {
             summary: packed.summary,
             distinct: packed.distinct,
             differing: Differing::of(packed.differing, packed.explained),
-            irregular: packed.irregular,
+            irregular: packed.irregular.into_iter().collect(),
+            causes: packed.causes,
             rows: packed.rows,
             sum: packed.sum,
             running: None,
         })
     }
+}
+
+fn sum(counts: impl IntoIterator<Item = u64>) -> u128 {
+    counts.into_iter().map(u128::from).sum()
+}
+
+/// The hour a record says it was written in.
+fn hour(record: &[u8]) -> Option<i64> {
+    let time = Read::of(record).ok()?.time();
+    Some(Hour::of(time.timestamp()).start().as_second())
 }
