@@ -1,6 +1,7 @@
 //! `tidegate-cluster executor`: does tasks, with a copy of the ledger at hand.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use datafusion::prelude::SessionConfig;
 use tidegate::cli::{Exit, Failure, Outcome};
 use tidegate::ledger::segment;
 
-use crate::site::{Site, find_segments};
+use crate::site::{Site, find_segments, listening, own_directory};
 use crate::{functions, tally};
 
 /// The greatest message between the processes, in bytes: a tally is one.
@@ -26,14 +27,20 @@ const CONNECT: u16 = 30;
 /// How much memory is taken unless told otherwise, in MiB.
 pub(crate) const MEMORY: u32 = 1_024;
 
+/// The least of it that is of any use, in MiB.
+pub(crate) const LEAST: i64 = 512;
+
+/// The least memory that a task sorts, joins and groups with, in bytes: with less, it may find no room for what it cannot put on disk.
+const TASK: usize = 256 << 20;
+
 /// What `executor` takes.
 #[derive(Args, Debug)]
 pub(crate) struct ExecutorArgs {
     /// Where the scheduler listens
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50050")]
     scheduler: SocketAddr,
-    /// Where to listen for whoever fetches what it has done
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
+    /// Where to listen for whoever fetches what it has done: the driver and all other executors, who are told this address
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051", value_parser = listening)]
     listen: SocketAddr,
     /// The data directory: a copy of the ledger's store, and its keys
     #[arg(long, value_name = "DIR")]
@@ -41,14 +48,16 @@ pub(crate) struct ExecutorArgs {
     /// Where segments are [default: `segments` in the data directory]
     #[arg(long, value_name = "DIR")]
     segments: Option<PathBuf>,
-    /// Where to put what goes from task to task, which is removed at the end [default: a directory below the system's for such]
+    /// Where to put what goes from task to task, in a directory of its own that nobody else may enter and that is removed at the end
+    /// [default: the system's directory for such]
     #[arg(long, value_name = "DIR")]
     work: Option<PathBuf>,
-    /// How many tasks to do at a time [default: one for each core]
+    /// How many tasks to do at a time [default: one for each core, as far as the memory reaches]
     #[arg(long, value_name = "COUNT")]
-    tasks: Option<usize>,
-    /// How much memory may be taken for rows under way, and for what is kept to evaluate, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = MEMORY, value_parser = clap::value_parser!(u32).range(128..))]
+    tasks: Option<NonZeroUsize>,
+    /// How much memory the engine may take to sort, join and group (three quarters; of this each task has its share, at least 256 MiB, and
+    /// puts on disk what does not fit), and what is kept to evaluate (one quarter), in MiB. What is read and sent comes on top
+    #[arg(long, value_name = "MIB", default_value_t = MEMORY, value_parser = clap::value_parser!(u32).range(LEAST..))]
     memory: u32,
 }
 
@@ -58,10 +67,32 @@ pub(crate) fn shares(memory: u32) -> (usize, usize) {
     (bytes / 4 * 3, bytes / 4)
 }
 
+/// How many tasks are done at a time with so many bytes for the engine.
+///
+/// # Errors
+///
+/// The memory does not reach for as many as are asked for.
+pub(crate) fn tasks_with(engine: usize, asked: Option<NonZeroUsize>) -> Result<usize, Failure> {
+    let most = (engine / TASK).max(1);
+    let Some(asked) = asked.map(NonZeroUsize::get) else {
+        return Ok(std::thread::available_parallelism().map_or(1, usize::from).min(most));
+    };
+    match asked <= most {
+        true => Ok(asked),
+        false => Err(Failure::invalid(format!(
+            "a task takes {} MiB, and three quarters of --memory are {}: give --tasks {most} or less, or --memory {} or more",
+            TASK >> 20,
+            engine >> 20,
+            (asked * (TASK >> 20)).div_ceil(3) * 4
+        ))),
+    }
+}
+
 pub(crate) async fn run(args: ExecutorArgs) -> Outcome {
     let (engine, evaluators) = shares(args.memory);
+    let tasks = tasks_with(engine, args.tasks)?;
     let segments = args.segments.unwrap_or_else(|| args.data.join(segment::DIRECTORY));
-    let site = Arc::new(Site::new(args.data, evaluators));
+    let site = Arc::new(Site::new(args.data, evaluators)?);
     let mut registry = BallistaFunctionRegistry::default();
     for function in functions::all(Some(&site)) {
         registry
@@ -72,20 +103,13 @@ pub(crate) async fn run(args: ExecutorArgs) -> Outcome {
     registry
         .aggregate_functions
         .insert(count.name().to_owned(), Arc::new(count));
-    let mut own = tempfile::Builder::new();
-    let own = own.prefix("tidegate-executor-");
-    let work = match &args.work {
-        Some(directory) => own.tempdir_in(directory),
-        None => own.tempdir(),
-    };
-    let work = work.map_err(|error| Failure::failed(format!("cannot make a directory to work in: {error}")))?;
+    let work = own_directory(args.work.as_deref())?;
     let directory = work.path().to_owned();
     let runtime: RuntimeProducer = Arc::new(move |_: &SessionConfig| {
         let env = RuntimeEnvBuilder::new().with_temp_file_path(&directory).build()?;
         find_segments(&env, &segments)?;
         Ok(Arc::new(env))
     });
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let config = ExecutorProcessConfig {
         bind_host: args.listen.ip().to_string(),
         external_host: Some(args.listen.ip().to_string()),
@@ -93,7 +117,7 @@ pub(crate) async fn run(args: ExecutorArgs) -> Outcome {
         scheduler_host: args.scheduler.ip().to_string(),
         scheduler_port: args.scheduler.port(),
         scheduler_connect_timeout_seconds: CONNECT,
-        vcores: args.tasks.unwrap_or(cores),
+        vcores: tasks,
         task_scheduling_policy: TaskSchedulingPolicy::PullStaged,
         work_dir: work.path().to_str().map(str::to_owned),
         grpc_max_decoding_message_size: MESSAGE,
@@ -105,8 +129,10 @@ pub(crate) async fn run(args: ExecutorArgs) -> Outcome {
         ..ExecutorProcessConfig::default()
     };
     eprintln!(
-        "executor listening on {}, for the scheduler on {}",
-        args.listen, args.scheduler
+        "executor listening on {}, for the scheduler on {}; {tasks} tasks at a time, in `{}`",
+        args.listen,
+        args.scheduler,
+        work.path().display()
     );
     tokio::spawn(Arc::clone(&site).tell());
     let ended = start_executor_process(Arc::new(config)).await;

@@ -7,25 +7,36 @@
 //! twice, so all that was read and opened for the one would be read and opened for the other. So that a question that was asked very
 //! often makes no group greater than memory, a group has no more than [`STRETCH`] consecutive records of a log.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use ballista_core::execution_plans::DistributedQueryExec;
+use ballista_core::serde::protobuf::CancelJobParams;
+use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::cast::as_binary_array;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::error::{DataFusionError, Result};
+use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::scalar::ScalarValue;
+use datafusion_proto::protobuf::LogicalPlanNode;
 use tidegate::ids::TenantId;
 use tidegate::ledger::replay::apart::{Tally, Task};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::site::{SEGMENTS, wrong};
 
 /// How many consecutive numbers of a log a group may be of.
-const STRETCH: u32 = 65_536;
+const STRETCH: u32 = 8_192;
 
-/// About how many rows a task has: of each the record and what it was asked with, a kilobyte or two.
-const ROWS: u64 = 65_536;
+/// About how many rows a task has: of each the record and what it was asked with, a kilobyte or two. Beyond [`TASKS`] times as many,
+/// tasks are greater.
+const ROWS: u64 = 8_192;
+
+/// How many tasks a stage has at most: each leaves something for each task of the next.
+const TASKS: usize = 1_024;
 
 /// How many rows are handed on at once.
 const BATCH: usize = 4_096;
@@ -74,7 +85,7 @@ fn sql(tenant: Option<TenantId>) -> String {
 pub(crate) fn config(rows: u64, cores: usize) -> SessionConfig {
     let tasks = usize::try_from(rows.div_ceil(ROWS)).unwrap_or(usize::MAX);
     let mut config = SessionConfig::new()
-        .with_target_partitions(tasks.clamp(cores.max(2), 1_024))
+        .with_target_partitions(tasks.clamp(cores.max(2), TASKS))
         .with_batch_size(BATCH)
         // Files are looked at by those who read them.
         .with_collect_statistics(false);
@@ -86,12 +97,14 @@ pub(crate) fn config(rows: u64, cores: usize) -> SessionConfig {
     config
 }
 
-/// Asks the engine about those segments, as paths below their directory.
+/// Asks the engine about those segments, as paths below their directory. Where that is a cluster and this process is told to end, the query
+/// is ended there too.
 pub(crate) async fn ask(
     context: &SessionContext,
     segments: Vec<String>,
     task: &Task,
     tenant: Option<TenantId>,
+    scheduler: Option<SocketAddr>,
 ) -> Result<Tally> {
     let files = segments
         .into_iter()
@@ -108,8 +121,17 @@ pub(crate) async fn ask(
     let task = task.to_bytes().map_err(wrong)?;
     let asked = context.sql(&sql(tenant)).await?;
     let asked = asked.with_param_values(vec![ScalarValue::Binary(Some(task))])?;
+    let running = Arc::new(asked.task_ctx());
+    let plan = asked.create_physical_plan().await?;
+    let batches = tokio::select! {
+        batches = collect(Arc::clone(&plan), running) => batches?,
+        stopped = stopped() => {
+            cancel(plan.as_ref(), scheduler).await;
+            return Err(stopped);
+        }
+    };
     let mut tally = Tally::default();
-    for batch in asked.collect().await? {
+    for batch in batches {
         let column = batch.columns().first();
         let column = column.ok_or_else(|| DataFusionError::Execution("the query gave no column".to_owned()))?;
         for bytes in as_binary_array(column)?.iter().flatten() {
@@ -118,4 +140,35 @@ pub(crate) async fn ask(
     }
     context.deregister_table("segments")?;
     Ok(tally)
+}
+
+/// Waits until this process is told to end.
+async fn stopped() -> DataFusionError {
+    let told = async || {
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        std::io::Result::Ok(())
+    };
+    match told().await {
+        Ok(()) => DataFusionError::Execution("it was told to end".to_owned()),
+        Err(error) => error.into(),
+    }
+}
+
+/// Ends a query on the cluster, as far as it got there.
+async fn cancel(plan: &dyn ExecutionPlan, scheduler: Option<SocketAddr>) {
+    let there = plan.downcast_ref::<DistributedQueryExec<LogicalPlanNode>>();
+    let (Some(job), Some(scheduler)) = (there.and_then(DistributedQueryExec::job_id), scheduler) else {
+        return;
+    };
+    let job_id = job.into();
+    let Ok(mut client) = SchedulerGrpcClient::connect(format!("http://{scheduler}")).await else {
+        return;
+    };
+    if let Err(error) = client.cancel_job(CancelJobParams { job_id }).await {
+        eprintln!("tidegate-cluster: the query goes on at the scheduler: {error}");
+    }
 }

@@ -1,10 +1,11 @@
 //! `tidegate-cluster replay`: asks, and does what no engine is asked for.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ballista::prelude::SessionContextExt as _;
+use ballista_core::config::BALLISTA_SHUFFLE_SORT_BASED_MEMORY_LIMIT_PER_TASK_BYTES;
 use ballista_core::extension::SessionConfigExt as _;
 use clap::Args;
 use datafusion::error::Result;
@@ -19,8 +20,8 @@ use tidegate::ledger::replay::Part;
 use tidegate::ledger::replay::apart::{Driver, NotApart, Tally};
 use tidegate::ledger::segment;
 
-use crate::executor::{MEMORY, MESSAGE, shares};
-use crate::site::{Site, find_segments};
+use crate::executor::{LEAST, MEMORY, MESSAGE, shares, tasks_with};
+use crate::site::{Site, find_segments, own_directory, program};
 use crate::{failed, functions, query, tally};
 
 /// What `replay` takes.
@@ -34,13 +35,17 @@ pub(crate) struct ReplayArgs {
     /// Where the scheduler of the cluster listens [default: no cluster, all is done in this process]
     #[arg(long, value_name = "ADDR")]
     scheduler: Option<SocketAddr>,
-    /// How much memory may be taken for rows under way, and for what is kept to evaluate, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = MEMORY, value_parser = clap::value_parser!(u32).range(128..))]
+    /// How much memory may be taken, in MiB: where there is no cluster, three quarters for the engine to sort, join and group, which puts on
+    /// disk what does not fit; and one quarter for what is kept to evaluate. What is read comes on top
+    #[arg(long, value_name = "MIB", default_value_t = MEMORY, value_parser = clap::value_parser!(u32).range(LEAST..))]
     memory: u32,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
+
+/// How many bytes of what goes to the next tasks a task holds before they go to disk: apart from what the engine counts.
+const SHUFFLED: u64 = 64 << 20;
 
 /// How many times all is asked for. An engine that lost an executor may give what that had done twice (Ballista 55.0.0 does, where a stage
 /// is run again while tasks that read it are under way); what it gives next, with one executor less, is whole.
@@ -58,6 +63,8 @@ pub(crate) async fn run(args: ReplayArgs) -> Outcome {
 
 async fn part(args: &ReplayArgs) -> std::result::Result<std::result::Result<Part, NotApart>, Failure> {
     let (engine, evaluators) = shares(args.memory);
+    // One half is for what is done here without the engine.
+    let evaluators = evaluators / 2;
     let mib = u32::try_from(evaluators >> 20).unwrap_or(u32::MAX);
     let plan = args.which.plan(None, mib)?;
     let tenant = plan.select.tenant;
@@ -68,23 +75,29 @@ async fn part(args: &ReplayArgs) -> std::result::Result<std::result::Result<Part
     let mut driver = driver.map_err(|error| failure(&error))?;
     let mut tally = Tally::default();
     if driver.rows() > 0 {
+        let spilled = own_directory(None)?;
         let context = match args.scheduler {
             Some(scheduler) => remote(scheduler, driver.rows()).await,
-            None => local(
-                Site::new(args.data.clone(), evaluators),
-                &segments,
-                driver.rows(),
-                engine,
-            ),
+            None => {
+                let site = Site::new(args.data.clone(), evaluators)?;
+                let tasks = tasks_with(engine, None)?;
+                local(site, &segments, driver.rows(), (tasks, engine), spilled.path())
+            }
         };
         let context = context.map_err(Failure::failed)?;
+        let task = driver.task(program()?).await.map_err(|error| failure(&error))?;
         loop {
-            let task = driver.task();
-            let asked = query::ask(&context, driver.segments().collect(), &task, tenant);
+            let away: Vec<_> = driver.segments().collect();
+            let count = away.len();
+            let asked = query::ask(&context, away, &task, tenant, args.scheduler);
             tally = asked.await.map_err(Failure::failed)?;
             if !driver.takes_back(&tally).map_err(failed)? {
                 break;
             }
+            eprintln!(
+                "tidegate-cluster: of {count} segments {} are done by this process: they have rows that are not as they should be, or an executor lacks what belongs to them",
+                count - driver.segments().count()
+            );
         }
     }
     Ok(driver.finish(tally, |_| {}).await)
@@ -94,15 +107,21 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The engine in this process.
-fn local(site: Site, segments: &std::path::Path, rows: u64, memory: usize) -> Result<SessionContext> {
+/// The engine in this process, with so much memory for so many tasks at a time, and a directory for what does not fit.
+fn local(
+    site: Site,
+    segments: &Path,
+    rows: u64,
+    (tasks, memory): (usize, usize),
+    spilled: &Path,
+) -> Result<SessionContext> {
     let env = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(FairSpillPool::new(memory)))
+        .with_temp_file_path(spilled)
         .build_arc()?;
     find_segments(&env, segments)?;
-    let mut config = query::config(rows, cores());
-    // One process does no more tasks at a time than it has cores.
-    config.options_mut().execution.target_partitions = cores();
+    let mut config = query::config(rows, tasks);
+    config.options_mut().execution.target_partitions = tasks;
     let state = SessionStateBuilder::new()
         .with_default_features()
         .with_config(config)
@@ -120,8 +139,9 @@ async fn remote(scheduler: SocketAddr, rows: u64) -> Result<SessionContext> {
         .upgrade_for_ballista()
         .with_ballista_grpc_client_max_message_size(usize::try_from(MESSAGE).unwrap_or(usize::MAX))
         // The planner that changes plans as they run stands still where an executor is lost, in Ballista 55.0.0: the tasks it runs again
-        // find no stage that takes what they did.
+        // find no stage that takes what they did. And where one side of the join has no row, as when all is erased, it plans for ever.
         .with_ballista_adaptive_query_planner(false)
+        .set_u64(BALLISTA_SHUFFLE_SORT_BASED_MEMORY_LIMIT_PER_TASK_BYTES, SHUFFLED)
         .with_ballista_job_name("replay");
     let state = SessionStateBuilder::new()
         .with_default_features()

@@ -30,7 +30,7 @@ const TRIES: usize = 8;
 #[derive(Args, Debug)]
 pub(crate) struct SchedulerArgs {
     /// Where to listen. Whoever reaches it can have executors read what they can: keep it on a trusted network
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50050")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50050", value_parser = site::listening)]
     listen: SocketAddr,
     /// The directory of segments, which is looked at for planning
     #[arg(long, value_name = "DIR")]
