@@ -161,7 +161,9 @@ pub(crate) fn program() -> Result<Digest, Failure> {
 /// may enter it. It goes with the value, but stays where the process is killed.
 pub(crate) fn own_directory(within: Option<&Path>) -> Result<TempDir, Failure> {
     let mut own = tempfile::Builder::new();
-    let own = own.prefix("tidegate-cluster-").permissions(Permissions::from_mode(0o700));
+    let own = own
+        .prefix("tidegate-cluster-")
+        .permissions(Permissions::from_mode(0o700));
     let made = match within {
         Some(directory) => own.tempdir_in(directory),
         None => own.tempdir(),
@@ -171,10 +173,14 @@ pub(crate) fn own_directory(within: Option<&Path>) -> Result<TempDir, Failure> {
 
 /// Reads where to listen: an address that others can be told.
 pub(crate) fn listening(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = text.parse().map_err(|_| "expected one like 127.0.0.1:50050".to_owned())?;
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| "expected one like 127.0.0.1:50050".to_owned())?;
     match address.ip().is_unspecified() {
         false => Ok(address),
-        true => Err("others are told this address, and this one names no machine: give that of one network card".to_owned()),
+        true => {
+            Err("others are told this address, and this one names no machine: give that of one network card".to_owned())
+        }
     }
 }
 

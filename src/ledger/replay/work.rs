@@ -87,7 +87,9 @@ impl Shared {
     /// What was found wrong since it was gathered, in words.
     pub(super) fn wrong(&self) -> Option<String> {
         let damaged = lock(&self.damaged);
-        let damaged = damaged.first().map(|damaged| format!("segment `{}`: {}", damaged.segment, damaged.why));
+        let damaged = damaged
+            .first()
+            .map(|damaged| format!("segment `{}`: {}", damaged.segment, damaged.why));
         let unverified = lock(&self.unverified);
         let unverified = unverified.iter().next().map(|(log, why)| format!("log `{log}`: {why}"));
         damaged.or(unverified)

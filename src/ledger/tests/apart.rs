@@ -319,16 +319,13 @@ async fn whose_keys_of_months_are_others_is_refused() {
 
 #[tokio::test]
 async fn what_a_copy_lacks_is_made_again_where_the_report_is_made() {
-    for lacking in ["slice", "body"] {
-        let (dir, copy) = with_a_copy().await;
-        let (dir, copy) = (dir.path(), copy.path());
-        edit(copy, &format!("DELETE FROM {lacking}")).await;
-        let one = again(dir).await;
-        assert_ne!(json(&again(copy).await), json(&one), "{lacking}");
-        let (same, asked) = apart_with(copy, dir, Plan::default()).await;
-        let expected = if lacking == "slice" { 0 } else { 2 };
-        assert_eq!((json(&same), asked), (json(&one), expected), "{lacking}");
-    }
+    let (dir, copy) = with_a_copy().await;
+    let (dir, copy) = (dir.path(), copy.path());
+    edit(copy, "DELETE FROM slice").await;
+    let one = again(dir).await;
+    assert_ne!(json(&again(copy).await), json(&one));
+    let (same, asked) = apart_with(copy, dir, Plan::default()).await;
+    assert_eq!((json(&same), asked), (json(&one), 0));
 }
 
 #[tokio::test]
@@ -336,7 +333,11 @@ async fn what_comes_back_changed_is_not_reported() {
     let (dir, _) = with_a_copy().await;
     let dir = dir.path();
     let driver = async || Driver::open(reader(dir).await, dir, Plan::default()).await.unwrap();
-    let tally = judged(&driver().await, dir, dir, |_| 1).await.unwrap().take_bytes().unwrap();
+    let tally = judged(&driver().await, dir, dir, |_| 1)
+        .await
+        .unwrap()
+        .take_bytes()
+        .unwrap();
     let cause = again(dir).await.summary.causes.into_keys().next().unwrap();
     let cause = serde_json::to_string(&cause).unwrap();
     let seq = "\"seq\":17,";

@@ -175,7 +175,8 @@ impl Evaluator {
         if here == *there {
             return Ok(Some(key));
         }
-        let told = |why: Option<&str>| why.map_or_else(|| "it opens".to_owned(), |why| format!("it does not open ({why})"));
+        let told =
+            |why: Option<&str>| why.map_or_else(|| "it opens".to_owned(), |why| format!("it does not open ({why})"));
         let why = format!(
             "the key of {period}: here {}, there {}",
             told(here.as_deref()),
