@@ -10,6 +10,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use tidegate::assemble::BundleSource;
 use tidegate::clock::Clock;
+use tidegate::ids::Digest;
 use tidegate::ledger::read::Reader;
 use tidegate::ledger::replay::Plan;
 use tidegate::ledger::replay::apart::{Driver, Evaluator, Note, Tally};
@@ -90,7 +91,9 @@ fn apart(data: &Path, against: Option<PathBuf>) -> String {
         let mut driver = Driver::open(Reader::open(data).await.unwrap(), data, plan)
             .await
             .unwrap();
-        let evaluator = Evaluator::new(Reader::open(data).await.unwrap(), &driver.task(), 1 << 24).unwrap();
+        let program = Digest::of(b"this program");
+        let task = driver.task(program).await.unwrap();
+        let evaluator = Evaluator::new(Reader::open(data).await.unwrap(), &task, program, 1 << 24).unwrap();
         let root = data.join(segment::DIRECTORY);
         let all: Vec<Row> = driver.segments().flat_map(|name| rows(&root.join(name))).collect();
         assert!(all.len() > 6);
