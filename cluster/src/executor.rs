@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ballista_core::RuntimeProducer;
@@ -15,7 +15,7 @@ use datafusion::prelude::SessionConfig;
 use tidegate::cli::{Exit, Failure, Outcome};
 use tidegate::ledger::segment;
 
-use crate::site::{Site, find_segments, listening, own_directory};
+use crate::site::{Site, find_segments, listening};
 use crate::{functions, tally};
 
 /// The greatest message between the processes, in bytes: a tally is one.
@@ -51,7 +51,7 @@ pub(crate) struct ExecutorArgs {
     /// Where to put what goes from task to task, in a directory of its own that nobody else may enter and that is removed at the end
     /// [default: the system's directory for such]
     #[arg(long, value_name = "DIR")]
-    work: Option<PathBuf>,
+    pub(crate) work: Option<PathBuf>,
     /// How many tasks to do at a time [default: one for each core, as far as the memory reaches]
     #[arg(long, value_name = "COUNT")]
     tasks: Option<NonZeroUsize>,
@@ -88,7 +88,8 @@ pub(crate) fn tasks_with(engine: usize, asked: Option<NonZeroUsize>) -> Result<u
     }
 }
 
-pub(crate) async fn run(args: ExecutorArgs) -> Outcome {
+/// Runs one, which works in a directory of its own.
+pub(crate) async fn run(args: ExecutorArgs, work: &Path) -> Outcome {
     let (engine, evaluators) = shares(args.memory);
     let tasks = tasks_with(engine, args.tasks)?;
     let segments = args.segments.unwrap_or_else(|| args.data.join(segment::DIRECTORY));
@@ -103,8 +104,7 @@ pub(crate) async fn run(args: ExecutorArgs) -> Outcome {
     registry
         .aggregate_functions
         .insert(count.name().to_owned(), Arc::new(count));
-    let work = own_directory(args.work.as_deref())?;
-    let directory = work.path().to_owned();
+    let directory = work.to_owned();
     let runtime: RuntimeProducer = Arc::new(move |_: &SessionConfig| {
         let env = RuntimeEnvBuilder::new().with_temp_file_path(&directory).build()?;
         find_segments(&env, &segments)?;
@@ -119,7 +119,7 @@ pub(crate) async fn run(args: ExecutorArgs) -> Outcome {
         scheduler_connect_timeout_seconds: CONNECT,
         vcores: tasks,
         task_scheduling_policy: TaskSchedulingPolicy::PullStaged,
-        work_dir: work.path().to_str().map(str::to_owned),
+        work_dir: work.to_str().map(str::to_owned),
         grpc_max_decoding_message_size: MESSAGE,
         grpc_max_encoding_message_size: MESSAGE,
         executor_heartbeat_interval_seconds: 1,
@@ -132,7 +132,7 @@ pub(crate) async fn run(args: ExecutorArgs) -> Outcome {
         "executor listening on {}, for the scheduler on {}; {tasks} tasks at a time, in `{}`",
         args.listen,
         args.scheduler,
-        work.path().display()
+        work.display()
     );
     tokio::spawn(Arc::clone(&site).tell());
     let ended = start_executor_process(Arc::new(config)).await;

@@ -17,6 +17,7 @@ mod scheduler;
 mod site;
 mod tally;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -77,6 +78,13 @@ fn main() -> ExitCode {
 }
 
 fn run(role: Role) -> Outcome {
+    // Made before the runtime, so that it is removed after all that writes there has ended.
+    let directory = match &role {
+        Role::Scheduler(_) => None,
+        Role::Executor(args) => Some(site::own_directory(args.work.as_deref())?),
+        Role::Replay(_) => Some(site::own_directory(None)?),
+    };
+    let own = directory.as_ref().map_or(Path::new(""), |directory| directory.path());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_stack_size(STACK)
@@ -85,8 +93,8 @@ fn run(role: Role) -> Outcome {
     runtime.block_on(async {
         match role {
             Role::Scheduler(args) => scheduler::run(args).await,
-            Role::Executor(args) => executor::run(args).await,
-            Role::Replay(args) => replay::run(args).await,
+            Role::Executor(args) => executor::run(args, own).await,
+            Role::Replay(args) => replay::run(args, own).await,
         }
     })
 }

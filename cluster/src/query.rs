@@ -10,6 +10,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use ballista_core::JobId;
 use ballista_core::execution_plans::DistributedQueryExec;
 use ballista_core::serde::protobuf::CancelJobParams;
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
@@ -160,15 +161,24 @@ async fn stopped() -> DataFusionError {
 
 /// Ends a query on the cluster, as far as it got there.
 async fn cancel(plan: &dyn ExecutionPlan, scheduler: Option<SocketAddr>) {
-    let there = plan.downcast_ref::<DistributedQueryExec<LogicalPlanNode>>();
-    let (Some(job), Some(scheduler)) = (there.and_then(DistributedQueryExec::job_id), scheduler) else {
-        return;
+    let Some(scheduler) = scheduler else { return };
+    let ended = async || {
+        let job = job(plan).ok_or_else(|| "it is not known there yet".to_owned())?;
+        let client = SchedulerGrpcClient::connect(format!("http://{scheduler}")).await;
+        let mut client = client.map_err(|error| error.to_string())?;
+        let asked = CancelJobParams { job_id: job.into() };
+        client.cancel_job(asked).await.map_err(|error| error.to_string())
     };
-    let job_id = job.into();
-    let Ok(mut client) = SchedulerGrpcClient::connect(format!("http://{scheduler}")).await else {
-        return;
-    };
-    if let Err(error) = client.cancel_job(CancelJobParams { job_id }).await {
-        eprintln!("tidegate-cluster: the query goes on at the scheduler: {error}");
+    match ended().await {
+        Ok(_) => eprintln!("tidegate-cluster: the query ends at the scheduler too"),
+        Err(error) => eprintln!("tidegate-cluster: the query may go on at the scheduler: {error}"),
+    }
+}
+
+/// Under what name a query runs on a cluster.
+fn job(plan: &dyn ExecutionPlan) -> Option<JobId> {
+    match plan.downcast_ref::<DistributedQueryExec<LogicalPlanNode>>() {
+        Some(there) => there.job_id(),
+        None => plan.children().into_iter().find_map(|below| job(below.as_ref())),
     }
 }

@@ -21,7 +21,7 @@ use tidegate::ledger::replay::apart::{Driver, NotApart, Tally};
 use tidegate::ledger::segment;
 
 use crate::executor::{LEAST, MEMORY, MESSAGE, shares, tasks_with};
-use crate::site::{Site, find_segments, own_directory, program};
+use crate::site::{Site, find_segments, program};
 use crate::{failed, functions, query, tally};
 
 /// What `replay` takes.
@@ -51,17 +51,18 @@ const SHUFFLED: u64 = 64 << 20;
 /// is run again while tasks that read it are under way); what it gives next, with one executor less, is whole.
 const TRIES: usize = 3;
 
-pub(crate) async fn run(args: ReplayArgs) -> Outcome {
+/// Asks, and reports. What does not fit into memory goes to a directory of its own.
+pub(crate) async fn run(args: ReplayArgs, own: &Path) -> Outcome {
     for _ in 1..TRIES {
-        match part(&args).await? {
+        match part(&args, own).await? {
             Err(error @ NotApart::Incomplete { .. }) => eprintln!("tidegate-cluster: {error}; asking again"),
             part => return report(&part.map_err(failed)?.whole(), args.format),
         }
     }
-    report(&part(&args).await?.map_err(failed)?.whole(), args.format)
+    report(&part(&args, own).await?.map_err(failed)?.whole(), args.format)
 }
 
-async fn part(args: &ReplayArgs) -> std::result::Result<std::result::Result<Part, NotApart>, Failure> {
+async fn part(args: &ReplayArgs, own: &Path) -> std::result::Result<std::result::Result<Part, NotApart>, Failure> {
     let (engine, evaluators) = shares(args.memory);
     // One half is for what is done here without the engine.
     let evaluators = evaluators / 2;
@@ -75,13 +76,12 @@ async fn part(args: &ReplayArgs) -> std::result::Result<std::result::Result<Part
     let mut driver = driver.map_err(|error| failure(&error))?;
     let mut tally = Tally::default();
     if driver.rows() > 0 {
-        let spilled = own_directory(None)?;
         let context = match args.scheduler {
             Some(scheduler) => remote(scheduler, driver.rows()).await,
             None => {
                 let site = Site::new(args.data.clone(), evaluators)?;
                 let tasks = tasks_with(engine, None)?;
-                local(site, &segments, driver.rows(), (tasks, engine), spilled.path())
+                local(site, &segments, driver.rows(), (tasks, engine), own)
             }
         };
         let context = context.map_err(Failure::failed)?;
