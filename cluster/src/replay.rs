@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ballista::prelude::SessionContextExt as _;
-use ballista_core::config::BALLISTA_SHUFFLE_SORT_BASED_MEMORY_LIMIT_PER_TASK_BYTES;
+use ballista_core::config::{BALLISTA_CLIENT_PULL, BALLISTA_SHUFFLE_SORT_BASED_MEMORY_LIMIT_PER_TASK_BYTES};
 use ballista_core::extension::SessionConfigExt as _;
 use clap::Args;
 use datafusion::error::Result;
@@ -141,6 +141,8 @@ async fn remote(scheduler: SocketAddr, rows: u64) -> Result<SessionContext> {
         // The planner that changes plans as they run stands still where an executor is lost, in Ballista 55.0.0: the tasks it runs again
         // find no stage that takes what they did. And where one side of the join has no row, as when all is erased, it plans for ever.
         .with_ballista_adaptive_query_planner(false)
+        // Who asks how far it is knows under what name it runs, and can end it.
+        .set_bool(BALLISTA_CLIENT_PULL, true)
         .set_u64(BALLISTA_SHUFFLE_SORT_BASED_MEMORY_LIMIT_PER_TASK_BYTES, SHUFFLED)
         .with_ballista_job_name("replay");
     let state = SessionStateBuilder::new()
