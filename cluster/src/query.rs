@@ -27,7 +27,7 @@ use tidegate::ids::TenantId;
 use tidegate::ledger::replay::apart::{Tally, Task};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::site::{SEGMENTS, wrong};
+use crate::site::{FOR_GOOD, SEGMENTS, wrong};
 
 /// How many consecutive numbers of a log a group may be of.
 const STRETCH: u32 = 8_192;
@@ -154,7 +154,7 @@ async fn stopped() -> DataFusionError {
         std::io::Result::Ok(())
     };
     match told().await {
-        Ok(()) => DataFusionError::Execution("it was told to end".to_owned()),
+        Ok(()) => DataFusionError::Execution(format!("{FOR_GOOD}this process was told to end")),
         Err(error) => error.into(),
     }
 }

@@ -8,7 +8,7 @@ use ballista::prelude::SessionContextExt as _;
 use ballista_core::config::{BALLISTA_CLIENT_PULL, BALLISTA_SHUFFLE_SORT_BASED_MEMORY_LIMIT_PER_TASK_BYTES};
 use ballista_core::extension::SessionConfigExt as _;
 use clap::Args;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -21,7 +21,7 @@ use tidegate::ledger::replay::apart::{Driver, NotApart, Tally};
 use tidegate::ledger::segment;
 
 use crate::executor::{LEAST, MEMORY, MESSAGE, shares, tasks_with};
-use crate::site::{Site, find_segments, program};
+use crate::site::{FOR_GOOD, Site, find_segments, program};
 use crate::{failed, functions, query, tally};
 
 /// What `replay` takes.
@@ -48,21 +48,48 @@ pub(crate) struct ReplayArgs {
 const SHUFFLED: u64 = 64 << 20;
 
 /// How many times all is asked for. An engine that lost an executor may give what that had done twice (Ballista 55.0.0 does, where a stage
-/// is run again while tasks that read it are under way); what it gives next, with one executor less, is whole.
+/// is run again while tasks that read it are under way), or fail, where another was just fetching from it; what it gives next, with one
+/// executor less, is whole.
 const TRIES: usize = 3;
+
+/// Why there is no result.
+enum NoPart {
+    /// It may be there when it is asked for again.
+    Lost(String),
+    /// It will not be.
+    Failed(Failure),
+}
+
+impl From<Failure> for NoPart {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<NotApart> for NoPart {
+    fn from(error: NotApart) -> Self {
+        match error {
+            NotApart::Incomplete { .. } => Self::Lost(error.to_string()),
+            error => Self::Failed(failed(error)),
+        }
+    }
+}
 
 /// Asks, and reports. What does not fit into memory goes to a directory of its own.
 pub(crate) async fn run(args: ReplayArgs, own: &Path) -> Outcome {
-    for _ in 1..TRIES {
-        match part(&args, own).await? {
-            Err(error @ NotApart::Incomplete { .. }) => eprintln!("tidegate-cluster: {error}; asking again"),
-            part => return report(&part.map_err(failed)?.whole(), args.format),
+    let mut tries = 1;
+    loop {
+        match part(&args, own).await {
+            Ok(part) => return report(&part.whole(), args.format),
+            Err(NoPart::Failed(failure)) => return Err(failure),
+            Err(NoPart::Lost(why)) if tries >= TRIES => return Err(Failure::failed(why)),
+            Err(NoPart::Lost(why)) => eprintln!("tidegate-cluster: {why}; asking again"),
         }
+        tries += 1;
     }
-    report(&part(&args, own).await?.map_err(failed)?.whole(), args.format)
 }
 
-async fn part(args: &ReplayArgs, own: &Path) -> std::result::Result<std::result::Result<Part, NotApart>, Failure> {
+async fn part(args: &ReplayArgs, own: &Path) -> std::result::Result<Part, NoPart> {
     let (engine, evaluators) = shares(args.memory);
     // One half is for what is done here without the engine.
     let evaluators = evaluators / 2;
@@ -90,8 +117,8 @@ async fn part(args: &ReplayArgs, own: &Path) -> std::result::Result<std::result:
             let away: Vec<_> = driver.segments().collect();
             let count = away.len();
             let asked = query::ask(&context, away, &task, tenant, args.scheduler);
-            tally = asked.await.map_err(Failure::failed)?;
-            if !driver.takes_back(&tally).map_err(failed)? {
+            tally = asked.await.map_err(|error| lost(&error, args.scheduler))?;
+            if !driver.takes_back(&tally)? {
                 break;
             }
             eprintln!(
@@ -100,7 +127,16 @@ async fn part(args: &ReplayArgs, own: &Path) -> std::result::Result<std::result:
             );
         }
     }
-    Ok(driver.finish(tally, |_| {}).await)
+    Ok(driver.finish(tally, |_| {}).await?)
+}
+
+/// Whether a query that failed may do better: on a cluster, where it was not for what an evaluator said.
+fn lost(error: &DataFusionError, scheduler: Option<SocketAddr>) -> NoPart {
+    let why = error.to_string();
+    match scheduler.is_some() && !why.contains(FOR_GOOD) {
+        true => NoPart::Lost(why),
+        false => NoPart::Failed(Failure::failed(why)),
+    }
 }
 
 fn cores() -> usize {

@@ -145,9 +145,12 @@ impl fmt::Debug for Site {
     }
 }
 
+/// What begins the message where a query fails for what would be the same the next time.
+pub(crate) const FOR_GOOD: &str = "no answer: ";
+
 /// What went wrong in an evaluator, as the engine passes it on: it fails the query.
 pub(crate) fn wrong(error: NotApart) -> DataFusionError {
-    DataFusionError::Execution(error.to_string())
+    DataFusionError::Execution(format!("{FOR_GOOD}{error}"))
 }
 
 /// The SHA-256 of the program that runs.
