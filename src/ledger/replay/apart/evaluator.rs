@@ -35,12 +35,15 @@ pub struct Held {
     pub note: Note,
 }
 
+/// The signed hashes of groups.
+type Hashes = Cache<(LogId, u64), Arc<Vec<Digest>>>;
+
 /// Judges rows for a task, with a copy of the ledger's store and keys at hand.
 pub struct Evaluator {
     judge: Judge,
     logs: BTreeMap<LogId, Signed>,
     roots: Mutex<HashMap<LogId, Arc<Roots>>>,
-    hashes: Mutex<Cache<(LogId, u64), Arc<Vec<Digest>>>>,
+    hashes: Mutex<Hashes>,
 }
 
 impl Evaluator {
