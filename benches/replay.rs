@@ -1,7 +1,8 @@
 //! Replay, verification and size of a ledger of some size, in one run. The records are made by the real engine and written by the real
 //! ledger; what is measured runs in a process of its own, so that its memory is its own too.
 //!
-//! `cargo bench --bench replay -- RECORDS` takes another number of records than 100,000.
+//! `cargo bench --bench replay -- RECORDS` takes another number of records than 100,000; `-- make DIR RECORDS` does no more than write a
+//! ledger with so many, and its segments, into a directory.
 
 #![expect(
     clippy::expect_used,
@@ -286,18 +287,10 @@ async fn tiles(dir: &Path) -> u64 {
     bytes.cast_unsigned()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "figures for people")]
-fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|text| text != "--bench").collect();
-    if let [what, dir] = arguments.as_slice() {
-        return alone(what, Path::new(dir));
-    }
-    let records = arguments.first().and_then(|text| text.parse().ok()).unwrap_or(RECORDS);
-    let dir = tempfile::tempdir().expect("a directory");
-    let dir = dir.path();
-    let mut asking = Asking::new();
+/// Writes so many records, and the segments of all of them.
+fn make(dir: &Path, records: u64, asking: &mut Asking) {
     let started = Instant::now();
-    runtime().block_on(write(dir, records, &mut asking));
+    runtime().block_on(write(dir, records, asking));
     println!(
         "{records} records written in {:.0} s, of which {NEW} of 10 ask what was not asked before",
         started.elapsed().as_secs_f64()
@@ -313,6 +306,26 @@ fn main() {
         "segments: {:.0} rows a second",
         per_second(written.rows, started.elapsed())
     );
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|text| text != "--bench").collect();
+    if let [what, dir] = arguments.as_slice() {
+        return alone(what, Path::new(dir));
+    }
+    if let [what, dir, records] = arguments.as_slice() {
+        assert!(what == "make", "expected `make DIR RECORDS`");
+        let records = records.parse().expect("a number of records");
+        make(Path::new(dir), records, &mut Asking::new());
+        return;
+    }
+    let records = arguments.first().and_then(|text| text.parse().ok()).unwrap_or(RECORDS);
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path();
+    let mut asking = Asking::new();
+    make(dir, records, &mut asking);
+    let root = dir.join(segment::DIRECTORY);
 
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let bare = bare(&mut asking);

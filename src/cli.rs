@@ -18,7 +18,7 @@ mod explain;
 mod iam;
 mod ledger;
 mod matrix;
-mod replay;
+pub mod replay;
 mod serve;
 mod validate;
 
@@ -72,7 +72,7 @@ enum Command {
 
 /// How a report is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub enum Format {
     /// For people
     #[default]
     Text,
@@ -117,22 +117,31 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn invalid(message: impl ToString) -> Self {
+    /// The input is invalid.
+    pub fn invalid(message: impl ToString) -> Self {
         Self {
             exit: Exit::Invalid,
             message: message.to_string(),
         }
     }
 
-    fn failed(message: impl ToString) -> Self {
+    /// The tool failed.
+    pub fn failed(message: impl ToString) -> Self {
         Self {
             exit: Exit::Failed,
             message: message.to_string(),
         }
     }
+
+    /// Says why on standard error, and how the command ended.
+    pub fn told(self, command: &str) -> Exit {
+        eprintln!("{command}: {}", self.message.trim_end());
+        self.exit
+    }
 }
 
-type Outcome = Result<Exit, Failure>;
+/// How a command ended, or why it did not come to its end.
+pub type Outcome = Result<Exit, Failure>;
 
 /// Runs a command to its end.
 pub fn run(cli: Cli) -> Exit {
@@ -149,10 +158,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Iam { command } => iam::run(&command),
         Command::Replay(args) => replay::run(&args),
     };
-    outcome.unwrap_or_else(|failure| {
-        eprintln!("tidegate: {}", failure.message.trim_end());
-        failure.exit
-    })
+    outcome.unwrap_or_else(|failure| failure.told("tidegate"))
 }
 
 /// Runs an asynchronous command on a small runtime.

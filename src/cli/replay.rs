@@ -11,6 +11,7 @@ use super::ledger::unreadable;
 use super::{DatabaseArgs, Exit, Failure, Format, Outcome, block_on, print, print_json};
 use crate::assemble::BundleSource;
 use crate::ids::{Bpnl, TenantId};
+use crate::ledger::LedgerError;
 use crate::ledger::read::Reader;
 use crate::ledger::replay::{self, Counts, Part, Plan, Replay, Replayed, Selection, Shard, Share, Summary};
 
@@ -22,6 +23,32 @@ pub(super) struct ReplayArgs {
     data: Option<PathBuf>,
     #[command(flatten)]
     database: DatabaseArgs,
+    #[command(flatten)]
+    which: WhichArgs,
+    /// How many threads do it [default: one for each core]
+    #[arg(long, value_name = "COUNT")]
+    threads: Option<NonZeroUsize>,
+    /// How much memory may be taken for records and for what is kept of them, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(16..))]
+    memory: u32,
+    /// Only this share of the work, such as 0/4, the first of four, or batch/4, the one of four that AWS Batch names in
+    /// AWS_BATCH_JOB_ARRAY_INDEX; with --out, and the exit code is 0 once it is written
+    #[arg(long, value_name = "I/N", requires = "out", value_parser = shard)]
+    shard: Option<Shard>,
+    /// Write what came of it to a file, to be merged with that of other shares; in a directory (DIR/), one named after the share
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Put together what shares of the work came to, and report on all of it; of a directory, all files that end in .part
+    #[arg(long, value_name = "FILE|DIR", num_args = 1.., conflicts_with_all = ["data", "shard", "out"])]
+    merge: Vec<PathBuf>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// Which decisions are made again, under what, and where segments are: what whoever replays on another engine takes as well.
+#[derive(Args, Debug)]
+pub struct WhichArgs {
     /// Decide under the bundle in this directory in place of the recorded ones
     #[arg(long, value_name = "DIR")]
     against: Option<PathBuf>,
@@ -49,25 +76,37 @@ pub(super) struct ReplayArgs {
     /// Where segments are [default: `segments` in the data directory]
     #[arg(long, value_name = "DIR")]
     segments: Option<PathBuf>,
-    /// How many threads do it [default: one for each core]
-    #[arg(long, value_name = "COUNT")]
-    threads: Option<NonZeroUsize>,
-    /// How much memory may be taken for records and for what is kept of them, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(16..))]
-    memory: u32,
-    /// Only this share of the work, such as 0/4, the first of four, or batch/4, the one of four that AWS Batch names in
-    /// AWS_BATCH_JOB_ARRAY_INDEX; with --out, and the exit code is 0 once it is written
-    #[arg(long, value_name = "I/N", requires = "out", value_parser = shard)]
-    shard: Option<Shard>,
-    /// Write what came of it to a file, to be merged with that of other shares; in a directory (DIR/), one named after the share
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
-    /// Put together what shares of the work came to, and report on all of it; of a directory, all files that end in .part
-    #[arg(long, value_name = "FILE|DIR", num_args = 1.., conflicts_with_all = ["data", "shard", "out"])]
-    merge: Vec<PathBuf>,
-    /// How to print
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+}
+
+impl WhichArgs {
+    /// The plan to do so, on so many threads and with so much memory, in MiB.
+    ///
+    /// # Errors
+    ///
+    /// The bundle does not load.
+    pub fn plan(&self, threads: Option<NonZeroUsize>, memory: u32) -> Result<Plan, Failure> {
+        let against = self
+            .against
+            .clone()
+            .map(|root| BundleSource::Directory(root).load())
+            .transpose();
+        Ok(Plan {
+            select: Selection {
+                since: self.since,
+                until: self.until,
+                tenant: self.tenant,
+                principal: self.principal.clone(),
+                action: self.action.clone(),
+                partner: self.partner,
+                sample: self.sample,
+            },
+            against: against.map_err(Failure::invalid)?,
+            segments: self.segments.clone(),
+            threads,
+            memory: usize::try_from(memory).ok().map(|mib| mib.saturating_mul(1 << 20)),
+            shard: Shard::default(),
+        })
+    }
 }
 
 pub(super) fn run(args: &ReplayArgs) -> Outcome {
@@ -82,16 +121,23 @@ pub(super) fn run(args: &ReplayArgs) -> Outcome {
     }
     let shared = args.shard.map(|shard| format!("share {shard} of the work alone:"));
     let replay = part.whole();
-    match args.format {
-        Format::Json => print_json(&replay)?,
-        Format::Text => {
-            shared.iter().for_each(|told| print(told));
-            print(&render(&replay));
-        }
+    if args.format == Format::Text {
+        shared.iter().for_each(|told| print(told));
     }
+    let exit = report(&replay, args.format)?;
     // Whether all of it holds is for whoever puts the shares together to say.
-    if args.shard.is_some() {
-        return Ok(Exit::Holds);
+    Ok(if args.shard.is_some() { Exit::Holds } else { exit })
+}
+
+/// Prints what replay came to, and says how it ended.
+///
+/// # Errors
+///
+/// It cannot be written down.
+pub fn report(replay: &Replay, format: Format) -> Outcome {
+    match format {
+        Format::Json => print_json(replay)?,
+        Format::Text => print(&render(replay)),
     }
     Ok(match (replay.summary.decisions, replay.summary.holds()) {
         (_, false) => Exit::Finding,
@@ -100,27 +146,15 @@ pub(super) fn run(args: &ReplayArgs) -> Outcome {
     })
 }
 
+/// Why a ledger could not be read, as a command tells it.
+pub fn failure(error: &LedgerError) -> Failure {
+    unreadable(error)
+}
+
 fn made(args: &ReplayArgs, data: &Path) -> Result<Part, Failure> {
-    let against = args
-        .against
-        .clone()
-        .map(|root| BundleSource::Directory(root).load())
-        .transpose();
     let plan = Plan {
-        select: Selection {
-            since: args.since,
-            until: args.until,
-            tenant: args.tenant,
-            principal: args.principal.clone(),
-            action: args.action.clone(),
-            partner: args.partner,
-            sample: args.sample,
-        },
-        against: against.map_err(Failure::invalid)?,
-        segments: args.segments.clone(),
-        threads: args.threads,
-        memory: usize::try_from(args.memory).ok().map(|mib| mib.saturating_mul(1 << 20)),
         shard: args.shard.unwrap_or_default(),
+        ..args.which.plan(args.threads, args.memory)?
     };
     let bar = bar("records");
     let place = args.database.place(data)?;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::io::{self, Read};
 use std::str::FromStr;
 
 use aws_lc_rs::digest;
@@ -30,6 +31,27 @@ impl Digest {
         let mut out = [0; 32];
         out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
         Self(out)
+    }
+
+    /// The digest of all that can be read, and how many bytes that is; no more of it than a part is held in memory.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub fn of_read(mut source: impl Read) -> io::Result<(Self, u64)> {
+        let mut context = digest::Context::new(&digest::SHA256);
+        let (mut buffer, mut bytes) = (vec![0; 256 * 1024], 0_u64);
+        loop {
+            let read = source.read(&mut buffer)?;
+            let Some(read) = buffer.get(..read).filter(|read| !read.is_empty()) else {
+                break;
+            };
+            context.update(read);
+            bytes += read.len() as u64;
+        }
+        let mut out = [0; 32];
+        out.copy_from_slice(context.finish().as_ref());
+        Ok((Self(out), bytes))
     }
 
     /// A digest from its 32 raw bytes.

@@ -21,7 +21,7 @@ mod find;
 mod group;
 mod signed;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -390,6 +390,17 @@ impl Reader {
         let kept = self.store.periods(log).await;
         let kept = kept.map_err(LedgerError::store("read the months of a log"))?;
         Ok(kept.iter().filter_map(|period| period.parse().ok()).collect())
+    }
+
+    /// The months of a log that have a key, or had one, each with its key or why it is not to be had.
+    pub(super) async fn months(&mut self, log: LogId) -> Result<BTreeMap<Period, Key>, LedgerError> {
+        let all = self.store.all_periods(log).await;
+        let all = all.map_err(LedgerError::store("read the months of a log"))?;
+        let mut months = BTreeMap::new();
+        for period in all.iter().filter_map(|period| period.parse().ok()) {
+            months.insert(period, self.key(log, period).await?);
+        }
+        Ok(months)
     }
 
     /// The body of a digest, held to it.

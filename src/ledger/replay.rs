@@ -16,12 +16,14 @@
 //! Nothing is believed on the way: a record, a body or a bundle that is not what its digest says is not replayed but counted,
 //! with the cause. What comes of a record depends on that record alone, and parts are merged in a way that knows no order; so the
 //! result is the same, byte for byte, whatever the number of threads, whether records come from segments or from the store, and when
-//! shares of the work are done apart ([`Shard`]).
+//! shares of the work are done apart ([`Shard`]), or rows are read by another engine altogether ([`apart`]).
 
 mod answers;
+pub mod apart;
 mod differing;
 mod distinct;
 mod evaluate;
+mod judge;
 mod kept;
 mod part;
 mod plan;
@@ -32,7 +34,7 @@ mod survey;
 mod told;
 mod work;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -48,7 +50,7 @@ pub use self::select::{NoShare, Selection, Share};
 pub use self::summary::{Changes, Class, Counts, Summary, Unverified};
 use self::survey::Survey;
 pub use self::told::Told;
-use self::work::{Shared, Work, Worker};
+use self::work::{Counted, Shared, Work, Worker};
 use super::read::Reader;
 use super::segment::{self, Damaged};
 use super::tile::WIDTH;
@@ -81,6 +83,16 @@ pub enum Outcome {
         /// Why.
         cause: String,
     },
+}
+
+impl Outcome {
+    /// Why it was not made again, where it was not.
+    fn cause(&self) -> Option<&str> {
+        match self {
+            Self::BundleMissing { cause } | Self::NotReplayable { cause } => Some(cause),
+            Self::Same | Self::Changed { .. } => None,
+        }
+    }
 }
 
 /// One decision made again.
@@ -169,18 +181,31 @@ pub async fn part(
     plan: Plan,
     mut progress: impl FnMut(Progress),
 ) -> Result<Part, LedgerError> {
-    let root = plan.segments.clone().unwrap_or_else(|| dir.join(segment::DIRECTORY));
-    if let Some(bundle) = &plan.against {
-        plan.memory().bound(bundle);
-    }
+    let root = root(dir, &plan);
+    let hands = (plan.threads(), plan.memory());
     let survey = Survey::of(&mut reader, &plan, &root).await?;
-    let (threads, memory) = (plan.threads(), plan.memory());
     let shared = Arc::new(Shared::new(reader, plan, survey));
-    let hands = Arc::clone(&shared);
+    let counted = made(&shared, &root, hands, &mut progress).await?;
+    Ok(shared.gather(counted))
+}
+
+/// Where the segments are.
+fn root(dir: &Path, plan: &Plan) -> PathBuf {
+    plan.segments.clone().unwrap_or_else(|| dir.join(segment::DIRECTORY))
+}
+
+/// Makes all that was surveyed again, on so many threads.
+async fn made(
+    shared: &Arc<Shared>,
+    root: &Path,
+    (threads, memory): (usize, Memory),
+    progress: &mut impl FnMut(Progress),
+) -> Result<Vec<Counted>, LedgerError> {
+    let hands = Arc::clone(shared);
     let work = pool::run(
         threads,
         memory.flight(),
-        async |feed| give_out(&shared, &root, feed).await,
+        async |feed| give_out(shared, root, feed).await,
         move |take| {
             let mut worker = Worker::new(&hands);
             while let Some(work) = take.next() {
@@ -192,14 +217,14 @@ pub async fn part(
     tokio::pin!(work);
     let mut ticks = tokio::time::interval(TICK);
     let total = shared.survey.total;
-    let parts = loop {
+    let counted = loop {
         tokio::select! {
-            parts = &mut work => break parts?,
+            counted = &mut work => break counted?,
             _ = ticks.tick() => progress(Progress { done: shared.done.load(Ordering::Relaxed), total }),
         }
     };
     progress(Progress { done: total, total });
-    Ok(shared.gather(parts))
+    Ok(counted)
 }
 
 /// Gives out all there is to be done: the row groups of segments, then what of each log is in none.
@@ -207,7 +232,7 @@ async fn give_out(shared: &Shared, root: &Path, feed: &Feed<Work>) -> Result<Res
     let mut units = 0_u64;
     let mut mine = || {
         units += 1;
-        shared.plan.shard.takes(units - 1)
+        shared.shard.takes(units - 1)
     };
     for place in &shared.survey.places {
         let path = place.below(root, "parquet");
@@ -223,7 +248,7 @@ async fn give_out(shared: &Shared, root: &Path, feed: &Feed<Work>) -> Result<Res
         for group in opened.groups {
             let rows = usize::try_from(group.rows).unwrap_or(0);
             let expected: Vec<_> = manifest.rows_from(group.before).take(rows).collect();
-            let wanted = shared.plan.select.may_fit(group.time, group.action.as_ref())
+            let wanted = shared.judge.select.may_fit(group.time, group.action.as_ref())
                 && expected.iter().any(|(log, _)| shared.survey.logs.contains_key(log));
             if !mine() {
                 continue;
@@ -252,7 +277,7 @@ async fn give_out(shared: &Shared, root: &Path, feed: &Feed<Work>) -> Result<Res
             if full && (shared.survey.covered.has_all(*log, first, first + WIDTH - 1) || !mine()) {
                 continue;
             }
-            let group = shared.kept.reader().await.packed(*log, number, true).await?;
+            let group = shared.judge.kept.reader().await.packed(*log, number, true).await?;
             if !full && group.is_empty() {
                 break;
             }

@@ -64,6 +64,49 @@ impl Roots {
         }
     }
 
+    /// As [`of`](Self::of), of the log as it was with so many records signed: it may have grown since.
+    ///
+    /// # Errors
+    ///
+    /// The store's.
+    pub(super) async fn up_to(
+        reader: &mut Reader,
+        log: LogId,
+        signed: u64,
+    ) -> Result<Result<Self, String>, LedgerError> {
+        let mut roots = match Self::of(reader, log).await? {
+            Ok(roots) => roots,
+            Err(why) => return Ok(Err(why)),
+        };
+        if roots.signed < signed {
+            return Ok(Err(format!("it has {} signed records, not {signed}", roots.signed)));
+        }
+        let (whole, rest) = (signed / WIDTH, signed % WIDTH);
+        let edge = match rest {
+            0 => None,
+            _ => roots.hashes(reader, whole).await?,
+        };
+        roots.groups.truncate(usize::try_from(whole).unwrap_or(usize::MAX));
+        roots.signed = signed;
+        match edge {
+            Some(hashes) => {
+                let rest = usize::try_from(rest).unwrap_or(usize::MAX);
+                roots
+                    .groups
+                    .push(hashes.into_iter().take(rest).collect::<Tree>().root());
+            }
+            None if rest > 0 => return Ok(Err("its tiles changed while they were read".to_owned())),
+            None => {}
+        }
+        Ok(Ok(roots))
+    }
+
+    /// What names the signed records: the same for two copies of a log with the same records, and for no others.
+    pub(super) fn digest(&self) -> Digest {
+        let groups = self.groups.iter().flat_map(|group| *group.as_bytes());
+        Digest::of(&groups.collect::<Vec<u8>>())
+    }
+
     /// How many records are signed.
     pub(super) fn signed(&self) -> u64 {
         self.signed

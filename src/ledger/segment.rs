@@ -11,8 +11,9 @@
 //! that place, and the tiles give the signed root ([`verify`]). The other columns are taken from the record and are there to be
 //! searched by; nothing is decided by them, and `verify` holds each to the record beside it.
 //!
-//! What is private stands sealed under the keys of months, as in the store ([`super::private`]), up to 256 rows together. The keys
-//! stay in the store alone: where one is erased, what segments hold of its month is gone as well, wherever they were copied.
+//! What is private stands sealed under the keys of months, as in the store ([`super::private`]), up to 256 rows with consecutive
+//! numbers together. The keys stay in the store alone: where one is erased, what segments hold of its month is gone as well, wherever
+//! they were copied.
 //!
 //! A file is written under another name, made durable and renamed; its manifest comes last, in the same way. What has no manifest is
 //! no segment: a crash leaves nothing half done, and the next run makes it again. No file is ever written a second time.
@@ -34,8 +35,8 @@ use jiff::Timestamp;
 pub use self::keep::keep;
 pub(super) use self::manifest::{Covered, intact};
 pub use self::manifest::{Damaged, LogRanges, Manifest, Place, manifest, places};
-pub(super) use self::open::{Stored, open, rows};
-pub(super) use self::row::Privates;
+pub(super) use self::open::{Stored, open, placed, rows};
+pub(super) use self::row::{Privates, run};
 pub use self::verify::{SegmentsReport, verify};
 pub use self::write::{Written, write, write_from};
 

@@ -379,6 +379,9 @@ pub(super) trait Store: Send + Sync + fmt::Debug {
     /// The periods of a log whose keys are kept.
     async fn periods(&mut self, log: LogId) -> Result<Vec<String>>;
 
+    /// The periods of a log whose keys are kept, or were.
+    async fn all_periods(&mut self, log: LogId) -> Result<Vec<String>>;
+
     /// A slice.
     async fn slice(&mut self, log: LogId, commitment: &Digest) -> Result<Option<RawSlice>>;
 

@@ -1,6 +1,7 @@
 //! Tests of the ledger as a whole, and what they share.
 
 mod ahead;
+mod apart;
 mod appending;
 mod at;
 mod cluster;

@@ -2,6 +2,7 @@
 //! shows, and what was decided is decided so again.
 
 mod ahead;
+mod apart;
 mod evidence;
 mod replay;
 mod rotated;

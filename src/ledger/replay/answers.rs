@@ -26,9 +26,32 @@ pub(super) enum Answer {
     /// The decision as canonical JSON, with people as records name them.
     Decision(Arc<str>),
     /// There is no bundle to decide under, and why.
-    BundleMissing(Arc<str>),
+    BundleMissing(Why),
     /// It cannot be put together, and why.
-    NotReplayable(Arc<str>),
+    NotReplayable(Why),
+}
+
+/// Why something is not to be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Why {
+    pub(super) text: Arc<str>,
+    /// Whether it is for what this copy of the ledger lacks, or has otherwise than it was written. If not, it follows from contents that
+    /// were held to their digests, and is so wherever they are.
+    pub(super) here: bool,
+}
+
+impl Why {
+    /// For what this copy of the ledger lacks.
+    pub(super) fn here(text: impl Into<Arc<str>>) -> Self {
+        let (text, here) = (text.into(), true);
+        Self { text, here }
+    }
+
+    /// For what the contents are.
+    pub(super) fn anywhere(text: impl Into<Arc<str>>) -> Self {
+        let (text, here) = (text.into(), false);
+        Self { text, here }
+    }
 }
 
 /// Answers by their question's key.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{EXPLAINED, LISTED, Replayed};
+use super::{EXPLAINED, LISTED, Outcome, Replayed};
 use crate::ledger::record::LogId;
 
 /// The first of those that differ, by log and number, whatever the order in which they come.
@@ -53,6 +53,21 @@ impl Differing {
     /// To be put away.
     pub(super) fn into_parts(self) -> (Vec<Replayed>, BTreeSet<(LogId, u64)>) {
         (self.kept.into_values().collect(), self.explained)
+    }
+
+    /// The records of those that are listed, and of those that are explained.
+    pub(super) fn places(&self) -> impl Iterator<Item = (LogId, u64)> + '_ {
+        self.kept.keys().chain(&self.explained).copied()
+    }
+
+    /// What came of one that is listed.
+    pub(super) fn outcome(&self, at: (LogId, u64)) -> Option<&Outcome> {
+        self.kept.get(&at).map(|replayed| &replayed.outcome)
+    }
+
+    /// How many are listed.
+    pub(super) fn len(&self) -> usize {
+        self.kept.len()
     }
 
     /// Takes another's along.

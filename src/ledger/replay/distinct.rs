@@ -33,6 +33,11 @@ impl Distinct {
         }
     }
 
+    /// How many keys are kept.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Takes another's along.
     pub(super) fn merge(&mut self, other: Self) {
         other.0.into_iter().for_each(|key| self.insert(key));

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 
 use super::Memory;
+use super::answers::Why;
 use super::evaluate::Slice;
 use crate::bundle::{Bundle, Source};
 use crate::contract::Terms;
@@ -71,7 +72,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
     }
 }
 
-type Shared<K, V> = Mutex<Cache<K, Result<Arc<V>, String>>>;
+type Shared<K, V> = Mutex<Cache<K, Result<Arc<V>, Why>>>;
 
 /// The ledger as threads share it, and what was fetched of it.
 pub(super) struct Kept {
@@ -84,8 +85,8 @@ pub(super) struct Kept {
     memory: Memory,
 }
 
-fn fallible<V>(cost: impl Fn(&V) -> usize) -> impl Fn(&Result<Arc<V>, String>) -> usize {
-    move |value| value.as_ref().map_or_else(String::len, |value| cost(value)) + 128
+fn fallible<V>(cost: impl Fn(&V) -> usize) -> impl Fn(&Result<Arc<V>, Why>) -> usize {
+    move |value| value.as_ref().map_or_else(|why| why.text.len(), |value| cost(value)) + 128
 }
 
 impl Kept {
@@ -107,14 +108,16 @@ impl Kept {
         self.reader.lock().await
     }
 
-    /// Reads from the ledger; from a thread that may wait.
+    /// Reads from the ledger. The thread waits, also where it is one that runs tasks, as those of another engine are.
     pub(super) fn read<T>(
         &self,
         read: impl AsyncFnOnce(&mut Reader) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
-        self.handle.block_on(async {
-            let mut reader = self.reader.lock().await;
-            read(&mut reader).await
+        tokio::task::block_in_place(|| {
+            self.handle.block_on(async {
+                let mut reader = self.reader.lock().await;
+                read(&mut reader).await
+            })
         })
     }
 
@@ -130,7 +133,7 @@ impl Kept {
     }
 
     /// The entity slice a record commits to; why it is not to be had.
-    pub(super) fn slice(&self, log: LogId, private: &Private) -> Result<Result<Arc<Slice>, String>, LedgerError> {
+    pub(super) fn slice(&self, log: LogId, private: &Private) -> Result<Result<Arc<Slice>, Why>, LedgerError> {
         let name = (log, private.period, private.entities);
         let cost = fallible(|slice: &Slice| slice.bytes() * PARSED);
         let known = lock(&self.slices).get(&name, &cost);
@@ -138,22 +141,26 @@ impl Kept {
             return Ok(known);
         }
         let fetched = self.read(async |reader| reader.slice(log, private).await)?;
-        let slice = fetched.map_err(|why| format!("the entity slice: {why}"));
-        let slice = slice.and_then(|bytes| Slice::of(&bytes)).map(Arc::new);
+        let slice = fetched.map_err(|why| Why::here(format!("the entity slice: {why}")));
+        let slice = slice.and_then(|bytes| Slice::of(&bytes).map_err(Why::anywhere));
+        let slice = slice.map(Arc::new);
         let cost = cost(&slice);
         lock(&self.slices).put(name, slice.clone(), cost);
         Ok(slice)
     }
 
     /// The terms of that digest; why they are not to be had.
-    pub(super) fn terms(&self, digest: Digest) -> Result<Result<Arc<Terms>, String>, LedgerError> {
+    pub(super) fn terms(&self, digest: Digest) -> Result<Result<Arc<Terms>, Why>, LedgerError> {
         let cost = fallible(|terms: &Terms| terms.canonical().len() * COMPILED);
         let known = lock(&self.terms).get(&digest, &cost);
         if let Some(known) = known {
             return Ok(known);
         }
         let terms = self.body(digest)?;
-        let terms = terms.and_then(|bytes| Terms::from_normal_form(&bytes).map_err(|error| error.to_string()));
+        let terms = terms.and_then(|bytes| {
+            let terms = Terms::from_normal_form(&bytes);
+            terms.map_err(|error| Why::anywhere(error.to_string()))
+        });
         let terms = terms.map(Arc::new);
         let cost = cost(&terms);
         lock(&self.terms).put(digest, terms.clone(), cost);
@@ -161,7 +168,7 @@ impl Kept {
     }
 
     /// The bundle of that digest, as it is kept beside the logs; why it is not to be had.
-    pub(super) fn bundle(&self, digest: Digest) -> Result<Result<Arc<Bundle>, String>, LedgerError> {
+    pub(super) fn bundle(&self, digest: Digest) -> Result<Result<Arc<Bundle>, Why>, LedgerError> {
         // Held while it loads, so that no two threads load it.
         let mut bundles = lock(&self.bundles);
         if let Some(known) = bundles.get(&digest, |_| 1) {
@@ -175,22 +182,22 @@ impl Kept {
         Ok(bundle)
     }
 
-    fn body(&self, digest: Digest) -> Result<Result<Vec<u8>, String>, LedgerError> {
+    fn body(&self, digest: Digest) -> Result<Result<Vec<u8>, Why>, LedgerError> {
         match self.read(async |reader| reader.body(digest).await) {
             Ok(body) => Ok(Ok(body)),
-            Err(error @ LedgerError::Body { .. }) => Ok(Err(error.to_string())),
+            Err(error @ LedgerError::Body { .. }) => Ok(Err(Why::here(error.to_string()))),
             Err(error) => Err(error),
         }
     }
 
-    fn load(&self, digest: Digest) -> Result<Result<Bundle, String>, LedgerError> {
+    fn load(&self, digest: Digest) -> Result<Result<Bundle, Why>, LedgerError> {
         let manifest = match self.body(digest)? {
             Ok(manifest) => manifest,
             Err(why) => return Ok(Err(why)),
         };
         let named = match Source::named_by(&manifest) {
             Ok(named) => named,
-            Err(error) => return Ok(Err(error.to_string())),
+            Err(error) => return Ok(Err(Why::anywhere(error.to_string()))),
         };
         let mut files: HashMap<Digest, Arc<[u8]>> = HashMap::new();
         for file in named {
@@ -200,8 +207,8 @@ impl Kept {
             };
         }
         let source = Source::archived(&manifest, |file| files.get(&file).cloned());
-        let source = source.map_err(|error| error.to_string());
-        Ok(source.and_then(|source| Bundle::load(source).map_err(|error| error.to_string())))
+        let source = source.map_err(|error| Why::anywhere(error.to_string()));
+        Ok(source.and_then(|source| Bundle::load(source).map_err(|error| Why::anywhere(error.to_string()))))
     }
 }
 

@@ -6,7 +6,7 @@
 //!                 tidegate replay --merge a.json b.json     what one process would have printed, byte for byte
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -116,6 +116,31 @@ impl Part {
         differing.merge(Differing::of(other.differing, other.explained));
         (self.differing, self.explained) = differing.into_parts();
         Ok(())
+    }
+
+    /// Takes along what another engine came to of the same share.
+    pub(super) fn add(&mut self, summary: Summary, differing: Differing, distinct: Distinct) {
+        self.summary.merge(summary);
+        self.distinct.merge(distinct);
+        let mut all = Differing::of(std::mem::take(&mut self.differing), std::mem::take(&mut self.explained));
+        all.merge(differing);
+        (self.differing, self.explained) = all.into_parts();
+    }
+
+    /// Those that are to be explained and are not.
+    pub(super) fn unexplained(&self) -> BTreeSet<(LogId, u64)> {
+        let places = self.differing.iter().filter(|replayed| replayed.why.is_empty());
+        let places = places.map(|replayed| (replayed.log, replayed.seq));
+        places.filter(|at| self.explained.contains(at)).collect()
+    }
+
+    /// Explains some.
+    pub(super) fn explain(&mut self, mut explained: BTreeMap<(LogId, u64), Vec<String>>) {
+        for replayed in &mut self.differing {
+            if let Some(why) = explained.remove(&(replayed.log, replayed.seq)) {
+                replayed.why = why;
+            }
+        }
     }
 
     /// Holds that no part is missing.

@@ -44,7 +44,7 @@ impl Plan {
     }
 
     pub(super) fn memory(&self) -> Memory {
-        Memory(self.memory.unwrap_or(MEMORY).max(LEAST))
+        Memory::of(self.memory.unwrap_or(MEMORY))
     }
 }
 
@@ -53,6 +53,11 @@ impl Plan {
 pub(super) struct Memory(usize);
 
 impl Memory {
+    /// So many bytes, or the least that is of any use.
+    pub(super) fn of(bytes: usize) -> Self {
+        Self(bytes.max(LEAST))
+    }
+
     /// For records under way.
     pub(super) fn flight(self) -> usize {
         self.0 / 4

@@ -1,13 +1,15 @@
 //! Which decisions are made again.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::told::Told;
 use crate::ids::{Bpnl, Digest, RecordId, TenantId};
 use crate::ledger::record::{LogId, RecordTime};
 
 /// Which decisions to make again: those that fit all that is given.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Selection {
     /// Only records from this instant on.
     pub since: Option<Timestamp>,
@@ -26,7 +28,8 @@ pub struct Selection {
 }
 
 /// A share, above 0 and at most 1.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
 pub struct Share(f64);
 
 /// Not a share.
@@ -38,10 +41,25 @@ impl std::str::FromStr for Share {
     type Err = NoShare;
 
     fn from_str(text: &str) -> Result<Self, NoShare> {
-        let share = text.parse().ok().filter(|share| *share > 0.0 && *share <= 1.0);
-        share
-            .map(Self)
-            .ok_or_else(|| NoShare(text.escape_debug().take(20).collect()))
+        let share = text.parse().ok().and_then(|share: f64| Self::try_from(share).ok());
+        share.ok_or_else(|| NoShare(text.escape_debug().take(20).collect()))
+    }
+}
+
+impl TryFrom<f64> for Share {
+    type Error = NoShare;
+
+    fn try_from(share: f64) -> Result<Self, NoShare> {
+        match share > 0.0 && share <= 1.0 {
+            true => Ok(Self(share)),
+            false => Err(NoShare(share.to_string())),
+        }
+    }
+}
+
+impl From<Share> for f64 {
+    fn from(share: Share) -> Self {
+        share.0
     }
 }
 

@@ -1,33 +1,27 @@
 //! What each thread does: records are held to what is signed, opened, and made again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use parquet::data_type::AsBytes as _;
 
-use super::answers::{Answer, Answers};
 use super::differing::Differing;
 use super::distinct::Distinct;
-use super::evaluate::{Made, Parts, again, compared, spelled};
-use super::kept::{Kept, lock};
+use super::judge::Judge;
+use super::kept::lock;
 use super::part::Part;
 use super::survey::Survey;
 use super::told::Told;
-use super::{Outcome, Plan, Replayed, Summary, Unverified};
-use crate::bundle::Bundle;
+use super::{Outcome, Plan, Replayed, Shard, Summary, Unverified};
 use crate::ids::Digest;
 use crate::ledger::LedgerError;
-use crate::ledger::private::Asked;
 use crate::ledger::read::{Group, Reader, Withheld, opened};
-use crate::ledger::record::{Engine, LogId, Private, Read};
+use crate::ledger::record::{LogId, Private};
 use crate::ledger::segment::{self, Damaged, Place, Privates};
 use crate::ledger::tile::WIDTH;
 use crate::ledger::tree::{Tree, leaf_hash};
-
-/// A decision made again, and the recorded bundle it was made under; none where it was another.
-type Under = (Made, Option<Arc<Bundle>>);
 
 /// Some records to be made again.
 pub(super) enum Work {
@@ -46,15 +40,12 @@ pub(super) enum Work {
 
 /// What all threads share.
 pub(super) struct Shared {
-    pub(super) plan: Plan,
+    pub(super) judge: Judge,
+    pub(super) shard: Shard,
     pub(super) survey: Survey,
-    pub(super) kept: Kept,
     /// How many records were done with.
     pub(super) done: AtomicU64,
-    answers: Answers,
     differing: Mutex<Differing>,
-    /// What runs here, as records spell it.
-    running: String,
     /// What was found wrong on the way.
     damaged: Mutex<Vec<Damaged>>,
     unverified: Mutex<BTreeMap<LogId, String>>,
@@ -64,13 +55,11 @@ impl Shared {
     pub(super) fn new(reader: Reader, plan: Plan, survey: Survey) -> Self {
         let memory = plan.memory();
         Self {
-            plan,
+            judge: Judge::new(reader, plan.select, plan.against, memory),
+            shard: plan.shard,
             survey,
-            kept: Kept::new(reader, memory),
             done: AtomicU64::new(0),
-            answers: Answers::new(memory.answers()),
             differing: Mutex::default(),
-            running: serde_json::to_string(&Engine::running()).unwrap_or_default(),
             damaged: Mutex::default(),
             unverified: Mutex::default(),
         }
@@ -95,11 +84,22 @@ impl Shared {
         }
     }
 
+    /// What was found wrong since it was gathered, in words.
+    pub(super) fn wrong(&self) -> Option<String> {
+        let damaged = lock(&self.damaged);
+        let damaged = damaged
+            .first()
+            .map(|damaged| format!("segment `{}`: {}", damaged.segment, damaged.why));
+        let unverified = lock(&self.unverified);
+        let unverified = unverified.iter().next().map(|(log, why)| format!("log `{log}`: {why}"));
+        damaged.or(unverified)
+    }
+
     /// All that came of it.
-    pub(super) fn gather(&self, tallies: Vec<Tally>) -> Part {
+    pub(super) fn gather(&self, counted: Vec<Counted>) -> Part {
         let mut distinct = Distinct::default();
         let mut summary = Summary::default();
-        for tally in tallies {
+        for tally in counted {
             summary.merge(tally.summary);
             distinct.merge(tally.distinct);
         }
@@ -110,7 +110,7 @@ impl Shared {
         }
         let differing = std::mem::take(&mut *lock(&self.differing));
         Part::new(
-            self.plan.shard,
+            self.shard,
             self.survey.work,
             self.survey.summary.clone(),
             summary,
@@ -122,7 +122,7 @@ impl Shared {
 
 /// What one thread came to.
 #[derive(Default)]
-pub(super) struct Tally {
+pub(super) struct Counted {
     summary: Summary,
     distinct: Distinct,
 }
@@ -130,22 +130,42 @@ pub(super) struct Tally {
 /// One thread.
 pub(super) struct Worker<'s> {
     shared: &'s Shared,
-    tally: Tally,
+    counted: Counted,
     /// The signed hashes looked at last.
     hashes: Option<(LogId, u64, Option<Vec<Digest>>)>,
+    /// Where nothing is counted, and some decisions are looked at again: which, and what came of each so far.
+    looks: Option<(BTreeSet<(LogId, u64)>, Looked)>,
 }
+
+/// What came of some decisions, and what the policies say of those that changed.
+pub(super) type Looked = BTreeMap<(LogId, u64), (Outcome, Vec<String>)>;
 
 impl<'s> Worker<'s> {
     pub(super) fn new(shared: &'s Shared) -> Self {
         Self {
             shared,
-            tally: Tally::default(),
+            counted: Counted::default(),
             hashes: None,
+            looks: None,
         }
     }
 
-    pub(super) fn done(self) -> Tally {
-        self.tally
+    pub(super) fn done(self) -> Counted {
+        self.counted
+    }
+
+    /// Looks again at those of some decisions that are in the work.
+    pub(super) fn look(
+        shared: &'s Shared,
+        which: BTreeSet<(LogId, u64)>,
+        work: impl IntoIterator<Item = Work>,
+    ) -> Result<Looked, LedgerError> {
+        let mut worker = Self {
+            looks: Some((which, Looked::new())),
+            ..Self::new(shared)
+        };
+        work.into_iter().try_for_each(|work| worker.work(work))?;
+        Ok(worker.looks.map(|(_, looked)| looked).unwrap_or_default())
     }
 
     pub(super) fn work(&mut self, work: Work) -> Result<(), LedgerError> {
@@ -189,7 +209,7 @@ impl<'s> Worker<'s> {
                 continue;
             }
             let sealed = stored.private.as_ref().map(|sealed| sealed.as_bytes());
-            let kept = &self.shared.kept;
+            let kept = &self.shared.judge.kept;
             // The first of a run is opened for those after it, whether it is wanted or not.
             let open = |private: &Private| {
                 let key = kept.key(at.0, private.period)?;
@@ -209,10 +229,10 @@ impl<'s> Worker<'s> {
             .is_none_or(|(of, at, _)| (*of, *at) != (log, number))
         {
             let hashes = match self.shared.survey.logs.get(&log) {
-                Some(roots) => self
-                    .shared
-                    .kept
-                    .read(async |reader| roots.hashes(reader, number).await)?,
+                Some(roots) => {
+                    let kept = &self.shared.judge.kept;
+                    kept.read(async |reader| roots.hashes(reader, number).await)?
+                }
                 None => None,
             };
             self.hashes = Some((log, number, hashes));
@@ -247,7 +267,7 @@ impl<'s> Worker<'s> {
             if self.shared.survey.covered.has(log, seq) {
                 continue;
             }
-            let kept = &self.shared.kept;
+            let kept = &self.shared.judge.kept;
             let open = |private: &Private| {
                 let key = kept.key(log, private.period)?;
                 Ok(opened(&key, private, row.sealed).map(Vec::from))
@@ -266,66 +286,48 @@ impl<'s> Worker<'s> {
         must: bool,
         open: impl FnOnce(&Private) -> Result<Result<Vec<u8>, Withheld>, LedgerError>,
     ) -> Result<(), LedgerError> {
-        let select = &self.shared.plan.select;
-        let read = match Read::of(bytes) {
-            Ok(read) if (read.log(), read.seq()) == at => read,
-            Ok(read) => {
-                let why = format!(
-                    "record {} says that it is record {} of `{}`",
-                    at.1,
-                    read.seq(),
-                    read.log()
-                );
+        let judge = &self.shared.judge;
+        let (told, fits) = match judge.seen(at, bytes) {
+            Ok(seen) => seen,
+            Err(why) => {
                 self.shared.unverified(at.0, why);
                 return Ok(());
             }
-            Err(error) => {
-                self.shared
-                    .unverified(at.0, format!("record {} is malformed: {error}", at.1));
-                return Ok(());
-            }
         };
-        let spans = select.spans(read.time());
-        let Some(told) = Told::of(read) else {
-            self.tally.summary.other_records += u64::from(spans);
+        let Some(told) = told else {
+            self.counted.summary.other_records += u64::from(fits);
             return Ok(());
         };
-        // Who asked is private, and is looked at only where it is asked for.
-        let named = select.principal.is_some();
-        let fits = spans && (named || select.fits(&told, String::new));
+        if let Some((which, looked)) = &mut self.looks {
+            let wanted = which.contains(&at);
+            if !must && !wanted {
+                return Ok(());
+            }
+            let asked = open(&told.private)?;
+            if wanted {
+                let outcome = judge.outcome(&told, &asked, |_| {})?;
+                let why = match (&outcome, &asked) {
+                    (Outcome::Changed { .. }, Ok(asked)) => judge.explained(&told, asked)?,
+                    _ => Vec::new(),
+                };
+                looked.insert(at, (outcome, why));
+            }
+            return Ok(());
+        }
         if !fits && !must {
             return Ok(());
         }
         let asked = open(&told.private)?;
-        if fits && (!named || select.fits(&told, || asker(&told, asked.as_deref().ok()))) {
+        if fits && judge.takes(&told, asked.as_deref().ok()) {
             self.decision(&told, asked)?;
         }
         Ok(())
     }
 
     fn decision(&mut self, told: &Told<'_>, asked: Result<Vec<u8>, Withheld>) -> Result<(), LedgerError> {
-        let at = (told.log, told.seq);
-        let outcome = match &asked {
-            Err(why) => Outcome::NotReplayable { cause: why.to_string() },
-            Ok(asked) => {
-                let key = told.key();
-                self.tally.distinct.add(&key);
-                let answer = match self.shared.answers.get(&key) {
-                    Some(answer) => answer,
-                    None => {
-                        let answer = self.answer(told, asked)?;
-                        self.shared.answers.put(&key, &answer);
-                        answer
-                    }
-                };
-                match answer {
-                    Answer::Decision(now) => compared(told, &now),
-                    Answer::BundleMissing(why) => Outcome::BundleMissing { cause: why.to_string() },
-                    Answer::NotReplayable(why) => Outcome::NotReplayable { cause: why.to_string() },
-                }
-            }
-        };
-        self.tally.summary.count(told, &self.shared.running, &outcome);
+        let (at, judge) = ((told.log, told.seq), &self.shared.judge);
+        let outcome = judge.outcome(told, &asked, |key| self.counted.distinct.add(key))?;
+        self.counted.summary.count(told, &judge.running, &outcome);
         if outcome == Outcome::Same {
             return Ok(());
         }
@@ -336,69 +338,11 @@ impl<'s> Worker<'s> {
         };
         if lists {
             let mut replayed = Replayed::new(told, outcome);
-            if let (true, Ok(asked)) = (explains, &asked)
-                && let Ok((made, bundle)) = self.made(told, asked)?
-            {
-                let bundle = bundle.as_deref().or(self.shared.plan.against.as_ref());
-                replayed.why = bundle.map(|bundle| made.explained(bundle)).unwrap_or_default();
+            if let (true, Ok(asked)) = (explains, &asked) {
+                replayed.why = judge.explained(told, asked)?;
             }
             lock(&self.shared.differing).add(replayed);
         }
         Ok(())
     }
-
-    fn answer(&self, told: &Told<'_>, asked: &[u8]) -> Result<Answer, LedgerError> {
-        let answer = match self.made(told, asked)? {
-            Ok((made, _)) => spelled(&made.decision).map_err(Answer::not_replayable),
-            Err(answer) => Err(answer),
-        };
-        Ok(match answer {
-            Ok(text) => Answer::Decision(self.shared.answers.shared(text)),
-            Err(answer) => answer,
-        })
-    }
-
-    /// Makes a decision again, with what belongs to it out of the ledger; what comes of it where that cannot be.
-    fn made(&self, told: &Told<'_>, asked: &[u8]) -> Result<Result<Under, Answer>, LedgerError> {
-        let kept = &self.shared.kept;
-        let slice = match kept.slice(told.log, &told.private)? {
-            Ok(slice) => slice,
-            Err(why) => return Ok(Err(Answer::not_replayable(why))),
-        };
-        let mut terms = BTreeMap::new();
-        for digest in &told.terms {
-            match kept.terms(*digest)? {
-                Ok(known) => terms.insert(*digest, known),
-                Err(why) => return Ok(Err(Answer::not_replayable(why))),
-            };
-        }
-        let bundle = match self.shared.plan.against {
-            Some(_) => None,
-            None => match kept.bundle(told.bundle)? {
-                Ok(bundle) => Some(bundle),
-                Err(why) => return Ok(Err(Answer::BundleMissing(why.into()))),
-            },
-        };
-        let slice = &slice;
-        let parts = Parts { asked, slice, terms };
-        let made = match (bundle.as_deref(), &self.shared.plan.against) {
-            (Some(recorded), _) => again(recorded, told, parts),
-            (None, Some(other)) => again(other, told, parts),
-            (None, None) => Err("there is no bundle to decide under".to_owned()),
-        };
-        Ok(made.map(|made| (made, bundle)).map_err(Answer::not_replayable))
-    }
-}
-
-impl Answer {
-    fn not_replayable(why: String) -> Self {
-        Self::NotReplayable(why.into())
-    }
-}
-
-/// Who asked: a person by name, where what is private in the record can be read.
-fn asker(told: &Told<'_>, asked: Option<&[u8]>) -> String {
-    let asked: Option<Asked> = asked.and_then(|asked| serde_json::from_slice(asked).ok());
-    let person = asked.and_then(|asked| asked.people.get(told.principal.as_ref()).cloned());
-    person.unwrap_or_else(|| told.principal.to_string())
 }

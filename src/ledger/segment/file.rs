@@ -182,7 +182,8 @@ impl Writing {
     }
 }
 
-/// What is private in rows, as it is written: in the first of each run of rows of one log and month, for all of them.
+/// What is private in rows, as it is written: in the first of each run of rows of one log and month with consecutive numbers, for all
+/// of them. So who reads a row with something sealed in it knows by their numbers which records that is of, without the rows between.
 fn sealed(rows: &[Row]) -> Option<Vec<Option<Vec<u8>>>> {
     let mut sealed: Vec<Option<Vec<u8>>> = vec![None; rows.len()];
     let mut at = 0;
@@ -199,7 +200,7 @@ fn sealed(rows: &[Row]) -> Option<Vec<Option<Vec<u8>>>> {
                 .private
                 .as_ref()
                 .is_some_and(|(other, _)| other.period() != key.period());
-            if row.columns.log != log || other {
+            if (row.columns.log, row.columns.seq) != (log, first.saturating_add(u64::from(within))) || other {
                 break;
             }
             if let Some((_, content)) = &row.private {

@@ -5,7 +5,6 @@ use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
 use super::sync_dir;
@@ -226,21 +225,9 @@ fn ordinary(path: &Path) -> std::io::Result<fs::File> {
 ///
 /// What is wrong with it.
 pub(in crate::ledger) fn intact(path: &Path, manifest: &Manifest) -> Result<(), String> {
-    let mut file = ordinary(path).map_err(|error| format!("it cannot be read: {error}"))?;
-    let mut context = digest::Context::new(&digest::SHA256);
-    let (mut buffer, mut bytes) = (vec![0; 256 * 1024], 0_u64);
-    loop {
-        let read = file
-            .read(&mut buffer)
-            .map_err(|error| format!("it cannot be read: {error}"))?;
-        let Some(read) = buffer.get(..read).filter(|read| !read.is_empty()) else {
-            break;
-        };
-        context.update(read);
-        bytes += read.len() as u64;
-    }
-    let found = context.finish();
-    match bytes == manifest.bytes && found.as_ref() == manifest.sha256.as_bytes() {
+    let found = ordinary(path).and_then(Digest::of_read);
+    let (found, bytes) = found.map_err(|error| format!("it cannot be read: {error}"))?;
+    match bytes == manifest.bytes && found == manifest.sha256 {
         true => Ok(()),
         false => Err(format!(
             "it was changed: its {bytes} bytes do not give the hash of its manifest, {}",

@@ -19,6 +19,7 @@ use parquet::file::statistics::Statistics;
 
 use super::schema::{Column, schema};
 use super::{ROW_GROUP_BYTES, ROWS};
+use crate::ledger::record::LogId;
 
 /// The most bytes of a row group: one record more than it should have, and what stands around them.
 const MAX_GROUP_BYTES: u64 = 4 * ROW_GROUP_BYTES as u64;
@@ -162,6 +163,23 @@ pub(in crate::ledger) fn rows(path: &Path, index: usize) -> Result<Vec<Stored>, 
         });
         Ok(rows.collect())
     })
+}
+
+/// Whether the rows of a row group are of those records, by the columns that name them.
+///
+/// # Errors
+///
+/// They cannot be read.
+pub(in crate::ledger) fn placed(path: &Path, index: usize, expected: &[(LogId, u64)]) -> Result<bool, String> {
+    let (logs, numbers) = match (column(path, index, Column::Log)?, column(path, index, Column::Seq)?) {
+        (Values::Bytes(logs), Values::Numbers(numbers)) => (logs, numbers),
+        _ => return Ok(false),
+    };
+    let named = |(at, (log, seq)): (&(LogId, u64), (&Option<ByteArray>, &i64))| {
+        log.as_ref().map(ByteArray::data) == Some(at.0.as_str().as_bytes()) && at.1.cast_signed() == *seq
+    };
+    let same = logs.len() == expected.len() && numbers.len() == expected.len();
+    Ok(same && expected.iter().zip(logs.iter().zip(&numbers)).all(named))
 }
 
 /// A column's values, in the order of the rows.

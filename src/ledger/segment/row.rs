@@ -3,10 +3,28 @@
 use std::collections::HashMap;
 
 use super::{TOGETHER, private_place};
-use crate::ledger::period::Period;
+use crate::ledger::period::{DoesNotOpen, Period, PeriodKey};
 use crate::ledger::private;
 use crate::ledger::read::{Key, Withheld};
 use crate::ledger::record::{LogId, Private};
+
+/// What was sealed in the row of a record of that month, for it and those after it: each with its number, and held to no commitment
+/// yet. Segments of an earlier version may have rows between whose numbers are not consecutive; what is told here of a number is then
+/// another record's, and its commitment shows it.
+///
+/// # Errors
+///
+/// It does not open.
+pub(in crate::ledger) fn run(
+    (log, first): (LogId, u64),
+    key: &PeriodKey,
+    sealed: &[u8],
+) -> Result<Vec<(u64, Vec<u8>)>, DoesNotOpen> {
+    let parts = private::open_parts(key, &private_place(log, first, key.period()), sealed)?.into_iter();
+    Ok(parts
+        .map(|(within, content)| (first.saturating_add(u64::from(within)), content))
+        .collect())
+}
 
 /// Opens what is private in rows, in their order: it stands in the first of a run of rows of one log and month, for all of them.
 #[derive(Debug, Default)]

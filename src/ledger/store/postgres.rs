@@ -399,6 +399,12 @@ impl Store for PostgresStore {
         within(PATIENCE, query.fetch_all(&mut self.connection)).await
     }
 
+    async fn all_periods(&mut self, log: LogId) -> Result<Vec<String>> {
+        let query = sqlx::query_scalar("SELECT period FROM period WHERE log = $1 ORDER BY period");
+        let query = query.bind(log.to_string());
+        within(PATIENCE, query.fetch_all(&mut self.connection)).await
+    }
+
     async fn slice(&mut self, log: LogId, commitment: &Digest) -> Result<Option<RawSlice>> {
         let sql = "SELECT commitment, period, content FROM slice WHERE log = $1 AND commitment = $2";
         let query = sqlx::query(sql)

@@ -423,6 +423,13 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn all_periods(&mut self, log: LogId) -> Result<Vec<String>> {
+        sqlx::query_scalar("SELECT period FROM period WHERE log = ?1 ORDER BY period")
+            .bind(log.to_string())
+            .fetch_all(&mut self.connection)
+            .await
+    }
+
     async fn slice(&mut self, log: LogId, commitment: &Digest) -> Result<Option<RawSlice>> {
         let sql = "SELECT commitment, period, content FROM slice WHERE log = ?1 AND commitment = ?2";
         let row = sqlx::query(sql)

@@ -10,12 +10,12 @@ use super::super::segment::{self, Written, manifest, places, verify};
 use super::super::{By, LedgerError};
 use super::*;
 
-fn time(text: &str) -> Timestamp {
+pub(super) fn time(text: &str) -> Timestamp {
     format!("2026-03-31T{text}Z").parse().unwrap()
 }
 
 /// Appends so many decisions of a tenant at that time.
-async fn at(dir: &Path, time: Timestamp, name: &str, numbers: std::ops::Range<usize>) {
+pub(super) async fn at(dir: &Path, time: Timestamp, name: &str, numbers: std::ops::Range<usize>) {
     put_secret(dir);
     let ledger = Ledger::open(dir, keys(), Clock::fixed(time), Options::default())
         .await
@@ -27,7 +27,7 @@ async fn at(dir: &Path, time: Timestamp, name: &str, numbers: std::ops::Range<us
 }
 
 /// Two logs, of which one fills bundles, in three hours. The clock is set back once, by less than an hour.
-async fn some_hours(dir: &Path) {
+pub(super) async fn some_hours(dir: &Path) {
     at(dir, time("12:10:00"), TENANTS[0], 0..300).await;
     at(dir, time("12:50:00"), TENANTS[1], 0..3).await;
     at(dir, time("13:20:00"), TENANTS[0], 300..700).await;
@@ -35,7 +35,7 @@ async fn some_hours(dir: &Path) {
     at(dir, time("14:00:00"), TENANTS[1], 3..9).await;
 }
 
-async fn write(dir: &Path, now: Timestamp) -> Written {
+pub(super) async fn write(dir: &Path, now: Timestamp) -> Written {
     segment::write(dir, &dir.join(segment::DIRECTORY), now, |_| {})
         .await
         .unwrap()
@@ -63,11 +63,11 @@ fn names(dir: &Path) -> Vec<String> {
     files(dir).keys().map(|path| path.display().to_string()).collect()
 }
 
-async fn reader(dir: &Path) -> Reader {
+pub(super) async fn reader(dir: &Path) -> Reader {
     Reader::open(dir).await.unwrap()
 }
 
-async fn again(dir: &Path) -> Replay {
+pub(super) async fn again(dir: &Path) -> Replay {
     replay(dir, Plan::default(), |_| {}).await.unwrap()
 }
 
@@ -81,7 +81,7 @@ async fn from_store(dir: &Path) -> Replay {
     replay(dir, plan, |_| {}).await.unwrap()
 }
 
-fn json(replay: &Replay) -> String {
+pub(super) fn json(replay: &Replay) -> String {
     serde_json::to_string(replay).unwrap()
 }
 
