@@ -22,7 +22,7 @@ pub(in crate::ledger) fn run(
 ) -> Result<Vec<(u64, Vec<u8>)>, DoesNotOpen> {
     let parts = private::open_parts(key, &private_place(log, first, key.period()), sealed)?.into_iter();
     Ok(parts
-        .map(|(within, content)| (first.saturating_add(u64::from(within)), content))
+        .map(|(within, content)| (first.saturating_add(u64::from(within)), content.into()))
         .collect())
 }
 
