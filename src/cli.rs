@@ -143,6 +143,21 @@ impl Failure {
 /// How a command ended, or why it did not come to its end.
 pub type Outcome = Result<Exit, Failure>;
 
+/// Reads the command line. Where it does not parse, or asks for help or the version, what is to be said is said, and only the exit code
+/// is left.
+///
+/// # Errors
+///
+/// The exit code.
+pub fn parse<C: Parser>() -> Result<C, ExitCode> {
+    C::try_parse().map_err(|error| {
+        // Help and version go to standard output and succeed; a command line that does not parse is invalid input.
+        let exit = if error.use_stderr() { Exit::Invalid } else { Exit::Holds };
+        let _ = error.print();
+        exit.into()
+    })
+}
+
 /// Runs a command to its end.
 pub fn run(cli: Cli) -> Exit {
     crate::facts::install_crypto();

@@ -155,6 +155,16 @@ pub struct By {
     pub decision: Option<RecordId>,
 }
 
+impl By {
+    /// Whoever runs a command on the data itself: no policy is asked.
+    pub fn operator() -> Self {
+        Self {
+            who: "operator".to_owned(),
+            decision: None,
+        }
+    }
+}
+
 /// How much may wait, and how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {

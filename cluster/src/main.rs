@@ -21,7 +21,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tidegate::cli::{Failure, Outcome};
+use tidegate::cli::{Failure, Outcome, parse};
 use tidegate::ledger::replay::apart::NotApart;
 use tracing_subscriber::EnvFilter;
 
@@ -51,14 +51,9 @@ enum Role {
 }
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli: Cli = match parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version go to standard output and succeed; a command line that does not parse is invalid input.
-            let code = if error.use_stderr() { 3 } else { 0 };
-            let _ = error.print();
-            return ExitCode::from(code);
-        }
+        Err(exit) => return exit,
     };
     let filter = EnvFilter::try_from_env("TIDEGATE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()

@@ -49,11 +49,7 @@ async fn erase(args: &EraseArgs, place: &Place) -> Result<(Vec<Period>, u64), Le
         why: "it is not there, and no record can be signed without it".to_owned(),
     })?;
     let ledger = Ledger::open_at(place.clone(), keys, Clock::system(), Options::default()).await?;
-    let by = By {
-        who: "operator".into(),
-        decision: None,
-    };
-    let erased = ledger.erase(args.log, args.before, by).await;
+    let erased = ledger.erase(args.log, args.before, By::operator()).await;
     ledger.close().await;
     let ahead = args.data.join(format!("{}-wal", crate::ledger::FILE));
     if erased.is_ok() && std::fs::metadata(ahead).is_ok_and(|ahead| ahead.len() > 0) {

@@ -22,16 +22,12 @@ pub(in crate::cli) struct RotateArgs {
 
 pub(super) fn run(args: &RotateArgs) -> Outcome {
     let place = args.database.place(&args.data)?;
-    let by = By {
-        who: "operator".into(),
-        decision: None,
-    };
     let bar = bar("logs");
     let progress = |done, all| {
         bar.set_length(all);
         bar.set_position(done);
     };
-    let rotated = block_on(rotate(&place, &args.data, Clock::system(), by, progress))?;
+    let rotated = block_on(rotate(&place, &args.data, Clock::system(), By::operator(), progress))?;
     bar.finish_and_clear();
     let rotated = rotated.map_err(|error| unreadable(&error))?;
     for left in &rotated.left {

@@ -71,8 +71,7 @@ impl Answers {
     }
 
     fn part(&self, key: &Digest) -> Option<&Mutex<Cache<Digest, Answer>>> {
-        let (short, _) = key.as_bytes().split_first_chunk()?;
-        let place = u64::from_be_bytes(*short) % PARTS as u64;
+        let place = key.prefix() % PARTS as u64;
         self.parts.get(usize::try_from(place).unwrap_or(0))
     }
 

@@ -166,12 +166,6 @@ impl FromStr for Note {
     }
 }
 
-/// The first bytes of a leaf hash: what is added up over rows.
-fn mark(leaf: &Digest) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = *leaf.as_bytes();
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
-}
-
 /// Why replay on another engine does not come to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum NotApart {

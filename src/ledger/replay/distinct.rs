@@ -18,8 +18,7 @@ pub(super) struct Distinct(BTreeSet<u64>);
 impl Distinct {
     /// Notes a key.
     pub(super) fn add(&mut self, key: &Digest) {
-        let [a, b, c, d, e, f, g, h, ..] = *key.as_bytes();
-        self.insert(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+        self.insert(key.prefix());
     }
 
     fn insert(&mut self, key: u64) {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::answers::{Answer, Answers, Why};
 use super::evaluate::{Made, Parts, again, compared, spelled};
 use super::kept::Kept;
@@ -75,7 +77,7 @@ impl Judge {
     pub(super) fn outcome(
         &self,
         told: &Told<'_>,
-        asked: &Result<Vec<u8>, Withheld>,
+        asked: &Result<Bytes, Withheld>,
         met: impl FnOnce(&Digest),
     ) -> Result<Outcome, LedgerError> {
         Ok(match asked {

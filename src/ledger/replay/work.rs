@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use parquet::data_type::AsBytes as _;
 
 use super::differing::Differing;
@@ -270,7 +271,7 @@ impl<'s> Worker<'s> {
             let kept = &self.shared.judge.kept;
             let open = |private: &Private| {
                 let key = kept.key(log, private.period)?;
-                Ok(opened(&key, private, row.sealed).map(Vec::from))
+                Ok(opened(&key, private, row.sealed))
             };
             self.record((log, seq), &row.bytes, false, open)?;
         }
@@ -284,7 +285,7 @@ impl<'s> Worker<'s> {
         at: (LogId, u64),
         bytes: &[u8],
         must: bool,
-        open: impl FnOnce(&Private) -> Result<Result<Vec<u8>, Withheld>, LedgerError>,
+        open: impl FnOnce(&Private) -> Result<Result<Bytes, Withheld>, LedgerError>,
     ) -> Result<(), LedgerError> {
         let judge = &self.shared.judge;
         let (told, fits) = match judge.seen(at, bytes) {
@@ -324,7 +325,7 @@ impl<'s> Worker<'s> {
         Ok(())
     }
 
-    fn decision(&mut self, told: &Told<'_>, asked: Result<Vec<u8>, Withheld>) -> Result<(), LedgerError> {
+    fn decision(&mut self, told: &Told<'_>, asked: Result<Bytes, Withheld>) -> Result<(), LedgerError> {
         let (at, judge) = ((told.log, told.seq), &self.shared.judge);
         let outcome = judge.outcome(told, &asked, |key| self.counted.distinct.add(key))?;
         self.counted.summary.count(told, &judge.running, &outcome);

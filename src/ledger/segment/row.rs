@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
+
 use super::{TOGETHER, private_place};
 use crate::ledger::period::{DoesNotOpen, Period, PeriodKey};
 use crate::ledger::private;
@@ -19,10 +21,10 @@ pub(in crate::ledger) fn run(
     (log, first): (LogId, u64),
     key: &PeriodKey,
     sealed: &[u8],
-) -> Result<Vec<(u64, Vec<u8>)>, DoesNotOpen> {
+) -> Result<Vec<(u64, Bytes)>, DoesNotOpen> {
     let parts = private::open_parts(key, &private_place(log, first, key.period()), sealed)?.into_iter();
     Ok(parts
-        .map(|(within, content)| (first.saturating_add(u64::from(within)), content.into()))
+        .map(|(within, content)| (first.saturating_add(u64::from(within)), content))
         .collect())
 }
 
@@ -36,7 +38,7 @@ struct Run {
     period: Period,
     /// The row it begins with.
     row: usize,
-    parts: Result<HashMap<u8, Vec<u8>>, Withheld>,
+    parts: Result<HashMap<u8, Bytes>, Withheld>,
 }
 
 impl Privates {
@@ -52,13 +54,13 @@ impl Privates {
         private: &Private,
         sealed: Option<&[u8]>,
         key: &Key,
-    ) -> Result<Vec<u8>, Withheld> {
+    ) -> Result<Bytes, Withheld> {
         let period = private.period;
         let opened = key.as_ref().map_err(Clone::clone)?;
         if let Some(sealed) = sealed {
             let place = private_place(log, seq, period);
             let parts = private::open_parts(opened, &place, sealed).map_err(|_| Withheld::Changed);
-            let parts = parts.map(|parts| parts.into_iter().map(|(within, part)| (within, part.into())).collect());
+            let parts = parts.map(|parts| parts.into_iter().collect());
             self.0 = Some(Run {
                 log,
                 period,

@@ -152,11 +152,11 @@ async fn an_answer_whose_record_can_never_be_is_told_of() {
     // Queued before the answer, though it is sealed with the key of a month that is erased.
     let erasing = {
         let ledger = ledger.clone();
-        let by = By {
-            who: "operator".into(),
-            decision: None,
-        };
-        tokio::spawn(async move { ledger.erase(log(TENANTS[0]), "2026-04".parse().unwrap(), by).await })
+        tokio::spawn(async move {
+            ledger
+                .erase(log(TENANTS[0]), "2026-04".parse().unwrap(), By::operator())
+                .await
+        })
     };
     tokio::time::sleep(Duration::from_millis(50)).await;
     let lost = ledger.record(ahead(TENANTS[0], 2), guarantee).await.unwrap();

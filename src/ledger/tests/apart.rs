@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::replay::apart::{Driver, Evaluator, NotApart, Note, Tally, Task};
 use super::super::replay::{Plan, Replay, Selection, replay};
 use super::super::segment::{self, manifest, open, places, rows};
-use super::segments::{again, at, json, reader, some_hours, time, write};
+use super::segments::{again, at, erase_march, json, reader, some_hours, time, write};
 use super::*;
 
 type Question = (Option<Vec<u8>>, Vec<Option<Vec<u8>>>);
@@ -46,11 +46,11 @@ fn engine(
     let mut questions: BTreeMap<(Vec<u8>, String), Question> = BTreeMap::new();
     for (log, seq, record, note) in all {
         let content = asked.get(&(log, seq));
-        let held = evaluator.held(&record, &note.to_string(), content.map(Vec::as_slice))?;
+        let held = evaluator.held(&record, &note.to_string(), content.map(AsRef::as_ref))?;
         let key = held.key.as_bytes().to_vec();
         let (_, records) = questions
             .entry((key, held.note.to_string()))
-            .or_insert_with(|| (content.cloned(), Vec::new()));
+            .or_insert_with(|| (content.map(|content| content.to_vec()), Vec::new()));
         let record = (!matches!(held.note, Note::Left(_))).then_some(record);
         (0..row(u64::try_from(seq).unwrap())).for_each(|_| records.push(record.clone()));
     }
@@ -269,17 +269,7 @@ async fn what_is_erased_is_told_by_another_engine_too() {
     let dir = dir.path();
     some_hours(dir).await;
     write(dir, time("14:30:00")).await;
-    let clock = Clock::fixed("2026-04-01T02:00:00Z".parse().unwrap());
-    let ledger = Ledger::open(dir, keys(), clock, Options::default()).await.unwrap();
-    let by = super::super::By {
-        who: "operator".into(),
-        decision: None,
-    };
-    ledger
-        .erase(log(TENANTS[0]), "2026-04".parse().unwrap(), by)
-        .await
-        .unwrap();
-    ledger.close().await;
+    erase_march(dir).await;
     let one = again(dir).await;
     assert!(one.summary.causes.keys().any(|cause| cause.contains("erased")));
     let (same, asked) = apart(dir, Plan::default()).await;

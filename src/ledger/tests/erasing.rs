@@ -12,13 +12,6 @@ on_both!(
     a_clock_set_back_into_an_erased_month_brings_nothing_back_and_stops_nothing,
 );
 
-fn operator() -> By {
-    By {
-        who: "operator".into(),
-        decision: None,
-    }
-}
-
 async fn open_in(at: &At, time: &str) -> Ledger {
     let clock = Clock::fixed(time.parse::<Timestamp>().unwrap());
     at.open_with(clock, Options::default()).await.unwrap()
@@ -58,7 +51,7 @@ async fn a_month_is_erased_and_the_log_verifies(on: On) {
     let ledger = open_in(&at, "2026-04-02T00:00:00Z").await;
     let march = "2026-03".parse().unwrap();
     let erased = ledger
-        .erase(log(TENANTS[0]), "2026-04".parse().unwrap(), operator())
+        .erase(log(TENANTS[0]), "2026-04".parse().unwrap(), By::operator())
         .await
         .unwrap();
     ledger.close().await;
@@ -122,7 +115,7 @@ async fn nothing_of_what_was_erased_is_left_in_any_file() {
     assert_eq!(left(at.dir()), 1);
     let ledger = open_in(&at, "2026-04-02T00:00:00Z").await;
     ledger
-        .erase(log(TENANTS[0]), "2026-04".parse().unwrap(), operator())
+        .erase(log(TENANTS[0]), "2026-04".parse().unwrap(), By::operator())
         .await
         .unwrap();
     assert_eq!(
@@ -160,7 +153,7 @@ async fn no_key_that_was_erased_is_left_in_a_table_on_postgres() {
     let mut reader = at.reader().await.unwrap();
     assert!(!reader.periods(log(TENANTS[0])).await.unwrap().is_empty());
     ledger
-        .erase(log(TENANTS[0]), "2026-04".parse().unwrap(), operator())
+        .erase(log(TENANTS[0]), "2026-04".parse().unwrap(), By::operator())
         .await
         .unwrap();
     assert_eq!(left().await, 1);
@@ -177,7 +170,7 @@ async fn no_key_that_was_erased_is_left_in_a_table_on_postgres() {
 async fn only_months_that_are_over_and_kept_are_erased(on: On) {
     let at = two_months(on).await;
     let ledger = open_in(&at, "2026-04-02T00:00:00Z").await;
-    let erase = |before: &str| ledger.erase(log(TENANTS[0]), before.parse().unwrap(), operator());
+    let erase = |before: &str| ledger.erase(log(TENANTS[0]), before.parse().unwrap(), By::operator());
     assert!(matches!(erase("2026-05").await, Err(LedgerError::NotOver(_))));
     assert!(matches!(erase("2026-03").await, Err(LedgerError::NothingKept { .. })));
     erase("2026-04").await.unwrap();
@@ -193,7 +186,7 @@ async fn a_clock_set_back_into_an_erased_month_brings_nothing_back_and_stops_not
     let at = two_months(on).await;
     let ledger = open_in(&at, "2026-04-02T00:00:00Z").await;
     ledger
-        .erase(log(TENANTS[0]), "2026-04".parse().unwrap(), operator())
+        .erase(log(TENANTS[0]), "2026-04".parse().unwrap(), By::operator())
         .await
         .unwrap();
     ledger.close().await;

@@ -31,15 +31,8 @@ on_both!(
 
 const BASE: &str = "tidegate.test";
 
-fn operator() -> By {
-    By {
-        who: "operator".into(),
-        decision: None,
-    }
-}
-
 async fn rotated(at: &At) -> Result<Rotated, LedgerError> {
-    rotate(at.place(), at.dir(), clock(), operator(), |_, _| {}).await
+    rotate(at.place(), at.dir(), clock(), By::operator(), |_, _| {}).await
 }
 
 /// The keys that the directory has now.
@@ -153,7 +146,7 @@ async fn a_change_that_was_interrupted_anywhere_is_gone_on_with(on: On) {
         let logs = [TENANTS[0], TENANTS[1], "platform"].map(log);
         let begin = || Ok(to.clone());
         writer
-            .change_keys(&logs[..stop], &operator(), begin, |_| {})
+            .change_keys(&logs[..stop], &By::operator(), begin, |_| {})
             .await
             .unwrap();
         writer.leave().await;

@@ -26,6 +26,17 @@ pub(super) async fn at(dir: &Path, time: Timestamp, name: &str, numbers: std::op
     ledger.close().await;
 }
 
+/// Erases what is private in the first tenant's records of that month, in the next.
+pub(super) async fn erase_march(dir: &Path) {
+    let clock = Clock::fixed("2026-04-01T02:00:00Z".parse().unwrap());
+    let ledger = Ledger::open(dir, keys(), clock, Options::default()).await.unwrap();
+    ledger
+        .erase(log(TENANTS[0]), "2026-04".parse().unwrap(), By::operator())
+        .await
+        .unwrap();
+    ledger.close().await;
+}
+
 /// Two logs, of which one fills bundles, in three hours. The clock is set back once, by less than an hour.
 pub(super) async fn some_hours(dir: &Path) {
     at(dir, time("12:10:00"), TENANTS[0], 0..300).await;
@@ -332,17 +343,7 @@ async fn what_is_erased_is_gone_from_segments_too() {
     at(dir, april, TENANTS[0], 705..710).await;
     write(dir, "2026-04-01T02:00:00Z".parse().unwrap()).await;
     let sealed = files(dir);
-    let clock = Clock::fixed("2026-04-01T02:00:00Z".parse().unwrap());
-    let ledger = Ledger::open(dir, keys(), clock, Options::default()).await.unwrap();
-    let by = By {
-        who: "operator".into(),
-        decision: None,
-    };
-    ledger
-        .erase(log(TENANTS[0]), "2026-04".parse().unwrap(), by)
-        .await
-        .unwrap();
-    ledger.close().await;
+    erase_march(dir).await;
     assert_eq!(files(dir), sealed, "segments stay as they are");
     let (segments, store) = (again(dir).await, from_store(dir).await);
     assert_eq!(json(&segments), json(&store));

@@ -8,7 +8,7 @@ use super::super::record::Named;
 use super::super::report::{FindingKind, Findings, LogReport};
 use super::log::LogCheck;
 use super::source::Tiles;
-use super::trust::{history, name};
+use super::trust::{believed, history, name};
 use super::walk::Walk;
 use super::{Progress, Trust};
 
@@ -43,15 +43,7 @@ pub async fn verify_published(
     }
     let key = keys.current();
     // Where witnesses are needed, what is shown may be from before the last change.
-    let opened = keys.open(&note);
-    let checkpoint = opened.map_err(|error| {
-        about.add(
-            FindingKind::Checkpoint,
-            None,
-            format!("the log's checkpoint does not hold: {error}"),
-        );
-    });
-    let checkpoint = checkpoint.ok();
+    let checkpoint = believed(keys.open(&note), &mut about);
     let shown = keys.within(claimed.size);
     let mut named = trust.known(log, &keys, &shown, &mut about);
     name(&mut named, checkpoint.as_ref().map(Checkpoint::names), &mut about);

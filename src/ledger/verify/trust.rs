@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::ids::Digest;
 use crate::ledger::checkpoint::{Checkpoint, log_of};
 use crate::ledger::error::LedgerError;
-use crate::ledger::note::VerifierKey;
+use crate::ledger::note::{NoteError, VerifierKey};
 use crate::ledger::quorum::Quorum;
 use crate::ledger::record::LogId;
 use crate::ledger::report::{Cosigned, FindingKind, Findings};
@@ -143,15 +143,14 @@ pub(super) fn check_note(note: Option<&str>, key: Option<&VerifierKey>, about: &
         about.add(FindingKind::Checkpoint, None, "the log has no checkpoint");
         return None;
     };
-    let opened = Checkpoint::open(note, key?);
+    believed(Checkpoint::open(note, key?), about)
+}
+
+/// The log's checkpoint, where it holds.
+pub(super) fn believed(opened: Result<Checkpoint, NoteError>, about: &mut Findings) -> Option<Checkpoint> {
+    let told = |error| format!("the log's checkpoint does not hold: {error}");
     opened
-        .map_err(|error| {
-            about.add(
-                FindingKind::Checkpoint,
-                None,
-                format!("the log's checkpoint does not hold: {error}"),
-            )
-        })
+        .map_err(|error| about.add(FindingKind::Checkpoint, None, told(error)))
         .ok()
 }
 

@@ -68,7 +68,7 @@ fn judged(evaluator: &Evaluator, rows: &[Row]) -> Tally {
         let Some(note) = evaluator.told(&row.log, row.seq, &row.record).unwrap() else {
             continue;
         };
-        let content = asked.get(&(row.log.clone(), row.seq)).map(Vec::as_slice);
+        let content = asked.get(&(row.log.clone(), row.seq)).map(AsRef::as_ref);
         let held = evaluator.held(&row.record, &note.to_string(), content).unwrap();
         let key = held.key.as_bytes();
         if held.note == Note::Decision && !answers.contains_key(key.as_slice()) {

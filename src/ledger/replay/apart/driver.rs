@@ -9,7 +9,7 @@ use super::super::part::Part;
 use super::super::survey::Survey;
 use super::super::work::{Looked, Shared, Work, Worker};
 use super::super::{Memory, Plan, Progress, made, root};
-use super::{Archived, NotApart, Signed, Tally, Task, VERSION, mark};
+use super::{Archived, NotApart, Signed, Tally, Task, VERSION};
 use crate::ids::Digest;
 use crate::ledger::LedgerError;
 use crate::ledger::read::Reader;
@@ -227,7 +227,7 @@ impl Driver {
                 .unwrap_or_default();
             let leaf = usize::try_from(seq % WIDTH).ok().and_then(|within| hashes.get(within));
             rows += 1;
-            sum = sum.wrapping_add(leaf.map_or(0, mark));
+            sum = sum.wrapping_add(leaf.map_or(0, |leaf| leaf.prefix()));
         }
         Ok((rows, sum))
     }

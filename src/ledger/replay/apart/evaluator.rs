@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 
 use super::super::answers::{Answer, Why};
 use super::super::judge::Judge;
 use super::super::kept::{Cache, lock};
 use super::super::plan::Memory;
 use super::super::told::Told;
-use super::{Archived, NotApart, Note, Signed, Task, VERSION, mark};
+use super::{Archived, NotApart, Note, Signed, Task, VERSION};
 use crate::bundle::{Bundle, Source};
 use crate::ids::Digest;
 use crate::ledger::period::Period;
@@ -93,7 +94,7 @@ impl Evaluator {
         Ok(Some(match self.judge.seen(at, record) {
             Ok((Some(_), true)) => Note::Decision,
             Ok((None, true)) => Note::Other,
-            Ok((_, false)) => Note::Left(mark(&leaf)),
+            Ok((_, false)) => Note::Left(leaf.prefix()),
             Err(_) => Note::Irregular(at.0, at.1),
         }))
     }
@@ -104,7 +105,7 @@ impl Evaluator {
     /// # Errors
     ///
     /// The store's.
-    pub fn opened(&self, log: &str, seq: i64, period: &str, sealed: &[u8]) -> Result<Vec<(i64, Vec<u8>)>, NotApart> {
+    pub fn opened(&self, log: &str, seq: i64, period: &str, sealed: &[u8]) -> Result<Vec<(i64, Bytes)>, NotApart> {
         let at = place(log, seq)?;
         let Ok(period) = period.parse::<Period>() else {
             return Ok(Vec::new());
@@ -138,12 +139,12 @@ impl Evaluator {
         let commitment = &told.private.asked;
         let note = match (key, asked) {
             (Err(why), _) if self.judge.takes(&told, None) => Note::Withheld(why.to_string()),
-            (Ok(key), Some(asked)) => match private::held(&key, commitment, asked.to_vec()) {
-                Ok(asked) if self.judge.takes(&told, Some(&asked)) => Note::Decision,
-                Ok(_) => Note::Left(mark(&leaf)),
+            (Ok(key), Some(asked)) => match private::held(&key, commitment, asked) {
+                Ok(asked) if self.judge.takes(&told, Some(asked)) => Note::Decision,
+                Ok(_) => Note::Left(leaf.prefix()),
                 Err(_) => Note::Irregular(told.log, told.seq),
             },
-            (Err(_), _) => Note::Left(mark(&leaf)),
+            (Err(_), _) => Note::Left(leaf.prefix()),
             (Ok(_), None) => Note::Irregular(told.log, told.seq),
         };
         let key = match note {

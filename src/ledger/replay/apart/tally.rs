@@ -10,7 +10,7 @@ use super::super::distinct::Distinct;
 use super::super::judge::running;
 use super::super::{LISTED, Outcome, Replayed, Summary};
 use super::evaluator::decision;
-use super::{NotApart, Note, VERSION, mark};
+use super::{NotApart, Note, VERSION};
 use crate::ids::Digest;
 use crate::ledger::record::{LogId, Read};
 use crate::ledger::segment::{Covered, Hour};
@@ -72,7 +72,7 @@ impl Tally {
             return Ok(());
         }
         let record = record.ok_or_else(|| NotApart::wrong("a row came without its record"))?;
-        self.sum = self.sum.wrapping_add(mark(&leaf_hash(record)));
+        self.sum = self.sum.wrapping_add(leaf_hash(record).prefix());
         let (told, outcome) = match note {
             Note::Left(_) => return Ok(()),
             Note::Other => {
