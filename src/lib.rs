@@ -19,6 +19,7 @@
 pub mod agreements;
 pub mod assemble;
 pub mod bundle;
+mod causes;
 pub mod cedar;
 pub mod cli;
 pub mod clock;

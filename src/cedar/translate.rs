@@ -9,6 +9,7 @@ use cedar_policy::{Context, Entities, EntityId, EntityTypeName, EntityUid, Reque
 use cedar_policy_core::ast::{Name, RestrictedExpr};
 
 use super::slices::Slices;
+use crate::causes::with_causes;
 use crate::ids::Digest;
 use crate::question::{Action, Entity, EntityKind, EntityRef, Question, Value};
 
@@ -216,16 +217,5 @@ fn request(question: &Question, schema: &Schema) -> Result<Request, TranslateErr
 
 /// What is said of entities that do not fit the schema.
 pub(super) fn misfit(error: EntitiesError) -> TranslateError {
-    TranslateError::Entities(error_chain(&error))
-}
-
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
+    TranslateError::Entities(with_causes(&error))
 }

@@ -91,8 +91,10 @@ impl WitnessArgs {
 }
 
 fn key(text: &str) -> Result<VerifierKey, Failure> {
+    // Whoever gives something else by mistake, a file of secrets perhaps, is not shown all of it.
+    let shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
     text.parse()
-        .map_err(|error| Failure::invalid(format!("`{text}`: {error}")))
+        .map_err(|error| Failure::invalid(format!("`{shown}`: {error}")))
 }
 
 pub(super) fn run(command: &LedgerCommand) -> Outcome {

@@ -1,5 +1,7 @@
 //! `tidegate replay`: recorded decisions made again.
 
+mod text;
+
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -7,13 +9,14 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 
+pub(super) use self::text::render;
 use super::ledger::unreadable;
 use super::{DatabaseArgs, Exit, Failure, Format, Outcome, block_on, print, print_json};
 use crate::assemble::BundleSource;
 use crate::ids::{Bpnl, TenantId};
 use crate::ledger::LedgerError;
 use crate::ledger::read::Reader;
-use crate::ledger::replay::{self, Counts, Part, Plan, Replay, Replayed, Selection, Shard, Share, Summary};
+use crate::ledger::replay::{self, Part, Plan, Replay, Selection, Shard, Share};
 
 /// What `replay` takes.
 #[derive(Args, Debug)]
@@ -235,116 +238,6 @@ fn merged(paths: &[PathBuf]) -> Result<Part, Failure> {
     }
     merged.complete().map_err(Failure::invalid)?;
     Ok(merged)
-}
-
-/// The report for people.
-pub(super) fn render(replay: &Replay) -> String {
-    let Replay { summary, differing } = replay;
-    let mut lines = listed(differing);
-    let unlisted = (summary.decisions - summary.same).saturating_sub(differing.len() as u64);
-    if unlisted > 0 {
-        lines.push(format!("and {unlisted} more that did not come out the same"));
-    }
-    lines.extend(told(summary));
-    let Summary {
-        decisions,
-        same,
-        changed,
-        bundle_missing,
-        not_replayable,
-        ..
-    } = summary;
-    lines.push(format!(
-        "{decisions} decisions: {same} Same, {changed} Changed, {bundle_missing} BundleMissing, {not_replayable} NotReplayable"
-    ));
-    lines.join("\n")
-}
-
-/// The decisions that did not come out the same.
-fn listed(differing: &[Replayed]) -> Vec<String> {
-    use crate::ledger::replay::Outcome as Replay;
-    let mut lines = Vec::new();
-    for replayed in differing {
-        let place = format!("{} {}  {}", replayed.log, replayed.seq, replayed.asked);
-        match &replayed.outcome {
-            Replay::Same => {}
-            Replay::Changed { class, was, now } => {
-                lines.push(format!("Changed        {place}: {}", class.as_str()));
-                lines.push(format!("               was {} by {:?}", was.effect, was.cedar.policies));
-                lines.push(format!("               now {} by {:?}", now.effect, now.cedar.policies));
-                if was.iam != now.iam {
-                    lines.push(format!("               iam was {:?}", was.iam));
-                    lines.push(format!("               iam now {:?}", now.iam));
-                }
-                lines.extend(replayed.why.iter().map(|why| format!("               {why}")));
-            }
-            Replay::BundleMissing { cause } => lines.push(format!("BundleMissing  {place}: {cause}")),
-            Replay::NotReplayable { cause } => lines.push(format!("NotReplayable  {place}: {cause}")),
-        }
-    }
-    lines
-}
-
-/// What stands before the last line: what changed for whom, what the evidence covers, and what is missing from it.
-fn told(summary: &Summary) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut table = |title: &str, counts: Vec<(String, &Counts)>| {
-        for (name, counts) in counts {
-            let counts = counts
-                .iter()
-                .map(|(class, count)| format!("{count} {}", class.as_str()));
-            lines.push(format!("{title:9} {name}: {}", counts.collect::<Vec<_>>().join(", ")));
-        }
-    };
-    let changes = &summary.changes;
-    table(
-        "tenant",
-        changes
-            .by_log
-            .iter()
-            .map(|(log, counts)| (log.to_string(), counts))
-            .collect(),
-    );
-    for (title, counts) in [
-        ("partner", &changes.by_partner),
-        ("action", &changes.by_action),
-        ("policy", &changes.by_policy),
-    ] {
-        table(
-            title,
-            counts.iter().map(|(name, counts)| (name.clone(), counts)).collect(),
-        );
-    }
-    if let Some((first, last)) = summary.window {
-        let (verified, read) = summary.verified;
-        lines.push(format!(
-            "decided from {first} to {last}; {verified} of {read} records were held to a signed root first"
-        ));
-    }
-    if summary.distinct > 0 {
-        let about = if summary.distinct_exact { "" } else { "about " };
-        let distinct = summary.distinct;
-        lines.push(format!(
-            "{about}{distinct} distinct questions; equal ones are evaluated once"
-        ));
-    }
-    for (engine, count) in &summary.other_engines {
-        lines.push(format!("{count} were answered by another version: {engine}"));
-    }
-    for (cause, count) in &summary.causes {
-        lines.push(format!("{count} not made again: {cause}"));
-    }
-    for unverified in &summary.unverified {
-        let (log, records, why) = (unverified.log, unverified.records, &unverified.why);
-        lines.push(match records {
-            0 => format!("LEFT OUT, and what else is in it made again: {log}: {why}"),
-            _ => format!("NOT VERIFIED, so nothing of it was made again: {log}, {records} records: {why}"),
-        });
-    }
-    for damaged in &summary.damaged {
-        lines.push(format!("DAMAGED segment `{}`: {}", damaged.segment, damaged.why));
-    }
-    lines
 }
 
 /// How much of all is done, on standard error, where that is a terminal.

@@ -31,6 +31,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
 use super::fetch;
 use super::jwks::{JwksError, KeySet, MAX_DOCUMENT};
+use crate::causes::with_causes;
 
 /// The age from which a set is fetched anew, in seconds.
 pub const REFRESH_AFTER: i64 = 60 * 60;
@@ -48,10 +49,10 @@ pub enum SourceError {
     #[error("`{0}` is not the address of a key set; expected an `https://` URL without user name and fragment")]
     Address(String),
     /// The HTTP client cannot be made.
-    #[error("no HTTP client for key sets: {0}")]
+    #[error("no HTTP client for key sets: {}", with_causes(.0))]
     Client(#[source] reqwest::Error),
     /// The issuer could not be reached or broke off.
-    #[error("the key set could not be fetched: {0}")]
+    #[error("the key set could not be fetched: {}", with_causes(.0))]
     Fetch(#[source] reqwest::Error),
     /// The issuer answered something else than 200.
     #[error("the issuer answered {0} for its key set")]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::error::LedgerError;
 use super::tile::TileId;
+use crate::causes::with_causes;
 
 /// The greatest size of anything that is read: a full bundle of the greatest records.
 const MAX_BYTES: usize = 256 * (65_535 + 2);
@@ -180,14 +181,8 @@ async fn fetch(
 }
 
 fn failed(what: &str, error: &reqwest::Error) -> LedgerError {
-    let mut why = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        why = format!("{why}: {cause}");
-        source = cause.source();
-    }
     LedgerError::Fetch {
         what: what.to_owned(),
-        why: why.into(),
+        why: with_causes(error).into(),
     }
 }

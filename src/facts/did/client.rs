@@ -4,6 +4,7 @@
 use reqwest::{Client, StatusCode};
 
 use super::{DidDocument, MAX_DOCUMENT};
+use crate::causes::with_causes;
 use crate::facts::fetch;
 use crate::ids::Did;
 
@@ -11,10 +12,10 @@ use crate::ids::Did;
 #[derive(Debug, thiserror::Error)]
 pub enum DidError {
     /// The HTTP client cannot be made.
-    #[error("no HTTP client for DID documents: {0}")]
+    #[error("no HTTP client for DID documents: {}", with_causes(.0))]
     Client(#[source] reqwest::Error),
     /// The host could not be reached or broke off.
-    #[error("the document of `{0}` could not be fetched: {1}")]
+    #[error("the document of `{}` could not be fetched: {}", .0, with_causes(.1))]
     Fetch(Did, #[source] reqwest::Error),
     /// The host answered something else than 200.
     #[error("the host of `{0}` answered {1} for its document")]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::note::{Cosignature, cosignatures};
 use super::{Witness, message};
+use crate::causes::with_causes;
 use crate::ids::Digest;
 
 /// How long a connection may take to be made, and an answer in all.
@@ -110,13 +111,7 @@ fn cosigned(witness: &Witness, note: &str, lines: &str) -> Result<Cosignature, W
 
 /// What is wrong, with its causes; the URL is the operator's own and is logged beside it.
 fn unreachable(error: &reqwest::Error) -> WitnessError {
-    let mut why = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        why = format!("{why}: {cause}");
-        source = cause.source();
-    }
-    WitnessError::Unreachable(why)
+    WitnessError::Unreachable(with_causes(error))
 }
 
 #[cfg(test)]

@@ -66,6 +66,12 @@ fn what_changed_is_classed_and_counted_and_explained() {
         assert!(text.contains(&line), "{line}\n{text}");
     }
     assert!(text.contains("`exchange/closed`: "), "what the policy says: {text}");
+    // Those that are alike stand together, and each is told of.
+    let alike = ["               and 3 like it: 10, 12-13", "               and 1 like it: 11"];
+    let told: Vec<&str> = text.lines().filter(|line| line.contains(" like it: ")).collect();
+    assert_eq!(told, alike, "{text}");
+    let listed = text.lines().filter(|line| line.starts_with("Changed ")).count();
+    assert_eq!(listed, 2, "{text}");
     let json: Value = serde_json::from_str(&check(&[&arguments[..], &["--format", "json"]].concat(), 2)).unwrap();
     assert_eq!(json["summary"]["changes"]["total"]["allow-to-deny"], 4);
     let first = &json["differing"][0];
