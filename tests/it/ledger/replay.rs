@@ -67,7 +67,10 @@ fn what_changed_is_classed_and_counted_and_explained() {
     }
     assert!(text.contains("`exchange/closed`: "), "what the policy says: {text}");
     // Those that are alike stand together, and each is told of.
-    let alike = ["               and 3 like it: 10, 12-13", "               and 1 like it: 11"];
+    let alike = [
+        "               and 3 like it: 10, 12-13",
+        "               and 1 like it: 11",
+    ];
     let told: Vec<&str> = text.lines().filter(|line| line.contains(" like it: ")).collect();
     assert_eq!(told, alike, "{text}");
     let listed = text.lines().filter(|line| line.starts_with("Changed ")).count();
