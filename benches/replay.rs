@@ -1,8 +1,8 @@
 //! Replay, verification and size of a ledger of some size, in one run. The records are made by the real engine and written by the real
 //! ledger; what is measured runs in a process of its own, so that its memory is its own too.
 //!
-//! `cargo bench --bench replay -- RECORDS` takes another number of records than 100,000; `-- make DIR RECORDS` does no more than write a
-//! ledger with so many, and its segments, into a directory.
+//! `cargo bench --bench replay -- RECORDS` takes another number of records than 100,000; `-- make DIR RECORDS [HOURS]` does no more than write a
+//! ledger with so many, as of now or as of the last so many hours, and its segments, into a directory.
 
 #![expect(
     clippy::expect_used,
@@ -138,10 +138,16 @@ fn entry(bundle: &Bundle, question: &Question, tenant: TenantId) -> Entry {
     }
 }
 
-/// Writes so many records, and the bundle they were decided under.
-async fn write(dir: &Path, records: u64, asking: &mut Asking) {
+/// Writes so many records, and the bundle they were decided under; as if they came one after the other within the last hours.
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
+async fn write(dir: &Path, records: u64, hours: u32, asking: &mut Asking) {
     let keys = LedgerKeys::open(dir, "tidegate.example").expect("keys");
-    let ledger = Ledger::open(dir, keys, Clock::system(), Options::default());
+    let (start, span) = (Clock::system().now(), f64::from(hours) * 3_600.0);
+    let clock = match hours {
+        0 => Clock::system(),
+        _ => Clock::fixed(start - SignedDuration::from_secs_f64(span)),
+    };
+    let ledger = Ledger::open(dir, keys, clock.clone(), Options::default());
     let ledger = ledger.await.expect("a ledger");
     let bundle = asking.scene.bundle.digest;
     let event = Event::Activation(Activation {
@@ -155,6 +161,8 @@ async fn write(dir: &Path, records: u64, asking: &mut Asking) {
     ledger.append(activation).await.expect("it is recorded");
     let room = Arc::new(tokio::sync::Semaphore::new(WAITING));
     for number in 0..records {
+        let left = (records - number) as f64 / records as f64;
+        clock.set(start - SignedDuration::from_secs_f64(span * left));
         let (question, tenant) = asking.question(number);
         let entry = entry(&asking.scene.bundle, &question, tenant);
         let permit = Arc::clone(&room).acquire_owned().await.expect("room");
@@ -288,9 +296,9 @@ async fn tiles(dir: &Path) -> u64 {
 }
 
 /// Writes so many records, and the segments of all of them.
-fn make(dir: &Path, records: u64, asking: &mut Asking) {
+fn make(dir: &Path, records: u64, hours: u32, asking: &mut Asking) {
     let started = Instant::now();
-    runtime().block_on(write(dir, records, asking));
+    runtime().block_on(write(dir, records, hours, asking));
     println!(
         "{records} records written in {:.0} s, of which {NEW} of 10 ask what was not asked before",
         started.elapsed().as_secs_f64()
@@ -314,17 +322,20 @@ fn main() {
     if let [what, dir] = arguments.as_slice() {
         return alone(what, Path::new(dir));
     }
-    if let [what, dir, records] = arguments.as_slice() {
-        assert!(what == "make", "expected `make DIR RECORDS`");
+    if let [what, dir, records, hours @ ..] = arguments.as_slice() {
+        assert!(what == "make" && hours.len() < 2, "expected `make DIR RECORDS [HOURS]`");
         let records = records.parse().expect("a number of records");
-        make(Path::new(dir), records, &mut Asking::new());
+        let hours = hours
+            .first()
+            .map_or(0, |hours| hours.parse().expect("a number of hours"));
+        make(Path::new(dir), records, hours, &mut Asking::new());
         return;
     }
     let records = arguments.first().and_then(|text| text.parse().ok()).unwrap_or(RECORDS);
     let dir = tempfile::tempdir().expect("a directory");
     let dir = dir.path();
     let mut asking = Asking::new();
-    make(dir, records, &mut asking);
+    make(dir, records, 0, &mut asking);
     let root = dir.join(segment::DIRECTORY);
 
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

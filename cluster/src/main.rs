@@ -1,4 +1,4 @@
-//! Replay of recorded decisions on DataFusion, in this process or on a cluster of Apache Ballista.
+//! Replay of recorded decisions on a cluster of Apache Ballista, whose engine is DataFusion.
 //!
 //! ```text
 //! tidegate-cluster scheduler                                 plans, and gives out the work
@@ -46,7 +46,7 @@ enum Role {
     Scheduler(scheduler::SchedulerArgs),
     /// Do tasks, with a copy of the ledger's store, its keys and its segments
     Executor(executor::ExecutorArgs),
-    /// Make recorded decisions again, here or on a cluster, and print what `tidegate replay` prints
+    /// Have recorded decisions made again, and print what `tidegate replay` prints
     Replay(replay::ReplayArgs),
 }
 
@@ -75,9 +75,8 @@ fn main() -> ExitCode {
 fn run(role: Role) -> Outcome {
     // Made before the runtime, so that it is removed after all that writes there has ended.
     let directory = match &role {
-        Role::Scheduler(_) => None,
         Role::Executor(args) => Some(site::own_directory(args.work.as_deref())?),
-        Role::Replay(_) => Some(site::own_directory(None)?),
+        Role::Scheduler(_) | Role::Replay(_) => None,
     };
     let own = directory.as_ref().map_or(Path::new(""), |directory| directory.path());
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -89,7 +88,7 @@ fn run(role: Role) -> Outcome {
         match role {
             Role::Scheduler(args) => scheduler::run(args).await,
             Role::Executor(args) => executor::run(args, own).await,
-            Role::Replay(args) => replay::run(args, own).await,
+            Role::Replay(args) => replay::run(args).await,
         }
     })
 }

@@ -32,12 +32,15 @@ use crate::site::{FOR_GOOD, SEGMENTS, wrong};
 /// How many consecutive numbers of a log a group may be of.
 const STRETCH: u32 = 8_192;
 
-/// About how many rows a task has: of each the record and what it was asked with, a kilobyte or two. Beyond [`TASKS`] times as many,
-/// tasks are greater.
+/// About how many rows a task has: of each the record and what it was asked with, a kilobyte or two. So a task does all in memory.
 const ROWS: u64 = 8_192;
 
-/// How many tasks a stage has at most: each leaves something for each task of the next.
+/// How many tasks a stage has at most: each leaves something for each task of the next. If one segment has more than [`ROWS`] for each
+/// of them, they are greater.
 const TASKS: usize = 1_024;
+
+/// How many rows are asked about at once, unless told otherwise: as many as so many tasks do in memory.
+pub(crate) const AT_ONCE: u64 = ROWS * TASKS as u64;
 
 /// How many rows are handed on at once.
 const BATCH: usize = 4_096;
@@ -82,6 +85,22 @@ fn sql(tenant: Option<TenantId>) -> String {
     )
 }
 
+/// Puts segments together, in their order, so that no query has more than so many rows, but for those of one segment alone; and says how
+/// many each has.
+pub(crate) fn portions(segments: impl Iterator<Item = (String, u64)>, at_once: u64) -> Vec<(Vec<String>, u64)> {
+    let mut portions: Vec<(Vec<String>, u64)> = Vec::new();
+    for (segment, rows) in segments {
+        match portions.last_mut().filter(|(_, before)| before + rows <= at_once) {
+            Some((portion, before)) => {
+                portion.push(segment);
+                *before += rows;
+            }
+            None => portions.push((vec![segment], rows)),
+        }
+    }
+    portions
+}
+
 /// How the engine is set for so many rows.
 pub(crate) fn config(rows: u64, cores: usize) -> SessionConfig {
     let tasks = usize::try_from(rows.div_ceil(ROWS)).unwrap_or(usize::MAX);
@@ -98,22 +117,18 @@ pub(crate) fn config(rows: u64, cores: usize) -> SessionConfig {
     config
 }
 
-/// Asks the engine about those segments, as paths below their directory. Where that is a cluster and this process is told to end, the query
-/// is ended there too.
+/// Asks the engine about those segments, as paths below their directory. Where this process is told to end, the query is ended there too.
 pub(crate) async fn ask(
     context: &SessionContext,
-    segments: Vec<String>,
+    segments: &[String],
     task: &Task,
     tenant: Option<TenantId>,
-    scheduler: Option<SocketAddr>,
+    scheduler: SocketAddr,
 ) -> Result<Tally> {
     let files = segments
-        .into_iter()
+        .iter()
         .map(|segment| ListingTableUrl::parse(format!("{SEGMENTS}{segment}")));
     let files = files.collect::<Result<Vec<_>>>()?;
-    if files.is_empty() {
-        return Ok(Tally::default());
-    }
     let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension(".parquet");
     let table = ListingTableConfig::new_with_multi_paths(files)
         .with_listing_options(options)
@@ -139,7 +154,6 @@ pub(crate) async fn ask(
             tally.merge(Tally::of_bytes(bytes).map_err(wrong)?);
         }
     }
-    context.deregister_table("segments")?;
     Ok(tally)
 }
 
@@ -160,8 +174,7 @@ async fn stopped() -> DataFusionError {
 }
 
 /// Ends a query on the cluster, as far as it got there.
-async fn cancel(plan: &dyn ExecutionPlan, scheduler: Option<SocketAddr>) {
-    let Some(scheduler) = scheduler else { return };
+async fn cancel(plan: &dyn ExecutionPlan, scheduler: SocketAddr) {
     let ended = async || {
         let job = job(plan).ok_or_else(|| "it is not known there yet".to_owned())?;
         let client = SchedulerGrpcClient::connect(format!("http://{scheduler}")).await;
@@ -180,5 +193,25 @@ fn job(plan: &dyn ExecutionPlan) -> Option<JobId> {
     match plan.downcast_ref::<DistributedQueryExec<LogicalPlanNode>>() {
         Some(there) => there.job_id(),
         None => plan.children().into_iter().find_map(|below| job(below.as_ref())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_query_has_more_rows_than_are_asked_about_at_once_but_for_a_great_segment() {
+        let put = |rows: &[u64]| {
+            let named = rows.iter().enumerate().map(|(hour, rows)| (hour.to_string(), *rows));
+            portions(named, 10)
+        };
+        let portion = |hours: &[&str], rows| (hours.iter().map(ToString::to_string).collect::<Vec<_>>(), rows);
+        assert_eq!(put(&[]), []);
+        assert_eq!(put(&[4, 6, 1]), [portion(&["0", "1"], 10), portion(&["2"], 1)]);
+        assert_eq!(
+            put(&[5, 20, 5, 5]),
+            [portion(&["0"], 5), portion(&["1"], 20), portion(&["2", "3"], 10)]
+        );
     }
 }

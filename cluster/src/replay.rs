@@ -1,8 +1,8 @@
 //! `tidegate-cluster replay`: asks, and does what no engine is asked for.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use ballista::prelude::SessionContextExt as _;
 use ballista_core::config::{BALLISTA_CLIENT_PULL, BALLISTA_SHUFFLE_SORT_BASED_MEMORY_LIMIT_PER_TASK_BYTES};
@@ -10,18 +10,15 @@ use ballista_core::extension::SessionConfigExt as _;
 use clap::Args;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionStateBuilder;
-use datafusion::execution::memory_pool::FairSpillPool;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::SessionContext;
 use tidegate::cli::replay::{WhichArgs, failure, report};
 use tidegate::cli::{Failure, Format, Outcome};
+use tidegate::ids::TenantId;
 use tidegate::ledger::read::Reader;
-use tidegate::ledger::replay::Part;
-use tidegate::ledger::replay::apart::{Driver, NotApart, Tally};
-use tidegate::ledger::segment;
+use tidegate::ledger::replay::apart::{Driver, NotApart, Tally, Task};
 
-use crate::executor::{LEAST, MEMORY, MESSAGE, shares, tasks_with};
-use crate::site::{FOR_GOOD, Site, find_segments, program};
+use crate::executor::MESSAGE;
+use crate::site::{FOR_GOOD, program};
 use crate::{failed, functions, query, tally};
 
 /// What `replay` takes.
@@ -32,12 +29,14 @@ pub(crate) struct ReplayArgs {
     data: PathBuf,
     #[command(flatten)]
     which: WhichArgs,
-    /// Where the scheduler of the cluster listens [default: no cluster, all is done in this process]
-    #[arg(long, value_name = "ADDR")]
-    scheduler: Option<SocketAddr>,
-    /// How much memory may be taken, in MiB: where there is no cluster, three quarters for the engine to sort, join and group, which puts on
-    /// disk what does not fit; and one quarter for what is kept to evaluate. What is read comes on top
-    #[arg(long, value_name = "MIB", default_value_t = MEMORY, value_parser = clap::value_parser!(u32).range(LEAST..))]
+    /// Where the scheduler listens
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50050")]
+    scheduler: SocketAddr,
+    /// How many rows the cluster is asked about at a time, in whole segments: what an executor is lost over is asked about again
+    #[arg(long, value_name = "COUNT", default_value_t = query::AT_ONCE, value_parser = clap::value_parser!(u64).range(1..))]
+    rows: u64,
+    /// How much memory may be taken for what is done by this process, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     memory: u32,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
@@ -47,26 +46,30 @@ pub(crate) struct ReplayArgs {
 /// How many bytes of what goes to the next tasks a task holds before they go to disk: apart from what the engine counts.
 const SHUFFLED: u64 = 64 << 20;
 
-/// How many times all is asked for. An engine that lost an executor may give what that had done twice (Ballista 55.0.0 does, where a stage
-/// is run again while tasks that read it are under way), or fail, where another was just fetching from it; what it gives next, with one
-/// executor less, is whole.
+/// How many times a portion is asked about. An engine that lost an executor may give what that had done twice (Ballista 55.0.0 does, where
+/// a stage is run again while tasks that read it are under way), or fail, where another was just fetching from it; what it gives next,
+/// with one executor less, is whole.
 const TRIES: usize = 3;
 
-/// Why there is no result.
-enum NoPart {
-    /// It may be there when it is asked for again.
+/// Why nothing came of a query.
+enum NoTally {
+    /// Something may, when it is asked again.
     Lost(String),
-    /// It will not be.
+    /// Nothing will.
     Failed(Failure),
 }
 
-impl From<Failure> for NoPart {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
+impl From<DataFusionError> for NoTally {
+    fn from(error: DataFusionError) -> Self {
+        let why = error.to_string();
+        match why.contains(FOR_GOOD) {
+            true => Self::Failed(Failure::failed(why)),
+            false => Self::Lost(why),
+        }
     }
 }
 
-impl From<NotApart> for NoPart {
+impl From<NotApart> for NoTally {
     fn from(error: NotApart) -> Self {
         match error {
             NotApart::Incomplete { .. } => Self::Lost(error.to_string()),
@@ -75,67 +78,78 @@ impl From<NotApart> for NoPart {
     }
 }
 
-/// Asks, and reports. What does not fit into memory goes to a directory of its own.
-pub(crate) async fn run(args: ReplayArgs, own: &Path) -> Outcome {
-    let mut tries = 1;
-    loop {
-        match part(&args, own).await {
-            Ok(part) => return report(&part.whole(), args.format),
-            Err(NoPart::Failed(failure)) => return Err(failure),
-            Err(NoPart::Lost(why)) if tries >= TRIES => return Err(Failure::failed(why)),
-            Err(NoPart::Lost(why)) => eprintln!("tidegate-cluster: {why}; asking again"),
-        }
-        tries += 1;
-    }
-}
-
-async fn part(args: &ReplayArgs, own: &Path) -> std::result::Result<Part, NoPart> {
-    let (engine, evaluators) = shares(args.memory);
-    // One half is for what is done here without the engine.
-    let evaluators = evaluators / 2;
-    let mib = u32::try_from(evaluators >> 20).unwrap_or(u32::MAX);
-    let plan = args.which.plan(None, mib)?;
+/// Asks, and reports.
+pub(crate) async fn run(args: ReplayArgs) -> Outcome {
+    let plan = args.which.plan(None, args.memory)?;
     let tenant = plan.select.tenant;
-    let segments = plan.segments.clone();
-    let segments = segments.unwrap_or_else(|| args.data.join(segment::DIRECTORY));
     let reader = Reader::open(&args.data).await.map_err(|error| failure(&error))?;
     let driver = Driver::open(reader, &args.data, plan).await;
     let mut driver = driver.map_err(|error| failure(&error))?;
+    let task = driver.task(program()?).await.map_err(|error| failure(&error))?;
     let mut tally = Tally::default();
-    if driver.rows() > 0 {
-        let context = match args.scheduler {
-            Some(scheduler) => remote(scheduler, driver.rows()).await,
-            None => {
-                let site = Site::new(args.data.clone(), evaluators)?;
-                let tasks = tasks_with(engine, None)?;
-                local(site, &segments, driver.rows(), (tasks, engine), own)
-            }
-        };
-        let context = context.map_err(Failure::failed)?;
-        let task = driver.task(program()?).await.map_err(|error| failure(&error))?;
-        loop {
-            let away: Vec<_> = driver.segments().collect();
-            let count = away.len();
-            let asked = query::ask(&context, away, &task, tenant, args.scheduler);
-            tally = asked.await.map_err(|error| lost(&error, args.scheduler))?;
-            if !driver.takes_back(&tally)? {
-                break;
-            }
-            eprintln!(
-                "tidegate-cluster: of {count} segments {} are done by this process: they have rows that are not as they should be, or an executor lacks what belongs to them",
-                count - driver.segments().count()
-            );
+    let portions = query::portions(driver.segments(), args.rows);
+    let count = portions.len();
+    for (done, (segments, rows)) in portions.into_iter().enumerate() {
+        if count > 1 {
+            eprintln!("tidegate-cluster: {done} of {count} portions are done");
         }
+        let asking = Asking {
+            scheduler: args.scheduler,
+            rows,
+            task: &task,
+            tenant,
+        };
+        tally.merge(asking.about(&mut driver, segments).await?);
     }
-    Ok(driver.finish(tally, |_| {}).await?)
+    let part = driver.finish(tally, |_| {}).await.map_err(failed)?;
+    report(&part.whole(), args.format)
 }
 
-/// Whether a query that failed may do better: on a cluster, where it was not for what an evaluator said.
-fn lost(error: &DataFusionError, scheduler: Option<SocketAddr>) -> NoPart {
-    let why = error.to_string();
-    match scheduler.is_some() && !why.contains(FOR_GOOD) {
-        true => NoPart::Lost(why),
-        false => NoPart::Failed(Failure::failed(why)),
+/// What is asked about a portion.
+struct Asking<'a> {
+    scheduler: SocketAddr,
+    rows: u64,
+    task: &'a Task,
+    tenant: Option<TenantId>,
+}
+
+impl Asking<'_> {
+    /// What comes of these segments, but for those that the driver takes back.
+    async fn about(&self, driver: &mut Driver, mut segments: Vec<String>) -> Result<Tally, Failure> {
+        while !segments.is_empty() {
+            let tally = self.until_it_adds_up(driver, &segments).await?;
+            if !driver.takes_back(&tally).map_err(failed)? {
+                return Ok(tally);
+            }
+            let count = segments.len();
+            let left: BTreeSet<String> = driver.segments().map(|(segment, _)| segment).collect();
+            segments.retain(|segment| left.contains(segment));
+            eprintln!(
+                "tidegate-cluster: of {count} segments {} are done by this process: they have rows that are not as they should be, or an executor lacks what belongs to them",
+                count - segments.len()
+            );
+        }
+        Ok(Tally::default())
+    }
+
+    async fn until_it_adds_up(&self, driver: &Driver, segments: &[String]) -> Result<Tally, Failure> {
+        let mut tries = 1;
+        loop {
+            match self.once(driver, segments).await {
+                Ok(tally) => return Ok(tally),
+                Err(NoTally::Failed(failure)) => return Err(failure),
+                Err(NoTally::Lost(why)) if tries >= TRIES => return Err(Failure::failed(why)),
+                Err(NoTally::Lost(why)) => eprintln!("tidegate-cluster: {why}; asking again"),
+            }
+            tries += 1;
+        }
+    }
+
+    async fn once(&self, driver: &Driver, segments: &[String]) -> Result<Tally, NoTally> {
+        let context = connected(self.scheduler, self.rows).await?;
+        let tally = query::ask(&context, segments, self.task, self.tenant, self.scheduler).await?;
+        driver.adds_up(segments, &tally).await?;
+        Ok(tally)
     }
 }
 
@@ -143,34 +157,8 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The engine in this process, with so much memory for so many tasks at a time, and a directory for what does not fit.
-fn local(
-    site: Site,
-    segments: &Path,
-    rows: u64,
-    (tasks, memory): (usize, usize),
-    spilled: &Path,
-) -> Result<SessionContext> {
-    let env = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(FairSpillPool::new(memory)))
-        .with_temp_file_path(spilled)
-        .build_arc()?;
-    find_segments(&env, segments)?;
-    let mut config = query::config(rows, tasks);
-    config.options_mut().execution.target_partitions = tasks;
-    let state = SessionStateBuilder::new()
-        .with_default_features()
-        .with_config(config)
-        .with_runtime_env(env)
-        .build();
-    Ok(with_functions(
-        SessionContext::new_with_state(state),
-        Some(&Arc::new(site)),
-    ))
-}
-
-/// The engine on a cluster.
-async fn remote(scheduler: SocketAddr, rows: u64) -> Result<SessionContext> {
+/// The engine, set for so many rows.
+async fn connected(scheduler: SocketAddr, rows: u64) -> Result<SessionContext> {
     let config = query::config(rows, cores())
         .upgrade_for_ballista()
         .with_ballista_grpc_client_max_message_size(usize::try_from(MESSAGE).unwrap_or(usize::MAX))
@@ -186,13 +174,9 @@ async fn remote(scheduler: SocketAddr, rows: u64) -> Result<SessionContext> {
         .with_config(config)
         .build();
     let context = SessionContext::remote_with_state(&format!("df://{scheduler}"), state).await?;
-    Ok(with_functions(context, None))
-}
-
-fn with_functions(context: SessionContext, site: Option<&Arc<Site>>) -> SessionContext {
-    functions::all(site)
+    functions::all(None)
         .into_iter()
         .for_each(|function| context.register_udf(function));
     context.register_udaf(tally::tally());
-    context
+    Ok(context)
 }

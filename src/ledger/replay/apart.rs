@@ -7,6 +7,7 @@
 //! held             what is private in a record is held to its commitment; the question's key    wherever both meet
 //! decided          a question, met once by its key, is decided again                            wherever its rows meet
 //! Tally            the decisions are compared and counted; tallies add up                       wherever, then here
+//! Driver::adds_up  each record of the segments that were asked about was counted, and once              here
 //! Driver::finish   what is in no segment, explanations, and the report                          here
 //! ```
 //!
@@ -14,7 +15,7 @@
 //! rests on, so that the report is the same, byte for byte.
 //!
 //! What an engine does is not believed either. Each row it read has the first bytes of its leaf hash added up in the [`Tally`], and
-//! [`Driver::finish`] holds the sum to that of the hashes that are signed: a row that was lost, or counted twice by a task that was run
+//! [`Driver::adds_up`] holds the sum to that of the hashes that are signed: a row that was lost, or counted twice by a task that was run
 //! again, shows. And a row that is not as it should be is judged by nobody there ([`Note::Irregular`]): the driver takes its segment back
 //! and does it itself, so that what is damaged is told in the words of replay in one process. So it is with a question that is not
 //! answered for something that the copy of the ledger there lacks; and where the keys of months are others there, nothing is judged at

@@ -95,7 +95,7 @@ fn apart(data: &Path, against: Option<PathBuf>) -> String {
         let task = driver.task(program).await.unwrap();
         let evaluator = Evaluator::new(Reader::open(data).await.unwrap(), &task, program, 1 << 24).unwrap();
         let root = data.join(segment::DIRECTORY);
-        let all: Vec<Row> = driver.segments().flat_map(|name| rows(&root.join(name))).collect();
+        let all: Vec<Row> = driver.segments().flat_map(|(name, _)| rows(&root.join(name))).collect();
         assert!(all.len() > 6);
         let tally = std::thread::spawn(move || judged(&evaluator, &all)).join().unwrap();
         assert!(!driver.takes_back(&tally).unwrap());

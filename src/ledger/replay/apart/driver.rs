@@ -72,14 +72,12 @@ impl Driver {
         wanted.then_some(manifest)
     }
 
-    /// The segments the engine reads, as paths below their directory.
-    pub fn segments(&self) -> impl Iterator<Item = String> + '_ {
-        self.away.keys().map(Place::to_string)
-    }
-
-    /// How many rows these have.
-    pub fn rows(&self) -> u64 {
-        self.away.values().map(|manifest| manifest.rows).sum()
+    /// The segments the engine reads, as paths below their directory, and how many rows each has. They may be read in any order and in
+    /// any company; what comes of each adds up.
+    pub fn segments(&self) -> impl ExactSizeIterator<Item = (String, u64)> + '_ {
+        self.away
+            .iter()
+            .map(|(place, manifest)| (place.to_string(), manifest.rows))
     }
 
     /// What is asked of those who evaluate. `program` is the SHA-256 of the program that runs here.
@@ -148,10 +146,11 @@ impl Driver {
     ///
     /// The ledger cannot be read; what came back is not what was given out, or not what comes of it here.
     pub async fn finish(self, tally: Tally, mut progress: impl FnMut(Progress)) -> Result<Part, NotApart> {
-        let (rows, sum) = self.expected().await?;
-        if (rows, sum) != (tally.rows, tally.sum) || !tally.irregular().is_empty() {
-            let (expected, found) = (rows, tally.rows);
-            return Err(NotApart::Incomplete { expected, found });
+        self.holds(self.away.values(), &tally).await?;
+        if let Some((log, seq)) = tally.irregular().first() {
+            return Err(NotApart::wrong(format!(
+                "record {seq} of `{log}` came back as one that is not as it should be"
+            )));
         }
         let mut given = Covered::default();
         self.away.values().for_each(|manifest| given.add_all(manifest));
@@ -163,7 +162,7 @@ impl Driver {
             away,
         } = self;
         let shared = Arc::new(shared);
-        shared.done.fetch_add(rows, Ordering::Relaxed);
+        shared.done.fetch_add(tally.rows, Ordering::Relaxed);
         let counted = made(&shared, &root, hands, &mut progress).await?;
         let mut part = shared.gather(counted);
         let causes = tally.causes;
@@ -207,12 +206,38 @@ impl Driver {
         Ok(part)
     }
 
+    /// Holds what came of those segments to what is signed of their records: each was counted, and once. Of rows that are named as not
+    /// being as they should be, nothing can be held: [`takes_back`](Self::takes_back) is next.
+    ///
+    /// # Errors
+    ///
+    /// [`NotApart::Incomplete`]; the store's.
+    pub async fn adds_up(&self, segments: &[String], tally: &Tally) -> Result<(), NotApart> {
+        if !tally.irregular().is_empty() {
+            return Ok(());
+        }
+        let asked = self.away.iter();
+        let asked = asked.filter(|(place, _)| segments.contains(&place.to_string()));
+        self.holds(asked.map(|(_, manifest)| manifest), tally).await
+    }
+
+    async fn holds(&self, asked: impl Iterator<Item = &Manifest>, tally: &Tally) -> Result<(), NotApart> {
+        let (expected, sum) = self.expected(asked).await?;
+        match (expected, sum) == (tally.rows, tally.sum) {
+            true => Ok(()),
+            false => Err(NotApart::Incomplete {
+                expected,
+                found: tally.rows,
+            }),
+        }
+    }
+
     /// How many rows the engine should have read of logs that are whole, and what their marks add up to.
-    async fn expected(&self) -> Result<(u64, u64), LedgerError> {
+    async fn expected(&self, asked: impl Iterator<Item = &Manifest>) -> Result<(u64, u64), LedgerError> {
         let mut reader = self.shared.judge.kept.reader().await;
         let (mut rows, mut sum) = (0, 0_u64);
         let mut last: Option<(LogId, u64, Vec<Digest>)> = None;
-        for (log, seq) in self.away.values().flat_map(|manifest| manifest.rows_from(0)) {
+        for (log, seq) in asked.flat_map(|manifest| manifest.rows_from(0)) {
             let Some(roots) = self.shared.survey.logs.get(&log) else {
                 continue;
             };
