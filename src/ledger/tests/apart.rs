@@ -72,8 +72,24 @@ fn engine(
     Ok(tally)
 }
 
+/// The segments an engine is asked about.
+fn names(driver: &Driver) -> Vec<String> {
+    driver.segments().map(|(name, _)| name).collect()
+}
+
 async fn judged(
     driver: &Driver,
+    ledger: &Path,
+    dir: &Path,
+    row: impl Fn(u64) -> usize + Send + 'static,
+) -> Result<Tally, NotApart> {
+    judged_of(driver, names(driver), ledger, dir, row).await
+}
+
+/// What comes of those segments.
+async fn judged_of(
+    driver: &Driver,
+    segments: Vec<String>,
     ledger: &Path,
     dir: &Path,
     row: impl Fn(u64) -> usize + Send + 'static,
@@ -84,7 +100,7 @@ async fn judged(
     let other = other.map(|_| ()).unwrap_err().to_string();
     assert!(other.contains("run the same file everywhere"), "{other}");
     let evaluator = Evaluator::new(reader(ledger).await, &task, program, 0)?;
-    let (dir, segments) = (dir.to_owned(), driver.segments().collect::<Vec<_>>());
+    let dir = dir.to_owned();
     tokio::task::spawn_blocking(move || engine(&evaluator, &dir, &segments, row))
         .await
         .unwrap()
@@ -95,13 +111,19 @@ async fn apart(dir: &Path, plan: Plan) -> (Replay, usize) {
     apart_with(dir, dir, plan).await
 }
 
-/// The same, where the engine has that copy of the ledger.
+/// The same, an hour at a time, where the engine has that copy of the ledger.
 async fn apart_with(copy: &Path, dir: &Path, plan: Plan) -> (Replay, usize) {
     let mut driver = Driver::open(reader(dir).await, dir, plan).await.unwrap();
     loop {
-        let tally = judged(&driver, copy, dir, |_| 1).await.unwrap();
+        let mut tally = Tally::default();
+        for hour in names(&driver) {
+            let of = [hour.clone()];
+            let came = judged_of(&driver, vec![hour], copy, dir, |_| 1).await.unwrap();
+            driver.adds_up(&of, &came).await.unwrap();
+            tally.merge(came);
+        }
         if !driver.takes_back(&tally).unwrap() {
-            let asked = driver.segments().count();
+            let asked = driver.segments().len();
             return (driver.finish(tally, |_| {}).await.unwrap().whole(), asked);
         }
     }
@@ -229,10 +251,32 @@ async fn a_row_that_is_lost_or_counted_twice_is_missed() {
         let mut driver = Driver::open(reader(dir).await, dir, Plan::default()).await.unwrap();
         let tally = judged(&driver, dir, dir, row).await.unwrap();
         assert!(!driver.takes_back(&tally).unwrap());
-        let refused = driver.finish(tally, |_| {}).await;
+        let missed = driver.adds_up(&names(&driver), &tally).await;
+        let refused = driver.finish(tally, |_| {}).await.map(drop);
+        for refused in [missed, refused] {
+            assert!(
+                matches!(refused, Err(NotApart::Incomplete { expected: 710, .. })),
+                "{refused:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_came_of_one_hour_does_not_stand_for_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    some_hours(dir).await;
+    write(dir, time("14:30:00")).await;
+    let driver = Driver::open(reader(dir).await, dir, Plan::default()).await.unwrap();
+    let [one, other] = <[String; 2]>::try_from(names(&driver)).unwrap();
+    let tally = judged_of(&driver, vec![one.clone()], dir, dir, |_| 1).await.unwrap();
+    driver.adds_up(&[one.clone()], &tally).await.unwrap();
+    for wrong in [vec![other.clone()], vec![one, other], vec![]] {
+        let refused = driver.adds_up(&wrong, &tally).await;
         assert!(
-            matches!(refused, Err(NotApart::Incomplete { expected: 710, .. })),
-            "{refused:?}"
+            matches!(refused, Err(NotApart::Incomplete { .. })),
+            "{wrong:?}: {refused:?}"
         );
     }
 }
