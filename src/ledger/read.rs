@@ -28,6 +28,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use self::cursor::{Cursor, Stored};
+use self::group::Ahead;
 pub(super) use self::group::{Group, Key, opened};
 use super::error::LedgerError;
 use super::keys::{LedgerKeys, Vouching};
@@ -117,6 +118,7 @@ pub struct Reader {
     store: Box<dyn Store>,
     secret: Option<LedgerKeys>,
     keys: HashMap<(LogId, Period), Key>,
+    ahead: Ahead,
 }
 
 impl Reader {
@@ -154,8 +156,13 @@ impl Reader {
         let mut store = place.reader().await?;
         store.look().await.map_err(LedgerError::store("read the ledger"))?;
         let secret = keys.cloned();
-        let keys = HashMap::new();
-        Ok(Self { store, secret, keys })
+        let (keys, ahead) = (HashMap::new(), Ahead::default());
+        Ok(Self {
+            store,
+            secret,
+            keys,
+            ahead,
+        })
     }
 
     /// Whether the ledger's secret is at hand.
@@ -170,11 +177,13 @@ impl Reader {
     /// The store's.
     pub async fn refresh(&mut self) -> Result<(), LedgerError> {
         self.keys.clear();
+        self.ahead = Ahead::default();
         self.store.look().await.map_err(LedgerError::store("read the ledger"))
     }
 
     /// Sees nothing until it is [refreshed](Self::refresh).
     pub(super) async fn look_away(&mut self) -> Result<(), LedgerError> {
+        self.ahead = Ahead::default();
         self.store
             .look_away()
             .await

@@ -26,6 +26,7 @@ pub(super) mod sqlite;
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -192,6 +193,41 @@ pub(super) struct RawRow {
     pub(super) record: Vec<u8>,
     pub(super) period: Option<String>,
     pub(super) private: Option<Vec<u8>>,
+}
+
+/// A bundle and what lies beside it, before anything is believed of it.
+#[derive(Debug)]
+pub(super) struct RawBundle {
+    pub(super) number: i64,
+    /// Compressed.
+    pub(super) entries: Vec<u8>,
+    /// Of its records, as their tile has them.
+    pub(super) hashes: Option<Vec<u8>>,
+    /// What is private in it, by period.
+    pub(super) privates: Vec<(String, Vec<u8>)>,
+}
+
+/// One row of what [`RawBundle`]s are made of: the number, the entries, the hashes, and one of the private parts, if there is one.
+type BundleRow = (i64, Vec<u8>, Option<Vec<u8>>, Option<String>, Option<Vec<u8>>);
+
+impl RawBundle {
+    /// The bundles that such rows are of, which come in the order of the numbers.
+    fn of(rows: Vec<BundleRow>) -> Vec<Self> {
+        let mut bundles: Vec<Self> = Vec::new();
+        for (number, entries, hashes, period, content) in rows {
+            let private = period.zip(content);
+            match bundles.last_mut().filter(|last| last.number == number) {
+                Some(last) => last.privates.extend(private),
+                None => bundles.push(Self {
+                    number,
+                    entries,
+                    hashes,
+                    privates: private.into_iter().collect(),
+                }),
+            }
+        }
+        bundles
+    }
 }
 
 /// A slice's row before anything is believed of it.
@@ -361,14 +397,12 @@ pub(super) trait Store: Send + Sync + fmt::Debug {
     /// The rows of a log from `from` on, at most [`PAGE`] and `limit`.
     async fn rows(&mut self, log: LogId, from: i64, limit: i64) -> Result<Vec<RawRow>>;
 
-    /// A bundle, compressed.
-    async fn bundle(&mut self, log: LogId, number: i64) -> Result<Option<Vec<u8>>>;
+    /// The bundles with these numbers that there are, in their order, each with the hashes of its records and, where that is asked for,
+    /// what is private in them. All in one statement: each costs a way to the store and back, and the next three are then here already.
+    async fn bundles(&mut self, log: LogId, numbers: Range<i64>, private: bool) -> Result<Vec<RawBundle>>;
 
     /// The number of the first bundle from that one on.
     async fn next_bundle(&mut self, log: LogId, from: i64) -> Result<Option<i64>>;
-
-    /// The private parts of a bundle, by period.
-    async fn privates(&mut self, log: LogId, number: i64) -> Result<Vec<(String, Vec<u8>)>>;
 
     /// A tile's hashes.
     async fn tile(&mut self, log: LogId, level: i64, number: i64) -> Result<Option<Vec<u8>>>;

@@ -1,5 +1,6 @@
 //! The records of one group of 256: fetched from the store as they lie, and unpacked apart from it, on whatever thread.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use crate::ledger::pack::unpack;
 use crate::ledger::period::{Period, PeriodKey};
 use crate::ledger::private;
 use crate::ledger::record::{LogId, Private};
+use crate::ledger::store::RawBundle;
 use crate::ledger::tile::{self, WIDTH};
 
 /// A month's key, or why it is not to be had.
@@ -116,6 +118,34 @@ pub(in crate::ledger) fn opened(key: &Key, private: &Private, sealed: Sealed) ->
     }
 }
 
+/// How many bytes are read along with what is asked for, about, and how many bundles at most.
+const AHEAD: (usize, i64) = (1024 * 1024, 16);
+
+/// Bundles that were read along with one that was asked for, for whoever reads a log in its order.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    /// Of which log, and whether with what is private.
+    of: Option<(LogId, bool)>,
+    /// The number after the one that was asked for last.
+    next: i64,
+    /// How great that was.
+    bytes: usize,
+    bundles: VecDeque<RawBundle>,
+}
+
+impl Ahead {
+    /// How many bundles to read, if they are as great as the last one.
+    fn count(&self) -> i64 {
+        let (bytes, most) = AHEAD;
+        let count = bytes.checked_div(self.bytes).unwrap_or(1);
+        i64::try_from(count).unwrap_or(most).clamp(1, most)
+    }
+}
+
+fn bytes(bundle: &RawBundle) -> usize {
+    bundle.entries.len() + bundle.privates.iter().map(|(_, content)| content.len()).sum::<usize>()
+}
+
 impl Reader {
     /// As [`group`](Self::group), without what is private.
     pub(in crate::ledger) async fn plain(&mut self, log: LogId, number: u64) -> Result<Vec<Row>, LedgerError> {
@@ -134,22 +164,48 @@ impl Reader {
         number: u64,
         with: bool,
     ) -> Result<Group, LedgerError> {
-        let packed = self.store.bundle(log, number.cast_signed()).await;
-        let Some(packed) = packed.map_err(LedgerError::store("read a bundle"))? else {
+        let with = with && self.secret.is_some();
+        let Some(bundle) = self.bundle(log, number, with).await? else {
             let packed = Packed::Rows(self.tail(log, number).await?);
             return Ok(Group { log, number, packed });
         };
-        let hashes = self.hashes(log, 0, number).await?;
+        let hashes = match &bundle.hashes {
+            Some(hashes) => tile::hashes(hashes).collect(),
+            None => self.hashes(log, 0, number).await?,
+        };
         let mut parts = Vec::new();
-        if with && self.secret.is_some() {
-            let stored = self.store.privates(log, number.cast_signed()).await;
-            for (period, content) in stored.map_err(LedgerError::store("read what is private"))? {
-                let Ok(period) = period.parse() else { continue };
-                parts.push((period, self.key(log, period).await?, content));
-            }
+        for (period, content) in bundle.privates {
+            let Ok(period) = period.parse() else { continue };
+            parts.push((period, self.key(log, period).await?, content));
         }
-        let packed = Packed::Bundle(packed, hashes, parts);
+        let packed = Packed::Bundle(bundle.entries, hashes, parts);
         Ok(Group { log, number, packed })
+    }
+
+    /// A bundle, out of those that were read along with one before it, or out of the store; then some after it are read along where
+    /// the one before was asked for last.
+    async fn bundle(&mut self, log: LogId, number: u64, with: bool) -> Result<Option<RawBundle>, LedgerError> {
+        let at = number.cast_signed();
+        let of = (log, with);
+        let follows = self.ahead.of == Some(of) && self.ahead.next == at;
+        let found = self.ahead.bundles.pop_front_if(|bundle| follows && bundle.number == at);
+        let found = match found {
+            Some(bundle) => Some(bundle),
+            None => {
+                let count = if follows { self.ahead.count() } else { 1 };
+                let mut read = self.store.bundles(log, at..at.saturating_add(count), with).await;
+                if count > 1 && read.is_err() {
+                    // Whichever of them is damaged, this one may not be.
+                    read = self.store.bundles(log, at..at.saturating_add(1), with).await;
+                }
+                self.ahead.bundles = read.map_err(LedgerError::store("read a bundle"))?.into();
+                self.ahead.bundles.pop_front_if(|bundle| bundle.number == at)
+            }
+        };
+        self.ahead.of = Some(of);
+        self.ahead.next = at.saturating_add(1);
+        self.ahead.bytes = found.as_ref().map_or(0, bytes);
+        Ok(found)
     }
 
     /// The rows of a group that is in no bundle yet.

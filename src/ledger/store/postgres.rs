@@ -18,6 +18,7 @@ mod write;
 
 use std::collections::{BTreeSet, HashSet};
 use std::io::ErrorKind;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -28,7 +29,7 @@ pub use self::database::{Database, DatabaseError};
 use self::format::{bring_up_to_date, check_format, make};
 pub(in crate::ledger) use self::lease::Lease;
 use self::lease::Taken;
-use super::{Opening, PAGE, RawLog, RawPeriod, RawRow, RawSigned, RawSlice, Result, Rows, Store};
+use super::{Opening, PAGE, RawBundle, RawLog, RawPeriod, RawRow, RawSigned, RawSlice, Result, Rows, Store};
 use crate::ids::Digest;
 use crate::ledger::error::LedgerError;
 use crate::ledger::record::LogId;
@@ -362,22 +363,21 @@ impl Store for PostgresStore {
         rows.iter().map(read).collect()
     }
 
-    async fn bundle(&mut self, log: LogId, number: i64) -> Result<Option<Vec<u8>>> {
-        let query = sqlx::query_scalar("SELECT entries FROM bundle WHERE log = $1 AND number = $2");
-        let query = query.bind(log.to_string()).bind(number);
-        within(PATIENCE, query.fetch_optional(&mut self.connection)).await
+    async fn bundles(&mut self, log: LogId, numbers: Range<i64>, private: bool) -> Result<Vec<RawBundle>> {
+        let sql = "SELECT b.number, b.entries, t.hashes, p.period, p.content FROM bundle b
+                   LEFT JOIN tile t ON t.log = b.log AND t.level = 0 AND t.number = b.number
+                   LEFT JOIN private p ON $4 AND p.log = b.log AND p.number = b.number
+                   WHERE b.log = $1 AND b.number >= $2 AND b.number < $3 ORDER BY b.number, p.period";
+        let query = sqlx::query_as(sql).bind(log.to_string());
+        let query = query.bind(numbers.start).bind(numbers.end).bind(private);
+        let rows = within(PATIENCE, query.fetch_all(&mut self.connection)).await;
+        rows.map(RawBundle::of)
     }
 
     async fn next_bundle(&mut self, log: LogId, from: i64) -> Result<Option<i64>> {
         let query = sqlx::query_scalar("SELECT min(number) FROM bundle WHERE log = $1 AND number >= $2");
         let query = query.bind(log.to_string()).bind(from);
         within(PATIENCE, query.fetch_one(&mut self.connection)).await
-    }
-
-    async fn privates(&mut self, log: LogId, number: i64) -> Result<Vec<(String, Vec<u8>)>> {
-        let sql = "SELECT period, content FROM private WHERE log = $1 AND number = $2 ORDER BY period";
-        let query = sqlx::query_as(sql).bind(log.to_string()).bind(number);
-        within(PATIENCE, query.fetch_all(&mut self.connection)).await
     }
 
     async fn tile(&mut self, log: LogId, level: i64, number: i64) -> Result<Option<Vec<u8>>> {

@@ -10,6 +10,7 @@ mod write;
 
 use std::collections::{BTreeSet, HashSet};
 use std::io::ErrorKind;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
 
 use self::format::Format;
 use self::lookup::{LOOKUP, lookup, slice};
-use super::{Opening, PAGE, RawLog, RawPeriod, RawRow, RawSigned, RawSlice, Result, Rows, Store};
+use super::{Opening, PAGE, RawBundle, RawLog, RawPeriod, RawRow, RawSigned, RawSlice, Result, Rows, Store};
 use crate::ids::Digest;
 use crate::ledger::error::LedgerError;
 use crate::ledger::record::LogId;
@@ -373,12 +374,18 @@ impl Store for SqliteStore {
         rows.iter().map(read).collect()
     }
 
-    async fn bundle(&mut self, log: LogId, number: i64) -> Result<Option<Vec<u8>>> {
-        sqlx::query_scalar("SELECT entries FROM bundle WHERE log = ?1 AND number = ?2")
-            .bind(log.to_string())
-            .bind(number)
-            .fetch_optional(&mut self.connection)
-            .await
+    async fn bundles(&mut self, log: LogId, numbers: Range<i64>, private: bool) -> Result<Vec<RawBundle>> {
+        let rows = sqlx::query_as(
+            "SELECT b.number, b.entries, t.hashes, p.period, p.content FROM bundle b
+             LEFT JOIN tile t ON t.log = b.log AND t.level = 0 AND t.number = b.number
+             LEFT JOIN private p ON ?4 AND p.log = b.log AND p.number = b.number
+             WHERE b.log = ?1 AND b.number >= ?2 AND b.number < ?3 ORDER BY b.number, p.period",
+        )
+        .bind(log.to_string())
+        .bind(numbers.start)
+        .bind(numbers.end)
+        .bind(private);
+        rows.fetch_all(&mut self.connection).await.map(RawBundle::of)
     }
 
     async fn next_bundle(&mut self, log: LogId, from: i64) -> Result<Option<i64>> {
@@ -386,14 +393,6 @@ impl Store for SqliteStore {
             .bind(log.to_string())
             .bind(from)
             .fetch_one(&mut self.connection)
-            .await
-    }
-
-    async fn privates(&mut self, log: LogId, number: i64) -> Result<Vec<(String, Vec<u8>)>> {
-        sqlx::query_as("SELECT period, content FROM private WHERE log = ?1 AND number = ?2 ORDER BY period")
-            .bind(log.to_string())
-            .bind(number)
-            .fetch_all(&mut self.connection)
             .await
     }
 

@@ -271,7 +271,7 @@ async fn what_came_of_one_hour_does_not_stand_for_another() {
     let driver = Driver::open(reader(dir).await, dir, Plan::default()).await.unwrap();
     let [one, other] = <[String; 2]>::try_from(names(&driver)).unwrap();
     let tally = judged_of(&driver, vec![one.clone()], dir, dir, |_| 1).await.unwrap();
-    driver.adds_up(&[one.clone()], &tally).await.unwrap();
+    driver.adds_up(std::slice::from_ref(&one), &tally).await.unwrap();
     for wrong in [vec![other.clone()], vec![one, other], vec![]] {
         let refused = driver.adds_up(&wrong, &tally).await;
         assert!(
