@@ -17,6 +17,7 @@
 mod bodies;
 mod keys;
 mod log;
+mod looked;
 mod published;
 mod source;
 mod tree;
@@ -29,6 +30,7 @@ use std::path::Path;
 use self::bodies::{BodyFindings, PrivateCheck};
 pub(super) use self::keys::Told;
 use self::log::LogCheck;
+use self::looked::Hands;
 pub use self::published::verify_published;
 use self::source::Stored;
 pub(super) use self::tree::tree;
@@ -265,17 +267,17 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
     ) -> Result<bodies::Private, LedgerError> {
         let mut bodies = BodyFindings::default();
         let mut private = PrivateCheck::new(log);
-        while let Some(mut sound) = walk
-            .next(
-                &mut Stored {
-                    reader,
-                    log,
-                    private: true,
-                },
-                check,
-            )
-            .await?
-        {
+        let mut hands = Hands::default();
+        loop {
+            let mut source = Stored {
+                reader,
+                log,
+                private: true,
+                hands: &mut hands,
+            };
+            let Some(mut sound) = walk.next(&mut source, check).await? else {
+                break;
+            };
             // What is neither signed nor vouched for opens no log and excuses nothing.
             let vouched = reader.vouching(log)?.is_some();
             let opens = |named: &Named| match named {

@@ -48,6 +48,14 @@ impl Group {
         matches!(&self.packed, Packed::Rows(rows) if rows.is_empty())
     }
 
+    /// The keys that were found beside it.
+    pub(in crate::ledger) fn keys(&self) -> Vec<(Period, Key)> {
+        match &self.packed {
+            Packed::Bundle(_, _, sealed) => sealed.iter().map(|(period, key, _)| (*period, key.clone())).collect(),
+            Packed::Rows(_) => Vec::new(),
+        }
+    }
+
     /// Its records.
     ///
     /// # Errors

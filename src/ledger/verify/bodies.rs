@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::super::error::LedgerError;
 use super::super::period::Period;
 use super::super::private;
-use super::super::read::{Reader, Sealed, Withheld};
+use super::super::read::{Reader, Withheld};
 use super::super::record::{Event, LogId, Named};
 use super::super::report::{Finding, FindingKind, Findings};
+use super::looked::Opening;
 use crate::ids::Digest;
 
 /// How many missing or changed bodies are told apart per log.
@@ -56,7 +57,7 @@ impl PrivateCheck {
         reader: &mut Reader,
         seq: u64,
         named: &Named,
-        sealed: Sealed,
+        found: Opening,
     ) -> Result<(), LedgerError> {
         let private = match named {
             Named::Decision(_, private) => private,
@@ -67,8 +68,12 @@ impl PrivateCheck {
                 return Ok(());
             }
         };
-        match reader.asked(self.log, private, sealed).await? {
-            Ok(_) => {}
+        let opened = match found {
+            Opening::Tried(tried) => tried,
+            Opening::Left(sealed) => reader.asked(self.log, private, sealed).await?.map(drop),
+        };
+        match opened {
+            Ok(()) => {}
             Err(Withheld::Erased(period)) => {
                 self.gone.entry(period).or_insert((seq, 0)).1 += 1;
                 return Ok(());

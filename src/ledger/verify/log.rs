@@ -16,12 +16,13 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::super::checkpoint::Checkpoint;
-use super::super::record::{Event, LogId, Mode, Named, Read, RecordTime};
+use super::super::record::{Event, LogId, Mode, Named, RecordTime};
 use super::super::report::{Finding, FindingKind, Findings};
 use super::super::succession::KeyHistory;
 use super::super::tile::WIDTH;
-use super::super::tree::{Tree, leaf_hash};
+use super::super::tree::Tree;
 use super::keys::KeyChanges;
+use super::looked::{Contents, Looked, Opening};
 use crate::ids::Digest;
 use crate::registry::Bound;
 
@@ -132,30 +133,29 @@ impl LogCheck {
         self.next
     }
 
-    /// Takes the next row. Returns its leaf hash and, where its bytes give the hash stored for it, what it names, so that this can
-    /// be checked too.
-    pub(super) fn row(&mut self, seq: u64, stored: Option<Digest>, bytes: &[u8]) -> (Digest, Option<Named>) {
+    /// Takes the next row. Returns, where its bytes give the hash stored for it, what it names, so that this can be checked too.
+    pub(super) fn row(&mut self, seq: u64, stored: Option<Digest>, looked: Looked) -> Option<(Named, Opening)> {
+        let computed = looked.computed;
         self.gap(seq);
         self.next = seq.saturating_add(1);
         self.seen.records += 1;
-        let computed = leaf_hash(bytes);
         if let Some(tree) = &mut self.tree {
             tree.push(computed);
         }
         self.compare();
         if stored != Some(computed) {
             self.suspect(Suspect { seq, computed, stored });
-            return (computed, None);
+            return None;
         }
-        match Read::of(bytes) {
-            Ok(read) => {
-                self.record(seq, &read);
-                (computed, Some(Named::of(read)))
+        match looked.contents {
+            Ok(contents) => {
+                self.record(seq, &contents);
+                Some((contents.named, looked.private))
             }
             Err(error) => {
                 let message = format!("record {seq} is malformed: {error}");
                 self.seen.findings.add(FindingKind::Malformed, Some(seq), message);
-                (computed, None)
+                None
             }
         }
     }
@@ -279,18 +279,18 @@ impl LogCheck {
     }
 
     /// Checks a record whose bytes give its stored hash: its place, its log and its time.
-    fn record(&mut self, seq: u64, record: &Read<'_>) {
-        if record.log() != self.log {
-            let message = format!("record {seq} belongs to the log `{}`", record.log());
+    fn record(&mut self, seq: u64, record: &Contents) {
+        if record.log != self.log {
+            let message = format!("record {seq} belongs to the log `{}`", record.log);
             self.seen.findings.add(FindingKind::Malformed, Some(seq), message);
         }
-        if record.seq() != seq {
-            self.displace(seq, record.seq());
+        if record.seq != seq {
+            self.displace(seq, record.seq);
             return;
         }
         self.displaced.mixed |= self.displaced.count > 0;
         self.time(seq, record);
-        let Read::Record(record) = record else { return };
+        let Named::Event(record) = &record.named else { return };
         if let (Event::KeyChanged(changed), Some(changes)) = (&record.event, &mut self.key_changes)
             && changed.log == self.log
             && let Some(message) = changes.told(seq, &changed.change)
@@ -306,9 +306,9 @@ impl LogCheck {
         }
     }
 
-    fn time(&mut self, seq: u64, record: &Read<'_>) {
-        let time = record.time();
-        let within = record.id().0.get_timestamp().map(|time| time.to_unix());
+    fn time(&mut self, seq: u64, record: &Contents) {
+        let time = record.time;
+        let within = record.id.0.get_timestamp().map(|time| time.to_unix());
         let millis = within.map(|(seconds, nanos)| seconds * 1000 + u64::from(nanos) / 1_000_000);
         if millis != Some(time.unix_millis()) {
             let message = format!("record {seq} is malformed: the time in its id is not its time");
@@ -317,7 +317,7 @@ impl LogCheck {
         if let Some(last) = self.seen.last.filter(|last| *last > time) {
             // One whose answer left ahead of it has the answer's time, which is not much earlier.
             let back = last.timestamp().duration_since(time.timestamp()).unsigned_abs();
-            if record.mode() == Some(Mode::Bounded) && back <= 2 * Bound::MAX_AGE {
+            if record.mode == Some(Mode::Bounded) && back <= 2 * Bound::MAX_AGE {
                 return;
             }
             let message = format!("record {seq} of {time} was written after one of {last}");

@@ -8,13 +8,14 @@ use super::super::published::Published;
 use super::super::read::{Parts, Reader, Row, Sealed};
 use super::super::record::LogId;
 use super::super::tile::{self, Kind, TileId, WIDTH};
+use super::looked::{Hands, Looked};
 use crate::ids::Digest;
 
 /// Where a log is read from.
 #[async_trait]
 pub(super) trait Source: Send + Sync {
     /// The records of one group of 256, as many as there are, each with the hash stored for it.
-    async fn group(&mut self, number: u64) -> Result<Vec<Row>, LedgerError>;
+    async fn group(&mut self, number: u64) -> Result<Vec<Looked>, LedgerError>;
 
     /// The number of the first group, from that one on, of which anything is there.
     async fn next(&mut self, number: u64) -> Result<Option<u64>, LedgerError>;
@@ -32,15 +33,14 @@ pub(super) struct Stored<'r> {
     pub(super) log: LogId,
     /// Whether what is private is looked at too.
     pub(super) private: bool,
+    pub(super) hands: &'r mut Hands,
 }
 
 #[async_trait]
 impl Source for Stored<'_> {
-    async fn group(&mut self, number: u64) -> Result<Vec<Row>, LedgerError> {
-        match self.private {
-            true => self.reader.group(self.log, number).await,
-            false => self.reader.plain(self.log, number).await,
-        }
+    async fn group(&mut self, number: u64) -> Result<Vec<Looked>, LedgerError> {
+        let (log, private) = (self.log, self.private);
+        self.hands.group(self.reader, log, number, private).await
     }
 
     async fn next(&mut self, number: u64) -> Result<Option<u64>, LedgerError> {
@@ -79,7 +79,7 @@ impl Tiles<'_> {
 
 #[async_trait]
 impl Source for Tiles<'_> {
-    async fn group(&mut self, number: u64) -> Result<Vec<Row>, LedgerError> {
+    async fn group(&mut self, number: u64) -> Result<Vec<Looked>, LedgerError> {
         let Some(bytes) = self.read(Kind::Entries, number).await? else {
             return Ok(Vec::new());
         };
@@ -96,7 +96,7 @@ impl Source for Tiles<'_> {
             mac: None,
             sealed: Sealed::Together(Parts::default()),
         });
-        Ok(rows.collect())
+        Ok(rows.map(|row| Looked::of(row, &[])).collect())
     }
 
     async fn next(&mut self, _: u64) -> Result<Option<u64>, LedgerError> {

@@ -1,6 +1,7 @@
 //! A log's tree alone, for whoever goes on with its records.
 
 use super::log::LogCheck;
+use super::looked::Hands;
 use super::source::Stored;
 use super::trust::{check_note, tail};
 use super::walk::Walk;
@@ -36,18 +37,13 @@ pub(in crate::ledger) async fn tree(reader: &mut Reader, log: LogId) -> Result<T
         LogCheck::new(log, named, None),
         Walk::new(signed, edge.unwrap_or_default()),
     );
-    while walk
-        .next(
-            &mut Stored {
-                reader,
-                log,
-                private: false,
-            },
-            &mut check,
-        )
-        .await?
-        .is_some()
-    {}
+    let mut source = Stored {
+        reader,
+        log,
+        private: false,
+        hands: &mut Hands::default(),
+    };
+    while walk.next(&mut source, &mut check).await?.is_some() {}
     let seen = check.finish(checkpoint.as_ref(), walk.above());
     let mut findings = about.list.into_iter().chain(seen.findings.list);
     Ok(TreeReport {

@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 
 use super::super::error::LedgerError;
-use super::super::read::{Row, Sealed};
 use super::super::record::Named;
 use super::super::report::FindingKind;
 use super::super::tile::{Kind, TileId, WIDTH};
-use super::super::tree::{Tree, leaf_hash, root_of};
+use super::super::tree::{Tree, root_of};
 use super::damage;
 use super::log::LogCheck;
+use super::looked::{Looked, Opening};
 use super::source::Source;
 use crate::ids::Digest;
 
 /// What the records of one group name, of those that give their hashes, each with what is private in it.
-pub(super) type Sound = Vec<(u64, Named, Sealed)>;
+pub(super) type Sound = Vec<(u64, Named, Opening)>;
 
 /// Walks a log.
 pub(super) struct Walk {
@@ -109,8 +109,8 @@ impl Walk {
             }
         }
         vouched(source, check, &rows)?;
-        let tiled = rows.iter().all(|row| matches!(row.sealed, Sealed::Together(_)));
-        let whole = rows.iter().all(|row| row.hash.is_some());
+        let tiled = rows.iter().all(|row| row.bundled);
+        let whole = rows.iter().all(|row| row.stored.is_some());
         if tiled && !whole {
             check.torn(first, &TileId::full(Kind::Hashes { level: 0 }, self.number).to_string());
         }
@@ -224,7 +224,7 @@ impl Walk {
 }
 
 /// Holds rows in no bundle to what vouches for them, where the ledger's secret is at hand.
-fn vouched(source: &dyn Source, check: &mut LogCheck, rows: &[Row]) -> Result<(), LedgerError> {
+fn vouched(source: &dyn Source, check: &mut LogCheck, rows: &[Looked]) -> Result<(), LedgerError> {
     if rows.iter().all(|row| row.mac.is_none()) {
         return Ok(());
     }
@@ -232,7 +232,7 @@ fn vouched(source: &dyn Source, check: &mut LogCheck, rows: &[Row]) -> Result<()
         return Ok(());
     };
     for row in rows {
-        if let (Some(mac), Some(hash), Ok(seq)) = (&row.mac, row.hash, u64::try_from(row.seq))
+        if let (Some(mac), Some(hash), Ok(seq)) = (&row.mac, row.stored, u64::try_from(row.seq))
             && !vouching.holds(seq, &hash, mac)
         {
             check.unvouched(seq);
@@ -245,21 +245,20 @@ fn vouched(source: &dyn Source, check: &mut LogCheck, rows: &[Row]) -> Result<()
 type Hashes = Vec<(Digest, Option<Digest>)>;
 
 /// Where the tile of the hashes is `torn`, records are held to the tile above alone.
-fn take(check: &mut LogCheck, first: u64, rows: Vec<Row>, torn: bool) -> (Hashes, Sound) {
+fn take(check: &mut LogCheck, first: u64, rows: Vec<Looked>, torn: bool) -> (Hashes, Sound) {
     let (mut hashes, mut sound) = (Hashes::new(), Sound::new());
     for row in rows {
         let Ok(seq) = u64::try_from(row.seq) else { continue };
         let dense = seq == first + hashes.len() as u64;
-        let stored = match torn {
-            true => Some(leaf_hash(&row.bytes)),
-            false => row.hash,
+        let held = match torn {
+            true => Some(row.computed),
+            false => row.stored,
         };
-        let (hash, named) = check.row(seq, stored, &row.bytes);
         if dense {
-            hashes.push((hash, row.hash));
+            hashes.push((row.computed, row.stored));
         }
-        if let Some(named) = named {
-            sound.push((seq, named, row.sealed));
+        if let Some((named, private)) = check.row(seq, held, row) {
+            sound.push((seq, named, private));
         }
     }
     (hashes, sound)
