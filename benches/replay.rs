@@ -212,24 +212,12 @@ fn peak() -> f64 {
     kib.unwrap_or(f64::NAN) / 1024.0
 }
 
-/// How many seconds of CPU this process has taken, on all its threads.
-fn spent() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // Behind the name, which may hold spaces: user and system time are the 12th and 13th, in hundredths of a second (proc(5), Linux).
-    let fields = stat
-        .rsplit_once(')')
-        .map_or("", |(_, fields)| fields)
-        .split_whitespace();
-    let ticks: Vec<f64> = fields.skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
-    ticks.iter().sum::<f64>() / 100.0
-}
-
 fn runtime() -> tokio::runtime::Runtime {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.expect("a runtime")
 }
 
-/// What the process of its own does; prints how many records a second, its memory, and how many records a second of CPU.
+/// What the process of its own does; prints how many records a second, and its memory.
 fn alone(what: &str, dir: &Path) {
     let started = Instant::now();
     let count = match what {
@@ -251,12 +239,7 @@ fn alone(what: &str, dir: &Path) {
             report.records()
         }
     };
-    println!(
-        "{} {} {}",
-        per_second(count, started.elapsed()),
-        peak(),
-        per_second(count, Duration::from_secs_f64(spent()))
-    );
+    println!("{} {}", per_second(count, started.elapsed()), peak());
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
@@ -264,15 +247,23 @@ fn per_second(count: u64, took: Duration) -> f64 {
     count as f64 / took.as_secs_f64()
 }
 
-/// Does it in a process of its own.
-fn child(what: &str, dir: &Path) -> [f64; 3] {
+/// Does it in a process of its own, on all cores or on one.
+fn child(what: &str, dir: &Path, one: bool) -> [f64; 2] {
     let program = std::env::current_exe().expect("this program");
-    let output = Command::new(program).arg(what).arg(dir).output().expect("it runs");
+    let mut command = match one {
+        false => Command::new(program),
+        true => {
+            let mut command = Command::new("taskset");
+            command.args(["--cpu-list", "0"]).arg(program);
+            command
+        }
+    };
+    let output = command.arg(what).arg(dir).output().expect("it runs");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let numbers = text.split_whitespace().map(|number| number.parse().expect("a number"));
     let numbers: Vec<f64> = numbers.collect();
-    numbers.try_into().expect("a rate, a size, and another rate")
+    numbers.try_into().expect("a rate and a size")
 }
 
 fn bytes_below(directory: &Path) -> u64 {
@@ -347,18 +338,17 @@ fn main() {
     for what in ["segments", "store"] {
         // On all cores at once, before and after: what else the machine does slows both.
         let before = asked(&bare, cores);
-        let [rate, peak, _] = child(what, dir);
+        let [rate, peak] = child(what, dir, false);
         let floor = f64::midpoint(before, asked(&bare, cores)) * cores as f64;
         println!(
             "replay from {what}: {rate:.0} a second, {:.2} of {floor:.0}, the bare authorizer on all cores (aim: 0.5); at most {peak:.0} MiB (aim: 512)",
             rate / floor
         );
     }
-    // Twice: the first time, the file may have to be read from the disk.
-    for _ in 0..2 {
-        let [rate, _, each] = child("verify", dir);
-        println!("verify: {each:.0} records a second of CPU (aim: 200000), {rate:.0} a second");
-    }
+    // First on all cores: the file may have to be read from the disk.
+    let [all, _] = child("verify", dir, false);
+    let [one, _] = child("verify", dir, true);
+    println!("verify: {one:.0} records a second on one core (aim: 200000), {all:.0} on all cores");
     let (segments, tiles) = (bytes_below(&root), runtime().block_on(tiles(dir)));
     let each = |bytes: u64| bytes as f64 / records as f64;
     println!(

@@ -107,38 +107,81 @@ impl Looked {
 /// What came of a group.
 type Came = Result<Vec<Looked>, LedgerError>;
 
+/// How many groups one thread looks at before it is asked again, and how many bytes they have at most as they are stored: to hand over
+/// work costs about as much as to look at some dozen records.
+const PORTION: (usize, usize) = (4, 1024 * 1024);
+
 /// The next groups of a log, being looked at.
 #[derive(Default)]
 pub(super) struct Hands {
-    under_way: VecDeque<(u64, JoinHandle<Came>)>,
+    /// The group that is asked for next, as things go.
+    asked: u64,
+    /// The group that is read next.
+    next: u64,
+    ready: VecDeque<Came>,
+    under_way: VecDeque<JoinHandle<VecDeque<Came>>>,
 }
 
 impl Hands {
     /// The records of a group; some groups after it are begun with.
     pub(super) async fn group(&mut self, reader: &mut Reader, log: LogId, number: u64, private: bool) -> Came {
-        if self.under_way.front().is_some_and(|(first, _)| *first != number) {
-            self.under_way.clear();
+        if self.asked != number {
+            *self = Self {
+                asked: number,
+                next: number,
+                ..Self::default()
+            };
         }
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        while self.under_way.len() <= threads {
-            let next = number + self.under_way.len() as u64;
-            match reader.packed(log, next, private).await {
-                // There may be none after it.
-                Ok(group) if group.is_empty() && next > number => break,
-                // Whatever is wrong with it is told in its turn.
-                Err(_) if next > number => break,
-                Err(error) => return Err(error),
-                Ok(group) => {
-                    let looked = tokio::task::spawn_blocking(move || Looked::all(group));
-                    self.under_way.push_back((next, looked));
-                }
+        if self.ready.is_empty() {
+            self.begin(reader, log, private).await?;
+            if let Some(looked) = self.under_way.pop_front() {
+                let ended = |error: tokio::task::JoinError| LedgerError::Ended {
+                    why: error.to_string().into(),
+                };
+                self.ready = looked.await.map_err(ended)?;
             }
         }
-        let Some((_, looked)) = self.under_way.pop_front() else {
-            return Ok(Vec::new());
-        };
-        looked.await.map_err(|error| LedgerError::Ended {
-            why: error.to_string().into(),
-        })?
+        self.asked = number + 1;
+        self.ready.pop_front().unwrap_or_else(|| {
+            self.next = self.asked;
+            Ok(Vec::new())
+        })
+    }
+
+    /// Has as many portions looked at as there are threads, and one more.
+    async fn begin(&mut self, reader: &mut Reader, log: LogId, private: bool) -> Result<(), LedgerError> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        while self.under_way.len() <= threads {
+            match self.portion(reader, log, private).await {
+                Ok(groups) if groups.is_empty() => break,
+                Ok(groups) => {
+                    let all = move || groups.into_iter().map(Looked::all).collect();
+                    self.under_way.push_back(tokio::task::spawn_blocking(all));
+                }
+                Err(error) if self.under_way.is_empty() => return Err(error),
+                // Told when its turn has come.
+                Err(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// The next groups, as they are stored; none at the end.
+    async fn portion(&mut self, reader: &mut Reader, log: LogId, private: bool) -> Result<Vec<Group>, LedgerError> {
+        let (most, room) = PORTION;
+        let (mut groups, mut bytes) = (Vec::new(), 0);
+        while groups.len() < most && bytes < room {
+            match reader.packed(log, self.next, private).await {
+                Ok(group) if group.is_empty() => break,
+                Ok(group) => {
+                    bytes += group.bytes();
+                    groups.push(group);
+                    self.next += 1;
+                }
+                Err(error) if groups.is_empty() => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(groups)
     }
 }
