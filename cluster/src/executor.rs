@@ -25,10 +25,10 @@ pub(crate) const MESSAGE: u32 = 256 * 1024 * 1024;
 const CONNECT: u16 = 30;
 
 /// How much memory is taken unless told otherwise, in MiB.
-pub(crate) const MEMORY: u32 = 1_024;
+const MEMORY: u32 = 1_024;
 
 /// The least of it that is of any use, in MiB.
-pub(crate) const LEAST: i64 = 512;
+const LEAST: i64 = 512;
 
 /// The least memory that a task sorts, joins and groups with, in bytes: with less, it may find no room for what it cannot put on disk.
 const TASK: usize = 256 << 20;
@@ -62,7 +62,7 @@ pub(crate) struct ExecutorArgs {
 }
 
 /// What of so many MiB is for the engine, and what for evaluators; in bytes.
-pub(crate) fn shares(memory: u32) -> (usize, usize) {
+fn shares(memory: u32) -> (usize, usize) {
     let bytes = usize::try_from(memory).unwrap_or(usize::MAX).saturating_mul(1 << 20);
     (bytes / 4 * 3, bytes / 4)
 }
@@ -72,7 +72,7 @@ pub(crate) fn shares(memory: u32) -> (usize, usize) {
 /// # Errors
 ///
 /// The memory does not reach for as many as are asked for.
-pub(crate) fn tasks_with(engine: usize, asked: Option<NonZeroUsize>) -> Result<usize, Failure> {
+fn tasks_with(engine: usize, asked: Option<NonZeroUsize>) -> Result<usize, Failure> {
     let most = (engine / TASK).max(1);
     let Some(asked) = asked.map(NonZeroUsize::get) else {
         return Ok(std::thread::available_parallelism().map_or(1, usize::from).min(most));

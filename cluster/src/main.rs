@@ -15,6 +15,7 @@ mod query;
 mod replay;
 mod scheduler;
 mod site;
+mod stop;
 mod tally;
 
 use std::path::Path;

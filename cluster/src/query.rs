@@ -25,9 +25,9 @@ use datafusion::scalar::ScalarValue;
 use datafusion_proto::protobuf::LogicalPlanNode;
 use tidegate::ids::TenantId;
 use tidegate::ledger::replay::apart::{Tally, Task};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::site::{FOR_GOOD, SEGMENTS, wrong};
+use crate::stop::{STOPPED, Stop};
 
 /// How many consecutive numbers of a log a group may be of.
 const STRETCH: u32 = 8_192;
@@ -124,6 +124,7 @@ pub(crate) async fn ask(
     task: &Task,
     tenant: Option<TenantId>,
     scheduler: SocketAddr,
+    stop: &Stop,
 ) -> Result<Tally> {
     let files = segments
         .iter()
@@ -141,9 +142,9 @@ pub(crate) async fn ask(
     let plan = asked.create_physical_plan().await?;
     let batches = tokio::select! {
         batches = collect(Arc::clone(&plan), running) => batches?,
-        stopped = stopped() => {
+        () = stop.told() => {
             cancel(plan.as_ref(), scheduler).await;
-            return Err(stopped);
+            return Err(DataFusionError::Execution(format!("{FOR_GOOD}{STOPPED}")));
         }
     };
     let mut tally = Tally::default();
@@ -155,22 +156,6 @@ pub(crate) async fn ask(
         }
     }
     Ok(tally)
-}
-
-/// Waits until this process is told to end.
-async fn stopped() -> DataFusionError {
-    let told = async || {
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        std::io::Result::Ok(())
-    };
-    match told().await {
-        Ok(()) => DataFusionError::Execution(format!("{FOR_GOOD}this process was told to end")),
-        Err(error) => error.into(),
-    }
 }
 
 /// Ends a query on the cluster, as far as it got there.

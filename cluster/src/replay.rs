@@ -19,6 +19,7 @@ use tidegate::ledger::replay::apart::{Driver, NotApart, Tally, Task};
 
 use crate::executor::MESSAGE;
 use crate::site::{FOR_GOOD, program};
+use crate::stop::{STOPPED, Stop};
 use crate::{failed, functions, query, tally};
 
 /// What `replay` takes.
@@ -36,7 +37,7 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "COUNT", default_value_t = query::AT_ONCE, value_parser = clap::value_parser!(u64).range(1..))]
     rows: u64,
     /// How much memory may be taken for what is done by this process, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(16..))]
     memory: u32,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
@@ -86,6 +87,7 @@ pub(crate) async fn run(args: ReplayArgs) -> Outcome {
     let driver = Driver::open(reader, &args.data, plan).await;
     let mut driver = driver.map_err(|error| failure(&error))?;
     let task = driver.task(program()?).await.map_err(|error| failure(&error))?;
+    let stop = Stop::listen().map_err(Failure::failed)?;
     let mut tally = Tally::default();
     let portions = query::portions(driver.segments(), args.rows);
     let count = portions.len();
@@ -98,11 +100,14 @@ pub(crate) async fn run(args: ReplayArgs) -> Outcome {
             rows,
             task: &task,
             tenant,
+            stop: &stop,
         };
         tally.merge(asking.about(&mut driver, segments).await?);
     }
-    let part = driver.finish(tally, |_| {}).await.map_err(failed)?;
-    report(&part.whole(), args.format)
+    tokio::select! {
+        part = driver.finish(tally, |_| {}) => report(&part.map_err(failed)?.whole(), args.format),
+        () = stop.told() => Err(Failure::failed(STOPPED)),
+    }
 }
 
 /// What is asked about a portion.
@@ -111,6 +116,7 @@ struct Asking<'a> {
     rows: u64,
     task: &'a Task,
     tenant: Option<TenantId>,
+    stop: &'a Stop,
 }
 
 impl Asking<'_> {
@@ -146,9 +152,14 @@ impl Asking<'_> {
     }
 
     async fn once(&self, driver: &Driver, segments: &[String]) -> Result<Tally, NoTally> {
-        let context = connected(self.scheduler, self.rows).await?;
-        let tally = query::ask(&context, segments, self.task, self.tenant, self.scheduler).await?;
-        driver.adds_up(segments, &tally).await?;
+        let context = connected(self.scheduler, self.rows).await;
+        let context = context.map_err(|error| NoTally::Failed(Failure::failed(error)))?;
+        let asked = query::ask(&context, segments, self.task, self.tenant, self.scheduler, self.stop);
+        let tally = asked.await?;
+        tokio::select! {
+            held = driver.adds_up(segments, &tally) => held?,
+            () = self.stop.told() => return Err(NoTally::Failed(Failure::failed(STOPPED))),
+        }
         Ok(tally)
     }
 }

@@ -91,10 +91,14 @@ impl WitnessArgs {
 }
 
 fn key(text: &str) -> Result<VerifierKey, Failure> {
-    // Whoever gives something else by mistake, a file of secrets perhaps, is not shown all of it.
-    let shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
-    text.parse()
-        .map_err(|error| Failure::invalid(format!("`{shown}`: {error}")))
+    text.parse().map_err(|error| {
+        // The name alone, if that is what it is: it may be a secret that was given by mistake.
+        let name = text.split_once('+').map(|(name, _)| name.escape_debug());
+        Failure::invalid(match name {
+            Some(name) => format!("the key of `{name}`: {error}"),
+            None => format!("a key: {error}"),
+        })
+    })
 }
 
 pub(super) fn run(command: &LedgerCommand) -> Outcome {

@@ -195,40 +195,11 @@ pub(super) struct RawRow {
     pub(super) private: Option<Vec<u8>>,
 }
 
-/// A bundle and what lies beside it, before anything is believed of it.
-#[derive(Debug)]
-pub(super) struct RawBundle {
-    pub(super) number: i64,
-    /// Compressed.
-    pub(super) entries: Vec<u8>,
-    /// Of its records, as their tile has them.
-    pub(super) hashes: Option<Vec<u8>>,
-    /// What is private in it, by period.
-    pub(super) privates: Vec<(String, Vec<u8>)>,
-}
+/// A bundle before anything is believed of it: its number, its records, compressed, and their hashes as their tile has them.
+pub(super) type RawBundle = (i64, Vec<u8>, Option<Vec<u8>>);
 
-/// One row of what [`RawBundle`]s are made of: the number, the entries, the hashes, and one of the private parts, if there is one.
-type BundleRow = (i64, Vec<u8>, Option<Vec<u8>>, Option<String>, Option<Vec<u8>>);
-
-impl RawBundle {
-    /// The bundles that such rows are of, which come in the order of the numbers.
-    fn of(rows: Vec<BundleRow>) -> Vec<Self> {
-        let mut bundles: Vec<Self> = Vec::new();
-        for (number, entries, hashes, period, content) in rows {
-            let private = period.zip(content);
-            match bundles.last_mut().filter(|last| last.number == number) {
-                Some(last) => last.privates.extend(private),
-                None => bundles.push(Self {
-                    number,
-                    entries,
-                    hashes,
-                    privates: private.into_iter().collect(),
-                }),
-            }
-        }
-        bundles
-    }
-}
+/// What is private in a bundle and of one period, before anything is believed of it: the bundle's number, the period, the content.
+pub(super) type RawPrivate = (i64, String, Vec<u8>);
 
 /// A slice's row before anything is believed of it.
 #[derive(Debug)]
@@ -397,9 +368,11 @@ pub(super) trait Store: Send + Sync + fmt::Debug {
     /// The rows of a log from `from` on, at most [`PAGE`] and `limit`.
     async fn rows(&mut self, log: LogId, from: i64, limit: i64) -> Result<Vec<RawRow>>;
 
-    /// The bundles with these numbers that there are, in their order, each with the hashes of its records and, where that is asked for,
-    /// what is private in them. All in one statement: each costs a way to the store and back, and the next three are then here already.
-    async fn bundles(&mut self, log: LogId, numbers: Range<i64>, private: bool) -> Result<Vec<RawBundle>>;
+    /// The bundles with these numbers that there are, in their order, each with the hashes of its records.
+    async fn bundles(&mut self, log: LogId, numbers: Range<i64>) -> Result<Vec<RawBundle>>;
+
+    /// What is private in bundles with these numbers, in their order and that of the periods.
+    async fn privates(&mut self, log: LogId, numbers: Range<i64>) -> Result<Vec<RawPrivate>>;
 
     /// The number of the first bundle from that one on.
     async fn next_bundle(&mut self, log: LogId, from: i64) -> Result<Option<i64>>;

@@ -37,11 +37,11 @@ type Said = (&'static str, String, Vec<String>);
 /// The decisions that did not come out the same; those that are alike but for their number stand together, below the first of them.
 fn listed(differing: &[Replayed]) -> Vec<String> {
     let mut groups: Vec<(&Replayed, Said, Vec<u64>)> = Vec::new();
-    let mut places: BTreeMap<(LogId, &str, Said), usize> = BTreeMap::new();
+    let mut places: BTreeMap<(LogId, &str, Said, &[String]), usize> = BTreeMap::new();
     for replayed in differing {
         let said = said(&replayed.outcome);
         let place = *places
-            .entry((replayed.log, &replayed.asked, said.clone()))
+            .entry((replayed.log, &replayed.asked, said.clone(), &replayed.why))
             .or_insert(groups.len());
         match groups.get_mut(place) {
             Some((_, _, others)) => others.push(replayed.seq),

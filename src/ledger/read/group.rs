@@ -1,6 +1,7 @@
 //! The records of one group of 256: fetched from the store as they lie, and unpacked apart from it, on whatever thread.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use crate::ledger::pack::unpack;
 use crate::ledger::period::{Period, PeriodKey};
 use crate::ledger::private;
 use crate::ledger::record::{LogId, Private};
-use crate::ledger::store::RawBundle;
+use crate::ledger::store::{RawBundle, RawPrivate};
 use crate::ledger::tile::{self, WIDTH};
 
 /// A month's key, or why it is not to be had.
@@ -138,7 +139,23 @@ pub(super) struct Ahead {
     next: i64,
     /// How great that was.
     bytes: usize,
-    bundles: VecDeque<RawBundle>,
+    bundles: VecDeque<Bundle>,
+}
+
+/// A bundle and what is private in it.
+#[derive(Debug)]
+struct Bundle {
+    number: i64,
+    entries: Vec<u8>,
+    hashes: Option<Vec<u8>>,
+    privates: Vec<(String, Vec<u8>)>,
+}
+
+impl Bundle {
+    fn bytes(&self) -> usize {
+        let privates = self.privates.iter().map(|(_, content)| content.len());
+        self.entries.len() + privates.sum::<usize>()
+    }
 }
 
 impl Ahead {
@@ -150,13 +167,9 @@ impl Ahead {
     }
 }
 
-fn bytes(bundle: &RawBundle) -> usize {
-    bundle.entries.len() + bundle.privates.iter().map(|(_, content)| content.len()).sum::<usize>()
-}
-
 impl Reader {
     /// As [`group`](Self::group), without what is private.
-    pub(in crate::ledger) async fn plain(&mut self, log: LogId, number: u64) -> Result<Vec<Row>, LedgerError> {
+    pub(super) async fn plain(&mut self, log: LogId, number: u64) -> Result<Vec<Row>, LedgerError> {
         self.packed(log, number, false).await?.rows()
     }
 
@@ -192,28 +205,55 @@ impl Reader {
 
     /// A bundle, out of those that were read along with one before it, or out of the store; then some after it are read along where
     /// the one before was asked for last.
-    async fn bundle(&mut self, log: LogId, number: u64, with: bool) -> Result<Option<RawBundle>, LedgerError> {
-        let at = number.cast_signed();
-        let of = (log, with);
+    async fn bundle(&mut self, log: LogId, number: u64, with: bool) -> Result<Option<Bundle>, LedgerError> {
+        let (at, of) = (number.cast_signed(), (log, with));
         let follows = self.ahead.of == Some(of) && self.ahead.next == at;
-        let found = self.ahead.bundles.pop_front_if(|bundle| follows && bundle.number == at);
-        let found = match found {
-            Some(bundle) => Some(bundle),
-            None => {
-                let count = if follows { self.ahead.count() } else { 1 };
-                let mut read = self.store.bundles(log, at..at.saturating_add(count), with).await;
-                if count > 1 && read.is_err() {
-                    // Whichever of them is damaged, this one may not be.
-                    read = self.store.bundles(log, at..at.saturating_add(1), with).await;
-                }
-                self.ahead.bundles = read.map_err(LedgerError::store("read a bundle"))?.into();
-                self.ahead.bundles.pop_front_if(|bundle| bundle.number == at)
-            }
-        };
+        let mut found = self.ahead.bundles.pop_front_if(|bundle| follows && bundle.number == at);
+        if found.is_none() {
+            let count = if follows { self.ahead.count() } else { 1 };
+            self.ahead.bundles = match self.bundles(of, at..at.saturating_add(count)).await {
+                Ok(bundles) => bundles,
+                // Whichever of them is damaged, this one may not be. What was wrong first says more where nothing can be read any more.
+                Err(error) if count > 1 => self.bundles(of, at..at.saturating_add(1)).await.map_err(|_| error)?,
+                Err(error) => return Err(error),
+            };
+            found = self.ahead.bundles.pop_front_if(|bundle| bundle.number == at);
+        }
         self.ahead.of = Some(of);
         self.ahead.next = at.saturating_add(1);
-        self.ahead.bytes = found.as_ref().map_or(0, bytes);
+        self.ahead.bytes = found.as_ref().map_or(0, Bundle::bytes);
         Ok(found)
+    }
+
+    async fn bundles(
+        &mut self,
+        (log, with): (LogId, bool),
+        numbers: Range<i64>,
+    ) -> Result<VecDeque<Bundle>, LedgerError> {
+        let bundles = self.store.bundles(log, numbers.clone()).await;
+        let bundles: Vec<RawBundle> = bundles.map_err(LedgerError::store("read a bundle"))?;
+        let mut privates: Vec<RawPrivate> = Vec::new();
+        if with && !bundles.is_empty() {
+            let found = self.store.privates(log, numbers).await;
+            privates = found.map_err(LedgerError::store("read what is private"))?;
+        }
+        let mut privates = privates.into_iter().peekable();
+        let bundles = bundles.into_iter().map(|(number, entries, hashes)| {
+            let mut own = Vec::new();
+            // Below may be some that are of no bundle.
+            while let Some((of, period, content)) = privates.next_if(|(of, ..)| *of <= number) {
+                if of == number {
+                    own.push((period, content));
+                }
+            }
+            Bundle {
+                number,
+                entries,
+                hashes,
+                privates: own,
+            }
+        });
+        Ok(bundles.collect())
     }
 
     /// The rows of a group that is in no bundle yet.

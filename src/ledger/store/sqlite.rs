@@ -21,7 +21,9 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection};
 
 use self::format::Format;
 use self::lookup::{LOOKUP, lookup, slice};
-use super::{Opening, PAGE, RawBundle, RawLog, RawPeriod, RawRow, RawSigned, RawSlice, Result, Rows, Store};
+use super::{
+    Opening, PAGE, RawBundle, RawLog, RawPeriod, RawPrivate, RawRow, RawSigned, RawSlice, Result, Rows, Store,
+};
 use crate::ids::Digest;
 use crate::ledger::error::LedgerError;
 use crate::ledger::record::LogId;
@@ -374,18 +376,21 @@ impl Store for SqliteStore {
         rows.iter().map(read).collect()
     }
 
-    async fn bundles(&mut self, log: LogId, numbers: Range<i64>, private: bool) -> Result<Vec<RawBundle>> {
-        let rows = sqlx::query_as(
-            "SELECT b.number, b.entries, t.hashes, p.period, p.content FROM bundle b
-             LEFT JOIN tile t ON t.log = b.log AND t.level = 0 AND t.number = b.number
-             LEFT JOIN private p ON ?4 AND p.log = b.log AND p.number = b.number
-             WHERE b.log = ?1 AND b.number >= ?2 AND b.number < ?3 ORDER BY b.number, p.period",
-        )
-        .bind(log.to_string())
-        .bind(numbers.start)
-        .bind(numbers.end)
-        .bind(private);
-        rows.fetch_all(&mut self.connection).await.map(RawBundle::of)
+    async fn bundles(&mut self, log: LogId, numbers: Range<i64>) -> Result<Vec<RawBundle>> {
+        let sql = "SELECT b.number, b.entries, t.hashes FROM bundle b
+                   LEFT JOIN tile t ON t.log = b.log AND t.level = 0 AND t.number = b.number
+                   WHERE b.log = ?1 AND b.number >= ?2 AND b.number < ?3 ORDER BY b.number";
+        let query = sqlx::query_as(sql).bind(log.to_string());
+        let query = query.bind(numbers.start).bind(numbers.end);
+        query.fetch_all(&mut self.connection).await
+    }
+
+    async fn privates(&mut self, log: LogId, numbers: Range<i64>) -> Result<Vec<RawPrivate>> {
+        let sql = "SELECT number, period, content FROM private
+                   WHERE log = ?1 AND number >= ?2 AND number < ?3 ORDER BY number, period";
+        let query = sqlx::query_as(sql).bind(log.to_string());
+        let query = query.bind(numbers.start).bind(numbers.end);
+        query.fetch_all(&mut self.connection).await
     }
 
     async fn next_bundle(&mut self, log: LogId, from: i64) -> Result<Option<i64>> {
