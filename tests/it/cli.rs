@@ -204,6 +204,24 @@ fn what_a_person_reads_when_a_command_line_does_not_hold() {
 }
 
 #[test]
+fn what_is_given_as_a_key_by_mistake_is_not_printed() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().to_str().unwrap();
+    let secret = "5f1e8c0b9a7d6e4f";
+    for key in [secret.to_owned(), format!("log.example/ledger/platform+{secret}")] {
+        for option in ["--key", "--witness"] {
+            let text = shown(&["ledger", "verify", place, option, &key], &[directory.path()]);
+            assert!(
+                text.starts_with("exit 3\n") && text.contains("not a verifier key"),
+                "{text}"
+            );
+            assert!(!text.contains(secret), "{text}");
+            assert_eq!(text.contains("log.example"), key.contains("log.example"), "{text}");
+        }
+    }
+}
+
+#[test]
 fn dev_mode_listens_on_loopback_only() {
     let data = tempfile::tempdir().unwrap();
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {

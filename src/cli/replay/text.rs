@@ -160,6 +160,30 @@ fn told(summary: &Summary) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::RecordId;
+
+    #[test]
+    fn what_differs_in_its_reason_alone_stands_apart() {
+        let lacking = |seq, why: &str| Replayed {
+            log: LogId::Platform,
+            seq,
+            id: RecordId(uuid::Uuid::nil()),
+            asked: "A asks B".to_owned(),
+            outcome: Outcome::NotReplayable {
+                cause: "erased".to_owned(),
+            },
+            why: vec![why.to_owned()],
+        };
+        let differing = [lacking(3, "membership"), lacking(4, "period"), lacking(5, "membership")];
+        let expected = [
+            "NotReplayable  platform 3  A asks B: erased",
+            "               membership",
+            "               and 1 like it: 5",
+            "NotReplayable  platform 4  A asks B: erased",
+            "               period",
+        ];
+        assert_eq!(listed(&differing), expected);
+    }
 
     #[test]
     fn numbers_that_follow_each_other_are_told_as_one() {
