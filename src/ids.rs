@@ -154,15 +154,12 @@ macro_rules! token_id {
             /// Whether a text is one.
             pub fn fits(text: &str) -> bool {
                 let bytes = text.as_bytes();
-                // Whether any is another is asked once, at the end, so that many are looked at at a time: a ledger's records are full
-                // of ids.
-                let rest = |byte: &u8| $rest.iter().fold(false, |any, other| any | (other == byte));
-                let may = |all, byte: &u8| all & (byte.is_ascii_alphanumeric() | rest(byte));
-                let pairs = bytes.iter().zip(bytes.iter().skip(1));
+                // Whether any is another is asked once, at the end: a ledger's records are full of ids.
+                let may = |all, byte: &u8| all & (byte.is_ascii_alphanumeric() | $rest.contains(byte));
                 (1..=$max).contains(&bytes.len())
                     && bytes.first().is_some_and(u8::is_ascii_alphanumeric)
                     && bytes.iter().fold(true, may)
-                    && !pairs.fold(false, |any, (one, next)| any | ((*one == b'.') & (*next == b'.')))
+                    && !bytes.windows(2).any(|pair| pair == b"..")
             }
         }
 

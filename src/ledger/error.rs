@@ -226,6 +226,12 @@ impl LedgerError {
         }
     }
 
+    /// A thread that ended early, for what is known of it.
+    pub(super) fn ended(why: impl ToString) -> Self {
+        let why = why.to_string().into();
+        Self::Ended { why }
+    }
+
     /// A failed reading of one log: what the store calls damaged is damage to that log, all else is the store's.
     pub(super) fn reading(log: LogId, doing: &'static str, error: sqlx::Error) -> Self {
         match damage(&error) {

@@ -267,7 +267,7 @@ impl<'a, P: FnMut(Progress) + Send> Verifier<'a, P> {
     ) -> Result<bodies::Private, LedgerError> {
         let mut bodies = BodyFindings::default();
         let mut private = PrivateCheck::new(log);
-        let mut hands = Hands::default();
+        let mut hands = Hands::new();
         loop {
             let mut source = Stored {
                 reader,

@@ -78,8 +78,7 @@ pub(super) async fn run<T: Send + 'static, R: Send + 'static>(
             Ok(Ok(result)) => results.push(result),
             Ok(Err(error)) => failed = failed.or(Some(error)),
             Err(ended) => {
-                let why = ended.to_string().into();
-                failed = failed.or(Some(LedgerError::Ended { why }));
+                failed = failed.or(Some(LedgerError::ended(ended)));
             }
         }
     }

@@ -60,11 +60,8 @@ async fn once(place: Place, dir: PathBuf, now: Timestamp) -> Result<Written, Led
         let _ = told.send(written);
     };
     let started = std::thread::Builder::new().name("segments".to_owned()).spawn(work);
-    started.map_err(|error| LedgerError::Ended {
-        why: error.to_string().into(),
-    })?;
-    let why = "it was ended".into();
-    answer.await.unwrap_or(Err(LedgerError::Ended { why }))
+    started.map_err(LedgerError::ended)?;
+    answer.await.unwrap_or_else(|_| Err(LedgerError::ended("it was ended")))
 }
 
 #[cfg(test)]

@@ -112,8 +112,9 @@ type Came = Result<Vec<Looked>, LedgerError>;
 const PORTION: (usize, usize) = (4, 1024 * 1024);
 
 /// The next groups of a log, being looked at.
-#[derive(Default)]
 pub(super) struct Hands {
+    /// How many threads there are.
+    threads: usize,
     /// The group that is asked for next, as things go.
     asked: u64,
     /// The group that is read next.
@@ -123,22 +124,28 @@ pub(super) struct Hands {
 }
 
 impl Hands {
+    /// None begun with.
+    pub(super) fn new() -> Self {
+        Self {
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            asked: 0,
+            next: 0,
+            ready: VecDeque::new(),
+            under_way: VecDeque::new(),
+        }
+    }
+
     /// The records of a group; some groups after it are begun with.
     pub(super) async fn group(&mut self, reader: &mut Reader, log: LogId, number: u64, private: bool) -> Came {
         if self.asked != number {
-            *self = Self {
-                asked: number,
-                next: number,
-                ..Self::default()
-            };
+            (self.asked, self.next) = (number, number);
+            self.ready.clear();
+            self.under_way.clear();
         }
         if self.ready.is_empty() {
             self.begin(reader, log, private).await?;
             if let Some(looked) = self.under_way.pop_front() {
-                let ended = |error: tokio::task::JoinError| LedgerError::Ended {
-                    why: error.to_string().into(),
-                };
-                self.ready = looked.await.map_err(ended)?;
+                self.ready = looked.await.map_err(LedgerError::ended)?;
             }
         }
         self.asked = number + 1;
@@ -150,8 +157,7 @@ impl Hands {
 
     /// Has as many portions looked at as there are threads, and one more.
     async fn begin(&mut self, reader: &mut Reader, log: LogId, private: bool) -> Result<(), LedgerError> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        while self.under_way.len() <= threads {
+        while self.under_way.len() <= self.threads {
             match self.portion(reader, log, private).await {
                 Ok(groups) if groups.is_empty() => break,
                 Ok(groups) => {

@@ -41,7 +41,7 @@ pub(in crate::ledger) async fn tree(reader: &mut Reader, log: LogId) -> Result<T
         reader,
         log,
         private: false,
-        hands: &mut Hands::default(),
+        hands: &mut Hands::new(),
     };
     while walk.next(&mut source, &mut check).await?.is_some() {}
     let seen = check.finish(checkpoint.as_ref(), walk.above());

@@ -181,10 +181,7 @@ impl Driver {
                 None => Ok(looked),
             }
         });
-        let ended = |error: tokio::task::JoinError| LedgerError::Ended {
-            why: error.to_string().into(),
-        };
-        let looked: Looked = looked.await.map_err(ended)??;
+        let looked: Looked = looked.await.map_err(LedgerError::ended)??;
         let other = |(log, seq): &(LogId, u64)| {
             NotApart::wrong(format!(
                 "record {seq} of `{log}` came out otherwise than it does here: nothing is reported; run the same program everywhere"
@@ -216,8 +213,9 @@ impl Driver {
         if !tally.irregular().is_empty() {
             return Ok(());
         }
+        let segments: BTreeSet<&str> = segments.iter().map(String::as_str).collect();
         let asked = self.away.iter();
-        let asked = asked.filter(|(place, _)| segments.contains(&place.to_string()));
+        let asked = asked.filter(|(place, _)| segments.contains(place.to_string().as_str()));
         self.holds(asked.map(|(_, manifest)| manifest), tally).await
     }
 
