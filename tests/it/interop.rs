@@ -76,6 +76,8 @@ impl Scene {
             .unwrap()
             .push(("POST /callback", 200, Value::Null));
         scene.now();
+        // Before there is a connector, for Tidegate publishes what is offered as soon as there is one.
+        scene.offer_for_another_purpose();
         scene.connect(ELBE, &scene.provider);
         scene.connect(WESER, &scene.consumer);
         scene

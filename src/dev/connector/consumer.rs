@@ -222,6 +222,7 @@ impl Connector {
             address: None,
             flow: None,
             error: None,
+            ending: false,
             created: now,
             changed: now,
         };

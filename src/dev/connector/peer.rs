@@ -154,19 +154,34 @@ impl Connector {
         sent.map(drop)
     }
 
-    /// Ends a transfer from our side: the operator is told `own`, the other side `why`, and our data plane that it is over.
+    /// Ends a transfer from our side: the operator is told `own`, the other side `why`, and our data plane that it is over. One that is
+    /// over or being ended is left alone: what ended it first is the reason, not what comes of that at the data plane.
     pub(super) async fn end_transfer(&self, pid: &str, own: String, why: Why) {
-        let flow = self.with(|store| {
+        let begun = self.with(|store| {
             let record = store.transfers.get_mut(pid)?;
+            if record.ending || record.course.state().is_some_and(Transfer::is_over) {
+                return None;
+            }
+            record.ending = true;
             record.error = Some(own.clone());
-            record.flow.clone()
+            Some(record.flow.clone())
         });
+        let Some(flow) = begun else { return };
         // The plane first: the token must not outlive the transfer, whatever the other side answers.
         self.tell_plane(pid, flow.as_deref(), "terminate", Some(&own)).await;
         let told = self.tell_transfer(pid, |_, pids| Message::TransferTerminationMessage { pids, why });
         if let Err(error) = told.await {
             tracing::debug!(participant = %self.participant(), pid, error = %error, "a termination was not taken");
         }
+        let now = self.0.clock.now();
+        self.with(|store| {
+            if let Some(record) = store.transfers.get_mut(pid)
+                && !record.course.state().is_some_and(Transfer::is_over)
+            {
+                record.course.abandon(Transfer::Terminated);
+                record.changed = now;
+            }
+        });
     }
 
     /// The other side of a process of ours that `client` may be: who it is, where it wants its messages.

@@ -273,7 +273,9 @@ impl Connector {
                     data_address: Some(address),
                     ..
                 } => record.address = Some(address.clone()),
-                Message::TransferSuspensionMessage { why, .. } | Message::TransferTerminationMessage { why, .. } => {
+                Message::TransferSuspensionMessage { why, .. } | Message::TransferTerminationMessage { why, .. }
+                    if !record.ending =>
+                {
                     record.error = Some(why.to_string());
                 }
                 _ => {}

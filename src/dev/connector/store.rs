@@ -94,6 +94,8 @@ pub struct TransferRecord {
     pub flow: Option<String>,
     /// Why it ended or paused.
     pub error: Option<String>,
+    /// Whether our side is ending it.
+    pub ending: bool,
     /// When it began.
     pub created: Timestamp,
     /// When it last changed.

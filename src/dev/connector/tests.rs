@@ -1,4 +1,5 @@
-//! Tests of what needs no network: states, messages, policies.
+//! Tests of what needs no network: states, messages, policies, ends.
 
+mod endings;
 mod policies;
 mod states;

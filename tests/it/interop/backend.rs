@@ -67,7 +67,6 @@ fn a_connectors_own_data_plane_asks_tidegate_at_each_access() {
         return;
     }
     let scene = Scene::start(Build::OwnDataPlane);
-    scene.offer_for_another_purpose();
     scene.published();
     // This connector has its own data plane, and is to use no other.
     scene

@@ -61,7 +61,6 @@ fn check_refused_transfer(scene: &Scene, agreement: &str, reason: &str, of: &str
 #[ignore = "needs Java and the connector that tests/interop/run builds"]
 fn an_exchange_between_two_real_connectors_and_every_way_out_of_it() {
     let scene = Scene::start(Build::ControlPlane);
-    scene.offer_for_another_purpose();
     scene.published();
 
     println!("The six steps");

@@ -1,0 +1,92 @@
+//! How a transfer ends, and what is remembered of why.
+
+use secrecy::SecretString;
+
+use super::super::course::{Course, Role};
+use super::super::message::Why;
+use super::super::store::TransferRecord;
+use super::super::transfer::Transfer;
+use super::super::{Connector, Settings};
+use crate::clock::Clock;
+
+const PID: &str = "urn:uuid:01a2";
+
+/// A connector with one transfer, which stands at `state`. Nobody listens where the other side is.
+fn connector(state: Option<Transfer>, named: bool) -> Connector {
+    let settings = Settings {
+        participant: "BPNL000000000DWF".parse().unwrap(),
+        name: "Elbe".to_owned(),
+        root: "http://127.0.0.1:9/elbe".to_owned(),
+        api_key: SecretString::from("key"),
+        gate: None,
+    };
+    let clock = Clock::fixed("2026-11-26T12:00:00Z".parse().unwrap());
+    let connector = Connector::new(settings, clock.clone()).unwrap();
+    let mut course = Course::default();
+    if let Some(state) = state {
+        course.abandon(state);
+    }
+    let pid = named.then_some("urn:uuid:01a3");
+    let record = TransferRecord {
+        pid: PID.to_owned(),
+        role: Role::Consumer,
+        course,
+        peer: Connector::peer("BPNL00000000C3EF".parse().unwrap(), "http://127.0.0.1:9/weser", pid),
+        agreement: "agreement-1".to_owned(),
+        asset: "pcf-ethanol".to_owned(),
+        format: "HttpData-PULL".to_owned(),
+        address: None,
+        flow: None,
+        error: None,
+        ending: false,
+        created: clock.now(),
+        changed: clock.now(),
+    };
+    connector.with(|store| store.transfers.insert(PID.to_owned(), record));
+    connector
+}
+
+fn seen(connector: &Connector) -> (Option<Transfer>, Option<String>) {
+    connector.with(|store| {
+        let record = &store.transfers[PID];
+        (record.course.state(), record.error.clone())
+    })
+}
+
+async fn end(connector: &Connector, reason: &str) {
+    let why = Why::new("operator", [reason.to_owned()]);
+    connector.end_transfer(PID, reason.to_owned(), why).await;
+}
+
+#[tokio::test]
+async fn what_ended_a_transfer_first_stays_its_reason() {
+    let connector = connector(Some(Transfer::Started), true);
+    end(&connector, "done with it").await;
+    let done = (Some(Transfer::Terminated), Some("done with it".to_owned()));
+    assert_eq!(seen(&connector), done);
+    end(&connector, "the data plane knows no such flow").await;
+    assert_eq!(seen(&connector), done);
+}
+
+#[tokio::test]
+async fn of_two_ends_at_a_time_the_first_counts() {
+    let connector = connector(Some(Transfer::Started), true);
+    tokio::join!(
+        end(&connector, "done with it"),
+        end(&connector, "the data plane failed")
+    );
+    assert_eq!(
+        seen(&connector),
+        (Some(Transfer::Terminated), Some("done with it".to_owned()))
+    );
+}
+
+#[tokio::test]
+async fn one_that_the_other_side_has_not_named_yet_ends_too() {
+    let connector = connector(None, false);
+    end(&connector, "done with it").await;
+    assert_eq!(
+        seen(&connector),
+        (Some(Transfer::Terminated), Some("done with it".to_owned()))
+    );
+}
