@@ -6,7 +6,7 @@ use super::Connector;
 use super::course::Role;
 use super::identity;
 use super::message::{Message, Pids, Why};
-use super::negotiation::Negotiation;
+use super::negotiation::{Negotiation, NegotiationStep};
 use super::store::{Direction, Entry, NegotiationRecord, Peer, TransferRecord};
 use super::transfer::Transfer;
 
@@ -106,13 +106,18 @@ impl Connector {
         sent.map(drop)
     }
 
-    /// Ends a negotiation from our side: the operator is told `own`, the other side `why`.
+    /// Ends a negotiation from our side: the operator is told `own`, the other side `why`. One that is over is left alone.
     pub(super) async fn end_negotiation(&self, pid: &str, own: String, why: Why) {
-        self.with(|store| {
-            if let Some(record) = store.negotiations.get_mut(pid) {
-                record.error = Some(own);
-            }
+        let ends = self.with(|store| {
+            let record = store.negotiations.get_mut(pid)?;
+            let mut course = record.course;
+            course.send(record.role, NegotiationStep::Terminate).ok()?;
+            record.error = Some(own);
+            Some(())
         });
+        if ends.is_none() {
+            return;
+        }
         let told = self.tell_negotiation(pid, |_, pids| Message::ContractNegotiationTerminationMessage {
             pids,
             why,

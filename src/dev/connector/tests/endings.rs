@@ -1,18 +1,19 @@
-//! How a transfer ends, and what is remembered of why.
+//! How a transfer or a negotiation ends, and what is remembered of why.
 
 use secrecy::SecretString;
 
 use super::super::course::{Course, Role};
 use super::super::message::Why;
-use super::super::store::TransferRecord;
+use super::super::negotiation::Negotiation;
+use super::super::store::{NegotiationRecord, TransferRecord};
 use super::super::transfer::Transfer;
 use super::super::{Connector, Settings};
 use crate::clock::Clock;
 
 const PID: &str = "urn:uuid:01a2";
 
-/// A connector with one transfer, which stands at `state`. Nobody listens where the other side is.
-fn connector(state: Option<Transfer>, named: bool) -> Connector {
+/// A connector that knows nothing yet.
+fn bare() -> Connector {
     let settings = Settings {
         participant: "BPNL000000000DWF".parse().unwrap(),
         name: "Elbe".to_owned(),
@@ -21,7 +22,13 @@ fn connector(state: Option<Transfer>, named: bool) -> Connector {
         gate: None,
     };
     let clock = Clock::fixed("2026-11-26T12:00:00Z".parse().unwrap());
-    let connector = Connector::new(settings, clock.clone()).unwrap();
+    Connector::new(settings, clock).unwrap()
+}
+
+/// A connector with one transfer, which stands at `state`. Nobody listens where the other side is.
+fn connector(state: Option<Transfer>, named: bool) -> Connector {
+    let connector = bare();
+    let now = connector.0.clock.now();
     let mut course = Course::default();
     if let Some(state) = state {
         course.abandon(state);
@@ -39,8 +46,8 @@ fn connector(state: Option<Transfer>, named: bool) -> Connector {
         flow: None,
         error: None,
         ending: false,
-        created: clock.now(),
-        changed: clock.now(),
+        created: now,
+        changed: now,
     };
     connector.with(|store| store.transfers.insert(PID.to_owned(), record));
     connector
@@ -89,4 +96,38 @@ async fn one_that_the_other_side_has_not_named_yet_ends_too() {
         seen(&connector),
         (Some(Transfer::Terminated), Some("done with it".to_owned()))
     );
+}
+
+#[tokio::test]
+async fn what_ended_a_negotiation_first_stays_its_reason() {
+    let connector = bare();
+    let now = connector.0.clock.now();
+    let mut course = Course::default();
+    course.abandon(Negotiation::Requested);
+    let record = NegotiationRecord {
+        pid: PID.to_owned(),
+        role: Role::Provider,
+        course,
+        peer: Connector::peer(
+            "BPNL00000000C3EF".parse().unwrap(),
+            "http://127.0.0.1:9/weser",
+            Some("urn:uuid:01a3"),
+        ),
+        offer: serde_json::Value::Null,
+        asset: "pcf-ethanol".to_owned(),
+        agreement: None,
+        error: None,
+        created: now,
+        changed: now,
+    };
+    connector.with(|store| store.negotiations.insert(PID.to_owned(), record));
+    for reason in ["done with it", "the policy is another one"] {
+        let why = Why::new("operator", [reason.to_owned()]);
+        connector.end_negotiation(PID, reason.to_owned(), why).await;
+        let seen = connector.with(|store| {
+            let record = &store.negotiations[PID];
+            (record.course.state(), record.error.clone())
+        });
+        assert_eq!(seen, (Some(Negotiation::Terminated), Some("done with it".to_owned())));
+    }
 }
