@@ -210,22 +210,9 @@ impl Connector {
 
     /// Begins a transfer under an agreement and gives our name for it; what follows happens afterwards.
     pub(super) fn transfer(&self, agreement: &Agreement, address: &str, format: &str) -> String {
-        let (pid, now) = (new_id(), self.0.clock.now());
-        let record = TransferRecord {
-            pid: pid.clone(),
-            role: Role::Consumer,
-            course: Course::default(),
-            peer: Self::peer(agreement.provider, address, None),
-            agreement: agreement.id.clone(),
-            asset: agreement.asset.clone(),
-            format: format.to_owned(),
-            address: None,
-            flow: None,
-            error: None,
-            ending: false,
-            created: now,
-            changed: now,
-        };
+        let (course, peer) = (Course::default(), Self::peer(agreement.provider, address, None));
+        let record = TransferRecord::new(Role::Consumer, course, peer, agreement, format, self.0.clock.now());
+        let pid = record.pid.clone();
         self.with(|store| store.transfers.insert(pid.clone(), record));
         let (connector, own) = (self.clone(), pid.clone());
         self.later(async move { connector.request_transfer(&own).await });

@@ -1,5 +1,6 @@
 //! Transfers at the company's own data plane, which is Tidegate: what it is told, and what its refusal does.
 
+use super::Connector;
 use super::catalog::FORMAT;
 use super::course::{Course, Role};
 use super::message::{DataAddress, Message, Why};
@@ -7,7 +8,6 @@ use super::plane::{About, PlaneError, Told};
 use super::protocol::Refused;
 use super::store::TransferRecord;
 use super::transfer::TransferStep;
-use super::{Connector, new_id};
 use crate::ids::Bpnl;
 
 impl Connector {
@@ -43,21 +43,8 @@ impl Connector {
             }
             let mut course = Course::default();
             course.receive(Role::Consumer, TransferStep::Request)?;
-            let record = TransferRecord {
-                pid: new_id(),
-                role: Role::Provider,
-                course,
-                peer: Self::peer(client, callback_address, Some(consumer_pid)),
-                agreement: agreement.id.clone(),
-                asset: agreement.asset.clone(),
-                format: format.clone(),
-                address: None,
-                flow: None,
-                error: None,
-                ending: false,
-                created: now,
-                changed: now,
-            };
+            let peer = Self::peer(client, callback_address, Some(consumer_pid));
+            let record = TransferRecord::new(Role::Provider, course, peer, agreement, format, now);
             let pid = record.pid.clone();
             store.transfers.insert(pid.clone(), record);
             Ok::<_, Refused>((pid, true))

@@ -9,6 +9,7 @@ use super::catalog::Catalog;
 use super::course::{Course, Role};
 use super::message::{DataAddress, Pids};
 use super::negotiation::Negotiation;
+use super::new_id;
 use super::plane::Plane;
 use super::transfer::Transfer;
 use crate::ids::Bpnl;
@@ -110,6 +111,32 @@ impl NegotiationRecord {
 }
 
 impl TransferRecord {
+    /// A transfer that begins, under a name of ours.
+    pub(super) fn new(
+        role: Role,
+        course: Course<Transfer>,
+        peer: Peer,
+        agreement: &Agreement,
+        format: &str,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            pid: new_id(),
+            role,
+            course,
+            peer,
+            agreement: agreement.id.clone(),
+            asset: agreement.asset.clone(),
+            format: format.to_owned(),
+            address: None,
+            flow: None,
+            error: None,
+            ending: false,
+            created: now,
+            changed: now,
+        }
+    }
+
     /// Both names of it, where both are known.
     pub fn pids(&self) -> Option<Pids> {
         pids(self.role, &self.pid, self.peer.pid.as_deref())

@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use super::super::course::{Course, Role};
 use super::super::message::Why;
 use super::super::negotiation::Negotiation;
-use super::super::store::{NegotiationRecord, TransferRecord};
+use super::super::store::{Agreement, NegotiationRecord, Peer, TransferRecord};
 use super::super::transfer::Transfer;
 use super::super::{Connector, Settings};
 use crate::clock::Clock;
@@ -25,6 +25,11 @@ fn bare() -> Connector {
     Connector::new(settings, clock).unwrap()
 }
 
+/// The other side, which has this name for the process.
+fn peer(pid: Option<&str>) -> Peer {
+    Connector::peer("BPNL00000000C3EF".parse().unwrap(), "http://127.0.0.1:9/weser", pid)
+}
+
 /// A connector with one transfer, which stands at `state`. Nobody listens where the other side is.
 fn connector(state: Option<Transfer>, named: bool) -> Connector {
     let connector = bare();
@@ -33,22 +38,18 @@ fn connector(state: Option<Transfer>, named: bool) -> Connector {
     if let Some(state) = state {
         course.abandon(state);
     }
-    let pid = named.then_some("urn:uuid:01a3");
-    let record = TransferRecord {
-        pid: PID.to_owned(),
-        role: Role::Consumer,
-        course,
-        peer: Connector::peer("BPNL00000000C3EF".parse().unwrap(), "http://127.0.0.1:9/weser", pid),
-        agreement: "agreement-1".to_owned(),
+    let peer = peer(named.then_some("urn:uuid:01a3"));
+    let agreement = Agreement {
+        id: "agreement-1".to_owned(),
         asset: "pcf-ethanol".to_owned(),
-        format: "HttpData-PULL".to_owned(),
-        address: None,
-        flow: None,
-        error: None,
-        ending: false,
-        created: now,
-        changed: now,
+        provider: "BPNL00000000C3EF".parse().unwrap(),
+        consumer: connector.participant(),
+        signed: now,
+        rules: serde_json::Map::new(),
+        negotiation: None,
     };
+    let mut record = TransferRecord::new(Role::Consumer, course, peer, &agreement, "HttpData-PULL", now);
+    record.pid = PID.to_owned();
     connector.with(|store| store.transfers.insert(PID.to_owned(), record));
     connector
 }
@@ -108,11 +109,7 @@ async fn what_ended_a_negotiation_first_stays_its_reason() {
         pid: PID.to_owned(),
         role: Role::Provider,
         course,
-        peer: Connector::peer(
-            "BPNL00000000C3EF".parse().unwrap(),
-            "http://127.0.0.1:9/weser",
-            Some("urn:uuid:01a3"),
-        ),
+        peer: peer(Some("urn:uuid:01a3")),
         offer: serde_json::Value::Null,
         asset: "pcf-ethanol".to_owned(),
         agreement: None,
