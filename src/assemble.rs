@@ -30,7 +30,7 @@ use crate::ledger::{Database, Ledger, LedgerKeys, Options, Place, Standing};
 use crate::pcf::{Carrier, Models, PcfStore};
 use crate::registry::store::RegistryStore;
 use crate::registry::{NewAgreement, Registry, Tenant};
-use crate::vault::{EmbeddedVault, VaultKey};
+use crate::vault::{Vault, VaultKey};
 
 /// The generation of the root keys that EDR tokens are made with. Counting it up makes new ones; tokens of the one before stay
 /// good until they expire.
@@ -124,7 +124,7 @@ pub async fn assemble(
     mut parts: Parts,
     bundle: Bundle,
     registry: RegistryStore,
-    vault: EmbeddedVault,
+    vault: Vault,
 ) -> Result<App, StartError> {
     let now = parts.clock.now();
     let ledger = parts.ledger.clone();
@@ -207,7 +207,7 @@ pub async fn open_ledger(
             .await
             .map_err(StartError::of("standing by"))?;
         // Whoever wrote before may have this directory too, and need a moment to end.
-        let vault = EmbeddedVault::freed(&data.join("vault"), ENDING).await;
+        let vault = Vault::freed(&data.join("vault"), ENDING).await;
         vault.map_err(StartError::of("the vault"))?;
     }
     Ok(ledger)
@@ -217,8 +217,8 @@ pub async fn open_ledger(
 ///
 /// # Errors
 /// The directory cannot be used.
-pub fn open_vault(data: &Path, key: VaultKey, bundle: &Bundle) -> Result<EmbeddedVault, StartError> {
-    EmbeddedVault::open(&data.join("vault"), key, Arc::clone(&bundle.account)).map_err(StartError::of("the vault"))
+pub fn open_vault(data: &Path, key: &VaultKey, bundle: &Bundle) -> Result<Vault, StartError> {
+    Vault::embedded(&data.join("vault"), key, Arc::clone(&bundle.account)).map_err(StartError::of("the vault"))
 }
 
 async fn dataspace(parts: &Parts, registry: &Registry) -> Result<Dataspace, StartError> {
@@ -308,6 +308,6 @@ fn facts(tenant: &Tenant) -> TenantFacts {
         machines: connectors.chain(integrations).collect::<BTreeMap<_, _>>(),
         user_clients: identity.user_clients.clone(),
         denied: BTreeSet::new(),
-        not_before: None,
+        not_before: identity.not_before,
     }
 }

@@ -3,7 +3,10 @@
 //! Nothing that decides whom to trust has a default: where keys come from, under which name the service is reached, which
 //! policies are in force. A file with several mistakes is answered with all of them.
 
+mod aws;
 mod witnesses;
+
+pub use aws::AwsSettings;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -35,6 +38,8 @@ pub struct Config {
     pub segments: bool,
     /// Where the key of the vault is.
     pub vault_key: KeySource,
+    /// AWS, where secrets and footprints are there and not in the data directory.
+    pub aws: Option<AwsSettings>,
     /// A document of tenants, partners, offers and agreements to take in at start.
     pub world: Option<PathBuf>,
 }
@@ -76,6 +81,7 @@ struct Written {
     witness_quorum: Option<i64>,
     #[serde(default)]
     witness: Vec<witnesses::Written>,
+    aws: Option<aws::Written>,
 }
 
 /// What is wrong with a configuration, all of it.
@@ -177,6 +183,7 @@ impl Config {
             (None, name) => name.map(DatabaseSource::Environment),
         };
         let witnesses = witnesses::read(&mut problems, written.witness, written.witness_quorum);
+        let aws = aws::read(&mut problems, written.aws);
         match (listen, data, base_url, bundle, ledger_origin, vault_key) {
             (Some(listen), Some(data), Some(base_url), Some(bundle), Some(ledger_origin), Some(vault_key))
                 if problems.is_empty() =>
@@ -194,6 +201,7 @@ impl Config {
                     witnesses,
                     segments,
                     vault_key,
+                    aws,
                     world,
                 })
             }
@@ -302,6 +310,26 @@ mod tests {
         }
         let both = format!("ledger_database = \"{url}\"\nledger_database_env = \"LEDGER\"");
         assert!(with(&both).is_err());
+    }
+
+    #[test]
+    fn an_emulator_of_aws_is_on_this_machine() {
+        let with = |lines: &str| Config::parse(&format!("{GOOD}\n[aws]\n{lines}"));
+        let config = with("endpoint = \"http://127.0.0.1:4566\"\npeople_client = \"people\"").unwrap();
+        let aws = config.aws.unwrap();
+        assert_eq!(aws.people_client, Some("people".parse().unwrap()));
+        assert_eq!(with("").unwrap().aws, Some(AwsSettings::default()));
+        assert_eq!(Config::parse(GOOD).unwrap().aws, None);
+        for (bad, told) in [
+            ("endpoint = \"https://aws.example\"", "aws.endpoint"),
+            ("token_url = \"http://pool.example/oauth2/token\"", "aws.token_url"),
+            ("kms_key = \"alias/tidegate\"", "aws.kms_key"),
+            ("people_client = \"a b\"", "aws.people_client"),
+            ("region = \"eu-west-1\"", "region"),
+        ] {
+            let problems = with(bad).unwrap_err().join("");
+            assert!(problems.contains(told), "{problems}");
+        }
     }
 
     #[test]

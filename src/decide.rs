@@ -21,7 +21,7 @@ use crate::decision::{Decision, Effect, IamAnswer};
 use crate::engine;
 use crate::ids::{Digest, RecordId, TenantId};
 use crate::ledger::private::Plain;
-use crate::ledger::record::{Activation, Decided, Engine, Mode, Request, Start};
+use crate::ledger::record::{Activation, Decided, Diverged, Engine, Mode, Request, Start};
 use crate::ledger::{Entry, Event, Ledger, LedgerError, LogId, Receipt, What};
 use crate::question::{Action, Canonical, Question};
 use crate::registry::Guarantee;
@@ -172,6 +172,29 @@ impl Gate {
                 tracing::error!(request = %request.id, error = %error, "the decision could not be recorded; there is no answer");
                 Err(error)
             }
+        }
+    }
+
+    /// Puts on record, in the log of the decision, that AWS refused what was permitted. The caller has failed already: where this
+    /// cannot be recorded either, the program's own log tells of both.
+    pub async fn diverged(&self, log: LogId, divergence: Diverged) {
+        counter!(telemetry::AWS_REFUSALS, "action" => divergence.action.clone()).increment(1);
+        let Diverged {
+            action,
+            code,
+            decision,
+            message,
+            request,
+            resource,
+        } = &divergence;
+        let request = request.as_deref();
+        tracing::error!(%decision, action, resource, code, message, request, "AWS refuses what both layers allow");
+        if let Err(error) = self
+            .ledger
+            .append(Entry::event(log, Event::Divergence(divergence)))
+            .await
+        {
+            tracing::error!(%error, "that AWS refuses it could not be recorded");
         }
     }
 

@@ -47,7 +47,7 @@ use crate::ledger::Readers;
 use crate::ledger::witness::Witnesses;
 use crate::pcf::{Carrier, Models, PcfStore};
 use crate::registry::store::RegistryStore;
-use crate::vault::EmbeddedVault;
+use crate::vault::Vault;
 
 /// Bounds on what one request may take.
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +91,7 @@ pub struct App {
     /// Each tenant's own verifier.
     pub verifiers: HashMap<TenantId, caller::TenantGate>,
     /// Secrets and objects.
-    pub vault: EmbeddedVault,
+    pub vault: Vault,
     /// Requests, received footprints, and what is to be delivered.
     pub pcf: PcfStore,
     /// The schemas footprints are held against.

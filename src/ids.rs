@@ -219,6 +219,10 @@ token_id!(
     SecretName, "a secret name", "1 to 64 of A-Z a-z 0-9 `_` `-`, first a letter or digit", 64, b"_-"
 );
 token_id!(
+    /// What Secrets Manager appends to a secret's name in its ARN, after a dash.
+    SecretSuffix, "what Secrets Manager appends to a secret's name", "six of A-Z a-z 0-9", 6, b""
+);
+token_id!(
     /// A person of a tenant: the user name its identity provider vouches for.
     UserName, "a user name", "1 to 128 of A-Z a-z 0-9 `.` `_` `@` `+` `-`, first a letter or digit, no `..`", 128, b"._@+-"
 );

@@ -18,6 +18,8 @@
 
 pub mod agreements;
 pub mod assemble;
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod bundle;
 mod causes;
 pub mod cedar;

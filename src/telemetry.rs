@@ -62,6 +62,15 @@ pub const DELIVERIES: &str = "tidegate_deliveries_total";
 /// Deliveries that are not done, by `state`: `open` are still tried, `dead` were given up.
 pub const DELIVERIES_WAITING: &str = "tidegate_deliveries_waiting";
 
+/// Calls to AWS, by `service`, `operation` and `outcome`: `ok`, why not, or `kept-away` from a service that does not answer.
+pub const AWS_CALLS: &str = "tidegate_aws_calls_total";
+/// Seconds a call to AWS takes with all its attempts, by `service` and `operation`.
+pub const AWS_CALL_SECONDS: &str = "tidegate_aws_call_seconds";
+/// Sessions asked for, by `outcome`: `kept`, or `made` where STS was asked.
+pub const AWS_SESSIONS: &str = "tidegate_aws_sessions_total";
+/// Operations AWS refused although both layers allow them, by `action`. Any is an alert.
+pub const AWS_REFUSALS: &str = "tidegate_aws_refusals_total";
+
 /// Bounds of the latency histograms, in seconds: from a decision in memory to a request that times out.
 const SECONDS: [f64; 16] = [
     0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5,
@@ -101,7 +110,7 @@ pub fn collect_metrics() -> PrometheusHandle {
             .set_buckets_for_metric(Matcher::Full(name.to_owned()), &SECONDS)
             .ok()
     };
-    let builder = [DECIDE_SECONDS, RECORD_SECONDS, REQUEST_SECONDS]
+    let builder = [DECIDE_SECONDS, RECORD_SECONDS, REQUEST_SECONDS, AWS_CALL_SECONDS]
         .into_iter()
         .try_fold(PrometheusBuilder::new(), with_bounds)
         .unwrap_or_default();
@@ -158,6 +167,10 @@ fn describe() {
     );
     describe_counter!(DELIVERIES, "attempts to deliver to a partner, by kind and outcome");
     describe_gauge!(DELIVERIES_WAITING, "deliveries that are not done, by state");
+    describe_counter!(AWS_CALLS, "calls to AWS, by service, operation and outcome");
+    describe_histogram!(AWS_CALL_SECONDS, "seconds a call to AWS takes with all its attempts");
+    describe_counter!(AWS_SESSIONS, "sessions asked for, by outcome");
+    describe_counter!(AWS_REFUSALS, "operations AWS refused although both layers allow them");
     // Alerts are written against these; they exist from the start, at zero.
     metrics::counter!(POLICY_ERRORS).absolute(0);
     metrics::counter!(UNRECORDED).absolute(0);

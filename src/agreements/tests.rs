@@ -64,10 +64,12 @@ impl Desk {
                 connectors: Default::default(),
                 integrations: Default::default(),
                 user_clients: Default::default(),
+                not_before: None,
             },
             disabled_users: Default::default(),
             connector: None,
             ledger: Default::default(),
+            secrets: Default::default(),
         });
         registry.seed(&[world], &[]).await.unwrap();
         Self {

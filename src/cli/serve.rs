@@ -10,9 +10,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{BundleArgs, DatabaseArgs, Exit, Failure, Outcome, block_on, bundle, database, print};
 use crate::assemble::{BundleSource, Parts, StartError, assemble, open_ledger, open_vault};
+#[cfg(feature = "aws")]
+use crate::aws::Aws;
 use crate::bundle::Bundle;
 use crate::clock::Clock;
-use crate::config::{Config, KeySource};
+use crate::config::{AwsSettings, Config, KeySource};
 use crate::dev::start::{DevOptions, RealConnectors, start};
 use crate::http::deliveries::deliver;
 use crate::http::reload::reload;
@@ -23,7 +25,7 @@ use crate::pcf::Road;
 use crate::registry::store::RegistryStore;
 use crate::registry::world::WorldDocument;
 use crate::telemetry::{self, LogFormat};
-use crate::vault::VaultKey;
+use crate::vault::{Vault, VaultKey};
 
 /// What `serve` takes.
 #[derive(Args, Debug)]
@@ -139,7 +141,10 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
         loaded = source.load().map_err(start_failure)?;
         shadow = candidate.as_ref().and_then(reloaded);
     }
-    let vault = open_vault(&data, key, &loaded).map_err(start_failure)?;
+    let vault = match &config.aws {
+        Some(settings) => vault_in_aws(settings, &loaded).await?,
+        None => open_vault(&data, &key, &loaded).map_err(start_failure)?,
+    };
     let registry = RegistryStore::open(&data).await.map_err(Failure::failed)?;
     let mut agreements = Vec::new();
     if let Some(path) = &config.world {
@@ -180,6 +185,24 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
         keeping.abort();
     }
     stopped
+}
+
+/// The vault in AWS, after a look whether the credentials here are of the account the bundle means.
+#[cfg(feature = "aws")]
+async fn vault_in_aws(settings: &AwsSettings, bundle: &Bundle) -> Result<Vault, Failure> {
+    let names = bundle.account.names();
+    let aws = Aws::open(names, settings.endpoint.as_deref()).await;
+    let caller = aws.check(names).await.map_err(Failure::invalid)?;
+    tracing::info!(caller, "secrets and footprints are in AWS");
+    let account = Arc::clone(&bundle.account);
+    Ok(Vault::in_aws(aws, account, settings.kms_key.clone(), Clock::system()))
+}
+
+#[cfg(not(feature = "aws"))]
+async fn vault_in_aws(_: &AwsSettings, _: &Bundle) -> Result<Vault, Failure> {
+    Err(Failure::invalid(
+        "this program was built without the feature `aws`; `[aws]` needs one that was built with it",
+    ))
 }
 
 /// The candidate bundle. It loaded before; where it does not any more, that keeps no answer from being given.

@@ -22,7 +22,7 @@ use crate::ids::{Bpnl, SecretName, TenantId};
 use crate::ledger::Database;
 use crate::registry::store::RegistryStore;
 use crate::registry::{ConnectorSettings, NewAgreement};
-use crate::vault::{EmbeddedVault, SessionScope, VaultError, VaultKey};
+use crate::vault::{SessionScope, Vault, VaultError, VaultKey};
 
 /// The first part of the origins of dev ledgers.
 pub const ORIGIN: &str = "tidegate.localhost";
@@ -120,7 +120,7 @@ pub async fn start(options: DevOptions, clock: Clock, metrics: PrometheusHandle)
     let key = options.data.join("keys").join("vault.key");
     make_private(&options.data.join("keys"))?;
     let vault_key = VaultKey::from_file(&key, true).map_err(StartError::of("the vault's key"))?;
-    let vault = open_vault(&options.data, vault_key, &bundle)?;
+    let vault = open_vault(&options.data, &vault_key, &bundle)?;
     let registry = RegistryStore::open(&options.data)
         .await
         .map_err(StartError::of("the registry"))?;
@@ -190,7 +190,7 @@ async fn issuers(world: &DevWorld, data: &Path, base_url: &str) -> Result<HashMa
 async fn fill(
     (world, real): (&DevWorld, &RealConnectors),
     base_url: &str,
-    vault: &EmbeddedVault,
+    vault: &Vault,
     registry: &RegistryStore,
 ) -> Result<(), StartError> {
     let failed = StartError::of("the development world");
@@ -269,7 +269,7 @@ async fn all_agreements(registry: &RegistryStore, new: &[NewAgreement]) -> Resul
 
 /// The settings of a real connector; its key becomes a secret of the tenant.
 async fn real_connector(
-    vault: &EmbeddedVault,
+    vault: &Vault,
     tenant: TenantId,
     connector: &RealConnector,
 ) -> Result<ConnectorSettings, StartError> {
@@ -298,10 +298,7 @@ async fn real_connector(
 }
 
 /// The API key of each tenant's connector, which is one of the tenant's secrets.
-async fn connector_keys(
-    world: &DevWorld,
-    vault: &EmbeddedVault,
-) -> Result<BTreeMap<TenantId, SecretString>, StartError> {
+async fn connector_keys(world: &DevWorld, vault: &Vault) -> Result<BTreeMap<TenantId, SecretString>, StartError> {
     let failed = StartError::of("the connectors' API keys");
     let name: SecretName = KEY_NAME.parse().map_err(StartError::of("the connectors' API keys"))?;
     let mut keys = BTreeMap::new();

@@ -224,10 +224,12 @@ impl DevTenant {
                 connectors: BTreeSet::from([self.connector()?]),
                 integrations: BTreeSet::from([self.integration()?]),
                 user_clients: BTreeSet::from([self.user_client()?]),
+                not_before: None,
             },
             disabled_users: Default::default(),
             connector: Some(companies::settings(base_url, self.id)?),
             ledger: Guarantee::Strict,
+            secrets: Default::default(),
         });
         for asset in &self.assets {
             world.assets.insert_mut(asset.id.clone(), Arc::new(asset.clone()));

@@ -6,14 +6,14 @@ use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use jiff::SignedDuration;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use super::Shared;
 use super::caller::{tenant, user};
-use super::decided::{recorded_answer, upstream};
+use super::decided::recorded_answer;
 use super::problem::{Kind, Problem};
-use crate::ids::SecretName;
+use crate::ids::{SecretName, SecretSuffix};
 use crate::ledger::record::Request;
 use crate::question::ask;
 use crate::question::{Action, spell_time};
@@ -66,12 +66,14 @@ pub async fn session(
     let id = world.tenant.id;
     let person = app.person(&headers, id, now).await?;
     let user = user(world, &person);
+    let web_identity = None::<SecretString>;
     let question = ask::assume_role(&user, &world.tenant, now);
     let permit = app.permitted(id, question, &request).await?;
     let issued = app
         .vault
-        .credentials_for(&permit, person.user(), LIFETIME, now)
-        .map_err(|error| upstream(error, &permit))?;
+        .credentials_for(&permit, person.user(), web_identity.as_ref(), LIFETIME, now)
+        .await;
+    let issued = app.opened(issued, &permit).await?;
     let credentials = CredentialsAnswer {
         access_key_id: &issued.access_key_id,
         secret_access_key: issued.secret_access_key.expose_secret(),
@@ -101,17 +103,12 @@ pub async fn secret(
         .parse()
         .map_err(|error| Problem::with(Kind::Path, format!("{error}")))?;
     let user = user(world, &person);
-    let suffix = app.vault.suffix_of(id, &name).await;
-    let question = ask::secret(&user, &world.tenant, Action::ReadSecret, &name, suffix.as_deref(), now);
+    let suffix = app.vault.suffix_of(&world.tenant, &name).await;
+    let suffix = suffix.as_ref().map(SecretSuffix::as_str);
+    let question = ask::secret(&user, &world.tenant, Action::ReadSecret, &name, suffix, now);
     let permit = app.permitted(id, question, &request).await?;
-    let session = app
-        .vault
-        .session_for(&permit)
-        .map_err(|error| upstream(error, &permit))?;
-    let value = session
-        .get_secret(&name)
-        .await
-        .map_err(|error| upstream(error, &permit))?;
+    let session = app.opened(app.vault.session_for(&permit), &permit).await?;
+    let value = app.opened(session.get_secret(&name).await, &permit).await?;
     let answer = secret_answer(SecretAnswer {
         name: name.as_str(),
         value: value.expose_secret(),

@@ -18,6 +18,7 @@ use crate::ledger::record::Request;
 use crate::question::Question;
 use crate::registry::Agreement;
 use crate::registry::store::Turn;
+use crate::vault::OpenError;
 
 impl App {
     /// Decides and records a question about what is `tenant`'s.
@@ -131,10 +132,29 @@ pub(super) fn recorded_answer(mut response: Response, tenant: TenantId, recorded
     response
 }
 
-/// The vault failed although both layers allow: plain to the caller, in full to the log.
-pub(super) fn upstream(error: impl Into<crate::vault::OpenError>, recorded: &Recorded) -> Problem {
-    let error = error.into();
-    tracing::error!(record = %recorded.record(), error = %error, "the vault failed after an allow");
+impl App {
+    /// What the vault gives, or that it failed although both layers allow: plain to the caller, in full to the log and, where AWS
+    /// refused, to the ledger.
+    ///
+    /// # Errors
+    /// 404: there is nothing there. 502: the vault failed.
+    pub(super) async fn opened<T, E: Into<OpenError>>(
+        &self,
+        opened: Result<T, E>,
+        recorded: &Recorded,
+    ) -> Result<T, Problem> {
+        match opened {
+            Ok(value) => Ok(value),
+            Err(error) => {
+                let error = error.into();
+                error.tell(&self.gate, recorded).await;
+                Err(upstream(&error, recorded))
+            }
+        }
+    }
+}
+
+fn upstream(error: &OpenError, recorded: &Recorded) -> Problem {
     let kind = if error.is_not_found() {
         Kind::NotFound
     } else {

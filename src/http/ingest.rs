@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::caller::{one_header, tenant};
-use super::decided::{recorded_answer, upstream};
+use super::decided::recorded_answer;
 use super::problem::{Kind, Problem};
 use super::{App, Shared};
 use crate::facts::ClientKind;
@@ -82,10 +82,7 @@ pub async fn footprint(
     let (footprint, document) = taken.map_err(|problem| problem.after(&permit))?;
     let question = ask::write_footprint(&world.tenant, machine.client(), &footprint, now);
     let permit = app.permitted(id, question, &request).await?;
-    let session = app
-        .vault
-        .session_for(&permit)
-        .map_err(|error| upstream(error, &permit))?;
+    let session = app.opened(app.vault.session_for(&permit), &permit).await?;
     let flaws = flaws(&app.models, &footprint, &document);
     let before = world.footprints.get(&footprint.id).map(|before| before.digest);
     let changed = flaws.is_empty() && before != Some(footprint.digest);
@@ -94,7 +91,7 @@ pub async fn footprint(
         noted.map_err(|problem| problem.after(&permit))?;
     }
     let stored = session.put_object(&footprint.product, &footprint.id, document).await;
-    stored.map_err(|error| upstream(error, &permit))?;
+    app.opened(stored, &permit).await?;
     let indexed = index(&app, footprint.clone()).await;
     indexed.map_err(|problem| problem.after(&permit))?;
     if changed {

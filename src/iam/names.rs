@@ -107,6 +107,21 @@ impl AwsNames {
         })
     }
 
+    /// The partition, `aws` but for China and government clouds.
+    pub fn partition(&self) -> &str {
+        &self.partition
+    }
+
+    /// The region.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The user pool people sign in to.
+    pub fn user_pool(&self) -> &str {
+        &self.user_pool
+    }
+
     /// The account's number.
     pub fn account(&self) -> &str {
         &self.account

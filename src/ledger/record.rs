@@ -9,6 +9,7 @@
 
 mod itself;
 mod line;
+mod platform;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,6 +21,7 @@ use serde_json::value::RawValue;
 
 pub use self::itself::{Erased, Gap, KeyChanged, MAX_GAP_IDS, MAX_SHADOW_IDS, Refused, Shadowed};
 pub use self::line::{Line, Named, Read, Text};
+pub use self::platform::{Diverged, Passage, Progress, Step};
 
 use super::period::Period;
 use crate::decision::Decision;
@@ -318,6 +320,8 @@ pub enum Event {
     Agreement(Box<AgreementEvent>),
     /// A question was answered.
     Decision(Box<Decided>),
+    /// AWS refused what both layers allow.
+    Divergence(Diverged),
     /// What was private in a month's records is gone.
     Erased(Erased),
     /// A data flow changed its state.
@@ -334,6 +338,8 @@ pub enum Event {
     Shadow(Shadowed),
     /// The service started.
     Start(Start),
+    /// A tenant comes or goes.
+    Step(Box<Step>),
 }
 
 impl Event {
@@ -343,6 +349,7 @@ impl Event {
             Self::Activation(_) => "activation",
             Self::Agreement(_) => "agreement",
             Self::Decision(_) => "decision",
+            Self::Divergence(_) => "divergence",
             Self::Erased(_) => "erased",
             Self::Flow(_) => "flow",
             Self::Gap(_) => "gap",
@@ -351,6 +358,7 @@ impl Event {
             Self::Refused(_) => "refused",
             Self::Shadow(_) => "shadow",
             Self::Start(_) => "start",
+            Self::Step(_) => "step",
         }
     }
 
@@ -367,13 +375,15 @@ impl Event {
             Self::Activation(activation) if activation.refused.is_none() => vec![activation.bundle],
             Self::Agreement(agreement) => vec![agreement.terms],
             Self::Activation(_)
+            | Self::Divergence(_)
             | Self::Erased(_)
             | Self::Flow(_)
             | Self::Gap(_)
             | Self::KeyChanged(_)
             | Self::Opened(_)
             | Self::Refused(_)
-            | Self::Start(_) => Vec::new(),
+            | Self::Start(_)
+            | Self::Step(_) => Vec::new(),
         }
     }
 

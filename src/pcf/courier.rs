@@ -34,7 +34,7 @@ use crate::question::ask::{self, ExchangeFacts};
 use crate::registry::store::RegistryStore;
 use crate::registry::store::Turn;
 use crate::registry::{Agreement, Footprint, Registry, TenantWorld};
-use crate::vault::EmbeddedVault;
+use crate::vault::{OpenError, Vault};
 
 /// All that an attempt needs.
 #[derive(Clone, Copy)]
@@ -44,7 +44,7 @@ pub struct Courier<'a> {
     /// What the platform knows.
     pub registry: &'a RegistryStore,
     /// Where documents lie.
-    pub vault: &'a EmbeddedVault,
+    pub vault: &'a Vault,
     /// The queue.
     pub store: &'a PcfStore,
     /// What documents are held against.
@@ -370,16 +370,17 @@ impl Courier<'_> {
     /// Reads the document the permit is for, and holds it against its schema.
     async fn read(&self, permit: Permit, footprint: &Footprint, turn: Option<Turn>) -> Result<Permitted, Attempt> {
         let record = permit.record();
-        let failed = |error: String| {
-            tracing::error!(record = %record, error = %error, "the vault failed after an allow");
-            Attempt::later("the footprint could not be read", Some(record))
+        let opened = async {
+            let session = self.vault.session_for(&permit)?;
+            Ok::<_, OpenError>(session.get_object(&footprint.product, &footprint.id).await?)
         };
-        let session = self
-            .vault
-            .session_for(&permit)
-            .map_err(|error| failed(error.to_string()))?;
-        let object = session.get_object(&footprint.product, &footprint.id).await;
-        let document = object.map_err(|error| failed(error.to_string()))?.bytes;
+        let document = match opened.await {
+            Ok(object) => object.bytes,
+            Err(error) => {
+                error.tell(self.gate, &permit).await;
+                return Err(Attempt::later("the footprint could not be read", Some(record)));
+            }
+        };
         if !is_valid(self.models, footprint, &document) {
             let problem = format!(
                 "the footprint is not valid in its own version of the model, {}",

@@ -1,6 +1,6 @@
 //! The things a registry holds.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,7 +11,9 @@ use super::collection::Agreements;
 use super::footprints::Footprints;
 use super::guarantee::Guarantee;
 use crate::contract::Terms;
-use crate::ids::{AssetId, Bpnl, ClientId, Did, OfferId, PcfId, ProductId, SecretName, TenantId, UserName, Version};
+use crate::ids::{
+    AssetId, Bpnl, ClientId, Did, OfferId, PcfId, ProductId, SecretName, SecretSuffix, TenantId, UserName, Version,
+};
 
 /// A map that shares all but the path to what changed with the map it was made from: a change costs the same however much is in
 /// it, and a clone costs nothing.
@@ -59,6 +61,9 @@ pub struct Identity {
     pub integrations: BTreeSet<ClientId>,
     /// Clients the tenant's people sign in through.
     pub user_clients: BTreeSet<ClientId>,
+    /// Tokens issued before this instant are refused, whoever's they are: set when the tenant leaves, and it outlives its coming back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
 }
 
 /// The tenant's own connector, as Tidegate speaks to it and as others do.
@@ -99,6 +104,9 @@ pub struct Tenant {
     /// When its answers may leave.
     #[serde(default, skip_serializing_if = "is_strict")]
     pub ledger: Guarantee,
+    /// The secrets that onboarding made for it in AWS, each with the last part of its ARN.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<SecretName, SecretSuffix>,
 }
 
 fn is_strict(guarantee: &Guarantee) -> bool {

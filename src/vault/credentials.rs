@@ -8,10 +8,11 @@ use aws_lc_rs::rand;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::error::Refused;
 use crate::ids::{Digest, TenantId, UserName};
 
 /// The shortest and longest life of credentials: what STS allows for `AssumeRoleWithWebIdentity`.
-const LIFETIME: std::ops::RangeInclusive<SignedDuration> =
+pub(super) const LIFETIME: std::ops::RangeInclusive<SignedDuration> =
     SignedDuration::from_secs(900)..=SignedDuration::from_hours(12);
 
 /// Credentials of a session of a tenant's role. Not printed by `Debug`; zeroised when dropped.
@@ -63,12 +64,26 @@ pub enum CredentialsError {
         /// The action its trust policy lacks.
         action: &'static str,
     },
+    /// AWS refuses what the IAM layer allows.
+    #[error("the IAM layer allows it, AWS does not: {0}")]
+    Refused(Box<Refused>),
+    /// STS does not answer.
+    #[error("{0}")]
+    Unavailable(String),
     /// The permit is not one for taking on a role.
     #[error("the permit is not one for taking on a role")]
     Permit,
     /// The system has no randomness.
     #[error("the system's random generator failed")]
     Random,
+}
+
+/// How a session of a person is named: as the person is, where STS takes that.
+pub(super) fn session_name(user: &UserName) -> Result<String, CredentialsError> {
+    if (2..=64).contains(&user.as_str().len()) {
+        return Ok(user.as_str().to_owned());
+    }
+    Err(CredentialsError::SessionName(user.clone()))
 }
 
 /// A random text of the characters of an alphabet of at most 256, each equally likely.
@@ -114,10 +129,7 @@ impl Register {
         if !LIFETIME.contains(&lifetime) {
             return Err(CredentialsError::Lifetime(lifetime));
         }
-        let session_name = user.as_str().to_owned();
-        if !(2..=64).contains(&session_name.len()) {
-            return Err(CredentialsError::SessionName(user.clone()));
-        }
+        let session_name = session_name(user)?;
         let expiration = now
             .checked_add(lifetime)
             .map_err(|_| CredentialsError::Lifetime(lifetime))?;

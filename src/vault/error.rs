@@ -31,6 +31,22 @@ impl Denied {
     }
 }
 
+/// A refusal by AWS of what the IAM layer allows.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{action} on `{resource}`: {code}: {message}")]
+pub struct Refused {
+    /// The IAM action, such as `s3:GetObject`.
+    pub action: &'static str,
+    /// The ARN asked for.
+    pub resource: String,
+    /// AWS's own code, such as `AccessDenied`.
+    pub code: String,
+    /// AWS's own message.
+    pub message: String,
+    /// AWS's id of the request, by which its logs tell more.
+    pub request: Option<String>,
+}
+
 /// Why an operation of the vault failed. No message holds a secret, a key or a token.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -38,6 +54,21 @@ pub enum VaultError {
     /// The IAM layer does not allow it.
     #[error("the session may not `{}` on `{}`: {} by the {:?} layer", .0.action, .0.resource, .0.decision, .0.decided_by)]
     AccessDenied(Box<Denied>),
+    /// AWS refuses what the IAM layer allows: what is deployed is not what the bundle says, or it is not there at all and the session
+    /// may not know.
+    #[error("the IAM layer allows it, AWS does not: {0}")]
+    Refused(Box<Refused>),
+    /// The service did not answer in time, or not at all, or there is too much asked of it.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A new version of a secret is not accepted where it is to be used.
+    #[error("the new version of {what} is not accepted: {why}; the current one stays")]
+    NotAccepted {
+        /// The secret.
+        what: String,
+        /// What its target says.
+        why: String,
+    },
     /// There is no such object, secret or version.
     #[error("{0} does not exist")]
     NotFound(String),

@@ -11,7 +11,7 @@ use super::key::VaultKey;
 use crate::ids::{Bpnl, Digest, PcfId, ProductId, TenantId};
 
 /// The longest object kept, in bytes.
-const MAX_BYTES: usize = 16 * 1024 * 1024;
+pub(super) const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// A footprint as it was put.
 #[derive(Clone, PartialEq, Eq)]
@@ -46,11 +46,21 @@ pub(super) enum Place {
 }
 
 impl ObjectKey {
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let Self { tenant, place, pcf } = self;
         match place {
             Place::Own(product) => format!("the object `{tenant}/pcf/{product}/{pcf}.json`"),
             Place::Received(partner) => format!("the object `{tenant}/pcf/received/{partner}/{pcf}.json`"),
+        }
+    }
+
+    /// The key of the object in S3.
+    #[cfg(feature = "aws")]
+    pub(super) fn path(&self) -> String {
+        let Self { tenant, place, pcf } = self;
+        match place {
+            Place::Own(product) => format!("{tenant}/pcf/{product}/{pcf}.json"),
+            Place::Received(partner) => format!("{tenant}/pcf/received/{partner}/{pcf}.json"),
         }
     }
 

@@ -1,11 +1,16 @@
 //! From a permit to a session: what was decided is what can be reached.
 
 use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
 
-use super::{CredentialsError, EmbeddedVault, Session, SessionScope, TemporaryCredentials, VaultError};
-use crate::decide::Permit;
+use super::{CredentialsError, Session, SessionScope, TemporaryCredentials, Vault, VaultError};
+use crate::decide::{Gate, Permit, Recorded};
 use crate::ids::{SecretName, TenantId, UserName};
+use crate::ledger::record::Diverged;
 use crate::question::{Action, EntityRef, Question, Value};
+
+/// How many characters of AWS's message are recorded.
+const MAX_MESSAGE: usize = 2_000;
 
 /// Why a permit opens no session.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +23,7 @@ pub enum ScopeError {
     Unknown(String),
 }
 
-impl EmbeddedVault {
+impl Vault {
     /// A session for the one thing the permit is about, and nothing else.
     ///
     /// # Errors
@@ -28,21 +33,24 @@ impl EmbeddedVault {
         Ok(self.session(tenant, scope))
     }
 
-    /// Temporary credentials for the person whose `assumeRole` was permitted.
+    /// Temporary credentials for the person whose `assumeRole` was permitted; see [`Vault::issue_credentials`].
     ///
     /// # Errors
     /// See [`CredentialsError`]; also [`CredentialsError::Permit`] where the permit is for something else.
-    pub fn credentials_for(
+    pub async fn credentials_for(
         &self,
         permit: &Permit,
         user: &UserName,
+        web_identity: Option<&SecretString>,
         lifetime: SignedDuration,
         now: Timestamp,
     ) -> Result<TemporaryCredentials, CredentialsError> {
         let question = permit.question();
         let tenant = owner(question, &question.resource);
         match (question.action, tenant) {
-            (Action::AssumeRole, Some(tenant)) => self.issue_credentials(tenant, user, lifetime, now),
+            (Action::AssumeRole, Some(tenant)) => {
+                self.issue_credentials(tenant, user, web_identity, lifetime, now).await
+            }
             _ => Err(CredentialsError::Permit),
         }
     }
@@ -92,7 +100,8 @@ fn scope(question: &Question) -> Result<(TenantId, SessionScope), ScopeError> {
         }
         Action::ListFootprints => SessionScope::List,
         Action::ReadSecret => SessionScope::SecretRead { name: secret()? },
-        Action::WriteSecret | Action::RotateSecret => SessionScope::SecretWrite { name: secret()? },
+        Action::WriteSecret => SessionScope::SecretWrite { name: secret()? },
+        Action::RotateSecret => SessionScope::SecretRotate { name: secret()? },
         other => return Err(ScopeError::Action(other)),
     };
     Ok((tenant, scope))
@@ -113,6 +122,26 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Tells of it: in full to the program's log, and where AWS refused what both layers allow, to the ledger.
+    pub async fn tell(&self, gate: &Gate, recorded: &Recorded) {
+        let record = recorded.record();
+        let refused = match self {
+            Self::Vault(VaultError::Refused(refused)) | Self::Credentials(CredentialsError::Refused(refused)) => {
+                refused
+            }
+            _ => return tracing::error!(%record, error = %self, "the vault failed after an allow"),
+        };
+        let divergence = Diverged {
+            action: refused.action.to_owned(),
+            code: refused.code.clone(),
+            decision: record,
+            message: refused.message.chars().take(MAX_MESSAGE).collect(),
+            request: refused.request.clone(),
+            resource: refused.resource.clone(),
+        };
+        gate.diverged(recorded.receipt().log(), divergence).await;
+    }
+
     /// Whether there is nothing there, which is no fault of the vault.
     pub fn is_not_found(&self) -> bool {
         matches!(

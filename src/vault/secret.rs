@@ -1,4 +1,4 @@
-//! Secrets: one file each, holding the current version and the one before, both encrypted.
+//! Secrets: one file each, holding the current version, the one before, and one that is to follow, each encrypted.
 //!
 //! The file is a small JSON header (which version is in which stage) and the sealed versions. A version is sealed with
 //! AES-256-GCM under a random nonce; tenant, name, the six characters of the ARN and the version's number are authenticated
@@ -16,12 +16,12 @@ use zeroize::Zeroizing;
 use super::error::VaultError;
 use super::files::Root;
 use super::key::VaultKey;
-use crate::ids::{SecretName, TenantId};
+use crate::ids::{SecretName, SecretSuffix, TenantId};
 
 /// The longest secret, in bytes: Secrets Manager's own limit.
-const MAX_BYTES: usize = 65_536;
-/// The longest file: two versions in base64 and the header.
-const MAX_FILE: usize = 4 * MAX_BYTES;
+pub(super) const MAX_BYTES: usize = 65_536;
+/// The longest file: three versions in base64 and the header.
+const MAX_FILE: usize = 5 * MAX_BYTES;
 
 /// Which version of a secret, named as Secrets Manager names its staging labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +30,8 @@ pub enum Stage {
     Current,
     /// `AWSPREVIOUS`: the one before, for what was agreed under it.
     Previous,
+    /// `AWSPENDING`: one that is to become the current one, once it was accepted where it is to be used.
+    Pending,
 }
 
 impl fmt::Display for Stage {
@@ -37,6 +39,7 @@ impl fmt::Display for Stage {
         formatter.write_str(match self {
             Self::Current => "AWSCURRENT",
             Self::Previous => "AWSPREVIOUS",
+            Self::Pending => "AWSPENDING",
         })
     }
 }
@@ -57,6 +60,14 @@ struct Stages {
     current: u64,
     #[serde(rename = "AWSPREVIOUS", default, skip_serializing_if = "Option::is_none")]
     previous: Option<u64>,
+    #[serde(rename = "AWSPENDING", default, skip_serializing_if = "Option::is_none")]
+    pending: Option<u64>,
+}
+
+impl Stages {
+    fn hold(&self, version: u64) -> bool {
+        version == self.current || self.previous == Some(version) || self.pending == Some(version)
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -67,6 +78,21 @@ struct Sealed {
     ciphertext: String,
 }
 
+impl File {
+    /// A secret without a version yet.
+    fn new() -> Result<Self, VaultError> {
+        Ok(Self {
+            suffix: random_suffix()?,
+            stages: Stages {
+                current: 0,
+                previous: None,
+                pending: None,
+            },
+            versions: Vec::new(),
+        })
+    }
+}
+
 /// Where a secret is kept.
 #[derive(Clone, Debug)]
 pub(super) struct SecretKey {
@@ -75,7 +101,7 @@ pub(super) struct SecretKey {
 }
 
 impl SecretKey {
-    fn shown(&self) -> String {
+    pub(super) fn shown(&self) -> String {
         format!("the secret `tidegate/{}/{}`", self.tenant, self.name)
     }
 
@@ -107,8 +133,12 @@ impl Secrets {
     }
 
     /// The six characters of the secret's ARN, if there is such a secret.
-    pub(super) fn suffix(&self, at: &SecretKey) -> Result<Option<String>, VaultError> {
-        Ok(self.load(at)?.map(|file| file.suffix))
+    pub(super) fn suffix(&self, at: &SecretKey) -> Result<Option<SecretSuffix>, VaultError> {
+        let Some(file) = self.load(at)? else { return Ok(None) };
+        let suffix = file.suffix.parse();
+        suffix
+            .map(Some)
+            .map_err(|_| VaultError::Internal("read a suffix it checked"))
     }
 
     pub(super) fn get(&self, at: &SecretKey, stage: Stage) -> Result<SecretString, VaultError> {
@@ -117,50 +147,69 @@ impl Secrets {
         let version = match stage {
             Stage::Current => file.stages.current,
             Stage::Previous => file.stages.previous.ok_or_else(missing)?,
+            Stage::Pending => file.stages.pending.ok_or_else(missing)?,
         };
         let sealed = file.versions.iter().find(|sealed| sealed.version == version);
         let sealed = sealed.ok_or_else(|| VaultError::tampered(&at.shown(), "a version is missing from it"))?;
         self.open(at, &file.suffix, sealed)
     }
 
-    /// Stores a new current version; the one that was current becomes the previous one, and the one before that goes.
-    /// Makes the secret if there is none.
+    /// Stores a new current version; the one that was current becomes the previous one, and the one before that goes, as one that
+    /// was pending does. Makes the secret if there is none.
     pub(super) fn put(&self, at: &SecretKey, value: &[u8]) -> Result<(), VaultError> {
-        if value.len() > MAX_BYTES {
-            let size = value.len();
-            return Err(VaultError::TooLarge {
-                what: at.shown(),
-                size,
-                limit: MAX_BYTES,
-            });
-        }
-        let file = match self.load(at)? {
-            None => {
-                let suffix = random_suffix()?;
-                let versions = vec![self.seal(at, &suffix, 1, value)?];
-                File {
-                    suffix,
-                    stages: Stages {
-                        current: 1,
-                        previous: None,
-                    },
-                    versions,
-                }
-            }
-            Some(mut file) => {
-                let previous = file.stages.current;
-                let current = previous
-                    .checked_add(1)
-                    .ok_or(VaultError::Internal("count another version"))?;
-                file.versions.retain(|sealed| sealed.version == previous);
-                file.versions.push(self.seal(at, &file.suffix, current, value)?);
-                file.stages = Stages {
-                    current,
-                    previous: Some(previous),
-                };
-                file
-            }
+        fits(at, value)?;
+        let mut file = self.load(at)?.map_or_else(File::new, Ok)?;
+        let current = self.add(at, &mut file, value)?;
+        file.stages = Stages {
+            current,
+            previous: (file.stages.current > 0).then_some(file.stages.current),
+            pending: None,
         };
+        self.save(at, file)
+    }
+
+    /// Stores a version beside the current one, in place of one that was pending, and gives its number.
+    pub(super) fn stage(&self, at: &SecretKey, value: &[u8]) -> Result<u64, VaultError> {
+        fits(at, value)?;
+        let mut file = self.load(at)?.ok_or_else(|| VaultError::NotFound(at.shown()))?;
+        let pending = self.add(at, &mut file, value)?;
+        file.stages.pending = Some(pending);
+        self.save(at, file)?;
+        Ok(pending)
+    }
+
+    /// Makes the pending version the current one. Doing so again changes nothing.
+    pub(super) fn promote(&self, at: &SecretKey, version: u64) -> Result<(), VaultError> {
+        let missing = || VaultError::NotFound(format!("{} (version {version}, pending)", at.shown()));
+        let mut file = self.load(at)?.ok_or_else(missing)?;
+        if file.stages.current == version {
+            return Ok(());
+        }
+        if file.stages.pending != Some(version) {
+            return Err(missing());
+        }
+        file.stages = Stages {
+            current: version,
+            previous: Some(file.stages.current),
+            pending: None,
+        };
+        self.save(at, file)
+    }
+
+    /// Seals a value as the version after all there were.
+    fn add(&self, at: &SecretKey, file: &mut File, value: &[u8]) -> Result<u64, VaultError> {
+        let newest = file.versions.iter().map(|sealed| sealed.version).max().unwrap_or(0);
+        let version = newest
+            .checked_add(1)
+            .ok_or(VaultError::Internal("count another version"))?;
+        file.versions.push(self.seal(at, &file.suffix, version, value)?);
+        Ok(version)
+    }
+
+    /// Writes what is in a stage; other versions go.
+    fn save(&self, at: &SecretKey, mut file: File) -> Result<(), VaultError> {
+        let stages = file.stages;
+        file.versions.retain(|sealed| stages.hold(sealed.version));
         let text = serde_json::to_vec(&file).map_err(|_| VaultError::Internal("write a secret's header"))?;
         at.with_path(|path| self.root.replace(path, &text))
     }
@@ -177,7 +226,9 @@ impl Secrets {
             .stages
             .previous
             .is_none_or(|previous| previous < file.stages.current);
-        if !sound_suffix || !ordered || newest != Some(file.stages.current) {
+        let pending = file.stages.pending;
+        let awaited = pending.is_none_or(|pending| pending > file.stages.current);
+        if !sound_suffix || !ordered || !awaited || newest != pending.or(Some(file.stages.current)) {
             return Err(wrong("its header contradicts itself"));
         }
         Ok(Some(file))
@@ -216,6 +267,18 @@ impl Secrets {
             .map_err(|_| wrong())?;
         Ok(SecretString::from(std::str::from_utf8(value).map_err(|_| wrong())?))
     }
+}
+
+fn fits(at: &SecretKey, value: &[u8]) -> Result<(), VaultError> {
+    let size = value.len();
+    if size <= MAX_BYTES {
+        return Ok(());
+    }
+    Err(VaultError::TooLarge {
+        what: at.shown(),
+        size,
+        limit: MAX_BYTES,
+    })
 }
 
 /// Six random letters and digits, as Secrets Manager appends them.

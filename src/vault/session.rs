@@ -1,20 +1,19 @@
 //! A tenant's role, narrowed to the operation at hand.
 
 use std::fmt;
-use std::sync::Arc;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use super::embedded::Store;
+use super::Vault;
 use super::error::{Denied, VaultError};
 use super::object::{Object, ObjectKey, Place};
 use super::secret::{SecretKey, Stage};
 use crate::decision::{IamAnswer, IamDecision};
 use crate::iam::{Answer, Context, Layer, Params, Principal, Request, SessionPolicy, TENANT_TAG};
-use crate::ids::{Bpnl, Digest, PcfId, ProductId, SecretName, TenantId};
+use crate::ids::{Bpnl, Digest, PcfId, ProductId, SecretName, SecretSuffix, TenantId};
 
 /// What a session is for: one operation on one thing, or the whole role.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SessionScope {
     /// Read one footprint.
     ObjectRead {
@@ -56,6 +55,11 @@ pub enum SessionScope {
         /// Its name.
         name: SecretName,
     },
+    /// Replace one secret in steps: a new version is stored beside the current one, and then takes its place.
+    SecretRotate {
+        /// Its name.
+        name: SecretName,
+    },
     /// All the role may do: no session policy. For credentials given to the tenant's own users.
     Whole,
 }
@@ -77,6 +81,10 @@ pub enum Operation<'o> {
     GetSecret(&'o SecretName),
     /// `secretsmanager:PutSecretValue`.
     PutSecret(&'o SecretName),
+    /// `secretsmanager:DescribeSecret`: which versions there are, not what they say.
+    DescribeSecret(&'o SecretName),
+    /// `secretsmanager:UpdateSecretVersionStage`.
+    StageSecret(&'o SecretName),
 }
 
 impl Operation<'_> {
@@ -89,6 +97,8 @@ impl Operation<'_> {
             Self::ListObjects => "s3:ListBucket",
             Self::GetSecret(_) => "secretsmanager:GetSecretValue",
             Self::PutSecret(_) => "secretsmanager:PutSecretValue",
+            Self::DescribeSecret(_) => "secretsmanager:DescribeSecret",
+            Self::StageSecret(_) => "secretsmanager:UpdateSecretVersionStage",
         }
     }
 }
@@ -96,10 +106,10 @@ impl Operation<'_> {
 /// What stands for the six random characters of a secret's ARN while they are not known: no pattern but wildcards can match.
 const UNKNOWN_SUFFIX: &str = "??????";
 
-/// A session of one tenant's role. Every operation is answered by the IAM layer before it touches a file.
+/// A session of one tenant's role. Every operation is answered by the IAM layer before anything is touched.
 #[derive(Clone)]
 pub struct Session {
-    store: Arc<Store>,
+    vault: Vault,
     tenant: TenantId,
     scope: SessionScope,
     role_arn: String,
@@ -107,12 +117,12 @@ pub struct Session {
 }
 
 impl Session {
-    pub(super) fn new(store: Arc<Store>, tenant: TenantId, scope: SessionScope, name: &str) -> Self {
-        let role_arn = store.role_arn(tenant);
-        let account = &store.account;
+    pub(super) fn new(vault: Vault, tenant: TenantId, scope: SessionScope, name: &str) -> Self {
+        let account = &vault.account;
+        let role_arn = account.names().role_arn(account.isolation(), tenant);
         let session_arn = account.names().session_arn(account.isolation(), tenant, name);
         Self {
-            store,
+            vault,
             tenant,
             scope,
             role_arn,
@@ -128,6 +138,11 @@ impl Session {
     /// What the session is for.
     pub fn scope(&self) -> &SessionScope {
         &self.scope
+    }
+
+    /// The role the session is of.
+    pub(super) fn role_arn(&self) -> &str {
+        &self.role_arn
     }
 
     /// The ARN AWS would log for the session.
@@ -152,7 +167,7 @@ impl Session {
     pub async fn get_object(&self, product: &ProductId, pcf: &PcfId) -> Result<Object, VaultError> {
         self.authorize(Operation::GetObject(product, pcf), UNKNOWN_SUFFIX)?;
         let key = self.object_key(product, pcf);
-        self.store.blocking(move |store| store.objects.get(&key)).await
+        self.vault.backend.get_object(self, &key).await
     }
 
     /// Stores a footprint, replacing an older one whole; durable on return.
@@ -162,7 +177,7 @@ impl Session {
     pub async fn put_object(&self, product: &ProductId, pcf: &PcfId, bytes: Vec<u8>) -> Result<Digest, VaultError> {
         self.authorize(Operation::PutObject(product, pcf), UNKNOWN_SUFFIX)?;
         let key = self.object_key(product, pcf);
-        self.store.writing(move |store| store.objects.put(&key, &bytes)).await
+        self.vault.backend.put_object(self, &key, bytes).await
     }
 
     /// Stores a footprint that `partner` handed in, replacing an older one of that partner's whole; durable on return.
@@ -176,7 +191,7 @@ impl Session {
             place: Place::Received(*partner),
             pcf: pcf.clone(),
         };
-        self.store.writing(move |store| store.objects.put(&key, &bytes)).await
+        self.vault.backend.put_object(self, &key, bytes).await
     }
 
     /// Deletes a footprint; as in S3, deleting one that is not there succeeds.
@@ -186,7 +201,7 @@ impl Session {
     pub async fn delete_object(&self, product: &ProductId, pcf: &PcfId) -> Result<(), VaultError> {
         self.authorize(Operation::DeleteObject(product, pcf), UNKNOWN_SUFFIX)?;
         let key = self.object_key(product, pcf);
-        self.store.writing(move |store| store.objects.delete(&key)).await
+        self.vault.backend.delete_object(self, &key).await
     }
 
     /// The tenant's footprints, sorted by product and id.
@@ -195,8 +210,7 @@ impl Session {
     /// [`VaultError::AccessDenied`], [`VaultError::ForeignPath`] or an IO error.
     pub async fn list_objects(&self) -> Result<Vec<(ProductId, PcfId)>, VaultError> {
         self.authorize(Operation::ListObjects, UNKNOWN_SUFFIX)?;
-        let tenant = self.tenant;
-        self.store.blocking(move |store| store.objects.list(tenant)).await
+        self.vault.backend.list_objects(self).await
     }
 
     /// The current version of a secret.
@@ -214,7 +228,7 @@ impl Session {
     pub async fn get_secret_version(&self, name: &SecretName, stage: Stage) -> Result<SecretString, VaultError> {
         self.authorize_secret(Operation::GetSecret(name), name).await?;
         let key = self.secret_key(name);
-        self.store.blocking(move |store| store.secrets.get(&key, stage)).await
+        self.vault.backend.get_secret(self, &key, stage).await
     }
 
     /// Stores a new current version; the one that was current stays readable as [`Stage::Previous`]. Makes the secret if
@@ -225,16 +239,45 @@ impl Session {
     pub async fn put_secret(&self, name: &SecretName, value: SecretString) -> Result<(), VaultError> {
         self.authorize_secret(Operation::PutSecret(name), name).await?;
         let key = self.secret_key(name);
-        self.store
-            .writing(move |store| store.secrets.put(&key, value.expose_secret().as_bytes()))
+        self.vault.backend.put_secret(self, &key, value).await
+    }
+
+    /// Replaces a secret: `value` is stored as [`Stage::Pending`], `accepted` tries it where it is to be used, and only then it
+    /// becomes the current one and the one that was current [`Stage::Previous`]. Where it is not accepted the current one stays,
+    /// and the pending one is overwritten by the next rotation.
+    ///
+    /// # Errors
+    /// [`VaultError::NotAccepted`] with what `accepted` said, else as for [`Session::put_secret`].
+    pub async fn rotate_secret<F>(
+        &self,
+        name: &SecretName,
+        value: SecretString,
+        accepted: impl FnOnce(SecretString) -> F,
+    ) -> Result<(), VaultError>
+    where
+        F: Future<Output = Result<(), String>>,
+    {
+        for operation in [
+            Operation::PutSecret(name),
+            Operation::DescribeSecret(name),
+            Operation::StageSecret(name),
+        ] {
+            self.authorize_secret(operation, name).await?;
+        }
+        let key = self.secret_key(name);
+        let backend = &self.vault.backend;
+        let version = backend.stage_secret(self, &key, value.clone()).await?;
+        accepted(value)
             .await
+            .map_err(|why| VaultError::NotAccepted { what: key.shown(), why })?;
+        backend.promote_secret(self, &key, &version).await
     }
 
     /// The six random characters of the secret's ARN, made when it was; for who may read the secret.
     ///
     /// # Errors
     /// As for [`Session::get_secret`].
-    pub async fn secret_suffix(&self, name: &SecretName) -> Result<String, VaultError> {
+    pub async fn secret_suffix(&self, name: &SecretName) -> Result<SecretSuffix, VaultError> {
         self.authorize(Operation::GetSecret(name), UNKNOWN_SUFFIX)?;
         let missing = || VaultError::NotFound(format!("the secret `tidegate/{}/{name}`", self.tenant));
         self.stored_suffix(name).await?.ok_or_else(missing)
@@ -244,14 +287,13 @@ impl Session {
     async fn authorize_secret(&self, operation: Operation<'_>, name: &SecretName) -> Result<(), VaultError> {
         self.authorize(operation, UNKNOWN_SUFFIX)?;
         match self.stored_suffix(name).await? {
-            Some(suffix) => self.authorize(operation, &suffix),
+            Some(suffix) => self.authorize(operation, suffix.as_str()),
             None => Ok(()),
         }
     }
 
-    async fn stored_suffix(&self, name: &SecretName) -> Result<Option<String>, VaultError> {
-        let key = self.secret_key(name);
-        self.store.blocking(move |store| store.secrets.suffix(&key)).await
+    async fn stored_suffix(&self, name: &SecretName) -> Result<Option<SecretSuffix>, VaultError> {
+        self.vault.backend.secret_suffix(&self.secret_key(name)).await
     }
 
     fn authorize(&self, operation: Operation<'_>, suffix: &str) -> Result<(), VaultError> {
@@ -280,14 +322,17 @@ impl Session {
     }
 
     fn resource(&self, operation: Operation<'_>, suffix: &str) -> String {
-        let names = self.store.account.names();
+        let names = self.vault.account.names();
         match operation {
             Operation::GetObject(product, pcf)
             | Operation::PutObject(product, pcf)
             | Operation::DeleteObject(product, pcf) => names.object_arn(self.tenant, product, pcf),
             Operation::PutReceived(partner, pcf) => names.received_arn(self.tenant, partner, pcf),
             Operation::ListObjects => names.bucket_arn(),
-            Operation::GetSecret(name) | Operation::PutSecret(name) => names.secret_arn(self.tenant, name, suffix),
+            Operation::GetSecret(name)
+            | Operation::PutSecret(name)
+            | Operation::DescribeSecret(name)
+            | Operation::StageSecret(name) => names.secret_arn(self.tenant, name, suffix),
         }
     }
 
@@ -297,7 +342,7 @@ impl Session {
         if operation == Operation::ListObjects {
             context = context.with("s3:prefix", format!("{}/pcf/", self.tenant));
         }
-        let account = &self.store.account;
+        let account = &self.vault.account;
         let request = Request {
             principal: Principal::Session {
                 role_arn: self.role_arn.as_str().into(),
@@ -333,13 +378,37 @@ impl Session {
             SessionScope::List => Some("session-list"),
             SessionScope::SecretRead { .. } => Some("session-secret-read"),
             SessionScope::SecretWrite { .. } => Some("session-secret-write"),
+            SessionScope::SecretRotate { .. } => Some("session-secret-rotate"),
             SessionScope::Whole => None,
         }
     }
 
+    /// The session policy as AWS is handed it; none where the session is the whole role.
+    ///
+    /// # Errors
+    /// There is no such document, or it does not render; then there is no session.
+    #[cfg(feature = "aws")]
+    pub(super) fn rendered_policy(&self) -> Result<Option<String>, VaultError> {
+        let Some(name) = self.policy() else { return Ok(None) };
+        let account = &self.vault.account;
+        let document = account
+            .document(name)
+            .ok_or(VaultError::Internal("find a session policy"))?;
+        let text = document.render(&self.with_scope(account.names().params()));
+        let text = text.map_err(|_| VaultError::Internal("render a session policy"))?;
+        // STS counts white space.
+        let value: serde_json::Value =
+            serde_json::from_str(&text).map_err(|_| VaultError::Internal("render a session policy"))?;
+        Ok(Some(value.to_string()))
+    }
+
     /// The template's values come from the scope, never from the operation asked for.
     fn params(&self) -> Params<'_> {
-        let params = Params::new().with("bpnl", self.tenant.to_string());
+        self.with_scope(Params::new())
+    }
+
+    fn with_scope<'p>(&'p self, params: Params<'p>) -> Params<'p> {
+        let params = params.with("bpnl", self.tenant.to_string());
         match &self.scope {
             SessionScope::ObjectRead { product, pcf }
             | SessionScope::ObjectWrite { product, pcf }
@@ -349,9 +418,9 @@ impl Session {
             SessionScope::ReceivedWrite { partner, pcf } => {
                 params.with("partner", partner.as_str()).with("pcf", pcf.as_str())
             }
-            SessionScope::SecretRead { name } | SessionScope::SecretWrite { name } => {
-                params.with("name", name.as_str())
-            }
+            SessionScope::SecretRead { name }
+            | SessionScope::SecretWrite { name }
+            | SessionScope::SecretRotate { name } => params.with("name", name.as_str()),
             SessionScope::List | SessionScope::Whole => params,
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use secrecy::SecretBox;
 use tempfile::TempDir;
 
-use super::{EmbeddedVault, Session, SessionScope, VaultKey};
+use super::{Session, SessionScope, Vault, VaultKey};
 use crate::bundle::{Bundle, Source};
 use crate::iam::{Account, AwsNames, Document, Isolation};
 use crate::ids::{Bpnl, PcfId, ProductId, SecretName, TenantId};
@@ -56,18 +56,18 @@ fn key(byte: u8) -> VaultKey {
     VaultKey::new(SecretBox::new(Box::new([byte; 32])))
 }
 
-fn open(dir: &Path) -> EmbeddedVault {
-    EmbeddedVault::open(dir, key(7), account()).unwrap()
+fn open(dir: &Path) -> Vault {
+    Vault::embedded(dir, &key(7), account()).unwrap()
 }
 
 /// A vault in a directory that lives as long as the test.
-fn vault() -> (TempDir, EmbeddedVault) {
+fn vault() -> (TempDir, Vault) {
     let dir = tempfile::tempdir().unwrap();
     let vault = open(dir.path());
     (dir, vault)
 }
 
-fn whole(vault: &EmbeddedVault, tenant: TenantId) -> Session {
+fn whole(vault: &Vault, tenant: TenantId) -> Session {
     vault.session(tenant, SessionScope::Whole)
 }
 

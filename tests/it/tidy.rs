@@ -60,6 +60,7 @@ const ORDER: &[(&str, &str)] = &[
         "agreements",
         "what becomes of agreements: first in the ledger, then in the registry",
     ),
+    ("aws", "calls AWS; knows of the platform only how it is named there"),
     ("vault", "opens sessions for permits and for nothing else"),
     ("ingest", "reads documents into what the registry indexes"),
     (

@@ -44,7 +44,12 @@ impl App {
     /// Forgets the address of a flow that is over.
     pub(super) async fn drop_received(&self, flow: &Flow) {
         let kept = match name(&flow.id) {
-            Some(name) => self.vault.suffix_of(flow.tenant, &name).await.is_some(),
+            Some(name) => {
+                let held = self
+                    .vault
+                    .session(flow.tenant, SessionScope::SecretRead { name: name.clone() });
+                held.secret_suffix(&name).await.is_ok()
+            }
             None => false,
         };
         for _ in 0..if kept { 2 } else { 0 } {

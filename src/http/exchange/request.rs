@@ -23,7 +23,7 @@ use super::{Caller, Errand};
 use crate::decide::{Permit, Recorded};
 use crate::facts::edr::Operation;
 use crate::http::caller::tenant;
-use crate::http::decided::{recorded_answer, upstream};
+use crate::http::decided::recorded_answer;
 use crate::http::problem::{Kind, Problem};
 use crate::http::{App, Shared};
 use crate::ids::{PcfId, Version};
@@ -229,9 +229,9 @@ async fn decide<'w>(
 
 /// Holds the document that would answer against the schema of its version.
 async fn check(app: &App, permit: &Permit, footprint: &Footprint) -> Result<(), Problem> {
-    let session = app.vault.session_for(permit).map_err(|error| upstream(error, permit))?;
+    let session = app.opened(app.vault.session_for(permit), permit).await?;
     let object = session.get_object(&footprint.product, &footprint.id).await;
-    let object = object.map_err(|error| upstream(error, permit))?;
+    let object = app.opened(object, permit).await?;
     if is_valid(&app.models, footprint, &object.bytes) {
         return Ok(());
     }

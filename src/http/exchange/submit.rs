@@ -25,7 +25,7 @@ use super::{Caller, Errand};
 use crate::decide::{Permit, Recorded};
 use crate::facts::edr::Operation;
 use crate::http::caller::tenant;
-use crate::http::decided::{recorded_answer, upstream};
+use crate::http::decided::recorded_answer;
 use crate::http::ingest::read_document;
 use crate::http::problem::{Kind, Problem};
 use crate::http::{App, Shared};
@@ -205,14 +205,11 @@ impl App {
                 }
             }
         }
-        let session = self
-            .vault
-            .session_for(permit)
-            .map_err(|error| upstream(error, permit))?;
+        let session = self.opened(self.vault.session_for(permit), permit).await?;
         let stored = session
             .put_received(&caller.partner, &sent.entry.id, sent.document)
             .await;
-        stored.map_err(|error| upstream(error, permit))?;
+        self.opened(stored, permit).await?;
         let received = Received {
             tenant,
             partner: caller.partner,

@@ -10,7 +10,7 @@ use crate::decide::Recorded;
 use crate::facts::edr::Operation;
 use crate::http::Shared;
 use crate::http::caller::tenant;
-use crate::http::decided::{count, recorded_answer, upstream};
+use crate::http::decided::{count, recorded_answer};
 use crate::http::problem::{Kind, Problem};
 use crate::ids::PcfId;
 use crate::ledger::record::Request;
@@ -47,17 +47,12 @@ pub(in crate::http) async fn footprint(
     let question = ask::access(&facts, &pcf, footprint.map(AsRef::as_ref), agreement);
     let told = |recorded: &Recorded| caller.told(recorded, agreement);
     let permit = app.permitted_telling(id, question, &request, told).await?;
-    let session = app
-        .vault
-        .session_for(&permit)
-        .map_err(|error| upstream(error, &permit))?;
+    let session = app.opened(app.vault.session_for(&permit), &permit).await?;
     let Some(footprint) = footprint else {
         return Err(Problem::new(Kind::NotFound).after(&permit));
     };
-    let object = session
-        .get_object(&footprint.product, &pcf)
-        .await
-        .map_err(|error| upstream(error, &permit))?;
+    let object = session.get_object(&footprint.product, &pcf).await;
+    let object = app.opened(object, &permit).await?;
     count(turn, &permit).await?;
     let mut response = object.bytes.into_response();
     let headers = response.headers_mut();

@@ -35,10 +35,12 @@ fn world() -> TenantWorld {
             connectors: Default::default(),
             integrations: Default::default(),
             user_clients: Default::default(),
+            not_before: None,
         },
         disabled_users: Default::default(),
         connector: None,
         ledger: Default::default(),
+        secrets: Default::default(),
     });
     let asset = Asset {
         id: "pcf".parse().unwrap(),

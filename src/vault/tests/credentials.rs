@@ -11,18 +11,21 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
 }
 
-fn issue(
-    vault: &EmbeddedVault,
+async fn issue(
+    vault: &Vault,
     user: &str,
     seconds: i64,
 ) -> Result<crate::vault::TemporaryCredentials, CredentialsError> {
-    vault.issue_credentials(own(), &id::<UserName>(user), SignedDuration::from_secs(seconds), at(0))
+    let lifetime = SignedDuration::from_secs(seconds);
+    vault
+        .issue_credentials(own(), &id::<UserName>(user), None, lifetime, at(0))
+        .await
 }
 
 #[tokio::test]
 async fn credentials_stand_for_their_tenants_role_until_they_expire() {
     let (_dir, vault) = vault();
-    let credentials = issue(&vault, "alice@dwf.example", 900).unwrap();
+    let credentials = issue(&vault, "alice@dwf.example", 900).await.unwrap();
     assert_eq!(credentials.expiration, at(900));
     assert_eq!(credentials.role_arn, names().role_arn(Isolation::Role, own()));
     assert!(credentials.access_key_id.starts_with("ASIA") && credentials.access_key_id.len() == 20);
@@ -39,26 +42,29 @@ async fn credentials_stand_for_their_tenants_role_until_they_expire() {
     assert!(vault.authenticate(&credentials.secret_access_key, at(0)).is_none());
 }
 
-#[test]
-fn credentials_outside_the_limits_of_sts_are_not_issued() {
+#[tokio::test]
+async fn credentials_outside_the_limits_of_sts_are_not_issued() {
     let (_dir, vault) = vault();
     for seconds in [0, -1, 899, 43_201, i64::MAX] {
         assert!(
-            matches!(issue(&vault, "alice", seconds), Err(CredentialsError::Lifetime(_))),
+            matches!(
+                issue(&vault, "alice", seconds).await,
+                Err(CredentialsError::Lifetime(_))
+            ),
             "{seconds}"
         );
     }
     for user in ["a".to_owned(), "a".repeat(65)] {
         assert!(
-            matches!(issue(&vault, &user, 900), Err(CredentialsError::SessionName(_))),
+            matches!(issue(&vault, &user, 900).await, Err(CredentialsError::SessionName(_))),
             "{user}"
         );
     }
-    assert!(issue(&vault, "alice", 43_200).is_ok());
+    assert!(issue(&vault, "alice", 43_200).await.is_ok());
 }
 
-#[test]
-fn no_credentials_without_the_trust_policys_leave() {
+#[tokio::test]
+async fn no_credentials_without_the_trust_policys_leave() {
     let dir = tempfile::tempdir().unwrap();
     let account = account();
     let both = r#"["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]"#;
@@ -68,8 +74,8 @@ fn no_credentials_without_the_trust_policys_leave() {
         (document.name().to_owned(), changed)
     });
     let account = Account::new(names(), Isolation::Role, documents.collect()).unwrap();
-    let vault = EmbeddedVault::open(dir.path(), key(7), Arc::new(account)).unwrap();
-    let error = issue(&vault, "alice", 900).unwrap_err();
+    let vault = Vault::embedded(dir.path(), &key(7), Arc::new(account)).unwrap();
+    let error = issue(&vault, "alice", 900).await.unwrap_err();
     assert!(
         matches!(
             error,
@@ -82,10 +88,10 @@ fn no_credentials_without_the_trust_policys_leave() {
     );
 }
 
-#[test]
-fn nothing_prints_a_secret() {
+#[tokio::test]
+async fn nothing_prints_a_secret() {
     let (_dir, vault) = vault();
-    let credentials = issue(&vault, "alice", 900).unwrap();
+    let credentials = issue(&vault, "alice", 900).await.unwrap();
     let session = vault.authenticate(&credentials.session_token, at(0)).unwrap();
     let printed = format!("{credentials:?} {session:?} {vault:?} {:?}", key(b'k'));
     for secret in [&credentials.secret_access_key, &credentials.session_token] {
@@ -132,7 +138,7 @@ fn a_key_file_is_made_private_read_back_and_refused_when_exposed() {
 #[test]
 fn one_process_at_a_time_holds_the_vault() {
     let (dir, vault) = vault();
-    let again = || EmbeddedVault::open(dir.path(), key(7), account());
+    let again = || Vault::embedded(dir.path(), &key(7), account());
     assert!(matches!(again(), Err(VaultError::InUse(_))));
     let session = whole(&vault, own());
     drop(vault);

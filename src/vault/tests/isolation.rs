@@ -38,6 +38,7 @@ async fn a_session_does_its_one_operation_on_its_one_thing() {
             partner: partner(),
             pcf: pcf.clone(),
         },
+        SessionScope::SecretRotate { name: name.clone() },
         SessionScope::Whole,
     ];
     let products: [ProductId; 2] = [product, id("urn:gtin:4712345060508")];
@@ -75,12 +76,15 @@ async fn a_session_does_its_one_operation_on_its_one_thing() {
             "{scope:?}"
         );
         for (at, name) in secrets.iter().enumerate() {
-            let check = |reached: bool, wanted: usize| {
-                assert_eq!(reached, everything || (index == wanted && at == 0), "{scope:?} {name}");
+            let check = |reached: bool, wanted: &[usize]| {
+                let mine = wanted.contains(&index) && at == 0;
+                assert_eq!(reached, everything || mine, "{scope:?} {name}");
             };
-            check(allowed(&session.get_secret(name).await), 4);
-            check(allowed(&session.secret_suffix(name).await), 4);
-            check(allowed(&session.put_secret(name, "s".into()).await), 5);
+            check(allowed(&session.get_secret(name).await), &[4]);
+            check(allowed(&session.secret_suffix(name).await), &[4]);
+            check(allowed(&session.put_secret(name, "s".into()).await), &[5, 7]);
+            let rotated = session.rotate_secret(name, "s".into(), |_| async { Ok(()) }).await;
+            check(allowed(&rotated), &[7]);
         }
     }
 }
@@ -102,6 +106,8 @@ fn no_session_of_one_tenant_is_allowed_another_tenants_arn() {
             (Operation::PutReceived(&partner(), &pcf), &received),
             (Operation::GetSecret(&name), &secret),
             (Operation::PutSecret(&name), &secret),
+            (Operation::DescribeSecret(&name), &secret),
+            (Operation::StageSecret(&name), &secret),
         ] {
             let result = session.authorize_on(operation, resource.clone());
             assert_eq!(allowed(&result), expected, "{operation:?} {resource}");

@@ -10,7 +10,7 @@ use crate::vault::{Stage, VaultError};
 
 const PLAIN: &str = "correct horse battery staple";
 
-async fn filled(dir: &Path) -> EmbeddedVault {
+async fn filled(dir: &Path) -> Vault {
     let vault = open(dir);
     for tenant in [own(), other()] {
         let session = whole(&vault, tenant);
@@ -156,7 +156,7 @@ async fn a_secret_keeps_its_suffix_its_current_and_its_previous_version() {
     ));
     session.put_secret(&name(), "one".into()).await.unwrap();
     let suffix = session.secret_suffix(&name()).await.unwrap();
-    assert!(suffix.len() == 6 && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    assert_eq!(suffix.as_str().len(), 6);
     let previous = session.get_secret_version(&name(), Stage::Previous).await;
     assert!(matches!(previous, Err(VaultError::NotFound(what)) if what.contains("AWSPREVIOUS")));
     session.put_secret(&name(), "two".into()).await.unwrap();
@@ -232,10 +232,58 @@ async fn an_altered_or_moved_secret_is_refused() {
 }
 
 #[tokio::test]
+async fn a_secret_is_rotated_only_to_what_its_target_accepts() {
+    let dir = tempfile::tempdir().unwrap();
+    let vault = open(dir.path());
+    let exposed = |secret: SecretString| secret.expose_secret().to_owned();
+    let session = whole(&vault, own());
+    let rotation = vault.session(own(), SessionScope::SecretRotate { name: name() });
+    let missing = rotation
+        .rotate_secret(&name(), "two".into(), |_| async { Ok(()) })
+        .await;
+    assert!(matches!(missing, Err(VaultError::NotFound(_))), "{missing:?}");
+    session.put_secret(&name(), "one".into()).await.unwrap();
+
+    let refuse = |_| async { Err("401".to_owned()) };
+    let refused = rotation.rotate_secret(&name(), "two".into(), refuse).await.unwrap_err();
+    assert!(
+        matches!(&refused, VaultError::NotAccepted { why, .. } if why == "401"),
+        "{refused}"
+    );
+    assert_eq!(
+        exposed(session.get_secret(&name()).await.unwrap()),
+        "one",
+        "what was current stays"
+    );
+    let pending = session.get_secret_version(&name(), Stage::Pending).await.unwrap();
+    assert_eq!(exposed(pending), "two");
+
+    let accept = |tried: SecretString| async move {
+        assert_eq!(exposed(tried), "three");
+        Ok(())
+    };
+    rotation.rotate_secret(&name(), "three".into(), accept).await.unwrap();
+    assert_eq!(exposed(session.get_secret(&name()).await.unwrap()), "three");
+    let previous = session.get_secret_version(&name(), Stage::Previous).await.unwrap();
+    assert_eq!(
+        exposed(previous),
+        "one",
+        "what was never current is never the one before"
+    );
+    let pending = session.get_secret_version(&name(), Stage::Pending).await;
+    assert!(matches!(pending, Err(VaultError::NotFound(_))));
+    // The one operation, and not even reading.
+    assert!(matches!(
+        rotation.get_secret(&name()).await,
+        Err(VaultError::AccessDenied(_))
+    ));
+}
+
+#[tokio::test]
 async fn another_key_opens_nothing() {
     let dir = tempfile::tempdir().unwrap();
     drop(filled(dir.path()).await);
-    let vault = EmbeddedVault::open(dir.path(), key(8), account()).unwrap();
+    let vault = Vault::embedded(dir.path(), &key(8), account()).unwrap();
     let session = whole(&vault, own());
     assert!(is_tampered(session.get_secret(&name()).await));
     assert!(is_tampered(session.get_object(&product(), &pcf()).await));
