@@ -70,6 +70,7 @@ mod error;
 mod evaluate;
 mod explain;
 mod json;
+pub mod mapping;
 mod names;
 mod nearest;
 mod parse;

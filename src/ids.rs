@@ -57,9 +57,11 @@ macro_rules! text_serde {
 
 mod did;
 mod digest;
+mod group;
 
 pub use did::Did;
 pub use digest::Digest;
+pub use group::{GroupNames, TenantGroup};
 
 /// A Business Partner Number of a legal entity: `^BPNL[0-9A-Z]{12}$` (Catena-X CX-0010).
 ///

@@ -33,6 +33,7 @@ pub mod decision;
 pub mod dev;
 pub mod engine;
 pub mod facts;
+pub mod groups;
 pub mod http;
 pub mod iam;
 pub mod ids;

@@ -185,6 +185,28 @@ impl Account {
     /// A request to take a role on, of someone the identity pool vouches for. Their session would be tagged with the tenant they act
     /// for, for the tag comes out of their token.
     pub fn web_identity<'a>(&'a self, tenant: TenantId, action: &'a str, role: &'a str) -> Request<'a> {
+        let tags = BTreeMap::from([("bpnl".to_owned(), tenant.to_string())]);
+        self.vouched_for(action, role, "authenticated", &tags)
+    }
+
+    /// A request to take a role on, of someone the identity pool vouches for: signed in or a guest (`amr`), for a session with these
+    /// tags.
+    pub(super) fn vouched_for<'a>(
+        &'a self,
+        action: &'a str,
+        role: &'a str,
+        amr: &'static str,
+        tags: &BTreeMap<String, String>,
+    ) -> Request<'a> {
+        let mut context = Context::new()
+            .with("cognito-identity.amazonaws.com:aud", self.names.identity_pool())
+            .with_many("cognito-identity.amazonaws.com:amr", [amr]);
+        if !tags.is_empty() {
+            context = context.with_many("aws:TagKeys", tags.keys().cloned());
+        }
+        for (key, value) in tags {
+            context = context.with(format!("aws:RequestTag/{key}"), value.clone());
+        }
         Request {
             principal: Principal::Federated {
                 provider: "cognito-identity.amazonaws.com".into(),
@@ -192,11 +214,7 @@ impl Account {
             action,
             resource: role,
             resource_account: self.names.account(),
-            context: Context::new()
-                .with("cognito-identity.amazonaws.com:aud", self.names.identity_pool())
-                .with_many("cognito-identity.amazonaws.com:amr", ["authenticated"])
-                .with_many("aws:TagKeys", ["bpnl"])
-                .with("aws:RequestTag/bpnl", tenant.to_string()),
+            context,
         }
     }
 

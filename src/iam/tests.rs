@@ -2,6 +2,7 @@ mod account;
 mod cases;
 mod documents;
 mod laws;
+mod mapping;
 mod patterns;
 mod principals;
 mod semantics;

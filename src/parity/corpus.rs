@@ -9,6 +9,7 @@ use super::case::{self, Case};
 use super::coverage::Exemption;
 use super::divergence::Divergence;
 use super::request::{self, RequestCase};
+use super::sign_in::{self, SignInCase};
 use super::world::World;
 
 /// The most a single file may hold.
@@ -21,6 +22,8 @@ pub struct Corpus {
     pub cases: Vec<Case>,
     /// Requests to AWS, by theme and name.
     pub requests: Vec<RequestCase>,
+    /// Sign-ins at an identity pool, by theme and name.
+    pub sign_ins: Vec<SignInCase>,
     /// By name.
     pub worlds: BTreeMap<String, Arc<World>>,
     /// In the order of the file.
@@ -102,6 +105,9 @@ impl Corpus {
                 let read = match rest.split_once('/').map(|(theme, file)| (theme, stem(file))) {
                     Some((theme, Some(name))) if is_name(theme) && request::is_request(text) => {
                         request::read(theme, name, text).map(|case| corpus.requests.push(case))
+                    }
+                    Some((theme, Some(name))) if is_name(theme) && sign_in::is_sign_in(text) => {
+                        sign_in::read(theme, name, text).map(|case| corpus.sign_ins.push(case))
                     }
                     Some((theme, Some(name))) if is_name(theme) => {
                         case::read(theme, name, text, &corpus.worlds).map(|case| corpus.cases.push(case))

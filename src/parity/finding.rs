@@ -11,6 +11,8 @@ pub enum Rule {
     CedarAnswer,
     /// The IAM layer's answer is not the one a case expects.
     IamAnswer,
+    /// What a sign-in gives is not what a case expects.
+    SignIn,
     /// A wall between tenants is open where it stands alone, though others still hold.
     OpenWall,
     /// The layers disagree, and no class of `divergences.json` covers it.
@@ -31,9 +33,10 @@ pub enum Rule {
 
 impl Rule {
     /// Every kind, in the order of the declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::CedarAnswer,
         Self::IamAnswer,
+        Self::SignIn,
         Self::OpenWall,
         Self::UnlistedDivergence,
         Self::HealedDivergence,
@@ -49,6 +52,7 @@ impl Rule {
         match self {
             Self::CedarAnswer => "cedar-answer",
             Self::IamAnswer => "iam-answer",
+            Self::SignIn => "sign-in",
             Self::OpenWall => "open-wall",
             Self::UnlistedDivergence => "unlisted-divergence",
             Self::HealedDivergence => "healed-divergence",
@@ -70,6 +74,10 @@ impl Rule {
             Self::IamAnswer => (
                 "The IAM layer's answer is not the one the case expects.",
                 "Mend the document or the correspondence; or, where the change is meant, the case's `expect.iam`.",
+            ),
+            Self::SignIn => (
+                "What the identity pool and STS give to someone who signs in is not what the case expects.",
+                "Mend the trust policy, the policies that say which groups carry a role, or the pool's settings; or, where the change is meant, the case.",
             ),
             Self::OpenWall => (
                 "One document between tenants would let another tenant through, if it stood alone.",

@@ -10,7 +10,7 @@ use super::corpus::Corpus;
 use super::divergence::Watch;
 use super::finding::{Finding, Rule, Verdict};
 use super::request::RequestCase;
-use super::walls;
+use super::{sign_in, walls};
 use crate::bundle::Bundle;
 use crate::decision::{Decision, Effect, IamDecision};
 use crate::engine;
@@ -184,6 +184,7 @@ pub(super) fn run(bundle: &Bundle, corpus: &Corpus, layer: Layer) -> Report {
     }
     if layer != Layer::Cedar {
         cases.extend(corpus.requests.iter().map(|case| ask(bundle, case)));
+        cases.extend(sign_in::outcomes(bundle, &corpus.sign_ins));
     }
     cases.sort_by(|one, other| (&one.theme, &one.name).cmp(&(&other.theme, &other.name)));
     let (problems, divergences) = match layer {

@@ -17,6 +17,7 @@ mod law;
 mod mutants;
 mod questions;
 mod reach;
+mod role_mapping;
 mod sessions;
 mod walls;
 mod worlds;

@@ -45,6 +45,10 @@ const ORDER: &[(&str, &str)] = &[
         "both layers' policies and their correspondence, as one version",
     ),
     ("engine", "asks both layers under one bundle"),
+    (
+        "groups",
+        "a tenant's groups in a user pool: names of AWS from one layer, answers from the other",
+    ),
     ("parity", "runs the engine over the corpus"),
     ("ledger", "records decisions, and replays them through the engine"),
     (
@@ -97,6 +101,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("iam", &[]),
     ("cedar", &[]),
     ("engine", &[]),
+    ("groups", &[]),
     ("ingest", &[]),
     ("pcf/model", &[]),
     ("pcf/part", &[]),

@@ -7,7 +7,7 @@ use crate::iam::{Account, AwsNames, Context, Document, DocumentKind, Isolation, 
 
 const TENANT: &str = "BPNL000000000DWF";
 
-fn names() -> AwsNames {
+pub(super) fn names() -> AwsNames {
     let pool = "eu-central-1:11111111-2222-3333-4444-555555555555";
     AwsNames::new(
         "aws",
