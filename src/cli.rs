@@ -20,6 +20,7 @@ mod ledger;
 mod matrix;
 pub mod replay;
 mod serve;
+mod tenant;
 mod validate;
 
 use std::path::PathBuf;
@@ -68,6 +69,11 @@ enum Command {
     },
     /// Make recorded decisions again
     Replay(replay::ReplayArgs),
+    /// Have companies come onto the platform and leave it
+    Tenant {
+        #[command(subcommand)]
+        command: tenant::TenantCommand,
+    },
 }
 
 /// How a report is printed.
@@ -172,6 +178,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Ledger { command } => ledger::run(&command),
         Command::Iam { command } => iam::run(&command),
         Command::Replay(args) => replay::run(&args),
+        Command::Tenant { command } => tenant::run(&command),
     };
     outcome.unwrap_or_else(|failure| failure.told("tidegate"))
 }

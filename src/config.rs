@@ -4,15 +4,18 @@
 //! policies are in force. A file with several mistakes is answered with all of them.
 
 mod aws;
+mod operators;
 mod witnesses;
 
 pub use aws::AwsSettings;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::ids::{OperatorName, OperatorRole};
 use crate::ledger::witness::Witnesses;
 
 /// What a service needs to start.
@@ -38,6 +41,8 @@ pub struct Config {
     pub segments: bool,
     /// Where the key of the vault is.
     pub vault_key: KeySource,
+    /// The platform's staff who administer it from where the data is, each with what they are there for.
+    pub operators: BTreeMap<OperatorName, BTreeSet<OperatorRole>>,
     /// AWS, where secrets and footprints are there and not in the data directory.
     pub aws: Option<AwsSettings>,
     /// A document of tenants, partners, offers and agreements to take in at start.
@@ -82,6 +87,8 @@ struct Written {
     #[serde(default)]
     witness: Vec<witnesses::Written>,
     aws: Option<aws::Written>,
+    #[serde(default)]
+    operators: BTreeMap<String, Vec<String>>,
 }
 
 /// What is wrong with a configuration, all of it.
@@ -184,6 +191,7 @@ impl Config {
         };
         let witnesses = witnesses::read(&mut problems, written.witness, written.witness_quorum);
         let aws = aws::read(&mut problems, written.aws);
+        let operators = operators::read(&mut problems, written.operators);
         match (listen, data, base_url, bundle, ledger_origin, vault_key) {
             (Some(listen), Some(data), Some(base_url), Some(bundle), Some(ledger_origin), Some(vault_key))
                 if problems.is_empty() =>
@@ -201,6 +209,7 @@ impl Config {
                     witnesses,
                     segments,
                     vault_key,
+                    operators,
                     aws,
                     world,
                 })

@@ -150,10 +150,12 @@ fn hypothetical(id: TenantId) -> Tenant {
             connectors: BTreeSet::new(),
             integrations: BTreeSet::new(),
             user_clients: BTreeSet::new(),
+            not_before: None,
         },
         disabled_users: Default::default(),
         connector: None,
         ledger: Guarantee::Strict,
+        secrets: BTreeMap::new(),
     }
 }
 

@@ -233,6 +233,14 @@ token_id!(
     CompanyRole, "a company role", "1 to 64 of A-Z a-z 0-9 `_` `-`, first a letter or digit", 64, b"_-"
 );
 token_id!(
+    /// Someone of the platform's staff.
+    OperatorName, "an operator's name", "1 to 64 of A-Z a-z 0-9 `.` `_` `@` `+` `-`, first a letter or digit, no `..`", 64, b"._@+-"
+);
+token_id!(
+    /// What someone of the platform's staff is there for; what that permits is in the policies.
+    OperatorRole, "an operator's role", "1 to 64 of A-Z a-z 0-9 `_` `-`, first a letter or digit", 64, b"_-"
+);
+token_id!(
     /// An OAuth2 client id.
     ClientId, "a client id", "1 to 128 of A-Z a-z 0-9 `.` `_` `-`, first a letter or digit, no `..`", 128, b"._-"
 );

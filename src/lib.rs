@@ -46,4 +46,5 @@ pub mod question;
 pub mod registry;
 pub mod shadow;
 pub mod telemetry;
+pub mod tenant;
 pub mod vault;

@@ -206,6 +206,23 @@ impl AwsNames {
         if own { parts.next() } else { None }
     }
 
+    /// The permissions boundary of all tenants' roles.
+    pub fn boundary_arn(&self) -> String {
+        format!(
+            "arn:{}:iam::{}:policy/tidegate-tenant-boundary",
+            self.partition, self.account
+        )
+    }
+
+    /// The domain the services of the partition are below.
+    pub fn domain(&self) -> &'static str {
+        if self.partition.starts_with("aws-cn") {
+            "amazonaws.com.cn"
+        } else {
+            "amazonaws.com"
+        }
+    }
+
     /// The bucket.
     pub fn bucket_arn(&self) -> String {
         format!("arn:{}:s3:::{}", self.partition, self.bucket)

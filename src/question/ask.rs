@@ -14,7 +14,7 @@ pub use self::exchange::{ExchangeFacts, access, offer, submit, transfer};
 use self::slice::{Slice, owned};
 use super::Question;
 use super::value::{Action, EntityKind, EntityRef, Value};
-use crate::ids::{ClientId, CompanyRole, PcfId, SecretName, UserName};
+use crate::ids::{ClientId, CompanyRole, OperatorName, OperatorRole, PcfId, SecretName, UserName};
 use crate::registry::{Footprint, Tenant};
 
 /// A person of a tenant, as their token proved them.
@@ -30,6 +30,31 @@ pub struct UserFacts<'a> {
 
 fn plain(now: Timestamp) -> [(&'static str, Value); 1] {
     [("now", Value::DateTime(now))]
+}
+
+/// The Cedar entity id of an operator.
+pub fn operator_id(name: &OperatorName) -> String {
+    EntityRef::new(EntityKind::Operator, name.as_str()).to_string()
+}
+
+/// May this operator, who has these roles, do `action` with the tenant as a whole?
+pub fn tenancy(
+    operator: &OperatorName,
+    roles: &BTreeSet<OperatorRole>,
+    action: Action,
+    tenant: &Tenant,
+    now: Timestamp,
+) -> Question {
+    let mut slice = Slice::default();
+    let roles = roles
+        .iter()
+        .map(|role| EntityRef::new(EntityKind::OperatorRole, role.as_str()));
+    let roles: BTreeSet<_> = roles.collect();
+    // Who is not an operator any more is not in the configuration.
+    let enabled = [("enabled", Value::Bool(true))];
+    let principal = slice.add(EntityKind::Operator, operator.as_str(), enabled, roles);
+    let resource = slice.tenant(tenant);
+    slice.ask(principal, action, resource, plain(now))
 }
 
 /// May this person take credentials of the role of the tenant of the route?

@@ -26,7 +26,7 @@ pub use self::agreements::{Listed, Papers};
 pub use self::endings::Ending;
 pub use self::uses::Turn;
 use self::uses::Uses;
-use super::model::{Footprint, Partner, TenantWorld};
+use super::model::{Footprint, Partner, Tenant, TenantWorld};
 use super::pool::TermsPool;
 use super::{Agreement, Registry};
 use crate::contract::{ContractError, Terms};
@@ -186,6 +186,24 @@ impl RegistryStore {
                 next = next.with_tenant(merged(known, world));
             }
             *current = Arc::new(next);
+        });
+        Ok(())
+    }
+
+    /// Takes in a tenant's record, in place of what was known of it. What is the tenant's own stays.
+    ///
+    /// # Errors
+    /// The database; the record is as it was then.
+    pub async fn put_tenant(&self, tenant: Tenant) -> Result<(), RegistryError> {
+        let mut connection = self.pool.acquire().await?;
+        rows::insert_tenant(&mut connection, &tenant).await?;
+        self.current.send_modify(|current| {
+            let known = current.tenant(tenant.id).map(|known| TenantWorld::clone(known));
+            let world = match known {
+                Some(known) => TenantWorld { tenant, ..known },
+                None => TenantWorld::new(tenant),
+            };
+            *current = Arc::new(current.with_tenant(world));
         });
         Ok(())
     }

@@ -66,6 +66,7 @@ const ORDER: &[(&str, &str)] = &[
     ),
     ("aws", "calls AWS; knows of the platform only how it is named there"),
     ("vault", "opens sessions for permits and for nothing else"),
+    ("tenant", "has tenants come and go: in the registry, the ledger and AWS"),
     ("ingest", "reads documents into what the registry indexes"),
     (
         "pcf",

@@ -66,15 +66,12 @@ pub enum Progress {
 pub struct Step {
     /// Who has it done: the Cedar principal's entity id.
     pub by: String,
-    /// The record of the decision that permits it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub decision: Option<RecordId>,
+    /// The record of the decision that permits it; it names all steps of one run.
+    pub decision: RecordId,
     /// What is done with the tenant.
     pub passage: Passage,
     /// How far it has come.
     pub progress: Progress,
-    /// Names all steps of one run.
-    pub run: RecordId,
     /// The step, such as `role`.
     pub step: String,
     /// The tenant.

@@ -8,7 +8,7 @@ use sqlx::SqliteConnection;
 
 use super::RegistryError;
 use crate::ids::IdError;
-use crate::registry::model::{Footprint, Offer, Partner, TenantWorld};
+use crate::registry::model::{Footprint, Offer, Partner, Tenant, TenantWorld};
 
 pub(super) async fn insert_partner(connection: &mut SqliteConnection, partner: &Partner) -> Result<(), sqlx::Error> {
     sqlx::query("INSERT OR REPLACE INTO partner (id, document) VALUES (?, ?)")
@@ -19,14 +19,19 @@ pub(super) async fn insert_partner(connection: &mut SqliteConnection, partner: &
     Ok(())
 }
 
+pub(super) async fn insert_tenant(connection: &mut SqliteConnection, tenant: &Tenant) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT OR REPLACE INTO tenant (id, document) VALUES (?, ?)")
+        .bind(tenant.id.as_str())
+        .bind(to_json(tenant))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Everything of a tenant but its agreements.
 pub(super) async fn insert_world(connection: &mut SqliteConnection, world: &TenantWorld) -> Result<(), sqlx::Error> {
     let tenant = world.tenant.id.as_str();
-    sqlx::query("INSERT OR REPLACE INTO tenant (id, document) VALUES (?, ?)")
-        .bind(tenant)
-        .bind(to_json(&world.tenant))
-        .execute(&mut *connection)
-        .await?;
+    insert_tenant(&mut *connection, &world.tenant).await?;
     for footprint in world.footprints.values() {
         insert_footprint(connection, footprint).await?;
     }
