@@ -23,6 +23,10 @@ pub struct Emulator {
 /// One client of each service, all with the same credentials.
 #[derive(Clone, Debug)]
 pub struct Clients {
+    /// User pools.
+    pub idp: aws_sdk_cognitoidentityprovider::Client,
+    /// Identity pools.
+    pub identity: aws_sdk_cognitoidentity::Client,
     /// Roles and policies.
     pub iam: aws_sdk_iam::Client,
     /// Sessions.
@@ -59,6 +63,8 @@ impl Emulator {
         // An emulator has no name for each bucket.
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true);
         Clients {
+            idp: aws_sdk_cognitoidentityprovider::Client::new(&config),
+            identity: aws_sdk_cognitoidentity::Client::new(&config),
             iam: aws_sdk_iam::Client::new(&config),
             sts: aws_sdk_sts::Client::new(&config),
             secrets: aws_sdk_secretsmanager::Client::new(&config),

@@ -410,7 +410,11 @@ fn role_name(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or_default()
 }
 
-async fn harness(root: &Clients, emulator: &Emulator) -> Result<Clients, Failure> {
+/// The user by whom the harness gets its sessions.
+///
+/// # Errors
+/// A call that fails.
+pub(crate) async fn harness(root: &Clients, emulator: &Emulator) -> Result<Clients, Failure> {
     root.iam.create_user().user_name(HARNESS).send().await?;
     let policy = json!({"Version": "2012-10-17", "Statement": {
         "Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Resource": "*"

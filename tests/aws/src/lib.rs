@@ -36,6 +36,7 @@ pub mod clients;
 pub mod corpus;
 pub mod deployment;
 pub mod differences;
+pub mod platform;
 pub mod report;
 pub mod requests;
 pub mod simulate;
