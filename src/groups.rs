@@ -39,7 +39,7 @@ use crate::cedar;
 use crate::decision::Effect;
 use crate::iam::Isolation;
 use crate::iam::mapping::{Ambiguous, Group, IdentityPool, PoolRoles, RoleMapping};
-use crate::ids::{CompanyRole, IdError, TenantGroup, TenantId, UserName};
+use crate::ids::{CompanyRole, GroupNames, IdError, TenantGroup, TenantId, UserName};
 use crate::question::EntityKind;
 use crate::question::ask::{self, UserFacts};
 use crate::registry::{Guarantee, Identity, Tenant, TenantState};
@@ -150,6 +150,7 @@ fn hypothetical(id: TenantId) -> Tenant {
             connectors: BTreeSet::new(),
             integrations: BTreeSet::new(),
             user_clients: BTreeSet::new(),
+            groups: GroupNames::Prefixed,
         },
         disabled_users: Default::default(),
         connector: None,

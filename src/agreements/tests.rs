@@ -64,6 +64,7 @@ impl Desk {
                 connectors: Default::default(),
                 integrations: Default::default(),
                 user_clients: Default::default(),
+                groups: Default::default(),
             },
             disabled_users: Default::default(),
             connector: None,

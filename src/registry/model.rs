@@ -11,7 +11,9 @@ use super::collection::Agreements;
 use super::footprints::Footprints;
 use super::guarantee::Guarantee;
 use crate::contract::Terms;
-use crate::ids::{AssetId, Bpnl, ClientId, Did, OfferId, PcfId, ProductId, SecretName, TenantId, UserName, Version};
+use crate::ids::{
+    AssetId, Bpnl, ClientId, Did, GroupNames, OfferId, PcfId, ProductId, SecretName, TenantId, UserName, Version,
+};
 
 /// A map that shares all but the path to what changed with the map it was made from: a change costs the same however much is in
 /// it, and a clone costs nothing.
@@ -59,6 +61,9 @@ pub struct Identity {
     pub integrations: BTreeSet<ClientId>,
     /// Clients the tenant's people sign in through.
     pub user_clients: BTreeSet<ClientId>,
+    /// How the groups of the tenant's people are named.
+    #[serde(default, skip_serializing_if = "GroupNames::is_own")]
+    pub groups: GroupNames,
 }
 
 /// The tenant's own connector, as Tidegate speaks to it and as others do.

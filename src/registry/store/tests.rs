@@ -35,6 +35,7 @@ fn world() -> TenantWorld {
             connectors: Default::default(),
             integrations: Default::default(),
             user_clients: Default::default(),
+            groups: Default::default(),
         },
         disabled_users: Default::default(),
         connector: None,
