@@ -29,7 +29,7 @@ use crate::ledger::witness::Witnesses;
 use crate::ledger::{Database, Ledger, LedgerKeys, Options, Place, Standing};
 use crate::pcf::{Carrier, Models, PcfStore};
 use crate::registry::store::RegistryStore;
-use crate::registry::{NewAgreement, Registry, Tenant};
+use crate::registry::{self, NewAgreement, Registry, Tenant};
 use crate::vault::{Vault, VaultKey};
 
 /// The generation of the root keys that EDR tokens are made with. Counting it up makes new ones; tokens of the one before stay
@@ -262,6 +262,7 @@ fn verifiers(
     registry: &Registry,
     issuers: &HashMap<TenantId, Issuer>,
 ) -> Result<HashMap<TenantId, TenantGate>, StartError> {
+    registry::apart(registry.tenants().map(|world| &world.tenant)).map_err(StartError::of("the registry"))?;
     let client = JwksClient::new().map_err(StartError::of("fetching keys"))?;
     let mut verifiers = HashMap::new();
     for world in registry.tenants() {
@@ -307,6 +308,7 @@ fn facts(tenant: &Tenant) -> TenantFacts {
         resource_server: identity.resource_server.clone(),
         machines: connectors.chain(integrations).collect::<BTreeMap<_, _>>(),
         user_clients: identity.user_clients.clone(),
+        groups: identity.groups,
         denied: BTreeSet::new(),
         not_before: identity.not_before,
     }

@@ -13,6 +13,13 @@
 //! or of any other app client. What binds a token to a tenant is therefore its client id **and** a scope of the tenant's own
 //! resource server, each checked exactly; either alone fails on the day a client is granted a second tenant's scope.
 //!
+//! People's tokens have no scope of a tenant's. Where the issuer is the tenant's own, its groups are company roles
+//! ([`GroupNames::Own`](crate::ids::GroupNames)). Where tenants share it, and perhaps the app their people sign in through, a
+//! person's groups must say whose they are: each is `{bpnl}.{company role}`, there is at least one, and none is another tenant's
+//! or nobody's ([`GroupNames::Prefixed`](crate::ids::GroupNames)); else the token is refused whole. The claim `custom:bpnl` is not
+//! looked at: access tokens of Cognito carry no attributes by themselves. That no two tenants have so much in common that this would
+//! not tell them apart is held where the registry is taken in ([`crate::registry::apart`]).
+//!
 //! What is checked, in this order (RFC 7515, 7519, 8725; the Cognito developer guide on verifying tokens):
 //!
 //! 1. at most 8 KiB, three segments, unpadded base64url with no second spelling;
@@ -21,7 +28,7 @@
 //! 3. the signature;
 //! 4. claims, each read at most once: `iss` is the tenant's issuer, `token_use` is `access`, `aud` absent or
 //!    the client, the subject fits the kind of token, the client is the tenant's, the scope is granted, the times hold,
-//!    the token is neither denied nor older than a revocation.
+//!    the groups are company roles of this tenant, the token is neither denied nor older than a revocation.
 //!
 //! All refusals look alike from outside ([`TokenError`]): one answer, whatever the cause, so that nobody learns from it
 //! whose token they hold. The cause has a stable code for logs and metrics.
@@ -37,6 +44,7 @@
 //! use std::collections::{BTreeMap, BTreeSet};
 //! use jiff::Timestamp;
 //! use tidegate::dev::issuer::{SigningKey, sign};
+//! use tidegate::ids::GroupNames;
 //! use tidegate::facts::{self, ClientKind, KeySet, MachineClient, TenantFacts, TenantVerifier, TokenError};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -51,6 +59,7 @@
 //!         resource_server: "https://tidegate.example/exchange/BPNL000000000DWF".to_owned(),
 //!         machines: BTreeMap::from([("dwf-connector".parse()?, connector)]),
 //!         user_clients: BTreeSet::new(),
+//!         groups: GroupNames::Own,
 //!         denied: BTreeSet::new(),
 //!         not_before: None,
 //!     },

@@ -39,7 +39,7 @@ use crate::cedar;
 use crate::decision::Effect;
 use crate::iam::Isolation;
 use crate::iam::mapping::{Ambiguous, Group, IdentityPool, PoolRoles, RoleMapping};
-use crate::ids::{CompanyRole, IdError, TenantGroup, TenantId, UserName};
+use crate::ids::{CompanyRole, GroupNames, IdError, TenantGroup, TenantId, UserName};
 use crate::question::EntityKind;
 use crate::question::ask::{self, UserFacts};
 use crate::registry::{Guarantee, Identity, Tenant, TenantState};
@@ -151,6 +151,7 @@ fn hypothetical(id: TenantId) -> Tenant {
             integrations: BTreeSet::new(),
             user_clients: BTreeSet::new(),
             not_before: None,
+            groups: GroupNames::Prefixed,
         },
         disabled_users: Default::default(),
         connector: None,

@@ -48,6 +48,8 @@
 //! # Ok::<(), tidegate::iam::DocumentError>(())
 //! ```
 //!
+//! Whom AWS gives credentials of a role in the first place is in [`mapping`].
+//!
 //! # Where a policy may mean more than a request says
 //!
 //! Three things stand in policies that a request does not always show. An account may be named by its canonical user id

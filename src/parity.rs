@@ -40,6 +40,9 @@
 //! out. AWS allows here what Cedar denies, because AWS knows no contracts; `divergences.json` lists that cause, and the
 //! tag says that this case bears it. A disagreement that is not listed fails the run, and so does a listed one that is none.
 //!
+//! Two further kinds of case are about those who do not ask Tidegate: a request to AWS itself ([`RequestCase`]), and a sign-in at the
+//! identity pool ([`SignInCase`]).
+//!
 //! Everything here but [`load`] is pure. Nothing is skipped: one file that cannot be read fails the run, and a run reports
 //! every case that does not hold.
 

@@ -18,6 +18,7 @@ mod guarantee;
 mod model;
 mod offer;
 mod pool;
+mod sharing;
 pub mod store;
 pub mod world;
 
@@ -33,6 +34,7 @@ pub use model::{
 };
 pub use offer::{OfferError, OfferReader};
 pub use pool::TermsPool;
+pub use sharing::{Shared, apart};
 
 use crate::ids::{Bpnl, Did, TenantId};
 

@@ -65,6 +65,7 @@ impl Desk {
                 integrations: Default::default(),
                 user_clients: Default::default(),
                 not_before: None,
+                groups: Default::default(),
             },
             disabled_users: Default::default(),
             connector: None,

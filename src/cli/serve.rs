@@ -22,7 +22,7 @@ use crate::http::server::serve;
 use crate::http::{App, Shared, dataflows};
 use crate::ledger::{Standing, segment};
 use crate::pcf::Road;
-use crate::registry::store::RegistryStore;
+use crate::registry::store::{RegistryError, RegistryStore};
 use crate::registry::world::WorldDocument;
 use crate::telemetry::{self, LogFormat};
 use crate::vault::{Vault, VaultKey};
@@ -153,7 +153,11 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
         let document = WorldDocument::read(&text).map_err(|error| named(&error))?;
         let seed = document.seed().map_err(|error| named(&error))?;
         let seeded = registry.seed(&seed.worlds, &seed.partners).await;
-        seeded.map_err(Failure::failed)?;
+        seeded.map_err(|error| match error {
+            // The document may be well by itself, and not beside what is on record.
+            RegistryError::Shared(_) => named(&error),
+            error => Failure::failed(error),
+        })?;
         agreements = seed.agreements;
     }
     let segments = config.segments.then(|| data.clone());

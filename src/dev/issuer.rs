@@ -66,7 +66,7 @@ pub use oauth::{OAuthError, TokenResponse};
 pub use store::IssuerError;
 
 use crate::facts::{ClientKind, JwksError, KeySet, MachineClient, TenantFacts};
-use crate::ids::{ClientId, CompanyRole, TenantId, UserName};
+use crate::ids::{ClientId, CompanyRole, GroupNames, TenantId, UserName};
 
 /// How long a token is valid, in seconds.
 pub const LIFETIME: i64 = 15 * 60;
@@ -171,6 +171,7 @@ impl Issuer {
                 })
                 .collect(),
             user_clients: self.settings.user_clients.clone(),
+            groups: GroupNames::Own,
             denied: BTreeSet::new(),
             not_before: None,
         }

@@ -15,7 +15,9 @@ use super::companies;
 use super::issuer::{Issuer, IssuerSettings, MachineSettings};
 use crate::facts::ClientKind;
 use crate::http::{dataflows, exchange, ingest as ingest_http};
-use crate::ids::{AgreementId, AssetId, Bpnl, ClientId, CompanyRole, PcfId, SecretName, TenantId, UserName};
+use crate::ids::{
+    AgreementId, AssetId, Bpnl, ClientId, CompanyRole, GroupNames, PcfId, SecretName, TenantId, UserName,
+};
 use crate::ingest::Claims;
 use crate::registry::{
     AgreementState, Asset, Footprint, Guarantee, Identity, NewAgreement, Offer, OfferReader, Partner, Relation, Tenant,
@@ -225,6 +227,7 @@ impl DevTenant {
                 integrations: BTreeSet::from([self.integration()?]),
                 user_clients: BTreeSet::from([self.user_client()?]),
                 not_before: None,
+                groups: GroupNames::Own,
             },
             disabled_users: Default::default(),
             connector: Some(companies::settings(base_url, self.id)?),

@@ -53,6 +53,10 @@ pub enum TokenError {
     UserName,
     /// `cognito:groups` holds something that is not a company role.
     Groups,
+    /// Tenants share the issuer, and `cognito:groups` names no group: nothing says of which tenant the person is.
+    NoGroup,
+    /// Tenants share the issuer, and `cognito:groups` holds a group of another tenant, or of none.
+    ForeignGroup,
     /// `exp` or `iat` is missing, or one of `exp`, `iat` and `nbf` is not a whole number of seconds.
     Times,
     /// The token is valid for longer than Cognito's maximum of 24 hours, or ends before it begins.
@@ -71,7 +75,7 @@ pub enum TokenError {
 
 impl TokenError {
     /// Every cause, for metrics that must exist before the first refusal.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::Authorization,
         Self::TooLong,
         Self::Segments,
@@ -94,6 +98,8 @@ impl TokenError {
         Self::UserClaims,
         Self::UserName,
         Self::Groups,
+        Self::NoGroup,
+        Self::ForeignGroup,
         Self::Times,
         Self::Lifetime,
         Self::Expired,
@@ -128,6 +134,8 @@ impl TokenError {
             Self::UserClaims => "claim-of-user",
             Self::UserName => "claim-username",
             Self::Groups => "claim-groups",
+            Self::NoGroup => "claim-groups-none",
+            Self::ForeignGroup => "claim-groups-foreign",
             Self::Times => "claim-times",
             Self::Lifetime => "lifetime",
             Self::Expired => "expired",

@@ -2,6 +2,7 @@
 
 mod attack_cases;
 mod cross_tenant;
+mod groups;
 mod properties;
 mod times;
 mod wycheproof;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::{ClientKind, KeySet, MachineClient, MachineToken, TenantFacts, TenantVerifier, TokenError, UserToken};
 use crate::dev::issuer::{SigningKey, sign};
+use crate::ids::GroupNames;
 
 /// The key that the tenant's issuer signs with.
 pub(super) static KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate().unwrap());
@@ -40,6 +42,7 @@ pub(super) fn facts() -> TenantFacts {
             ("dwf-erp".parse().unwrap(), machine(ClientKind::Integration)),
         ]),
         user_clients: BTreeSet::from(["dwf-console".parse().unwrap()]),
+        groups: GroupNames::Own,
         denied: BTreeSet::new(),
         not_before: None,
     }

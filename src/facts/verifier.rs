@@ -13,7 +13,7 @@ use super::error::TokenError;
 use super::jwks::KeySet;
 use super::token;
 use super::verified::{Machine, MachineToken, TokenId, User, UserToken, Verified, Voucher};
-use crate::ids::{ClientId, CompanyRole, TenantId};
+use crate::ids::{ClientId, CompanyRole, GroupNames, TenantGroup, TenantId};
 
 /// How far the issuer's clock and ours may be apart, in seconds.
 pub const LEEWAY: i64 = 30;
@@ -52,6 +52,8 @@ pub struct TenantFacts {
     pub machines: BTreeMap<ClientId, MachineClient>,
     /// The clients that the tenant's people sign in through.
     pub user_clients: BTreeSet<ClientId>,
+    /// How the groups in their tokens are named.
+    pub groups: GroupNames,
     /// Tokens that are refused although they are sound.
     pub denied: BTreeSet<TokenId>,
     /// Tokens of any client issued before this instant are refused.
@@ -185,9 +187,36 @@ impl TenantVerifier {
         let user = User {
             name,
             subject,
-            roles: roles(&claims.groups)?,
+            roles: self.roles(&claims.groups)?,
         };
         self.finish(&claims, signed.key, client, None, user, now)
+    }
+
+    /// The company roles among the groups: all of them or none, for a role left out could be one that a policy forbids. Where tenants
+    /// share the issuer the groups also say of which tenant the person is, so there must be one, and none of another.
+    fn roles(&self, groups: &ClaimValue<'_>) -> Result<BTreeSet<CompanyRole>, TokenError> {
+        let groups: &[Cow<'_, str>] = match groups {
+            ClaimValue::Absent => &[],
+            ClaimValue::Texts(texts) => texts,
+            _ => return Err(TokenError::Groups),
+        };
+        match self.facts.groups {
+            GroupNames::Own => {
+                let role = |group: &Cow<'_, str>| group.parse().map_err(|_| TokenError::Groups);
+                groups.iter().map(role).collect()
+            }
+            GroupNames::Prefixed if groups.is_empty() => Err(TokenError::NoGroup),
+            GroupNames::Prefixed => groups.iter().map(|group| self.own_role(group)).collect(),
+        }
+    }
+
+    /// The company role that a group of this tenant, `{bpnl}.{company role}`, stands for.
+    fn own_role(&self, group: &str) -> Result<CompanyRole, TokenError> {
+        let group: TenantGroup = group.parse().map_err(|_| TokenError::ForeignGroup)?;
+        match group.tenant == self.facts.tenant {
+            true => Ok(group.role),
+            false => Err(TokenError::ForeignGroup),
+        }
     }
 
     /// The checks of issuer, use and audience; gives the client id's text.
@@ -281,16 +310,4 @@ fn times(claims: &Claims<'_>, now: Timestamp) -> Result<(Timestamp, Timestamp), 
         return Err(TokenError::NotYetValid);
     }
     Ok((issued, ends))
-}
-
-/// The company roles among the groups: all of them or none, for a role left out could be one that a policy forbids.
-fn roles(groups: &ClaimValue<'_>) -> Result<BTreeSet<CompanyRole>, TokenError> {
-    match groups {
-        ClaimValue::Absent => Ok(BTreeSet::new()),
-        ClaimValue::Texts(texts) => {
-            let parse = |group: &Cow<'_, str>| group.parse().map_err(|_| TokenError::Groups);
-            texts.iter().map(parse).collect()
-        }
-        _ => Err(TokenError::Groups),
-    }
 }

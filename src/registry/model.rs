@@ -12,7 +12,8 @@ use super::footprints::Footprints;
 use super::guarantee::Guarantee;
 use crate::contract::Terms;
 use crate::ids::{
-    AssetId, Bpnl, ClientId, Did, OfferId, PcfId, ProductId, SecretName, SecretSuffix, TenantId, UserName, Version,
+    AssetId, Bpnl, ClientId, Did, GroupNames, OfferId, PcfId, ProductId, SecretName, SecretSuffix, TenantId, UserName,
+    Version,
 };
 
 /// A map that shares all but the path to what changed with the map it was made from: a change costs the same however much is in
@@ -64,6 +65,9 @@ pub struct Identity {
     /// Tokens issued before this instant are refused, whoever's they are: set when the tenant leaves, and it outlives its coming back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
+    /// How the groups of the tenant's people are named.
+    #[serde(default, skip_serializing_if = "GroupNames::is_own")]
+    pub groups: GroupNames,
 }
 
 /// The tenant's own connector, as Tidegate speaks to it and as others do.

@@ -15,6 +15,7 @@ mod uses;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +29,7 @@ pub use self::uses::Turn;
 use self::uses::Uses;
 use super::model::{Footprint, Partner, Tenant, TenantWorld};
 use super::pool::TermsPool;
+use super::sharing::{Shared, apart};
 use super::{Agreement, Registry};
 use crate::contract::{ContractError, Terms};
 use crate::ids::{AgreementId, TenantId};
@@ -67,6 +69,9 @@ pub enum RegistryError {
         /// What is wrong with them.
         source: Box<ContractError>,
     },
+    /// Two tenants cannot be told apart.
+    #[error("the registry `{FILE}`: {0}")]
+    Shared(#[from] Shared),
     /// Something is said of a tenant that is not there.
     #[error("`{0}` is not a tenant of this platform")]
     NoSuchTenant(TenantId),
@@ -166,9 +171,10 @@ impl RegistryStore {
     /// not named stays, but for offers: what a tenant offers is what is named. An offer that stayed could be accepted by anyone.
     ///
     /// # Errors
-    /// The database; nothing is taken in then.
+    /// The database, or two tenants whose people or machines could not be told apart; nothing is taken in then.
     pub async fn seed(&self, worlds: &[TenantWorld], partners: &[Partner]) -> Result<(), RegistryError> {
         let mut transaction = self.pool.begin().await?;
+        self.told_apart(worlds.iter().map(|world| &world.tenant))?;
         for partner in partners {
             rows::insert_partner(&mut transaction, partner).await?;
         }
@@ -196,6 +202,7 @@ impl RegistryStore {
     /// The database; the record is as it was then.
     pub async fn put_tenant(&self, tenant: Tenant) -> Result<(), RegistryError> {
         let mut connection = self.pool.acquire().await?;
+        self.told_apart([&tenant])?;
         rows::insert_tenant(&mut connection, &tenant).await?;
         self.current.send_modify(|current| {
             let known = current.tenant(tenant.id).map(|known| TenantWorld::clone(known));
@@ -206,6 +213,15 @@ impl RegistryStore {
             *current = Arc::new(current.with_tenant(world));
         });
         Ok(())
+    }
+
+    /// Holds that all tenants can be told apart once these are taken in.
+    fn told_apart<'t>(&self, tenants: impl IntoIterator<Item = &'t Tenant>) -> Result<(), Shared> {
+        let current = self.current();
+        let new: HashMap<_, _> = tenants.into_iter().map(|tenant| (tenant.id, tenant)).collect();
+        let staying = current.tenants().map(|world| &world.tenant);
+        let staying = staying.filter(|tenant| !new.contains_key(&tenant.id));
+        apart(staying.chain(new.values().copied()))
     }
 
     /// Takes in one footprint, in place of the version before.

@@ -11,6 +11,7 @@ use super::agreement::{AgreementState, NewAgreement, Signed};
 use super::model::{Asset, Partner, Relation, Tenant, TenantWorld};
 use super::offer::OfferReader;
 use super::pool::TermsPool;
+use super::sharing::{Shared, apart};
 use crate::contract::{ContractError, no_group};
 use crate::ids::{AgreementId, AssetId, Bpnl, OfferId, TenantId, Version};
 
@@ -149,6 +150,9 @@ pub enum WorldError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// Two of its tenants cannot be told apart.
+    #[error(transparent)]
+    Shared(#[from] Shared),
     /// A contract that does not compile, or is not what it stands for.
     #[error("the {what} `{id}`: {source}")]
     Terms {
@@ -174,13 +178,14 @@ impl WorldDocument {
     ///
     /// # Errors
     /// A contract that does not compile, a policy of an offer that is of the other kind or about another company or asset, a group that no
-    /// policy can name, or a provider that is not among the tenants.
+    /// policy can name, a provider that is not among the tenants, or two tenants whose people or machines could not be told apart.
     pub fn seed(self) -> Result<Seed, WorldError> {
         let tenants = self.tenants.into_iter();
         let mut building = Building {
             worlds: tenants.map(|tenant| (tenant.id, TenantWorld::new(tenant))).collect(),
             compiled: TermsPool::default(),
         };
+        apart(building.worlds.values().map(|world| &world.tenant))?;
         self.assets.into_iter().try_for_each(|asset| building.asset(asset))?;
         self.relations
             .into_iter()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::wanted::{Wanted, resource_server};
 use super::{Difference, Office, PassageError, Watch};
-use crate::ids::TenantId;
+use crate::ids::{GroupNames, TenantId};
 use crate::ledger::record::Passage;
 use crate::question::Action;
 use crate::registry::{ConnectorSettings, Identity, Tenant, TenantState};
@@ -119,6 +119,7 @@ impl Office<'_> {
                 connectors: Default::default(),
                 integrations: Default::default(),
                 user_clients: [aws.setting().people_client.clone()].into(),
+                groups: GroupNames::Prefixed,
                 not_before,
             });
         }

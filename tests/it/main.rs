@@ -30,6 +30,7 @@ mod oracle;
 mod pcf;
 mod reload;
 mod routes;
+mod shared_pool;
 mod simulate;
 mod standby;
 mod tidy;

@@ -179,6 +179,7 @@ fn endpoint(file: &File) -> (TenantVerifier, String) {
         resource_server: server.to_owned(),
         machines: BTreeMap::from([(file.endpoint.client_id.parse().unwrap(), connector)]),
         user_clients: BTreeSet::new(),
+        groups: Default::default(),
         denied: BTreeSet::new(),
         not_before: None,
     };

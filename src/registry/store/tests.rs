@@ -36,6 +36,7 @@ fn world() -> TenantWorld {
             integrations: Default::default(),
             user_clients: Default::default(),
             not_before: None,
+            groups: Default::default(),
         },
         disabled_users: Default::default(),
         connector: None,

@@ -114,6 +114,10 @@ fn a_policy_that_lets_others_assume_the_role_gives_their_group_the_role_and_is_n
         "permit (\n  principal in Tidegate::CompanyRole::\"admin\",\n  action == Tidegate::Action::\"assumeRole\",";
     let widened = permit.replace("\"admin\"", "\"viewer\"");
     let bundle = changed("policies/platform/credentials.cedar", permit, &widened);
+    let report = parity::run_layer(&bundle, &sign_ins(), Layer::Iam);
+    let viewer = report.cases.iter().find(|outcome| outcome.name == "own-viewer");
+    let viewer = viewer.unwrap();
+    assert!(!viewer.expected.iam.allows() && viewer.got.iam.allows(), "{viewer:?}");
     let failing = failing(&bundle);
     assert!(
         failing.contains("own-viewer") && failing.contains("own-admin"),
