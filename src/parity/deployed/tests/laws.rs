@@ -142,10 +142,10 @@ fn respell(value: &mut Json, seed: u64) {
             for member in members.values_mut() {
                 respell(member, seed.rotate_right(1));
                 // An element's value may be a list; of what never is one, none has a colon.
-                if let (Json::String(text), true) = (&*member, seed.is_multiple_of(3)) {
-                    if text.contains(':') {
-                        *member = json!([text]);
-                    }
+                if let (Json::String(text), true) = (&*member, seed.is_multiple_of(3))
+                    && text.contains(':')
+                {
+                    *member = json!([text]);
                 }
             }
         }
