@@ -30,18 +30,6 @@ EXPECTED = [
         "SetIdentityPoolRoles",
         "by its data these take no resource, so the statement would not grant them; not settled on AWS yet (docs/deployment.md)",
     ),
-    (
-        "start-tasks",
-        "INVALID_ARN",
-        "tidegate-service/vault-key",
-        "the emulator gives a secret's name where CloudFormation gives its ARN",
-    ),
-    (
-        "start-tasks",
-        "INVALID_ARN",
-        "tidegate-service/ledger-url",
-        "the emulator gives a secret's name where CloudFormation gives its ARN",
-    ),
 ]
 
 

@@ -74,7 +74,7 @@ use serde::Serialize;
 
 pub use export::{Export, ExportError};
 pub use finding::{Finding, Rule};
-pub use meaning::{Consequence, Variant};
+pub use meaning::{Consequence, Effects, Variant};
 
 use super::corpus::Corpus;
 use crate::bundle::{Bundle, Correspondence};

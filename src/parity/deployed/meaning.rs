@@ -18,7 +18,7 @@ use crate::bundle::{Bundle, Source};
 use crate::decision::Effect;
 use crate::iam::OwnRole;
 use crate::parity::case::ExpectIam;
-use crate::parity::{Corpus, Layer, Report, run_layer};
+use crate::parity::{self, Corpus, Layer, Outcome, Report, run_layer};
 use crate::question::EntityKind;
 
 /// One way in which documents are deployed, and what it comes to.
@@ -30,9 +30,23 @@ pub struct Variant {
     pub consequences: Vec<Consequence>,
 }
 
+/// What a change comes to in one case; the gravest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effects {
+    /// AWS allows what it would refuse under the bundle, or the other way round.
+    Answer,
+    /// The answer is the same, but a wall between tenants would stand open if it stood alone.
+    Wall,
+    /// The answer is the same, and other statements give it.
+    Statements,
+}
+
 /// A case of the corpus that does not hold with the deployed documents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Consequence {
+    /// What it comes to.
+    pub effects: Effects,
     /// `theme/name`.
     pub case: String,
     /// The rule the case pins.
@@ -43,7 +57,7 @@ pub struct Consequence {
     pub bundle: ExpectIam,
     /// What it answers under the deployed ones, with the statements.
     pub deployed: ExpectIam,
-    /// Whether Cedar and the deployed documents give different answers.
+    /// Whether Cedar and the deployed documents contradict each other where Cedar and the bundle's do not.
     pub disagree: bool,
     /// What is wrong, in words.
     pub findings: Vec<String>,
@@ -124,25 +138,38 @@ fn otherwise(base: &Report, parent: &Report, report: &Report) -> Vec<Consequence
         let before = known.get(&outcome.id());
         before.is_none_or(|before| before.findings != outcome.findings)
     });
-    changed
+    let mut consequences: Vec<_> = changed
         .map(|outcome| {
-            let cedar = outcome.got.cedar.decision();
-            let deployed = outcome.got.iam.clone();
-            let disagree = matches!(&deployed, ExpectIam::Asked(_))
-                && cedar.is_some_and(|cedar| (cedar == Effect::Allow) != deployed.allows());
-            Consequence {
-                case: outcome.id(),
-                why: outcome.why.clone(),
-                cedar,
-                bundle: bundle
-                    .get(&outcome.id())
-                    .map_or_else(|| deployed.clone(), |answer| (*answer).clone()),
-                deployed,
-                disagree,
-                findings: outcome.findings.iter().map(ToString::to_string).collect(),
-            }
+            let bundle = bundle.get(&outcome.id()).copied().unwrap_or(&outcome.got.iam);
+            consequence(outcome, bundle)
         })
-        .collect()
+        .collect();
+    consequences.sort_by(|one, other| (one.effects, &one.case).cmp(&(other.effects, &other.case)));
+    consequences
+}
+
+fn consequence(outcome: &Outcome, bundle: &ExpectIam) -> Consequence {
+    let cedar = outcome.got.cedar.decision();
+    let deployed = &outcome.got.iam;
+    let contradicts = |answer: &ExpectIam| {
+        matches!(answer, ExpectIam::Asked(_)) && cedar.is_some_and(|cedar| (cedar == Effect::Allow) != answer.allows())
+    };
+    let opens = |finding: &&parity::Finding| finding.rule == parity::Rule::OpenWall;
+    let effects = match outcome.findings.iter().find(opens) {
+        _ if bundle.allows() != deployed.allows() => Effects::Answer,
+        Some(_) => Effects::Wall,
+        None => Effects::Statements,
+    };
+    Consequence {
+        effects,
+        case: outcome.id(),
+        why: outcome.why.clone(),
+        cedar,
+        bundle: bundle.clone(),
+        deployed: deployed.clone(),
+        disagree: contradicts(deployed) && !contradicts(bundle),
+        findings: outcome.findings.iter().map(ToString::to_string).collect(),
+    }
 }
 
 struct Sought<'s> {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Report;
-use super::meaning::{Consequence, Variant};
+use super::meaning::{Consequence, Effects, Variant};
 use crate::parity::Style;
 use crate::parity::case::ExpectIam;
 
@@ -61,9 +61,12 @@ impl Report {
     }
 }
 
+/// The cases that are answered otherwise and the walls that would stand open; those in which only other statements decide are counted.
 fn told(out: &mut String, variant: &Variant, style: Style) {
     let _ = writeln!(out, "{}: what it comes to", style.bad(&variant.of.join(", ")));
-    for consequence in variant.consequences.iter().take(SHOWN) {
+    let grave = |consequence: &&Consequence| consequence.effects != Effects::Statements;
+    let told: Vec<_> = variant.consequences.iter().filter(grave).collect();
+    for consequence in told.iter().take(SHOWN) {
         let Consequence {
             case,
             why,
@@ -84,9 +87,17 @@ fn told(out: &mut String, variant: &Variant, style: Style) {
             let _ = writeln!(out, "    {finding}");
         }
     }
-    let more = variant.consequences.len().saturating_sub(SHOWN);
+    let more = told.len().saturating_sub(SHOWN);
     if more > 0 {
         let _ = writeln!(out, "  and {} more; `--format json` has all", number(more, "case"));
+    }
+    let other = variant.consequences.len().saturating_sub(told.len());
+    if other > 0 {
+        let _ = writeln!(
+            out,
+            "  {} answered as before, but by other statements",
+            number(other, "case")
+        );
     }
     out.push('\n');
 }

@@ -33,7 +33,7 @@ const ON_SECRETS: [&str; 4] = [
 pub(super) fn findings(deployment: &Deployment, export: &Export, notes: &mut Vec<String>) -> Vec<Finding> {
     let names = &deployment.names;
     let mut findings = Vec::new();
-    let mut users = Vec::new();
+    let mut others = Vec::new();
     for role in &export.roles {
         if names.own_role(&names.arn_of_role(&role.name)).is_some() {
             continue;
@@ -47,14 +47,14 @@ pub(super) fn findings(deployment: &Deployment, export: &Export, notes: &mut Vec
                 "the role `{}` is none of the platform's; its policies reach nothing of the tenants'",
                 role.name
             )),
-            (false, Some(told)) => users.push(format!("`{}` {told}", role.name)),
+            (false, Some(told)) => others.push(format!("`{}` {told}", role.name)),
             (false, None) => {}
         }
     }
-    if !users.is_empty() {
+    if !others.is_empty() {
         notes.push(format!(
             "roles beside the platform's, with what they reach: {}",
-            users.join("; ")
+            others.join("; ")
         ));
     }
     findings
