@@ -44,10 +44,10 @@ impl Report {
                 },
             ),
             (false, false) => style.bad(&format!(
-                "{} and {} of the corpus answered otherwise, in {}",
+                "{} in {}; {} of the corpus broken by what is deployed",
                 number(self.findings.len(), "finding"),
-                number(consequences, "case"),
                 number(self.roles.len(), "role"),
+                number(consequences, "case"),
             )),
         };
         let _ = writeln!(out, "{summary} (bundle {})", self.bundle);
