@@ -194,14 +194,6 @@ impl AwsNames {
         format!("arn:{}:iam::{}:role/{name}", self.partition, self.account)
     }
 
-    /// The managed policy that is the permissions boundary of every role whose sessions act for tenants.
-    pub fn boundary_arn(&self) -> String {
-        format!(
-            "arn:{}:iam::{}:policy/tidegate-tenant-boundary",
-            self.partition, self.account
-        )
-    }
-
     /// A session that acts for a tenant, as STS names it.
     pub fn session_arn(&self, isolation: Isolation, tenant: TenantId, session: &str) -> String {
         let name = self.role_name(isolation, tenant);

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
@@ -198,17 +199,4 @@ fn document(value: &Json, of: &str) -> Result<String, ExportError> {
     crate::json::parse(text.as_bytes())
         .map_err(|error| ExportError(format!("a document of `{of}` cannot be read: {error}")))?;
     Ok(text)
-}
-
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('%') {
-        bytes.extend_from_slice(before.as_bytes());
-        let (digits, tail) = after.split_at_checked(2)?;
-        bytes.extend(hex::decode(digits).ok()?);
-        rest = tail;
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    String::from_utf8(bytes).ok()
 }

@@ -185,7 +185,11 @@ fn a_file_of_another_form_is_refused_with_what_is_expected() {
         (r#"{"RoleDetailList": [], "RoleDetailList": []}"#, "twice"),
         (
             r#"{"RoleDetailList": [{"RoleName": "a", "Arn": "b", "AssumeRolePolicyDocument": "%7"}]}"#,
-            "encoded",
+            "cannot be read",
+        ),
+        (
+            r#"{"RoleDetailList": [{"RoleName": "a", "Arn": "b", "AssumeRolePolicyDocument": "%FF"}]}"#,
+            "no text",
         ),
         (
             r#"{"RoleDetailList": [{"RoleName": "a", "Arn": "b", "AssumeRolePolicyDocument": "{\"a\":1,\"a\":2}"}]}"#,
