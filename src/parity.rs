@@ -50,6 +50,7 @@ mod asked;
 mod case;
 mod corpus;
 mod coverage;
+pub mod deployed;
 mod divergence;
 mod finding;
 mod matrix;

@@ -244,13 +244,9 @@ impl Account {
             Principal::Session { role_arn, .. } | Principal::Role { arn: role_arn } => self.names.own_role(role_arn),
             _ => None,
         };
-        let (identity, boundary) = match role {
-            Some(OwnRole::Tenant(_)) => (self.document("tenant-role"), self.document("tenant-boundary")),
-            Some(OwnRole::Pool) => (self.document("pool-role"), self.document("tenant-boundary")),
-            Some(OwnRole::Service) => (self.document("service-role"), None),
-            Some(OwnRole::Provisioning) => (self.document("provisioning-role"), None),
-            None => (None, None),
-        };
+        let attached = role.map(OwnRole::documents);
+        let identity = attached.and_then(|attached| self.document(attached.policy));
+        let boundary = attached.and_then(|attached| self.document(attached.boundary?));
         let mut params = self.names.params();
         if let Some(session) = session {
             params = params.within_session(&session.params);
@@ -283,12 +279,13 @@ impl Account {
         if let Some(owner) = self.names.secret_owner(resource) {
             return (self.document("secret-policy"), Some(owner));
         }
-        match self.names.own_role(resource).filter(|_| request.concerns_trust()) {
-            Some(OwnRole::Tenant(owner)) => (self.document("tenant-trust"), Some(owner)),
-            Some(OwnRole::Pool) => (self.document("pool-trust"), None),
-            Some(OwnRole::Service) => (self.document("service-trust"), None),
-            Some(OwnRole::Provisioning) => (self.document("provisioning-trust"), None),
-            None => (None, None),
-        }
+        let Some(role) = self.names.own_role(resource).filter(|_| request.concerns_trust()) else {
+            return (None, None);
+        };
+        let owner = match role {
+            OwnRole::Tenant(owner) => Some(owner),
+            OwnRole::Pool | OwnRole::Service | OwnRole::Provisioning => None,
+        };
+        (self.document(role.documents().trust), owner)
     }
 }

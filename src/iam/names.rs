@@ -41,6 +41,34 @@ pub enum OwnRole {
     Provisioning,
 }
 
+/// The names of the documents that are attached to a role of the platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoleDocuments {
+    /// The one policy that grants.
+    pub policy: &'static str,
+    /// The permissions boundary, where the role has one.
+    pub boundary: Option<&'static str>,
+    /// The trust policy.
+    pub trust: &'static str,
+}
+
+impl OwnRole {
+    /// What is attached to the role.
+    pub fn documents(self) -> RoleDocuments {
+        let (policy, boundary, trust) = match self {
+            Self::Tenant(_) => ("tenant-role", Some("tenant-boundary"), "tenant-trust"),
+            Self::Pool => ("pool-role", Some("tenant-boundary"), "pool-trust"),
+            Self::Service => ("service-role", None, "service-trust"),
+            Self::Provisioning => ("provisioning-role", None, "provisioning-trust"),
+        };
+        RoleDocuments {
+            policy,
+            boundary,
+            trust,
+        }
+    }
+}
+
 /// A name that AWS would not accept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {what}; expected {expected}")]
@@ -158,7 +186,11 @@ impl AwsNames {
 
     /// The role a tenant's sessions have.
     pub fn role_arn(&self, isolation: Isolation, tenant: TenantId) -> String {
-        let name = self.role_name(isolation, tenant);
+        self.arn_of_role(&self.role_name(isolation, tenant))
+    }
+
+    /// The ARN of a role of this name, whoever's it is.
+    pub fn arn_of_role(&self, name: &str) -> String {
         format!("arn:{}:iam::{}:role/{name}", self.partition, self.account)
     }
 
@@ -246,13 +278,18 @@ impl AwsNames {
 
     /// One secret, with the six characters Secrets Manager appended to its name.
     pub fn secret_arn(&self, tenant: TenantId, name: &SecretName, suffix: &str) -> String {
+        self.arn_of_secret(&format!("tidegate/{tenant}/{name}-{suffix}"))
+    }
+
+    /// The ARN of a secret of this name, suffix and all, whoever's it is.
+    pub fn arn_of_secret(&self, name: &str) -> String {
         let Self {
             partition,
             region,
             account,
             ..
         } = self;
-        format!("arn:{partition}:secretsmanager:{region}:{account}:secret:tidegate/{tenant}/{name}-{suffix}")
+        format!("arn:{partition}:secretsmanager:{region}:{account}:secret:{name}")
     }
 }
 

@@ -69,7 +69,7 @@ impl Default for Style {
 
 impl Style {
     /// Marks what is wrong.
-    fn bad(self, text: &str) -> String {
+    pub(super) fn bad(self, text: &str) -> String {
         if self.colour {
             format!("\u{1b}[1;31m{text}\u{1b}[0m")
         } else {

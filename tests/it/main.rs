@@ -19,6 +19,7 @@ mod contract;
 mod corpus;
 mod credentials;
 mod dataflows;
+mod deployed;
 mod exchange;
 mod harness;
 mod ingest;

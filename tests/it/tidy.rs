@@ -383,3 +383,19 @@ fn the_commands_in_the_documentation_exist() {
         assert!(wrong.is_empty(), "{}: {wrong:?}", path.display());
     }
 }
+
+#[test]
+fn the_alarms_watch_for_lines_that_the_program_writes() {
+    let template = std::fs::read_to_string(root().join("deploy/service.yaml")).unwrap();
+    let code: String = shipped().into_iter().map(|file| file.code + "\n").collect();
+    let begin = "$.message = \"";
+    let watched = template
+        .split(begin)
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap());
+    let watched: Vec<_> = watched.collect();
+    assert_eq!(watched.len(), 2);
+    for line in watched {
+        assert!(code.contains(&format!("\"{line}\"")), "no line of the log says: {line}");
+    }
+}

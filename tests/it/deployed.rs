@@ -1,0 +1,105 @@
+//! `tidegate check --deployed`: what is attached in an account, held to the bundle.
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tidegate::bundle::{Bundle, Source};
+
+use crate::binary::{check, run};
+
+/// What AWS would list of an account with the platform's own two roles.
+fn export() -> Value {
+    let bundle = Bundle::load(Source::built_in()).unwrap_or_else(|error| panic!("{}", error.render()));
+    let account = &bundle.account;
+    let rendered = |name: &str| {
+        let text = account
+            .document(name)
+            .unwrap()
+            .render(&account.names().params())
+            .unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()
+    };
+    let role = |name: &str| {
+        json!({
+            "RoleName": format!("tidegate-{name}"),
+            "Arn": account.names().arn_of_role(&format!("tidegate-{name}")),
+            "AssumeRolePolicyDocument": rendered(&format!("{name}-trust")),
+            "RolePolicyList": [{"PolicyName": name, "PolicyDocument": rendered(&format!("{name}-role"))}],
+        })
+    };
+    json!({
+        "RoleDetailList": [role("service"), role("provisioning")],
+        "BucketPolicies": {account.names().bucket(): rendered("bucket-policy")},
+    })
+}
+
+fn written(directory: &TempDir, name: &str, export: &Value) -> String {
+    let path = directory.path().join(name);
+    std::fs::write(&path, export.to_string()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_holds_ends_with_0_and_says_what_was_not_looked_at() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = written(&directory, "sound.json", &export());
+    let out = check(&["check", "--deployed", &file], 0);
+    assert!(out.contains("2 roles as the bundle says"), "{out}");
+    assert!(out.contains("`SecretPolicies` is not in the file"), "{out}");
+    // The names of the correspondence are those of the bundle.
+    check(
+        &["check", "--deployed", &file, "--names", "policies/correspondence.toml"],
+        0,
+    );
+}
+
+#[test]
+fn a_finding_ends_with_2_and_names_role_document_and_statement() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut export = export();
+    let statements = &mut export["RoleDetailList"][0]["RolePolicyList"][0]["PolicyDocument"]["Statement"];
+    *statements = json!([{"Sid": "Quick", "Effect": "Allow", "Action": "*", "Resource": "*"}]);
+    let file = written(&directory, "changed.json", &export);
+    let out = check(&["check", "--deployed", &file], 2);
+    let named = "changed-document  tidegate-service, service-role#NothingElse: is missing";
+    assert!(out.contains(named), "{out}");
+    assert!(out.contains("shared documents: what it comes to"), "{out}");
+    let out: Value = serde_json::from_str(&check(&["check", "--deployed", &file, "--format", "json"], 2)).unwrap();
+    let quick = out["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|finding| finding["statement"] == "Quick")
+        .unwrap();
+    assert_eq!(
+        (&quick["on"], &quick["document"]),
+        (&json!("tidegate-service"), &json!("service-role"))
+    );
+}
+
+#[test]
+fn what_is_no_such_file_ends_with_3_and_an_account_without_the_platform_with_4() {
+    let directory = tempfile::tempdir().unwrap();
+    let none = written(&directory, "none.json", &json!({"RoleDetailList": []}));
+    check(&["check", "--deployed", &none], 4);
+    let cut = written(
+        &directory,
+        "cut.json",
+        &json!({"RoleDetailList": [], "IsTruncated": true}),
+    );
+    for (arguments, needle) in [
+        (
+            ["check", "--deployed", "/nowhere/at-all.json"].as_slice(),
+            "cannot read",
+        ),
+        (&["check", "--deployed", &cut], "cut off"),
+        (&["check", "--deployed", &none, "--format", "junit"], "`text` or `json`"),
+        (&["check", "--deployed", &none, "--names", &none], "none.json"),
+        (&["check", "--deployed", &none, "--layer", "iam"], "cannot be used with"),
+        (&["check", "--names", &none], "--deployed"),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(needle), "{arguments:?}: {said}");
+    }
+}
