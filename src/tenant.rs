@@ -191,3 +191,6 @@ pub struct Office<'o> {
     /// The time.
     pub clock: &'o Clock,
 }
+
+#[cfg(test)]
+mod tests;

@@ -237,3 +237,37 @@ async fn what_a_partner_hands_in_lies_apart_from_what_is_the_tenants_own() {
         Err(VaultError::Tampered { .. })
     ));
 }
+
+/// STS takes session policies of at most 2,048 characters.
+#[cfg(feature = "aws")]
+#[test]
+fn every_session_policy_is_short_enough_for_sts_whatever_the_ids() {
+    let (_dir, vault) = vault();
+    let product: ProductId = id(&"p".repeat(128));
+    let (pcf, name): (PcfId, SecretName) = (id(&"f".repeat(64)), id(&"s".repeat(64)));
+    let partner = partner();
+    for scope in [
+        SessionScope::ObjectRead {
+            product: product.clone(),
+            pcf: pcf.clone(),
+        },
+        SessionScope::ObjectWrite {
+            product: product.clone(),
+            pcf: pcf.clone(),
+        },
+        SessionScope::ObjectDelete {
+            product,
+            pcf: pcf.clone(),
+        },
+        SessionScope::ReceivedWrite { partner, pcf },
+        SessionScope::List,
+        SessionScope::SecretRead { name: name.clone() },
+        SessionScope::SecretWrite { name: name.clone() },
+        SessionScope::SecretRotate { name },
+    ] {
+        let policy = vault.session(own(), scope.clone()).rendered_policy().unwrap().unwrap();
+        assert!(policy.len() <= 2_048, "{scope:?}: {}", policy.len());
+        assert!(policy.contains(OWN) && !policy.contains("{bpnl}"), "{policy}");
+    }
+    assert_eq!(whole(&vault, own()).rendered_policy().unwrap(), None);
+}
