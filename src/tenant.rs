@@ -77,6 +77,13 @@ pub struct Operator {
     pub roles: BTreeSet<OperatorRole>,
 }
 
+/// What is wrong with something that is not there.
+#[cfg_attr(
+    not(feature = "provision"),
+    expect(dead_code, reason = "only AWS has things that are missing")
+)]
+const MISSING: &str = "is missing";
+
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Difference {
@@ -92,6 +99,16 @@ impl Difference {
         Self {
             thing: thing.into(),
             problem: problem.into(),
+        }
+    }
+}
+
+impl Difference {
+    /// What was done about it.
+    fn mended(&self) -> String {
+        match self.problem.as_str() {
+            MISSING => format!("{} is made", self.thing),
+            problem => format!("{} {problem}: mended", self.thing),
         }
     }
 }

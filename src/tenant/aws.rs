@@ -211,10 +211,7 @@ fn with(
 
 /// Differences that were mended, as what was done.
 fn done(differences: Vec<Difference>) -> Result<Vec<String>, String> {
-    Ok(differences
-        .iter()
-        .map(|difference| format!("{difference}: mended"))
-        .collect())
+    Ok(differences.iter().map(Difference::mended).collect())
 }
 
 /// What is there, or that it is not.

@@ -14,7 +14,7 @@
 //!
 //! # Sessions are never shared
 //!
-//! A session is kept by tenant and scope ([`sessions`]) until shortly before it expires, and by nothing less: who asks for another
+//! A session is kept by tenant and scope until shortly before it expires, and by nothing less: who asks for another
 //! tenant's thing, or for another thing of the same tenant, has no way to the credentials of this one. All who wait for the same
 //! session wait for one call of STS. The service's own role may do nothing but take tenants' roles on.
 //!

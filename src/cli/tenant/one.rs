@@ -187,13 +187,12 @@ fn watching(format: Format, lines: &mut Vec<Line>) -> impl FnMut(&Told<'_>) -> b
                 Progress::Kept => "as it should be",
                 _ => told.what,
             };
-            let failed = if told.progress == Progress::Failed {
-                "FAILED: "
-            } else {
-                ""
-            };
-            for line in what.split("; ") {
-                print(&format!("  {:<10} {failed}{line}", told.step));
+            match told.progress {
+                // Why is told at the end.
+                Progress::Failed => print(&format!("  {:<10} FAILED", told.step)),
+                _ => what
+                    .split("; ")
+                    .for_each(|line| print(&format!("  {:<10} {line}", told.step))),
             }
         }
         lines.push(Line {

@@ -11,7 +11,7 @@ use super::{Provision, about, found};
 use crate::aws::Service;
 use crate::ids::{ClientId, SecretName};
 use crate::tenant::wanted::{Purpose, Wanted, WantedClient};
-use crate::tenant::{Care, Difference};
+use crate::tenant::{Care, Difference, MISSING};
 
 /// How long an access token of a machine is good, in minutes. Short, for it cannot be taken back.
 const TOKEN_MINUTES: i32 = 15;
@@ -60,7 +60,7 @@ impl Provision {
                     .await
                     .map_err(about(&thing))?;
             }
-            return Ok(vec![Difference::new(thing, "is missing")]);
+            return Ok(vec![Difference::new(thing, MISSING)]);
         };
         let has: BTreeSet<_> = there.scopes().iter().map(ResourceServerScopeType::scope_name).collect();
         if has == Wanted::scopes().map(|(scope, _)| scope).collect() {
@@ -90,7 +90,7 @@ impl Provision {
                 None => None,
             };
             let problem = match &there {
-                None => Some("is missing"),
+                None => Some(MISSING),
                 Some(there) => otherwise(there, client),
             };
             let there = match (there, problem, care) {

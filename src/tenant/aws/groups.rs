@@ -4,7 +4,7 @@ use super::{Provision, about, found};
 use crate::aws::Service;
 use crate::iam::mapping::Group;
 use crate::tenant::wanted::Wanted;
-use crate::tenant::{Care, Difference};
+use crate::tenant::{Care, Difference, MISSING};
 
 impl Provision {
     /// Compares the tenant's groups with what they should be.
@@ -19,7 +19,7 @@ impl Provision {
                 if care == Care::Mend {
                     self.make_group(group, &thing).await?;
                 }
-                all.push(Difference::new(thing, "is missing"));
+                all.push(Difference::new(thing, MISSING));
                 continue;
             };
             let precedence = there.precedence().and_then(|precedence| u32::try_from(precedence).ok());

@@ -22,16 +22,16 @@ impl Provision {
         Ok(all)
     }
 
-    /// The provider by which the identity pool knows the user pool's people.
-    fn provider(&self) -> String {
+    /// The user pool, as the identity pool names it.
+    fn user_pool(&self) -> String {
         let names = self.account.names();
-        format!(
-            "cognito-idp.{}.{}/{}:{}",
-            names.region(),
-            names.domain(),
-            names.user_pool(),
-            self.setting.people_client
-        )
+        let (region, domain, pool) = (names.region(), names.domain(), names.user_pool());
+        format!("cognito-idp.{region}.{domain}/{pool}")
+    }
+
+    /// People of the user pool who signed in through the tenants' client: whom roles are mapped for.
+    fn provider(&self) -> String {
+        format!("{}:{}", self.user_pool(), self.setting.people_client)
     }
 
     /// What only an administrator may change: no guests, no classic flow, and whether a login is still good is looked at.
@@ -43,12 +43,7 @@ impl Provision {
             .call(Service::CognitoIdentity, "DescribeIdentityPool", call)
             .await
             .map_err(about(&thing))?;
-        let provider = format!(
-            "cognito-idp.{}.{}/{}",
-            self.account.names().region(),
-            self.account.names().domain(),
-            self.account.names().user_pool()
-        );
+        let provider = self.user_pool();
         let ours = pool.cognito_identity_providers().iter().find(|known| {
             known.provider_name() == Some(&provider) && known.client_id() == Some(self.setting.people_client.as_str())
         });
@@ -113,7 +108,7 @@ impl Provision {
 
     /// Sessions are tagged with the tenant the token names.
     async fn tagged(&self, care: Care) -> Result<Vec<Difference>, String> {
-        let (id, provider) = (self.account.names().identity_pool(), self.provider());
+        let (id, provider) = (self.account.names().identity_pool(), self.user_pool());
         let thing = format!("the identity pool `{id}`");
         let call = self.identity.get_principal_tag_attribute_map().identity_pool_id(id);
         let call = call.identity_provider_name(&provider).send();

@@ -9,7 +9,7 @@ use crate::aws::Service;
 use crate::ids::TenantId;
 use crate::tenant::revocation;
 use crate::tenant::wanted::{Wanted, WantedRole};
-use crate::tenant::{Care, Difference};
+use crate::tenant::{Care, Difference, MISSING};
 
 /// What the role's one inline policy is called.
 const POLICY: &str = "tenant-role";
@@ -28,7 +28,7 @@ impl Provision {
             if care == Care::Mend {
                 self.make_role(role, wanted.tenant).await?;
             }
-            return Ok(vec![Difference::new(thing, "is missing")]);
+            return Ok(vec![Difference::new(thing, MISSING)]);
         };
         let mut all = Vec::new();
         self.is_ours(&there, role, wanted.tenant, care, &mut all)?;

@@ -16,7 +16,7 @@ use super::{Provision, about, found};
 use crate::aws::{Class, Failure, Service};
 use crate::ids::{SecretName, SecretSuffix, TenantId};
 use crate::tenant::wanted::Wanted;
-use crate::tenant::{Care, Difference};
+use crate::tenant::{Care, Difference, MISSING};
 
 /// The tag with the client's id.
 const CLIENT: &str = "client";
@@ -175,7 +175,7 @@ impl Provision {
 
 /// Why a secret is not the one of this client.
 fn stale(there: Option<&DescribeSecretOutput>, of: Option<&Made>) -> Option<&'static str> {
-    let Some(there) = there else { return Some("is missing") };
+    let Some(there) = there else { return Some(MISSING) };
     if there.deleted_date().is_some() {
         return Some("is about to be deleted");
     }

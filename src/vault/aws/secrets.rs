@@ -74,19 +74,14 @@ impl InAws {
         });
         let known = known.await?;
         self.is_of(key, known.arn())?;
-        let labelled = |label: &Stage| {
-            let label = label.to_string();
-            let versions = known.version_ids_to_stages().into_iter().flatten();
-            versions
-                .filter(move |(_, labels)| labels.contains(&label))
-                .map(|(version, _)| version.clone())
-                .next()
-        };
-        let (current, pending) = (labelled(&Stage::Current), labelled(&Stage::Pending));
+        let versions = || known.version_ids_to_stages().into_iter().flatten();
+        let has = |labels: &[String], label: Stage| labels.contains(&label.to_string());
+        let current = versions().find(|(_, labels)| has(labels, Stage::Current));
+        let current = current.map(|(version, _)| version.clone());
         if current.as_ref() == Some(&version.0) {
             return Ok(());
         }
-        if pending.as_ref() != Some(&version.0) {
+        if !versions().any(|(known, labels)| *known == version.0 && has(labels, Stage::Pending)) {
             // Someone else is rotating it: theirs is the version that was put last.
             let what = format!("{} (version {}, pending)", key.shown(), version.0);
             return Err(VaultError::NotFound(what));
