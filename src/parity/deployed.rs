@@ -60,6 +60,7 @@
 
 mod export;
 mod finding;
+mod granted;
 mod meaning;
 mod render;
 mod resources;

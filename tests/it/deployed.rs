@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tidegate::bundle::{Bundle, Source};
+use tidegate::iam::Isolation;
 
 use crate::binary::{check, run};
 
@@ -102,4 +103,52 @@ fn what_is_no_such_file_ends_with_3_and_an_account_without_the_platform_with_4()
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains(needle), "{arguments:?}: {said}");
     }
+}
+
+/// The groups in `deploy/tenant.yaml`, each with its precedence and whether it carries the role, in the order of precedence.
+fn groups_of_the_stack() -> Vec<(String, u32, bool)> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/tenant.yaml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let blocks = text.split("Type: AWS::Cognito::UserPoolGroup").skip(1);
+    let mut groups: Vec<_> = blocks
+        .map(|block| {
+            // A resource ends at the first empty line.
+            let block = block.split("\n\n").next().unwrap();
+            let after = |key: &str| block.split(key).nth(1).unwrap().lines().next().unwrap().to_owned();
+            let name = after("GroupName: !Sub ").replace("${Bpnl}", "BPNL000000000DWF");
+            (name, after("Precedence: ").parse().unwrap(), block.contains("RoleArn:"))
+        })
+        .collect();
+    groups.sort_by_key(|(_, precedence, _)| *precedence);
+    groups
+}
+
+#[test]
+fn the_groups_of_a_tenants_stack_are_those_the_policies_make() {
+    let bundle = Bundle::load(Source::built_in()).unwrap_or_else(|error| panic!("{}", error.render()));
+    let tenant = "BPNL000000000DWF".parse().unwrap();
+    let now = "2026-11-21T09:00:00Z".parse().unwrap();
+    let groups = tidegate::groups::of_tenant(&bundle, Isolation::Role, tenant, now)
+        .unwrap()
+        .into_iter();
+    let wanted: Vec<_> = groups
+        .map(|group| (group.name, group.precedence.unwrap(), group.role.is_some()))
+        .collect();
+    assert_eq!(groups_of_the_stack(), wanted);
+}
+
+#[test]
+fn the_scopes_of_a_tenants_stack_are_those_onboarding_makes() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/tenant.yaml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let stack: Vec<_> = text
+        .lines()
+        .filter(|line| line.contains("ScopeName:"))
+        .map(str::trim)
+        .collect();
+    let wanted = tidegate::tenant::wanted::Wanted::scopes();
+    let wanted: Vec<_> = wanted
+        .map(|(name, description)| format!("- {{ ScopeName: {name}, ScopeDescription: {description} }}"))
+        .collect();
+    assert_eq!(stack, wanted);
 }

@@ -187,11 +187,10 @@ fn document(value: &Json, of: &str) -> Result<String, ExportError> {
     let text = match value {
         Json::Object(_) => return Ok(value.to_string()),
         Json::String(text) if text.trim_start().starts_with('{') => text.clone(),
-        Json::String(text) => percent_decode_str(text)
-            .decode_utf8()
-            .map(|text| text.into_owned())
-            .ok()
-            .ok_or_else(|| ExportError(format!("a document of `{of}` is not encoded as in URLs")))?,
+        Json::String(text) => match percent_decode_str(text).decode_utf8() {
+            Ok(text) => text.into_owned(),
+            Err(error) => return Err(ExportError(format!("a document of `{of}` is no text: {error}"))),
+        },
         _ => {
             return Err(ExportError(format!(
                 "a document of `{of}` is neither an object nor text"
