@@ -7,7 +7,7 @@
 //!
 //! - **by what they say.** Each of the platform's roles must have exactly what [`crate::iam::Account`] says is attached to it: one
 //!   policy, one trust policy, its boundary, its tag, each document with the meaning of the bundle's template under the
-//!   deployment's names. What is missing, other or there besides is a [`Finding`] that names role, document and statement.
+//!   deployment's names. A policy besides that only denies is told and no more: so sessions are revoked. What is missing, other or there besides is a [`Finding`] that names role, document and statement.
 //! - **by what they mean.** The documents are put in the templates' place, and the whole corpus is asked on both layers again. A
 //!   [`Consequence`] is a question that is answered otherwise than under the bundle, with Cedar's answer beside it; or a wall
 //!   between tenants that would stand open by itself.
@@ -140,7 +140,7 @@ impl Report {
 /// bundle's own names.
 pub fn check(bundle: &Bundle, corpus: &Corpus, deployment: &Deployment, export: &Export) -> Report {
     let mut notes = Vec::new();
-    let mut findings = roles::findings(bundle, deployment, export);
+    let mut findings = roles::findings(bundle, deployment, export, &mut notes);
     findings.extend(resources::findings(bundle, deployment, export, &mut notes));
     findings.extend(strangers::findings(deployment, export, &mut notes));
     let roles: Vec<_> = roles::own(deployment, export)

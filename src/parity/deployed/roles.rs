@@ -4,7 +4,8 @@ use super::Deployment;
 use super::export::{Export, Role};
 use super::finding::{Finding, Rule};
 use crate::bundle::Bundle;
-use crate::iam::{Document, Isolation, Outline, OwnRole, Params};
+use crate::decision::Effect;
+use crate::iam::{Document, DocumentKind, Isolation, Outline, OwnRole, Params, Statement};
 
 /// The tag that says for whom a role's sessions act, as the role has it.
 const TAG: &str = "bpnl";
@@ -16,11 +17,16 @@ pub(super) fn own<'e>(deployment: &Deployment, export: &'e Export) -> impl Itera
     export.roles.iter().filter_map(kind)
 }
 
-pub(super) fn findings(bundle: &Bundle, deployment: &Deployment, export: &Export) -> Vec<Finding> {
+pub(super) fn findings(
+    bundle: &Bundle,
+    deployment: &Deployment,
+    export: &Export,
+    notes: &mut Vec<String>,
+) -> Vec<Finding> {
     let mut findings = missing(deployment, export);
     findings.extend(boundary(bundle, deployment, export));
     for (kind, role) in own(deployment, export) {
-        of_role(bundle, deployment, kind, role, &mut findings);
+        of_role(bundle, deployment, kind, role, &mut findings, notes);
     }
     findings
 }
@@ -60,7 +66,14 @@ fn boundary(bundle: &Bundle, deployment: &Deployment, export: &Export) -> Vec<Fi
     }
 }
 
-fn of_role(bundle: &Bundle, deployment: &Deployment, kind: OwnRole, role: &Role, findings: &mut Vec<Finding>) {
+fn of_role(
+    bundle: &Bundle,
+    deployment: &Deployment,
+    kind: OwnRole,
+    role: &Role,
+    findings: &mut Vec<Finding>,
+    notes: &mut Vec<String>,
+) {
     let names = &deployment.names;
     let arn = names.arn_of_role(&role.name);
     if role.arn != arn {
@@ -80,6 +93,14 @@ fn of_role(bundle: &Bundle, deployment: &Deployment, kind: OwnRole, role: &Role,
     }
     let main = main_policy(bundle, &params, documents.policy, role).map(|(name, _)| name);
     for (name, text) in role.inline.iter().filter(|(name, _)| Some(name) != main) {
+        // So sessions are revoked that were given out before: it takes away and grants nothing.
+        if only_denies(text) {
+            notes.push(format!(
+                "`{}` has the inline policy `{name}` besides, which only denies",
+                role.name
+            ));
+            continue;
+        }
         let message = format!("the inline policy `{name}` is there besides, {}", statements_of(text));
         findings.push(Finding::new(Rule::ExtraPolicy, &role.name, message));
     }
@@ -155,9 +176,17 @@ pub(super) fn compare(bundle: &Bundle, params: &Params<'_>, template: &str, text
     }
 }
 
+fn only_denies(text: &str) -> bool {
+    let document = Document::parse_deployed("policy", text, DocumentKind::Identity);
+    document.is_ok_and(|document| {
+        let statements = document.statements().iter();
+        statements.map(Statement::effect).all(|effect| effect == Effect::Deny)
+    })
+}
+
 /// The Sids of a policy nobody expects, so that it can be found.
 fn statements_of(text: &str) -> String {
-    match Outline::of("policy", text, crate::iam::DocumentKind::Identity) {
+    match Outline::of("policy", text, DocumentKind::Identity) {
         Ok(outline) => {
             let labels: Vec<_> = outline.statements().map(|label| format!("`{label}`")).collect();
             format!("with the statements {}", labels.join(", "))

@@ -90,7 +90,7 @@ fn widenings(statement: &Json, more: &str) -> Vec<Json> {
 /// What is found, but for what it comes to: that is asked of the corpus, which takes longer.
 fn structural(file: &Json) -> Vec<Finding> {
     let (deployment, export) = (deployment(), export(file));
-    let mut findings = roles::findings(&BUNDLE, &deployment, &export);
+    let mut findings = roles::findings(&BUNDLE, &deployment, &export, &mut Vec::new());
     findings.extend(resources::findings(&BUNDLE, &deployment, &export, &mut Vec::new()));
     findings
 }

@@ -6,7 +6,7 @@ use super::*;
 fn found(file: &Json) -> Vec<String> {
     // What it comes to is asked below, of the changes that grant: the corpus takes longer.
     let (deployment, export) = (deployment(), export(file));
-    let mut all = roles::findings(&BUNDLE, &deployment, &export);
+    let mut all = roles::findings(&BUNDLE, &deployment, &export, &mut Vec::new());
     all.extend(resources::findings(&BUNDLE, &deployment, &export, &mut Vec::new()));
     all.extend(strangers::findings(&deployment, &export, &mut Vec::new()));
     let findings = all.into_iter();
@@ -144,6 +144,29 @@ fn each_change_has_its_finding() {
             .collect();
         assert_eq!(found(&changed), wanted);
     }
+}
+
+#[test]
+fn a_policy_that_revokes_sessions_is_told_and_is_no_finding() {
+    let mut changed = file(&deployment());
+    let denies = json!({"Version": "2012-10-17", "Statement": [{
+        "Sid": "SessionsOfBefore", "Effect": "Deny", "Action": "*", "Resource": "*",
+        "Condition": {
+            "StringEquals": {"aws:PrincipalTag/bpnl": OWN},
+            "DateLessThan": {"aws:TokenIssueTime": "2026-11-27T09:00:00Z"},
+        },
+    }]});
+    let list = in_file(&mut changed, "tidegate-pool")["RolePolicyList"]
+        .as_array_mut()
+        .unwrap();
+    list.push(json!({"PolicyName": "sessions-of-before-BPNL000000000DWF", "PolicyDocument": denies}));
+    let report = report(&changed);
+    assert!(report.holds(), "{}", report.text(parity::Style::default()));
+    assert!(
+        report.notes[0].contains("sessions-of-before-BPNL000000000DWF"),
+        "{:?}",
+        report.notes
+    );
 }
 
 #[test]
