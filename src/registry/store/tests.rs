@@ -1,6 +1,7 @@
 //! What is put into the registry is what is there after the next start, and what was agreed never changes; in either place.
 
 mod followed;
+mod measured;
 mod texts;
 
 use std::sync::Arc;
