@@ -226,28 +226,33 @@ async fn read_agreements(
     compiled: &Mutex<TermsPool>,
 ) -> Result<Vec<Arc<Agreement>>, RegistryError> {
     let mut shared = Shared::default();
-    if since == NOTHING {
-        let rows: Vec<(String, String)> = transaction.fetch("SELECT digest, normal FROM terms", args![]).await?;
-        for (digest, normal) in rows {
-            shared.add_terms(digest, &normal, compiled)?;
-        }
-    }
     let mut all = Vec::new();
+    if since != NOTHING {
+        let sql =
+            "SELECT provider, id, consumer, asset, terms, signed_at, signed, state FROM agreement WHERE version > $1";
+        let rows: Vec<Row> = transaction.fetch(sql, args![since]).await?;
+        for row in rows {
+            shared.find_terms(transaction, &row, compiled).await?;
+            all.push(Arc::new(shared.agreement(&row)?));
+        }
+        return Ok(all);
+    }
+    let rows: Vec<(String, String)> = transaction.fetch("SELECT digest, normal FROM terms", args![]).await?;
+    for (digest, normal) in rows {
+        shared.add_terms(digest, &normal, compiled)?;
+    }
     let mut after = (String::new(), String::new());
     loop {
         let page: Vec<Row> = transaction
             .fetch(
                 "SELECT provider, id, consumer, asset, terms, signed_at, signed, state FROM agreement
-                 WHERE version > $1 AND (provider, id) > ($2, $3) ORDER BY provider, id LIMIT $4",
-                args![since, &after.0, &after.1, PAGE],
+                 WHERE (provider, id) > ($1, $2) ORDER BY provider, id LIMIT $3",
+                args![&after.0, &after.1, PAGE],
             )
             .await?;
         let Some(last) = page.last() else { return Ok(all) };
         after = (last.0.clone(), last.1.clone());
         for row in page {
-            if !shared.terms.contains_key(&row.4) {
-                shared.find_terms(transaction, &row, compiled).await?;
-            }
             all.push(Arc::new(shared.agreement(&row)?));
         }
     }
@@ -286,6 +291,9 @@ impl Shared {
         (_, key, _, _, digest, ..): &Row,
         compiled: &Mutex<TermsPool>,
     ) -> Result<(), RegistryError> {
+        if self.terms.contains_key(digest) {
+            return Ok(());
+        }
         let known = digest.parse().ok().and_then(|digest: Digest| {
             let compiled = compiled.lock().unwrap_or_else(PoisonError::into_inner);
             compiled.known(&digest)

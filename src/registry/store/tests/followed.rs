@@ -19,7 +19,7 @@ on_both!(
     an_older_state_in_the_place_of_the_registry_is_told,
     the_same_again_is_not_written,
 );
-on_both!(flavor = "multi_thread"; all_that_several_write_at_once_is_there, a_follower_sees_a_change);
+on_both!(flavor = "multi_thread"; all_that_several_write_at_once_is_there, a_follower_sees_a_change, several_that_start_at_once_make_the_tables_once);
 
 fn id(text: &str) -> AgreementId {
     text.parse().unwrap()
@@ -317,4 +317,22 @@ async fn a_follower_sees_a_change(on: On) {
         assert!(seen.expect("it is not seen").is_ok());
     }
     following.abort();
+}
+
+async fn several_that_start_at_once_make_the_tables_once(on: On) {
+    let home = Home::new(on).await;
+    let mut starting = JoinSet::new();
+    for number in 0..4 {
+        let place = home.place().clone();
+        starting.spawn(async move {
+            let store = RegistryStore::open(&place).await.unwrap();
+            store.seed(&[world()], &[]).await.unwrap();
+            put(&store, agreement(&format!("a-{number}"))).await;
+        });
+    }
+    while let Some(started) = starting.join_next().await {
+        started.unwrap();
+    }
+    let store = reopen(&home).await;
+    assert_eq!(store.current().tenant(provider()).unwrap().agreements.len(), 4);
 }
