@@ -5,7 +5,7 @@
 //!
 //! What is in memory is what rows say, one immutable value as of one version of the tables. A change takes its number first, which nobody
 //! else can until it is committed; brings what is in memory up to that; is checked against it; writes; and has what it wrote read
-//! back and swapped in as it commits ([`turn`]). What other processes change is read in the same way, when they say so or a while after
+//! back and swapped in as it commits ([`edit`]). What other processes change is read in the same way, when they say so or a while after
 //! ([`RegistryStore::follow`]).
 //!
 //! The one exception to "written before seen" leans to deny: an agreement that is ended is ended in memory even where that could not be
@@ -20,10 +20,10 @@
 
 mod agreements;
 mod changes;
+mod edit;
 mod endings;
 mod layout;
 mod rows;
-mod turn;
 mod uses;
 
 #[cfg(test)]
@@ -173,19 +173,19 @@ impl RegistryStore {
     /// # Errors
     /// The database, or an offer that does not read; nothing is taken in then.
     pub async fn seed(&self, worlds: &[TenantWorld], partners: &[Partner]) -> Result<(), RegistryError> {
-        let mut turn = self.take_turn().await?;
+        let mut edit = self.edit().await?;
         let known = self.current();
         let mut written = false;
         for partner in partners {
             let held = known.partner(partner.bpnl).map(AsRef::as_ref);
-            written |= rows::put_partner(&mut turn, held, partner).await?;
+            written |= rows::put_partner(&mut edit, held, partner).await?;
         }
         for world in worlds {
             let held = known.tenant(world.tenant.id).map(AsRef::as_ref);
-            written |= rows::put_world(&mut turn, held, world).await?;
+            written |= rows::put_world(&mut edit, held, world).await?;
         }
         match written {
-            true => turn.commit().await,
+            true => edit.commit().await,
             false => Ok(()),
         }
     }
@@ -195,13 +195,13 @@ impl RegistryStore {
     /// # Errors
     /// The database, or a tenant that is not there; the footprint is not taken in then.
     pub async fn put_footprint(&self, footprint: Footprint) -> Result<(), RegistryError> {
-        let mut turn = self.take_turn().await?;
+        let mut edit = self.edit().await?;
         let tenant = footprint.tenant;
         self.current()
             .tenant(tenant)
             .ok_or(RegistryError::NoSuchTenant(tenant))?;
-        rows::put_footprint(&mut turn, &footprint).await?;
-        turn.commit().await
+        rows::put_footprint(&mut edit, &footprint).await?;
+        edit.commit().await
     }
 
     /// The one value of these terms, which all agreements that bear them share.

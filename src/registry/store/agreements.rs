@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::edit::Edit;
 use super::rows::{id, to_json, wrong};
-use super::turn::Turn;
 use super::{RegistryError, RegistryStore};
 use crate::contract::{ContractError, Kind, Role, Terms};
 use crate::database::args;
@@ -72,14 +72,14 @@ impl RegistryStore {
         else {
             return Ok(false);
         };
-        let mut turn = self.take_turn().await?;
-        let (text, version) = (to_json(signed), turn.version());
+        let mut edit = self.edit().await?;
+        let (text, version) = (to_json(signed), edit.version());
         let sql = "UPDATE agreement SET signed = $1, version = $2 WHERE provider = $3 AND id = $4 AND signed IS NULL";
         let args = args![&text, version, new.provider.as_str(), new.id.as_str()];
-        if turn.transaction().run(sql, args).await? == 0 {
+        if edit.transaction().run(sql, args).await? == 0 {
             return Ok(false);
         }
-        turn.commit().await?;
+        edit.commit().await?;
         Ok(true)
     }
 
@@ -92,18 +92,18 @@ impl RegistryStore {
         examined: &[(Arc<Agreement>, NewAgreement)],
         now: Timestamp,
     ) -> Result<(), RegistryError> {
-        let mut turn = self.take_turn().await?;
+        let mut edit = self.edit().await?;
         for (agreement, new) in examined {
             match self.held(agreement.provider, &agreement.id) {
-                None => insert(&mut turn, agreement, new, now).await?,
+                None => insert(&mut edit, agreement, new, now).await?,
                 Some(known) => {
                     let args = args![known.provider.as_str(), known.id.as_str()];
-                    let papers = turn.transaction().find::<PapersRow>(PAPERS, args).await?;
+                    let papers = edit.transaction().find::<PapersRow>(PAPERS, args).await?;
                     check_same(&known, papers.map(Papers::of), new)?;
                 }
             }
         }
-        turn.commit().await
+        edit.commit().await
     }
 
     /// What is kept of an agreement beside what decides.
@@ -214,16 +214,16 @@ fn check_parties(
 }
 
 async fn insert(
-    turn: &mut Turn<'_>,
+    edit: &mut Edit<'_>,
     agreement: &Agreement,
     new: &NewAgreement,
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
     let (provider, id) = (agreement.provider.as_str(), agreement.id.as_str());
-    let (terms, version) = (agreement.terms.digest().to_string(), turn.version());
+    let (terms, version) = (agreement.terms.digest().to_string(), edit.version());
     let normal = String::from_utf8_lossy(agreement.terms.canonical());
     let signed = agreement.signed.as_deref().map(to_json);
-    let transaction = turn.transaction();
+    let transaction = edit.transaction();
     transaction
         .run(
             "INSERT INTO terms (digest, normal) VALUES ($1, $2) ON CONFLICT DO NOTHING",

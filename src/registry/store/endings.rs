@@ -87,8 +87,8 @@ impl RegistryStore {
         for ending in endings {
             self.end_in_memory(ending);
         }
-        let mut turn = self.take_turn().await?;
-        let (version, transaction) = (turn.version(), turn.transaction());
+        let mut edit = self.edit().await?;
+        let (version, transaction) = (edit.version(), edit.transaction());
         for ending in in_order(endings) {
             transaction
                 .run(
@@ -106,7 +106,7 @@ impl RegistryStore {
                 .await?;
             forget(transaction, ending).await?;
         }
-        turn.commit().await
+        edit.commit().await
     }
 }
 

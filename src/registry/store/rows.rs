@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::RegistryError;
-use super::turn::Turn;
+use super::edit::Edit;
 use crate::database::args;
 use crate::ids::IdError;
 use crate::registry::model::{Footprint, Offer, Partner, TenantWorld};
@@ -25,7 +25,7 @@ macro_rules! put {
 
 /// Writes a partner, where it is not as it is known; returns whether it was not.
 pub(super) async fn put_partner(
-    turn: &mut Turn<'_>,
+    edit: &mut Edit<'_>,
     known: Option<&Partner>,
     partner: &Partner,
 ) -> Result<bool, sqlx::Error> {
@@ -34,15 +34,15 @@ pub(super) async fn put_partner(
     }
     let sql = "INSERT INTO partner (id, document, version) VALUES ($1, $2, $3)
                ON CONFLICT (id) DO UPDATE SET document = excluded.document, version = excluded.version";
-    let (document, version) = (to_json(partner), turn.version());
+    let (document, version) = (to_json(partner), edit.version());
     let args = args![partner.bpnl.as_str(), &document, version];
-    turn.transaction().run(sql, args).await?;
+    edit.transaction().run(sql, args).await?;
     Ok(true)
 }
 
 /// Writes everything of a tenant but its agreements, as far as it is not as it is known; returns whether anything was not.
 pub(super) async fn put_world(
-    turn: &mut Turn<'_>,
+    edit: &mut Edit<'_>,
     known: Option<&TenantWorld>,
     world: &TenantWorld,
 ) -> Result<bool, sqlx::Error> {
@@ -51,31 +51,31 @@ pub(super) async fn put_world(
     if known.map(|known| &known.tenant) != Some(&world.tenant) {
         let sql = "INSERT INTO tenant (id, document, version) VALUES ($1, $2, $3)
                    ON CONFLICT (id) DO UPDATE SET document = excluded.document, version = excluded.version";
-        let (document, version) = (to_json(&world.tenant), turn.version());
-        turn.transaction().run(sql, args![tenant, &document, version]).await?;
+        let (document, version) = (to_json(&world.tenant), edit.version());
+        edit.transaction().run(sql, args![tenant, &document, version]).await?;
         written = true;
     }
     for footprint in world.footprints.values() {
         if known.and_then(|known| known.footprints.get(&footprint.id)) != Some(footprint) {
-            put_footprint(turn, footprint).await?;
+            put_footprint(edit, footprint).await?;
             written = true;
         }
     }
     for asset in world.assets.values() {
         if known.and_then(|known| known.assets.get(&asset.id)) != Some(asset) {
-            put(turn, put!("asset"), (tenant, asset.id.as_str()), &**asset).await?;
+            put(edit, put!("asset"), (tenant, asset.id.as_str()), &**asset).await?;
             written = true;
         }
     }
     for relation in world.relations.values() {
         if known.and_then(|known| known.relations.get(&relation.partner)) != Some(relation) {
             let key = (tenant, relation.partner.as_str());
-            put(turn, put!("relation"), key, &**relation).await?;
+            put(edit, put!("relation"), key, &**relation).await?;
             written = true;
         }
     }
     if !offers_alike(known, world) {
-        put_offers(turn, world).await?;
+        put_offers(edit, world).await?;
         written = true;
     }
     Ok(written)
@@ -94,9 +94,9 @@ fn offers_alike(known: Option<&TenantWorld>, world: &TenantWorld) -> bool {
         && all.all(|(id, offer)| known.offers.get(id).is_some_and(|held| same(offer, held)))
 }
 
-async fn put_offers(turn: &mut Turn<'_>, world: &TenantWorld) -> Result<(), sqlx::Error> {
-    let (tenant, version) = (world.tenant.id.as_str(), turn.version());
-    let transaction = turn.transaction();
+async fn put_offers(edit: &mut Edit<'_>, world: &TenantWorld) -> Result<(), sqlx::Error> {
+    let (tenant, version) = (world.tenant.id.as_str(), edit.version());
+    let transaction = edit.transaction();
     transaction
         .run("UPDATE tenant SET offers = $1 WHERE id = $2", args![version, tenant])
         .await?;
@@ -120,19 +120,19 @@ async fn put_offers(turn: &mut Turn<'_>, world: &TenantWorld) -> Result<(), sqlx
     Ok(())
 }
 
-pub(super) async fn put_footprint(turn: &mut Turn<'_>, footprint: &Footprint) -> Result<(), sqlx::Error> {
+pub(super) async fn put_footprint(edit: &mut Edit<'_>, footprint: &Footprint) -> Result<(), sqlx::Error> {
     let key = (footprint.tenant.as_str(), footprint.id.as_str());
-    put(turn, put!("footprint"), key, footprint).await
+    put(edit, put!("footprint"), key, footprint).await
 }
 
 async fn put(
-    turn: &mut Turn<'_>,
+    edit: &mut Edit<'_>,
     sql: &'static str,
     (tenant, id): (&str, &str),
     document: &impl Serialize,
 ) -> Result<(), sqlx::Error> {
-    let (document, version) = (to_json(document), turn.version());
-    turn.transaction()
+    let (document, version) = (to_json(document), edit.version());
+    edit.transaction()
         .run(sql, args![tenant, id, &document, version])
         .await?;
     Ok(())

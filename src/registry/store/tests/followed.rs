@@ -250,11 +250,11 @@ async fn a_change_that_does_not_come_to_its_end_changes_nothing(on: On) {
     put(&store, agreement("a-1")).await;
     let (before, other) = (seen(&store), reopen(&home).await);
     // The process is gone after some statements: its transaction goes with it.
-    let mut turn = store.take_turn().await.unwrap();
-    rows::put_footprint(&mut turn, &footprint("p-1", 1)).await.unwrap();
+    let mut edit = store.edit().await.unwrap();
+    rows::put_footprint(&mut edit, &footprint("p-1", 1)).await.unwrap();
     let sql = "UPDATE agreement SET state = 'retired'";
-    turn.transaction().run(sql, args![]).await.unwrap();
-    drop(turn);
+    edit.transaction().run(sql, args![]).await.unwrap();
+    drop(edit);
     for store in [&store, &other, &reopen(&home).await] {
         store.catch_up().await.unwrap();
         assert_eq!(seen(store), before);

@@ -7,7 +7,6 @@
 //! Nothing here is undone in memory where a change fails: it is not in memory before it is committed. Where a commit's answer is lost, the
 //! change may have been made; then the version is greater than what is in memory, and who looks next brings it up to date.
 
-use std::ops::DerefMut as _;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +24,7 @@ const CHANNEL: &str = "tidegate_registry";
 
 /// The right to change the registry. Dropped, it changed nothing.
 #[derive(Debug)]
-pub(super) struct Turn<'s> {
+pub(super) struct Edit<'s> {
     store: &'s RegistryStore,
     seen: MutexGuard<'s, i64>,
     transaction: Transaction,
@@ -40,7 +39,7 @@ struct Prepared {
     next: Registry,
 }
 
-impl Turn<'_> {
+impl Edit<'_> {
     /// The number of this change.
     pub(super) fn version(&self) -> i64 {
         self.version
@@ -66,8 +65,8 @@ impl Turn<'_> {
 }
 
 impl RegistryStore {
-    /// Waits for the turn to change the registry. Then what is in memory is what is stored, until the turn is over.
-    pub(super) async fn take_turn(&self) -> Result<Turn<'_>, RegistryError> {
+    /// Begins a change, once nobody else is at one. Then what is in memory is what is stored, until it is over.
+    pub(super) async fn edit(&self) -> Result<Edit<'_>, RegistryError> {
         let mut seen = self.seen.lock().await;
         let mut transaction = self.tables.begin().await?;
         let taken: Option<(i64,)> = transaction
@@ -75,7 +74,7 @@ impl RegistryStore {
             .await?;
         let (version,) = taken.ok_or(sqlx::Error::RowNotFound)?;
         self.catch_up_to(&mut transaction, &mut seen, version - 1).await?;
-        Ok(Turn {
+        Ok(Edit {
             store: self,
             seen,
             transaction,
@@ -117,7 +116,7 @@ impl RegistryStore {
         let prepared = self.prepare(transaction, before).await?;
         let turned = prepared.changes.turned(&prepared.base);
         self.swap_in(prepared)?;
-        *seen.deref_mut() = stored;
+        **seen = stored;
         for agreement in turned {
             // Nobody need listen.
             let _ = self.others.send(agreement);
