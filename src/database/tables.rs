@@ -136,10 +136,13 @@ impl Tables {
                 Ok(Self(Pool::Sqlite(pool)))
             }
             Place::Postgres(database) => {
+                // Planned with the values: a statement for what is newer than a number would else be planned for a third of the rows.
+                let session = database.session(layout.schema, &WRITING);
+                let session = session.options([("plan_cache_mode", "force_custom_plan")]);
                 let pool = PgPoolOptions::new()
                     .max_connections(SESSIONS)
                     .acquire_timeout(PATIENCE)
-                    .connect_with(database.session(layout.schema, &WRITING));
+                    .connect_with(session);
                 let pool = within(PATIENCE, pool).await?;
                 layout.make_schema(&pool).await?;
                 Ok(Self(Pool::Postgres(pool)))

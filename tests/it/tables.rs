@@ -79,7 +79,7 @@ fn an_exchange_with_all_tables_on_postgres() {
         .bearer(&service.integration(ELBE))
         .json(body)
         .send(service.address);
-    assert_eq!(wanted.status, 202, "{}", wanted.text());
+    assert_eq!(wanted.status, 201, "{}", wanted.text());
     let listed = get(&format!("/agreements/{ELBE}"))
         .bearer(&service.person(ELBE, "anna"))
         .send(service.address);

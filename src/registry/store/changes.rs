@@ -58,10 +58,11 @@ impl Changes {
     ) -> Result<Self, RegistryError> {
         let newer: Option<(bool, bool, bool, bool, bool, bool, bool)> = transaction
             .find(
-                "SELECT EXISTS (SELECT 1 FROM tenant WHERE version > $1), EXISTS (SELECT 1 FROM partner WHERE version > $1),
-                 EXISTS (SELECT 1 FROM footprint WHERE version > $1), EXISTS (SELECT 1 FROM asset WHERE version > $1),
-                 EXISTS (SELECT 1 FROM relation WHERE version > $1), EXISTS (SELECT 1 FROM agreement WHERE version > $1),
-                 EXISTS (SELECT 1 FROM tenant WHERE offers > $1)",
+                // The greatest number is the end of an index.
+                "SELECT coalesce((SELECT max(version) FROM tenant), -1) > $1, coalesce((SELECT max(version) FROM partner), -1) > $1,
+                 coalesce((SELECT max(version) FROM footprint), -1) > $1, coalesce((SELECT max(version) FROM asset), -1) > $1,
+                 coalesce((SELECT max(version) FROM relation), -1) > $1, coalesce((SELECT max(version) FROM agreement), -1) > $1,
+                 coalesce((SELECT max(offers) FROM tenant), -1) > $1",
                 args![since],
             )
             .await?;
