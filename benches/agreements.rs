@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use scene::Scene;
+use tidegate::database::Place;
 use tidegate::decision::Effect;
 use tidegate::engine;
 use tidegate::ids::AgreementId;
@@ -267,7 +268,9 @@ fn terms_alone(scene: &Scene) -> f64 {
 /// The file: filling it, starting with it, and ending agreements in it.
 async fn at_rest(scene: &Scene, count: usize) {
     let directory = tempfile::tempdir().expect("a directory");
-    let store = RegistryStore::open(directory.path()).await.expect("a registry");
+    let store = RegistryStore::open(&Place::Directory(directory.path().to_owned()))
+        .await
+        .expect("a registry");
     let mut world = scene.world().clone();
     world.agreements = Default::default();
     store.seed(&[world], &[]).await.expect("it is taken in");
@@ -283,7 +286,9 @@ async fn at_rest(scene: &Scene, count: usize) {
     }
     drop((store, pool));
     let started = Instant::now();
-    let store = RegistryStore::open(directory.path()).await.expect("a registry");
+    let store = RegistryStore::open(&Place::Directory(directory.path().to_owned()))
+        .await
+        .expect("a registry");
     let took = started.elapsed();
     println!("start, registry of {count}: {:.2} s", took.as_secs_f64());
     let mut changes = Vec::new();

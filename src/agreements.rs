@@ -28,21 +28,21 @@
 //! later, is for those who listen and for whoever reads the list.
 
 mod cause;
+mod keep;
 #[cfg(test)]
 mod tests;
 
 pub use cause::Cause;
+pub use keep::{Upkeep, keep, write_uses};
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use metrics::counter;
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
-use crate::clock::Clock;
 use crate::ids::{AgreementId, Digest, TenantId};
 use crate::ledger::record::AgreementEvent;
 use crate::ledger::{Entry, Event, Ledger, LedgerError, LogId, RecordTime, What};
@@ -82,7 +82,7 @@ pub enum AgreementError {
     /// The change could not be recorded, so it does not happen.
     #[error("the change could not be recorded: {0}")]
     Ledger(#[from] LedgerError),
-    /// The registry refuses it, or its file could not be written.
+    /// The registry refuses it, or could not be written.
     #[error(transparent)]
     Registry(#[from] RegistryError),
     /// There is no such agreement.
@@ -115,6 +115,8 @@ pub struct Book {
     changes: broadcast::Sender<AgreementChange>,
     /// Held while agreements change: each change sees the one before.
     changing: tokio::sync::Mutex<()>,
+    /// What other processes change. Held by whoever passes it on.
+    others: tokio::sync::Mutex<broadcast::Receiver<Arc<Agreement>>>,
     /// The ends to come, the next first. Of agreements that were retired since, too.
     ends: Mutex<BTreeSet<End>>,
 }
@@ -122,15 +124,16 @@ pub struct Book {
 impl Book {
     /// Takes charge of the agreements of `registry`.
     pub fn new(registry: RegistryStore, ledger: Ledger) -> Self {
-        let current = registry.current();
-        let agreements = current.tenants().flat_map(|world| world.agreements.values());
-        let ends = agreements.filter_map(end_of).collect();
+        // First: what comes in between is then heard of twice, rather than not at all.
+        let others = tokio::sync::Mutex::new(registry.others());
+        let ends = Mutex::new(ends(&registry));
         Self {
             registry,
             ledger,
             changes: broadcast::Sender::new(BEHIND),
+            others,
+            ends,
             changing: tokio::sync::Mutex::default(),
-            ends: Mutex::new(ends),
         }
     }
 
@@ -364,8 +367,23 @@ impl Book {
         all
     }
 
+    /// Tells of an agreement that another process put on record or ended. The ledger has been told by whoever did.
+    fn pass_on(&self, agreement: &Arc<Agreement>) {
+        self.ends().extend(end_of(agreement));
+        self.announce(agreement, agreement.state, None);
+    }
+
+    /// Looks at all agreements, for some that others changed were missed.
+    fn look_at_all(&self) {
+        *self.ends() = ends(&self.registry);
+    }
+
     fn tell(&self, agreement: &Agreement, state: AgreementState, reason: Option<Arc<str>>) {
         counter!(telemetry::AGREEMENT_CHANGES, "state" => state.as_str()).increment(1);
+        self.announce(agreement, state, reason);
+    }
+
+    fn announce(&self, agreement: &Agreement, state: AgreementState, reason: Option<Arc<str>>) {
         // Nobody need listen.
         let _ = self.changes.send(AgreementChange {
             tenant: agreement.provider,
@@ -382,6 +400,13 @@ impl Book {
     fn ends(&self) -> std::sync::MutexGuard<'_, BTreeSet<End>> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The ends to come of all agreements.
+fn ends(registry: &RegistryStore) -> BTreeSet<End> {
+    let current = registry.current();
+    let agreements = current.tenants().flat_map(|world| world.agreements.values());
+    agreements.filter_map(end_of).collect()
 }
 
 /// When an agreement that is in force ends, where its terms say so.
@@ -420,55 +445,5 @@ fn entry(
         log: LogId::Tenant(agreement.provider),
         what: What::Event(Event::Agreement(Box::new(event))),
         bodies: vec![(terms.digest(), Arc::clone(terms.canonical()))],
-    }
-}
-
-/// How often what is to be done by itself is done.
-#[derive(Clone, Copy, Debug)]
-pub struct Upkeep {
-    /// Agreements past their end are looked for.
-    pub expire: Duration,
-    /// What was counted in memory is written to the file; the most that is lost if the process ends unexpectedly.
-    pub write_uses: Duration,
-}
-
-impl Default for Upkeep {
-    fn default() -> Self {
-        Self {
-            expire: Duration::from_secs(10),
-            write_uses: Duration::from_secs(1),
-        }
-    }
-}
-
-/// Does what is to be done by itself, until it is aborted.
-pub async fn keep(book: &Book, clock: &Clock, upkeep: Upkeep) {
-    let mut expire = tokio::time::interval(upkeep.expire);
-    let mut write = tokio::time::interval(upkeep.write_uses);
-    let mut settle = tokio::time::interval(upkeep.expire);
-    for interval in [&mut expire, &mut write, &mut settle] {
-        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    }
-    loop {
-        tokio::select! {
-            _ = expire.tick() => match book.expire(clock.now()).await {
-                Ok(0) => {}
-                Ok(count) => tracing::info!(count, "agreements expired"),
-                Err(error) => tracing::error!(%error, "agreements past their end are not put on record; they grant nothing all the same"),
-            },
-            _ = write.tick() => write_uses(book).await,
-            _ = settle.tick() => match book.settle().await {
-                Ok(0) => {}
-                Ok(count) => tracing::warn!(count, "the ends of agreements, cut short before, are in the registry now"),
-                Err(error) => tracing::error!(%error, "the ends of agreements are still not in the registry; they grant nothing all the same"),
-            },
-        }
-    }
-}
-
-/// Writes what was counted in memory.
-pub async fn write_uses(book: &Book) {
-    if let Err(error) = book.registry.write_uses().await {
-        tracing::warn!(%error, "how often data was handed out is not written; it is kept for the next time");
     }
 }

@@ -1,6 +1,6 @@
 //! From settings to a service that can be served.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,25 +11,25 @@ use tokio::net::TcpListener;
 use crate::agreements::{Book, Cause, Upkeep};
 use crate::bundle::{Bundle, Live, Source};
 use crate::clock::Clock;
-use crate::dataspace::flow::FlowStore;
+use crate::database::{Database, Place};
+use crate::dataspace::flow::{self, FlowStore};
 use crate::dataspace::management::{Transport, is_address};
-use crate::dataspace::{Connectors, Dataspace};
+use crate::dataspace::{Connectors, Dataspace, EdrVerifiers};
 use crate::decide::Gate;
 use crate::dev::connector::Connector;
 use crate::dev::issuer::Issuer;
 use crate::facts::did::DidClient;
 use crate::facts::edr::EdrKeys;
 use crate::facts::jwks_source::JwksClient;
-use crate::facts::{ClientKind, JwksSource, KeySet, MachineClient, TenantFacts, TenantVerifier};
-use crate::http::caller::TenantGate;
+use crate::http::gates::Gates;
 use crate::http::standby::stand_by;
 use crate::http::{App, Limits};
 use crate::ids::{Bpnl, TenantId};
 use crate::ledger::witness::Witnesses;
-use crate::ledger::{Database, Ledger, LedgerKeys, Options, Place, Standing};
-use crate::pcf::{Carrier, Models, PcfStore};
+use crate::ledger::{Ledger, LedgerKeys, Options, Standing};
+use crate::pcf::{self, Carrier, Models, PcfStore};
 use crate::registry::store::RegistryStore;
-use crate::registry::{self, NewAgreement, Registry, Tenant};
+use crate::registry::{self, NewAgreement, Registry};
 use crate::vault::{Vault, VaultKey};
 
 /// The generation of the root keys that EDR tokens are made with. Counting it up makes new ones; tokens of the one before stay
@@ -64,6 +64,8 @@ pub enum BundleSource {
 pub struct Parts {
     /// The data directory.
     pub data: PathBuf,
+    /// Where registry, data flows and exchanges are: files of the data directory, or a database.
+    pub place: Place,
     /// The policies.
     pub bundle: BundleSource,
     /// A candidate that is asked along.
@@ -150,8 +152,15 @@ pub async fn assemble(
     }
     let expired = agreements.expire(now).await;
     expired.map_err(StartError::of("the agreements"))?;
-    let verifiers = verifiers(&registry.current(), &parts.issuers)?;
-    let pcf = PcfStore::open(&parts.data)
+    let told_apart = registry::apart(registry.current().tenants().map(|world| &world.tenant));
+    told_apart.map_err(StartError::of("the registry"))?;
+    let gates = Gates::new(JwksClient::new().map_err(StartError::of("fetching keys"))?);
+    for world in registry.current().tenants() {
+        // Now, so that one that cannot be made is told before anything is served.
+        let gate = gates.of(&world.tenant, &parts.issuers);
+        gate.map_err(|error| StartError(error.to_string()))?;
+    }
+    let pcf = PcfStore::open(&parts.place)
         .await
         .map_err(StartError::of("the exchanges"))?;
     let models = Models::built_in().map_err(StartError::of("the aspect model"))?;
@@ -172,7 +181,7 @@ pub async fn assemble(
         agreements,
         witnesses: parts.witnesses,
         upkeep: Upkeep::default(),
-        verifiers,
+        gates,
         vault,
         dataspace,
         clock: parts.clock,
@@ -199,8 +208,7 @@ pub async fn open_ledger(
     listener: &TcpListener,
 ) -> Result<Ledger, StartError> {
     let keys = LedgerKeys::open(data, origin).map_err(StartError::of("the ledger's keys"))?;
-    let place = database.map_or_else(|| Place::Directory(data.to_owned()), Place::Postgres);
-    let ledger = Ledger::open_at(place, keys, clock, Options::default()).await;
+    let ledger = Ledger::open_at(Place::of(database, data), keys, clock, Options::default()).await;
     let ledger = ledger.map_err(StartError::of("the ledger"))?;
     if ledger.standing() != Standing::Writer {
         stand_by(&ledger, listener)
@@ -211,6 +219,25 @@ pub async fn open_ledger(
         vault.map_err(StartError::of("the vault"))?;
     }
     Ok(ledger)
+}
+
+/// Opens the registry. Where that is in a database, no file of the data directory may hold one, nor data flows, nor exchanges: what is in
+/// it would not be seen, and whoever changed the configuration may not know.
+///
+/// # Errors
+/// The registry cannot be used, or such a file is there.
+pub async fn open_registry(place: &Place, data: &Path) -> Result<RegistryStore, StartError> {
+    if let Place::Postgres(_) = place {
+        let files = [registry::store::FILE, flow::FILE, pcf::FILE].map(|file| data.join(file));
+        if let Some(file) = files.iter().find(|file| file.exists()) {
+            return Err(StartError(format!(
+                "`{}` is there, but registry, data flows and exchanges are to be in a database, where what is in the file is not seen; \
+                 move the file away if that is meant",
+                file.display()
+            )));
+        }
+    }
+    RegistryStore::open(place).await.map_err(StartError::of("the registry"))
 }
 
 /// Opens the vault in the data directory, gated by the IAM documents of the bundle.
@@ -234,21 +261,10 @@ async fn dataspace(parts: &Parts, registry: &Registry) -> Result<Dataspace, Star
         }
     }
     let keys = EdrKeys::open(&parts.data, EDR_GENERATION).map_err(StartError::of("the keys of EDR tokens"))?;
-    let verifier = |tenant: TenantId| {
-        let endpoint = format!("{}/exchange/{tenant}", parts.base_url);
-        let made = keys
-            .verifier(tenant, &endpoint)
-            .map_err(StartError::of("the keys of EDR tokens"))?;
-        Ok((tenant, made))
-    };
-    let verifiers = registry
-        .tenants()
-        .map(|world| verifier(world.tenant.id))
-        .collect::<Result<_, _>>()?;
     Ok(Dataspace {
-        verifiers,
+        verifiers: EdrVerifiers::new(&parts.base_url),
         keys,
-        flows: FlowStore::open(&parts.data)
+        flows: FlowStore::open(&parts.place)
             .await
             .map_err(StartError::of("the data flows"))?,
         transport: Transport::new().map_err(StartError::of("speaking to connectors"))?,
@@ -256,60 +272,4 @@ async fn dataspace(parts: &Parts, registry: &Registry) -> Result<Dataspace, Star
         dids: DidClient::new(!parts.issuers.is_empty()).map_err(StartError::of("fetching DID documents"))?,
         connectors: Connectors::default(),
     })
-}
-
-fn verifiers(
-    registry: &Registry,
-    issuers: &HashMap<TenantId, Issuer>,
-) -> Result<HashMap<TenantId, TenantGate>, StartError> {
-    registry::apart(registry.tenants().map(|world| &world.tenant)).map_err(StartError::of("the registry"))?;
-    let client = JwksClient::new().map_err(StartError::of("fetching keys"))?;
-    let mut verifiers = HashMap::new();
-    for world in registry.tenants() {
-        let tenant = &world.tenant;
-        let keys = match issuers.get(&tenant.id) {
-            Some(issuer) => JwksSource::fixed(issuer.keys().map_err(StartError::of("the embedded issuer"))?),
-            None => key_source(tenant, &client)?,
-        };
-        let failed = |error| StartError(format!("the identity of {}: {error}", tenant.id));
-        // The keys a verifier is made with are replaced by those of its source before it verifies anything.
-        let verifier = TenantVerifier::new(facts(tenant), KeySet::empty()).map_err(failed)?;
-        verifiers.insert(tenant.id, TenantGate::new(verifier, keys));
-    }
-    Ok(verifiers)
-}
-
-fn key_source(tenant: &Tenant, client: &JwksClient) -> Result<JwksSource, StartError> {
-    let place = &tenant.identity.jwks;
-    let failed = |problem: String| StartError(format!("the keys of {} (`{place}`): {problem}", tenant.id));
-    if place.starts_with("https://") {
-        return JwksSource::https(place, client).map_err(|error| failed(error.to_string()));
-    }
-    let text = std::fs::read_to_string(place).map_err(|error| failed(error.to_string()))?;
-    KeySet::parse(&text)
-        .map(JwksSource::fixed)
-        .map_err(|error| failed(error.to_string()))
-}
-
-fn facts(tenant: &Tenant) -> TenantFacts {
-    let machine = |kind| MachineClient { kind, not_before: None };
-    let identity = &tenant.identity;
-    let connectors = identity
-        .connectors
-        .iter()
-        .map(|client| (client.clone(), machine(ClientKind::Connector)));
-    let integrations = identity
-        .integrations
-        .iter()
-        .map(|client| (client.clone(), machine(ClientKind::Integration)));
-    TenantFacts {
-        tenant: tenant.id,
-        issuer: identity.issuer.clone(),
-        resource_server: identity.resource_server.clone(),
-        machines: connectors.chain(integrations).collect::<BTreeMap<_, _>>(),
-        user_clients: identity.user_clients.clone(),
-        groups: identity.groups,
-        denied: BTreeSet::new(),
-        not_before: identity.not_before,
-    }
 }

@@ -35,6 +35,8 @@ pub struct Config {
     pub ledger_origin: String,
     /// The PostgreSQL database of the ledger, where that is not in the data directory.
     pub ledger_database: Option<DatabaseSource>,
+    /// The PostgreSQL database of registry, data flows and exchanges, where they are not in the data directory.
+    pub database: Option<DatabaseSource>,
     /// Who cosigns the ledger's checkpoints, where anyone does.
     pub witnesses: Option<Witnesses>,
     /// Whether the ledger is written by the hour as segments too, in `segments` of the data directory.
@@ -79,6 +81,8 @@ struct Written {
     ledger_origin: Option<String>,
     ledger_database: Option<String>,
     ledger_database_env: Option<String>,
+    database: Option<String>,
+    database_env: Option<String>,
     segments: Option<bool>,
     vault_key_file: Option<PathBuf>,
     vault_key_env: Option<String>,
@@ -174,21 +178,12 @@ impl Config {
                 None
             }
         };
-        let ledger_database = match (written.ledger_database, written.ledger_database_env) {
-            (Some(_), Some(_)) => {
-                let both =
-                    "at most one of `ledger_database` and `ledger_database_env` says where the ledger's database is";
-                problems.push(both.into());
-                None
-            }
-            (Some(url), None) if has_password(&url) => {
-                let password = "`ledger_database` holds a password, which must not stand in a file that is no secret; put the URL into an environment variable and name that in `ledger_database_env`";
-                problems.push(password.into());
-                None
-            }
-            (Some(url), None) => Some(DatabaseSource::Url(url)),
-            (None, name) => name.map(DatabaseSource::Environment),
-        };
+        let ledger_database = database(
+            &mut problems,
+            "ledger_database",
+            (written.ledger_database, written.ledger_database_env),
+        );
+        let database = database(&mut problems, "database", (written.database, written.database_env));
         let witnesses = witnesses::read(&mut problems, written.witness, written.witness_quorum);
         let aws = aws::read(&mut problems, written.aws);
         let operators = operators::read(&mut problems, written.operators);
@@ -206,6 +201,7 @@ impl Config {
                     bundle,
                     ledger_origin,
                     ledger_database,
+                    database,
                     witnesses,
                     segments,
                     vault_key,
@@ -225,6 +221,30 @@ fn is_loopback(url: &str) -> bool {
     let rest = url.strip_prefix("http://");
     let after = rest.and_then(|rest| hosts.iter().find_map(|host| rest.strip_prefix(host)));
     after.is_some_and(|after| after.is_empty() || after.starts_with([':', '/']))
+}
+
+/// Where the URL of a database is: in the member of that name, or in the variable that the member `…_env` names.
+fn database(
+    problems: &mut Vec<String>,
+    member: &str,
+    written: (Option<String>, Option<String>),
+) -> Option<DatabaseSource> {
+    match written {
+        (Some(_), Some(_)) => {
+            problems.push(format!(
+                "at most one of `{member}` and `{member}_env` says where the database is"
+            ));
+            None
+        }
+        (Some(url), None) if has_password(&url) => {
+            problems.push(format!(
+                "`{member}` holds a password, which must not stand in a file that is no secret; put the URL into an environment variable and name that in `{member}_env`"
+            ));
+            None
+        }
+        (Some(url), None) => Some(DatabaseSource::Url(url)),
+        (None, name) => name.map(DatabaseSource::Environment),
+    }
 }
 
 /// Whether a database's URL holds a password: after the user, or as a parameter.
@@ -299,26 +319,34 @@ mod tests {
     #[test]
     fn a_database_is_named_without_a_password() {
         let with = |line: &str| Config::parse(&format!("{GOOD}\n{line}"));
-        assert_eq!(Config::parse(GOOD).unwrap().ledger_database, None);
-        let url = "postgres://tidegate@db.example/ledger?sslmode=verify-full";
-        let config = with(&format!("ledger_database = \"{url}\"")).unwrap();
-        assert_eq!(config.ledger_database, Some(DatabaseSource::Url(url.into())));
-        let config = with("ledger_database_env = \"LEDGER\"").unwrap();
-        assert_eq!(
-            config.ledger_database,
-            Some(DatabaseSource::Environment("LEDGER".into()))
-        );
-        for secret in [
-            "postgres://tidegate:s3cret@db.example/ledger",
-            "postgres://tidegate:s3cr@et@db.example/ledger",
-            "postgres://db.example/ledger?sslmode=verify-full&password=s3cret",
-        ] {
-            let problems = with(&format!("ledger_database = \"{secret}\"")).unwrap_err().join("");
-            assert!(problems.contains("`ledger_database_env`"), "{problems}");
-            assert!(!problems.contains("s3cr"), "{problems}");
+        let none = Config::parse(GOOD).unwrap();
+        assert_eq!((none.ledger_database, none.database), (None, None));
+        for member in ["ledger_database", "database"] {
+            let read = |line: &str| {
+                let config = with(line).unwrap();
+                let both = (config.ledger_database, config.database);
+                match (member, both) {
+                    ("database", (None, database)) | ("ledger_database", (database, None)) => database,
+                    (_, both) => panic!("{member}: {both:?}"),
+                }
+            };
+            let url = "postgres://tidegate@db.example/ledger?sslmode=verify-full";
+            let source = read(&format!("{member} = \"{url}\""));
+            assert_eq!(source, Some(DatabaseSource::Url(url.into())));
+            let source = read(&format!("{member}_env = \"NAME\""));
+            assert_eq!(source, Some(DatabaseSource::Environment("NAME".into())));
+            for secret in [
+                "postgres://tidegate:s3cret@db.example/ledger",
+                "postgres://tidegate:s3cr@et@db.example/ledger",
+                "postgres://db.example/ledger?sslmode=verify-full&password=s3cret",
+            ] {
+                let problems = with(&format!("{member} = \"{secret}\"")).unwrap_err().join("");
+                assert!(problems.contains(&format!("`{member}_env`")), "{problems}");
+                assert!(!problems.contains("s3cr"), "{problems}");
+            }
+            let both = format!("{member} = \"{url}\"\n{member}_env = \"NAME\"");
+            assert!(with(&both).is_err());
         }
-        let both = format!("ledger_database = \"{url}\"\nledger_database_env = \"LEDGER\"");
-        assert!(with(&both).is_err());
     }
 
     #[test]

@@ -10,19 +10,17 @@
 //! what it is worth at the next request is decided at the next request.
 
 pub mod claims;
-mod database;
 pub mod flow;
 pub mod management;
 pub mod signaling;
 mod state;
-
-use std::collections::HashMap;
+mod verifiers;
 
 pub use state::{ConnectorState, Connectors, Postponed, Waiting};
+pub use verifiers::EdrVerifiers;
 
 use crate::facts::did::DidClient;
-use crate::facts::edr::{EdrKeys, EdrVerifier};
-use crate::ids::TenantId;
+use crate::facts::edr::EdrKeys;
 
 /// What a service holds of the data space.
 #[derive(Debug)]
@@ -30,7 +28,7 @@ pub struct Dataspace {
     /// Makes tokens.
     pub keys: EdrKeys,
     /// Each tenant's own verifier of them.
-    pub verifiers: HashMap<TenantId, EdrVerifier>,
+    pub verifiers: EdrVerifiers,
     /// What is going on.
     pub flows: flow::FlowStore,
     /// Reaches connectors.

@@ -17,6 +17,7 @@ pub mod deliveries;
 pub mod dev_connector;
 pub mod dev_issuer;
 pub mod exchange;
+pub mod gates;
 pub mod ingest;
 pub mod ledger;
 pub mod observe;
@@ -89,7 +90,7 @@ pub struct App {
     /// How often what is to be done by itself is done.
     pub upkeep: Upkeep,
     /// Each tenant's own verifier.
-    pub verifiers: HashMap<TenantId, caller::TenantGate>,
+    pub gates: gates::Gates,
     /// Secrets and objects.
     pub vault: Vault,
     /// Requests, received footprints, and what is to be delivered.

@@ -89,14 +89,13 @@ use tokio::time::Instant;
 
 pub use self::error::LedgerError;
 pub use self::keys::LedgerKeys;
-pub use self::place::Place;
 pub use self::readers::Readers;
 pub use self::receipt::{Appended, Receipt};
 pub use self::record::{Event, LogId, Record, RecordTime};
 pub use self::standing::Standing;
 pub use self::stats::Stats;
-pub use self::store::postgres::{Database, DatabaseError};
 pub use self::writer::Signing;
+pub use crate::database::{Database, Place};
 
 use self::ahead::{Ahead, Leave};
 use self::period::{Period, PeriodKey};

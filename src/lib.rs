@@ -27,6 +27,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod contract;
+pub mod database;
 pub mod dataspace;
 pub mod decide;
 pub mod decision;

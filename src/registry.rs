@@ -81,30 +81,28 @@ impl Registry {
     /// This registry with `world` in place of what its tenant had.
     #[must_use]
     pub fn with_tenant(&self, world: TenantWorld) -> Self {
-        let mut next = self.clone();
-        next.tenants.insert_mut(world.tenant.id, Arc::new(world));
-        next
+        self.with([world], [])
     }
 
-    /// This registry with `partner` in place of what was known of that company.
+    /// This registry with `worlds` and `partners` in place of what was known of these companies.
     #[must_use]
-    pub fn with_partner(&self, partner: Partner) -> Self {
+    pub fn with(
+        &self,
+        worlds: impl IntoIterator<Item = TenantWorld>,
+        partners: impl IntoIterator<Item = Partner>,
+    ) -> Self {
         let mut next = self.clone();
-        next.partners.insert_mut(partner.bpnl, Arc::new(partner));
+        for world in worlds {
+            next.tenants.insert_mut(world.tenant.id, Arc::new(world));
+        }
+        for partner in partners {
+            next.partners.insert_mut(partner.bpnl, Arc::new(partner));
+        }
         next
     }
 
     /// Collects a registry from its parts.
     pub fn new(tenants: Vec<TenantWorld>, partners: Vec<Partner>) -> Self {
-        Self {
-            tenants: tenants
-                .into_iter()
-                .map(|world| (world.tenant.id, Arc::new(world)))
-                .collect(),
-            partners: partners
-                .into_iter()
-                .map(|partner| (partner.bpnl, Arc::new(partner)))
-                .collect(),
-        }
+        Self::default().with(tenants, partners)
     }
 }

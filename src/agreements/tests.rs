@@ -6,6 +6,8 @@ use jiff::ToSpan;
 use tokio::sync::broadcast::error::TryRecvError;
 
 use super::*;
+use crate::clock::Clock;
+use crate::database::Place;
 use crate::ledger::read::{Cursor, Reader};
 use crate::ledger::verify::verify;
 use crate::ledger::{LedgerKeys, Options};
@@ -52,7 +54,9 @@ impl Desk {
         let keys = LedgerKeys::from_seed(&[7; 32], "tidegate.test").unwrap();
         let ledger = Ledger::open(directory, keys, Clock::fixed(now()), Options::default());
         let ledger = ledger.await.unwrap();
-        let registry = RegistryStore::open(directory).await.unwrap();
+        let registry = RegistryStore::open(&Place::Directory(directory.to_owned()))
+            .await
+            .unwrap();
         let world = TenantWorld::new(Tenant {
             id: provider(),
             name: "Elbe".into(),

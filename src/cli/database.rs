@@ -1,12 +1,12 @@
-//! Where the ledger lies, as it is told on the command line and in the configuration.
+//! Where the ledger and all else that is in tables lie, as it is told on the command line and in the configuration.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 
 use super::Failure;
 use crate::config::DatabaseSource;
-use crate::ledger::{Database, Place};
+use crate::database::{Database, Place};
 
 /// A ledger that is not in the data directory.
 #[derive(Args, Clone, Debug)]
@@ -21,25 +21,24 @@ impl DatabaseArgs {
     /// The database, where one is named.
     pub(super) fn database(&self) -> Result<Option<Database>, Failure> {
         let source = self.database_env.clone().map(DatabaseSource::Environment);
+        let read = |source| read("ledger_database", source);
         source.as_ref().map(read).transpose()
     }
 
     /// The place of the ledger: the database, or else the data directory.
     pub(super) fn place(&self, data: &Path) -> Result<Place, Failure> {
-        let directory = || Place::Directory(PathBuf::from(data));
-        Ok(self.database()?.map_or_else(directory, Place::Postgres))
+        Ok(Place::of(self.database()?, data))
     }
 }
 
-/// Reads a database's URL. What it is, is in no message: it may hold a password.
-pub(super) fn read(source: &DatabaseSource) -> Result<Database, Failure> {
+/// Reads a database's URL, which the configuration has under `member`. What it is, is in no message: it may hold a password.
+pub(super) fn read(member: &str, source: &DatabaseSource) -> Result<Database, Failure> {
     let (name, url) = match source {
-        DatabaseSource::Url(url) => ("`ledger_database`".to_owned(), url.clone()),
+        DatabaseSource::Url(url) => (format!("`{member}`"), url.clone()),
         DatabaseSource::Environment(name) => {
             let url = std::env::var(name);
             let name = format!("the environment variable `{name}`");
-            let url =
-                url.map_err(|_| Failure::invalid(format!("{name} is not set: it names the ledger's database")))?;
+            let url = url.map_err(|_| Failure::invalid(format!("{name} is not set: it names a database")))?;
             (name, url)
         }
     };

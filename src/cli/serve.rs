@@ -8,13 +8,14 @@ use std::sync::{Arc, OnceLock};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{BundleArgs, DatabaseArgs, Exit, Failure, Outcome, block_on, bundle, database, print};
-use crate::assemble::{BundleSource, Parts, StartError, assemble, open_ledger, open_vault};
+use super::{BundleArgs, Exit, Failure, Outcome, block_on, bundle, database, print};
+use crate::assemble::{BundleSource, Parts, StartError, assemble, open_ledger, open_registry, open_vault};
 #[cfg(feature = "aws")]
 use crate::aws::Aws;
 use crate::bundle::Bundle;
 use crate::clock::Clock;
-use crate::config::{AwsSettings, Config, KeySource};
+use crate::config::{AwsSettings, Config, DatabaseSource, KeySource};
+use crate::database::{Database, Place};
 use crate::dev::start::{DevOptions, RealConnectors, start};
 use crate::http::deliveries::deliver;
 use crate::http::reload::reload;
@@ -22,7 +23,7 @@ use crate::http::server::serve;
 use crate::http::{App, Shared, dataflows};
 use crate::ledger::{Standing, segment};
 use crate::pcf::Road;
-use crate::registry::store::{RegistryError, RegistryStore};
+use crate::registry::store::RegistryError;
 use crate::registry::world::WorldDocument;
 use crate::telemetry::{self, LogFormat};
 use crate::vault::{Vault, VaultKey};
@@ -50,11 +51,27 @@ pub(super) struct ServeArgs {
     /// A candidate bundle that is asked along: what it would have decided is counted and recorded, and changes no answer
     #[arg(long, value_name = "DIR")]
     shadow: Option<PathBuf>,
-    #[command(flatten)]
-    database: DatabaseArgs,
+    /// The environment variable with the URL of a PostgreSQL database for all that is in tables (ledger, registry, data flows,
+    /// exchanges), in place of files of the data directory and of what the configuration says; the keys are there in any case
+    #[arg(long, value_name = "NAME")]
+    database_env: Option<String>,
     /// How log lines on standard error look [default: text on a terminal, else json]
     #[arg(long, value_enum)]
     log: Option<LogFormat>,
+}
+
+impl ServeArgs {
+    /// The database that is named on the command line.
+    fn database(&self) -> Result<Option<Database>, Failure> {
+        self.database_or("", None)
+    }
+
+    /// That database, or else the one that the configuration names under `member`.
+    fn database_or(&self, member: &str, configured: Option<&DatabaseSource>) -> Result<Option<Database>, Failure> {
+        let named = self.database_env.clone().map(DatabaseSource::Environment);
+        let source = named.as_ref().or(configured);
+        source.map(|source| database::read(member, source)).transpose()
+    }
 }
 
 pub(super) fn run(args: &ServeArgs) -> Outcome {
@@ -85,7 +102,7 @@ async fn serve_dev(args: &ServeArgs) -> Outcome {
     };
     let options = DevOptions {
         connectors,
-        database: args.database.database()?,
+        database: args.database()?,
         listen: args.listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))),
         data: data.clone(),
         bundle: args.bundle.source(),
@@ -126,15 +143,12 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
         KeySource::Environment(name) => VaultKey::from_env(name),
     };
     let key = key.map_err(Failure::invalid)?;
-    let database = match (args.database.database()?, &config.ledger_database) {
-        (Some(database), _) => Some(database),
-        (None, Some(source)) => Some(database::read(source)?),
-        (None, None) => None,
-    };
-    let rivals = database.is_some();
+    let ledger = args.database_or("ledger_database", config.ledger_database.as_ref())?;
+    let place = Place::of(args.database_or("database", config.database.as_ref())?, &data);
+    let rivals = ledger.is_some();
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(Failure::failed)?;
     // Before anything else is opened, for until this process writes to it, another one changes all that is read here.
-    let ledger = open_ledger(&data, &config.ledger_origin, database, Clock::system(), &listener).await;
+    let ledger = open_ledger(&data, &config.ledger_origin, ledger, Clock::system(), &listener).await;
     let ledger = ledger.map_err(start_failure)?;
     if rivals {
         // As it is now: this process may have stood by for days.
@@ -145,7 +159,7 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
         Some(settings) => vault_in_aws(settings, &loaded).await?,
         None => open_vault(&data, &key, &loaded).map_err(start_failure)?,
     };
-    let registry = RegistryStore::open(&data).await.map_err(Failure::failed)?;
+    let registry = open_registry(&place, &data).await.map_err(start_failure)?;
     let mut agreements = Vec::new();
     if let Some(path) = &config.world {
         let named = |error: &dyn std::fmt::Display| Failure::invalid(format!("{}: {error}", path.display()));
@@ -163,6 +177,7 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
     let segments = config.segments.then(|| data.clone());
     let parts = Parts {
         data,
+        place,
         bundle: source,
         shadow,
         ledger,

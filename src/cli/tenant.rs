@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{BundleArgs, DatabaseArgs, Exit, Failure, Format, Outcome, block_on};
+use super::{BundleArgs, Exit, Failure, Format, Outcome, block_on};
 use crate::iam::Isolation;
 use crate::ids::{OperatorName, TenantId};
 use crate::tenant::PassageError;
@@ -45,8 +45,6 @@ struct OfficeArgs {
     rate: u32,
     #[command(flatten)]
     bundle: BundleArgs,
-    #[command(flatten)]
-    database: DatabaseArgs,
     /// How the report is printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,

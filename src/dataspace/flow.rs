@@ -19,7 +19,7 @@
 
 mod store;
 
-pub use store::{FlowError, FlowStore, Signal};
+pub use store::{FILE, FlowError, FlowStore, Signal};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

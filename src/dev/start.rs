@@ -15,11 +15,11 @@ use super::companies::{self, Around, KEY_NAME, connectors};
 use super::issuer::Issuer;
 use super::manifest;
 use super::world::{DevTenant, DevWorld};
-use crate::assemble::{BundleSource, Parts, StartError, assemble, open_ledger, open_vault};
+use crate::assemble::{BundleSource, Parts, StartError, assemble, open_ledger, open_registry, open_vault};
 use crate::clock::Clock;
+use crate::database::{Database, Place};
 use crate::http::App;
 use crate::ids::{Bpnl, SecretName, TenantId};
-use crate::ledger::Database;
 use crate::registry::store::RegistryStore;
 use crate::registry::{ConnectorSettings, NewAgreement};
 use crate::vault::{SessionScope, Vault, VaultError, VaultKey};
@@ -47,7 +47,7 @@ pub struct DevOptions {
     pub bundle: BundleSource,
     /// A candidate that is asked along.
     pub shadow: Option<BundleSource>,
-    /// The database of the ledger, where it is not to lie in the data directory.
+    /// The database of all that is in tables, where it is not to lie in the data directory.
     pub database: Option<Database>,
     /// Real connectors, which take the place of the dev connectors of these companies.
     pub connectors: RealConnectors,
@@ -112,6 +112,7 @@ pub async fn start(options: DevOptions, clock: Clock, metrics: PrometheusHandle)
     let address = listener.local_addr().map_err(StartError::of("listening"))?;
     let base_url = format!("http://{address}");
     let world = DevWorld::built_in().map_err(StartError::of("starting"))?;
+    let place = Place::of(options.database.clone(), &options.data);
     // Before anything else, for until this process writes to it, another one changes all that is read here.
     let ledger = open_ledger(&options.data, ORIGIN, options.database, clock.clone(), &listener).await?;
     let issuers = issuers(&world, &options.data, &base_url).await?;
@@ -121,9 +122,7 @@ pub async fn start(options: DevOptions, clock: Clock, metrics: PrometheusHandle)
     make_private(&options.data.join("keys"))?;
     let vault_key = VaultKey::from_file(&key, true).map_err(StartError::of("the vault's key"))?;
     let vault = open_vault(&options.data, &vault_key, &bundle)?;
-    let registry = RegistryStore::open(&options.data)
-        .await
-        .map_err(StartError::of("the registry"))?;
+    let registry = open_registry(&place, &options.data).await?;
     fill((&world, &options.connectors), &base_url, &vault, &registry).await?;
     let agreements = agreements(&world, &registry, clock.now())?;
 
@@ -138,6 +137,7 @@ pub async fn start(options: DevOptions, clock: Clock, metrics: PrometheusHandle)
 
     let parts = Parts {
         data: options.data.clone(),
+        place,
         bundle: options.bundle,
         shadow: options.shadow.map(|candidate| candidate.load()).transpose()?,
         ledger,

@@ -3,6 +3,8 @@
 //! The tenant of the route picks the one verifier ([`TenantGate`]); nothing in the token does. A token that does not verify
 //! there gets one answer whatever the cause; the cause goes to the log and a metric as a stable code.
 
+use std::sync::Arc;
+
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName};
 use jiff::Timestamp;
@@ -146,11 +148,14 @@ pub(super) fn token_as<'h>(
 }
 
 impl super::App {
-    fn tenant_gate(&self, tenant: TenantId) -> Result<&TenantGate, Problem> {
-        // A tenant without a verifier has no issuer yet, so no token of it can be valid.
-        self.verifiers
-            .get(&tenant)
-            .ok_or_else(|| Problem::unauthenticated(true))
+    fn tenant_gate(&self, tenant: TenantId) -> Result<Arc<TenantGate>, Problem> {
+        let registry = self.registry.current();
+        // Who is no tenant has no issuer, so no token of it can be valid.
+        let world = registry.tenant(tenant).ok_or_else(|| Problem::unauthenticated(true))?;
+        self.gates.of(&world.tenant, &self.issuers).map_err(|error| {
+            tracing::error!(%tenant, %error, "the tokens of a tenant cannot be verified");
+            Problem::with(Kind::Upstream, "the keys of the tenant's issuer cannot be had")
+        })
     }
 
     /// The machine whose token the request carries, verified by the tenant of the route.

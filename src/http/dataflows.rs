@@ -109,8 +109,9 @@ pub(in crate::http) fn failed(error: FlowError) -> Problem {
             Kind::Conflict,
             "there is a data flow of that `processId` already; begin another",
         ),
+        FlowError::Overtaken => Problem::with(Kind::Conflict, error.to_string()),
         FlowError::Misfit(misfit) => Problem::with(Kind::Flow, misfit.to_string()),
-        FlowError::Database(_) | FlowError::Row(..) => {
+        FlowError::Database(_) | FlowError::Tables(_) | FlowError::Row(..) => {
             tracing::error!(error = %error, "the data flows cannot be read or changed");
             Problem::new(Kind::Internal)
         }

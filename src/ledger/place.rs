@@ -5,18 +5,10 @@ use std::path::PathBuf;
 
 use super::error::LedgerError;
 use super::keys;
-use super::store::postgres::{Database, Lease, PostgresStore};
+use super::store::postgres::{Lease, PostgresStore};
 use super::store::sqlite::{FILE, SqliteStore};
 use super::store::{Opening, Store};
-
-/// Where a ledger lies.
-#[derive(Clone, Debug)]
-pub enum Place {
-    /// In a file of a directory (SQLite).
-    Directory(PathBuf),
-    /// In a database that several processes share (PostgreSQL).
-    Postgres(Database),
-}
+use crate::database::Place;
 
 /// What this process may write by.
 #[derive(Debug)]

@@ -34,11 +34,11 @@ use super::error::LedgerError;
 use super::keys::{LedgerKeys, Vouching};
 use super::note::VerifierKey;
 use super::period::Period;
-use super::place::Place;
 use super::private;
 use super::record::{LogId, Private};
 use super::store::{RawLog, RawPeriod, RawSlice, Store};
 use super::tile::{self, Kind, TileId, WIDTH};
+use crate::database::Place;
 use crate::ids::Digest;
 
 /// The greatest size of a bundle before it was compressed: as many records as it can hold, each as great as one can be.

@@ -7,13 +7,13 @@ use tokio::sync::Semaphore;
 use super::checkpoint::Checkpoint;
 use super::error::LedgerError;
 use super::note;
-use super::place::Place;
 use super::proof::Inclusion;
 use super::quorum::Quorum;
 use super::read::Reader;
 use super::record::LogId;
 use super::store::RawSigned;
 use super::tile::TileId;
+use crate::database::Place;
 use crate::ids::Digest;
 
 /// How many read at once.

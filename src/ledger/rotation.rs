@@ -18,12 +18,12 @@ use std::path::Path;
 use super::error::LedgerError;
 use super::keys::{Changing, LedgerKeys};
 use super::note::VerifierKey;
-use super::place::Place;
 use super::read::Reader;
 use super::record::LogId;
 use super::writer::Writer;
 use super::{By, Ledger, Options};
 use crate::clock::Clock;
+use crate::database::Place;
 
 /// What a change of keys came to.
 #[derive(Clone, Debug, PartialEq, Eq)]

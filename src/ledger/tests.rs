@@ -4,7 +4,6 @@ mod ahead;
 mod apart;
 mod appending;
 mod at;
-mod cluster;
 mod crash;
 mod erasing;
 mod failing;

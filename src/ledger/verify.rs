@@ -40,13 +40,13 @@ use self::walk::{Sound, Walk};
 use super::checkpoint::{Checkpoint, log_of};
 use super::error::LedgerError;
 use super::note::VerifierKey;
-use super::place::Place;
 use super::read::Reader;
 use super::record::{Event, LogId, Named, Opened};
 use super::report::{FindingKind, Findings, LogReport, Report};
 use super::store::RawLog;
 use super::succession::KeyHistory;
 use super::tile::WIDTH;
+use crate::database::Place;
 use crate::ids::Digest;
 
 /// How many digests of bodies known to be stored are remembered.

@@ -35,13 +35,14 @@ use super::ahead::Ahead;
 use super::error::LedgerError;
 use super::keys::LedgerKeys;
 use super::period::{Period, PeriodKey};
-use super::place::{Held, Place};
+use super::place::Held;
 use super::record::{LogId, RecordTime};
 use super::standing::Standing;
 use super::stats::Counters;
 use super::store::{NewCosigned, Opening, Rows, Store};
 use super::{Appended, By, PeriodKeys};
 use crate::clock::Clock;
+use crate::database::Place;
 
 /// The most entries one transaction takes.
 pub(super) const MAX_BATCH: usize = 256;

@@ -1,42 +1,46 @@
-//! Requests, received footprints and deliveries at rest: one SQLite file, every change durable before anyone is told of it.
+//! Requests, received footprints and deliveries at rest: tables in a file or a database, every change durable before anyone is told
+//! of it.
 //!
 //! What is to be delivered is written in the same transaction as the reason for it: a request that was accepted has its answer in
 //! the queue. A change of a footprint is noted before the footprint is stored, and becomes deliveries once the registry shows it;
 //! so a crash between the two loses neither. Deliveries are made at least once: one that was made but not yet crossed off is
 //! made again after a crash, under the same exchange id.
+//!
+//! Nothing is kept in memory, and where what is written depends on what was read, the statement that writes asks for it once more. So
+//! of two processes that take the same request, or end the same delivery, one does. A transaction that changes rows of several tables
+//! takes them in this order, in which nobody waits for anybody in a circle: `received`, `outgoing`, `change`, `delivery`, `incoming`. A new
+//! row of `delivery` is nobody else's to wait for.
 
 mod deliveries;
 mod requests;
 mod roads;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
 use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::{Mutex, MutexGuard, Notify};
 
+use crate::database::{Layout, Place, Step, Tables, TablesError};
 use crate::ids::{Bpnl, TenantId};
 
 pub use deliveries::{Change, Page};
 pub use requests::Taken;
 pub use roads::{Ends, Paved, Worn};
 
-/// The file below the data directory.
-pub const FILE: &str = "pcf.sqlite";
-
 /// Why requests and deliveries cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum PcfStoreError {
     /// The database.
-    #[error("the exchanges `{FILE}`: {0}")]
+    #[error("the exchanges: {0}")]
     Database(#[from] sqlx::Error),
-    /// A row that does not parse: the file was changed by hand, or by a newer version.
-    #[error("the exchanges `{FILE}`: a {what} does not read: {problem}")]
+    /// The tables cannot be used.
+    #[error("the tables of the exchanges: {0}")]
+    Tables(#[from] TablesError),
+    /// A row that does not parse: it was changed by hand, or by a newer version.
+    #[error("the exchanges: a {what} does not read: {problem}")]
     Row {
         /// The kind of row.
         what: &'static str,
@@ -45,7 +49,15 @@ pub enum PcfStoreError {
     },
 }
 
-const TABLES: &str = "
+/// The file below the data directory.
+pub const FILE: &str = "pcf.sqlite";
+
+const LAYOUT: Layout = Layout {
+    file: FILE,
+    schema: "tidegate_exchanges",
+    sqlite: &[
+        Step::Sql(
+            "
 CREATE TABLE IF NOT EXISTS incoming (tenant TEXT NOT NULL, partner TEXT NOT NULL, exchange TEXT NOT NULL, asked TEXT NOT NULL,
   state TEXT NOT NULL, at INTEGER NOT NULL, changed INTEGER NOT NULL, record TEXT NOT NULL,
   PRIMARY KEY (tenant, partner, exchange)) STRICT, WITHOUT ROWID;
@@ -65,12 +77,38 @@ CREATE TABLE IF NOT EXISTS road (tenant TEXT NOT NULL, partner TEXT NOT NULL, as
 CREATE INDEX IF NOT EXISTS delivery_due ON delivery (next) WHERE state = 'open';
 CREATE INDEX IF NOT EXISTS delivery_of_tenant ON delivery (tenant, number);
 CREATE INDEX IF NOT EXISTS delivery_dead ON delivery (number) WHERE state = 'dead';
-";
+",
+        ),
+        // Files of earlier versions have them or not.
+        Step::Columns(&[("road", "version", "TEXT"), ("road", "agreed", "INTEGER")]),
+    ],
+    postgres: &["
+CREATE TABLE incoming (tenant TEXT COLLATE \"C\" NOT NULL, partner TEXT COLLATE \"C\" NOT NULL, exchange TEXT COLLATE \"C\" NOT NULL, asked TEXT NOT NULL,
+  state TEXT COLLATE \"C\" NOT NULL, at BIGINT NOT NULL, changed BIGINT NOT NULL, record TEXT NOT NULL,
+  PRIMARY KEY (tenant, partner, exchange));
+CREATE TABLE outgoing (tenant TEXT COLLATE \"C\" NOT NULL, exchange TEXT COLLATE \"C\" NOT NULL, partner TEXT COLLATE \"C\" NOT NULL, wanted TEXT NOT NULL,
+  state TEXT COLLATE \"C\" NOT NULL, digest TEXT, at BIGINT NOT NULL, changed BIGINT NOT NULL, record TEXT NOT NULL,
+  PRIMARY KEY (tenant, exchange));
+CREATE TABLE received (tenant TEXT COLLATE \"C\" NOT NULL, partner TEXT COLLATE \"C\" NOT NULL, pcf TEXT COLLATE \"C\" NOT NULL, product TEXT NOT NULL,
+  model TEXT NOT NULL, digest TEXT NOT NULL, exchange TEXT COLLATE \"C\", message TEXT, at BIGINT NOT NULL, record TEXT NOT NULL,
+  PRIMARY KEY (tenant, partner, pcf));
+CREATE TABLE change (tenant TEXT COLLATE \"C\" NOT NULL, pcf TEXT COLLATE \"C\" NOT NULL, digest TEXT COLLATE \"C\" NOT NULL, at BIGINT NOT NULL,
+  PRIMARY KEY (tenant, pcf, digest));
+CREATE TABLE delivery (number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant TEXT COLLATE \"C\" NOT NULL, partner TEXT COLLATE \"C\" NOT NULL,
+  kind TEXT NOT NULL, exchange TEXT COLLATE \"C\" NOT NULL, errand TEXT NOT NULL, state TEXT COLLATE \"C\" NOT NULL, attempts BIGINT NOT NULL,
+  used BOOLEAN NOT NULL, at BIGINT NOT NULL, next BIGINT NOT NULL, problem TEXT, record TEXT);
+CREATE TABLE road (tenant TEXT COLLATE \"C\" NOT NULL, partner TEXT COLLATE \"C\" NOT NULL, asset TEXT COLLATE \"C\" NOT NULL, agreement TEXT NOT NULL,
+  version TEXT, agreed BIGINT, flow TEXT, until BIGINT NOT NULL, PRIMARY KEY (tenant, partner, asset));
+CREATE INDEX delivery_due ON delivery (next) WHERE state = 'open';
+CREATE INDEX delivery_of_tenant ON delivery (tenant, number);
+CREATE INDEX delivery_dead ON delivery (number) WHERE state = 'dead';
+"],
+};
 
 /// The requests, received footprints and deliveries of all tenants. Every method takes the tenant whose they are.
 #[derive(Debug)]
 pub struct PcfStore {
-    pool: SqlitePool,
+    tables: Tables,
     /// Woken when there is something to deliver.
     woken: Notify,
     turns: [Mutex<()>; TURNS],
@@ -80,42 +118,13 @@ pub struct PcfStore {
 const TURNS: usize = 64;
 
 impl PcfStore {
-    /// Opens the file in `directory`, making an empty one where there is none.
+    /// Opens the exchanges in `place`, making empty tables where there are none.
     ///
     /// # Errors
-    /// The file cannot be opened.
-    pub async fn open(directory: &Path) -> Result<Self, PcfStoreError> {
-        let path = directory.join(FILE);
-        // Made here and not by SQLite, which would let others read it.
-        let made = std::fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&path);
-        made.map_err(sqlx::Error::Io)?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full);
-        // One connection: changes are made one after the other, and none is half seen.
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options)
-            .await?;
-        sqlx::raw_sql(TABLES).execute(&pool).await?;
-        // Of a file that an earlier version made.
-        for (column, kind) in [("version", "TEXT"), ("agreed", "INTEGER")] {
-            let known: i64 = sqlx::query_scalar("SELECT count(*) FROM pragma_table_info('road') WHERE name = ?")
-                .bind(column)
-                .fetch_one(&pool)
-                .await?;
-            if known == 0 {
-                let added = format!("ALTER TABLE road ADD COLUMN {column} {kind}");
-                sqlx::raw_sql(sqlx::AssertSqlSafe(added)).execute(&pool).await?;
-            }
-        }
+    /// The place cannot be used.
+    pub async fn open(place: &Place) -> Result<Self, PcfStoreError> {
         Ok(Self {
-            pool,
+            tables: Tables::open(place, &LAYOUT).await?,
             woken: Notify::new(),
             turns: std::array::from_fn(|_| Mutex::new(())),
         })

@@ -57,6 +57,20 @@ impl Agreements {
         self.by_id.insert_mut(agreement.id.clone(), agreement);
     }
 
+    /// Takes in `agreement` as it is at rest. What has ended here stays ended, though that may not be written yet: the state of an
+    /// agreement only goes forward.
+    pub(super) fn insert_forward(&mut self, agreement: &Arc<Agreement>) {
+        let known = self.by_id.get(&agreement.id).map(|known| known.state);
+        let ended = known.filter(|known| *known != AgreementState::Active && agreement.state == AgreementState::Active);
+        self.insert(match ended {
+            None => Arc::clone(agreement),
+            Some(state) => Arc::new(Agreement {
+                state,
+                ..Agreement::clone(agreement)
+            }),
+        });
+    }
+
     fn index(&mut self, agreement: &Agreement, stands: bool) {
         let signing = (agreement.signed_at, agreement.id.clone());
         put(&mut self.active, &agreement.asset, signing.clone(), stands);

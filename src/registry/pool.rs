@@ -33,6 +33,11 @@ impl TermsPool {
         Ok(shared)
     }
 
+    /// The one value of the terms of that digest, where anybody holds it.
+    pub(super) fn known(&self, digest: &Digest) -> Option<Arc<Terms>> {
+        self.terms.get(digest).and_then(Weak::upgrade)
+    }
+
     /// The one value of these terms. What was known of the text they were read from is not kept, for another text may mean the same.
     pub fn share(&mut self, terms: Terms) -> Arc<Terms> {
         let digest = terms.digest();

@@ -1,14 +1,28 @@
-//! The registry at rest: one SQLite file, loaded at start, and every change written before it is seen.
+//! The registry at rest: tables in a file or a database, loaded at start, and every change written before it is seen.
 //!
 //! In memory is what decides. What of an agreement only proves (its text and the claims at signing) and what only counts (how often
-//! data was handed out) stays in the file; see [`RegistryStore::papers`] and [`RegistryStore::turn`].
+//! data was handed out) stays in the tables; see [`RegistryStore::papers`] and [`RegistryStore::turn`].
 //!
-//! The one exception to "written before seen" leans to deny: an agreement that is ended is ended in memory even where the file
-//! could not be written, and whoever ended it is told.
+//! What is in memory is what rows say, one immutable value as of one version of the tables. A change takes its number first, which nobody
+//! else can until it is committed; brings what is in memory up to that; is checked against it; writes; and has what it wrote read
+//! back and swapped in as it commits ([`edit`]). What other processes change is read in the same way, when they say so or a while after
+//! ([`RegistryStore::follow`]).
+//!
+//! The one exception to "written before seen" leans to deny: an agreement that is ended is ended in memory even where that could not be
+//! written, and whoever ended it is told.
+//!
+//! # Worked example
+//!
+//! Two processes have the registry of version 7. One puts agreement `a-1` on record: it takes number 8, for which the other waits with
+//! its own `a-1` under other terms; writes rows that bear 8, reads them back, commits. Now the other one has number 9, sees that it has
+//! missed 8, reads what bears it, finds `a-1` on record under its eyes and gives up with a conflict; number 9 is taken back with it. The
+//! next change is 9.
 
 mod agreements;
+mod changes;
+mod edit;
 mod endings;
-mod load;
+mod layout;
 mod rows;
 mod uses;
 
@@ -16,22 +30,21 @@ mod uses;
 mod tests;
 
 use std::collections::HashMap;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 pub use self::agreements::{Listed, Papers};
+use self::changes::{Changes, NOTHING};
 pub use self::endings::Ending;
 pub use self::uses::Turn;
 use self::uses::Uses;
 use super::model::{Footprint, Partner, Tenant, TenantWorld};
 use super::pool::TermsPool;
 use super::sharing::{Shared, apart};
-use super::{Agreement, Registry};
+use super::{Agreement, AgreementState, Registry};
 use crate::contract::{ContractError, Terms};
+use crate::database::{Place, Tables, TablesError};
 use crate::ids::{AgreementId, TenantId};
 
 /// The file below the data directory.
@@ -41,10 +54,13 @@ pub const FILE: &str = "registry.sqlite";
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     /// The database.
-    #[error("the registry `{FILE}`: {0}")]
+    #[error("the registry: {0}")]
     Database(#[from] sqlx::Error),
-    /// A row that does not parse: the file was changed by hand, or by a newer version.
-    #[error("the registry `{FILE}`: the {what} `{id}` does not read: {problem}")]
+    /// The tables cannot be used.
+    #[error("the tables of the registry: {0}")]
+    Tables(#[from] TablesError),
+    /// A row that does not parse: it was changed by hand, or by a newer version.
+    #[error("the registry: the {what} `{id}` does not read: {problem}")]
     Row {
         /// The kind of row.
         what: &'static str,
@@ -53,11 +69,23 @@ pub enum RegistryError {
         /// What is wrong.
         problem: String,
     },
-    /// The file was written by a newer version of the program.
-    #[error("the registry `{FILE}` has the format {found}; this version reads {FORMAT}: use the version that wrote it")]
-    Format {
-        /// The format of the file.
+    /// The tables are as they were before: somebody put an older state of them in place of the one that is in memory.
+    #[error(
+        "the registry went back from version {seen} to {found}: an older state was put in its place; start the service again"
+    )]
+    Rewound {
+        /// The version in memory.
+        seen: i64,
+        /// The version of the tables.
         found: i64,
+    },
+    /// Another process handed out data under the agreement since its uses were read.
+    #[error("the uses of the agreement `{id}` of {provider} were counted by another process meanwhile; ask again")]
+    Overtaken {
+        /// The tenant that provides.
+        provider: TenantId,
+        /// The id.
+        id: AgreementId,
     },
     /// A contract that does not compile, or is not what it stands for.
     #[error("the {what} `{id}` has terms that do not compile: {source}")]
@@ -90,70 +118,41 @@ pub enum RegistryError {
     },
 }
 
-/// The version of the file's format.
-const FORMAT: i64 = 1;
+/// How many agreements that others changed a listener may be behind before it misses some.
+const BEHIND: usize = 1_024;
 
-const TABLES: &str = "
-CREATE TABLE IF NOT EXISTS tenant (id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS partner (id TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS footprint (tenant TEXT NOT NULL, id TEXT NOT NULL, document TEXT NOT NULL,
-  PRIMARY KEY (tenant, id)) STRICT;
-CREATE TABLE IF NOT EXISTS asset (tenant TEXT NOT NULL, id TEXT NOT NULL, document TEXT NOT NULL,
-  PRIMARY KEY (tenant, id)) STRICT;
-CREATE TABLE IF NOT EXISTS relation (tenant TEXT NOT NULL, id TEXT NOT NULL, document TEXT NOT NULL,
-  PRIMARY KEY (tenant, id)) STRICT;
-CREATE TABLE IF NOT EXISTS terms (digest TEXT PRIMARY KEY, normal TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS agreement (provider TEXT NOT NULL, id TEXT NOT NULL, consumer TEXT NOT NULL, asset TEXT NOT NULL,
-  terms TEXT NOT NULL REFERENCES terms (digest), signed_at TEXT NOT NULL, signed TEXT, state TEXT NOT NULL,
-  changed_at TEXT NOT NULL, reason TEXT, uses INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (provider, id)) STRICT;
-CREATE TABLE IF NOT EXISTS papers (provider TEXT NOT NULL, id TEXT NOT NULL, claims TEXT, odrl TEXT NOT NULL,
-  PRIMARY KEY (provider, id)) STRICT;
-CREATE TABLE IF NOT EXISTS ending (provider TEXT NOT NULL, id TEXT NOT NULL, document TEXT NOT NULL,
-  PRIMARY KEY (provider, id)) STRICT;
-CREATE TABLE IF NOT EXISTS offer (provider TEXT NOT NULL, id TEXT NOT NULL, asset TEXT NOT NULL,
-  access_odrl TEXT NOT NULL, usage_odrl TEXT NOT NULL, PRIMARY KEY (provider, id)) STRICT;
-";
-
-/// The registry and the file it is kept in. Clones share both.
+/// The registry and the tables it is kept in. Clones share both.
 #[derive(Clone, Debug)]
 pub struct RegistryStore {
-    pool: SqlitePool,
+    tables: Tables,
     current: watch::Sender<Arc<Registry>>,
     compiled: Arc<Mutex<TermsPool>>,
     uses: Arc<Uses>,
+    /// Which version is in memory. Held by who changes what is in memory because rows did.
+    seen: Arc<tokio::sync::Mutex<i64>>,
+    others: broadcast::Sender<Arc<Agreement>>,
 }
 
 impl RegistryStore {
-    /// Opens the registry in `directory`, making an empty one where there is none.
+    /// Opens the registry in `place`, making an empty one where there is none.
     ///
     /// # Errors
-    /// The file cannot be opened, or something in it does not read.
-    pub async fn open(directory: &Path) -> Result<Self, RegistryError> {
-        let path = directory.join(FILE);
-        // Made here and not by SQLite, which would let others read it.
-        let made = std::fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&path);
-        made.map_err(sqlx::Error::Io)?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full);
-        // One connection: changes are made one after the other.
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options)
-            .await?;
-        settle_format(&pool).await?;
-        let mut compiled = TermsPool::default();
-        let registry = load::load(&pool, &mut compiled).await?;
+    /// The place cannot be used, or something in it does not read.
+    pub async fn open(place: &Place) -> Result<Self, RegistryError> {
+        let tables = Tables::open(place, &layout::LAYOUT).await?;
+        let compiled = Mutex::new(TermsPool::default());
+        let mut transaction = tables.look().await?;
+        let seen = changes::version(&mut transaction).await?;
+        let all = Changes::read(&mut transaction, NOTHING, &compiled).await?;
+        drop(transaction);
+        let registry = all.applied(&Registry::default(), &compiled)?;
         Ok(Self {
-            pool,
+            tables,
             current: watch::Sender::new(Arc::new(registry)),
-            compiled: Arc::new(Mutex::new(compiled)),
+            compiled: Arc::new(compiled),
             uses: Arc::default(),
+            seen: Arc::new(tokio::sync::Mutex::new(seen)),
+            others: broadcast::Sender::new(BEHIND),
         })
     }
 
@@ -167,33 +166,34 @@ impl RegistryStore {
         self.current.subscribe()
     }
 
+    /// The agreements that another process puts on record or ends from now on, once each is in memory.
+    pub fn others(&self) -> broadcast::Receiver<Arc<Agreement>> {
+        self.others.subscribe()
+    }
+
     /// Takes in everything of `worlds` but their agreements, and `partners`, in place of what was known under the same ids. What is
-    /// not named stays, but for offers: what a tenant offers is what is named. An offer that stayed could be accepted by anyone.
+    /// not named stays, but for offers: what a tenant offers is what is named. An offer that stayed could be accepted by anyone. What
+    /// is already so is not written.
     ///
     /// # Errors
-    /// The database, or two tenants whose people or machines could not be told apart; nothing is taken in then.
+    /// The database, an offer that does not read, or two tenants whose people or machines could not be told apart; nothing is taken in then.
     pub async fn seed(&self, worlds: &[TenantWorld], partners: &[Partner]) -> Result<(), RegistryError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut edit = self.edit().await?;
+        let known = self.current();
         self.told_apart(worlds.iter().map(|world| &world.tenant))?;
+        let mut written = false;
         for partner in partners {
-            rows::insert_partner(&mut transaction, partner).await?;
+            let held = known.partner(partner.bpnl).map(AsRef::as_ref);
+            written |= rows::put_partner(&mut edit, held, partner).await?;
         }
         for world in worlds {
-            rows::insert_world(&mut transaction, world).await?;
+            let held = known.tenant(world.tenant.id).map(AsRef::as_ref);
+            written |= rows::put_world(&mut edit, held, world).await?;
         }
-        transaction.commit().await?;
-        self.current.send_modify(|current| {
-            let mut next = Registry::clone(current);
-            partners
-                .iter()
-                .for_each(|partner| next = next.with_partner(partner.clone()));
-            for world in worlds {
-                let known = next.tenant(world.tenant.id).map(|known| TenantWorld::clone(known));
-                next = next.with_tenant(merged(known, world));
-            }
-            *current = Arc::new(next);
-        });
-        Ok(())
+        match written {
+            true => edit.commit().await,
+            false => Ok(()),
+        }
     }
 
     /// Takes in a tenant's record, in place of what was known of it. What is the tenant's own stays.
@@ -201,18 +201,10 @@ impl RegistryStore {
     /// # Errors
     /// The database; the record is as it was then.
     pub async fn put_tenant(&self, tenant: Tenant) -> Result<(), RegistryError> {
-        let mut connection = self.pool.acquire().await?;
+        let mut edit = self.edit().await?;
         self.told_apart([&tenant])?;
-        rows::insert_tenant(&mut connection, &tenant).await?;
-        self.current.send_modify(|current| {
-            let known = current.tenant(tenant.id).map(|known| TenantWorld::clone(known));
-            let world = match known {
-                Some(known) => TenantWorld { tenant, ..known },
-                None => TenantWorld::new(tenant),
-            };
-            *current = Arc::new(current.with_tenant(world));
-        });
-        Ok(())
+        rows::put_tenant(&mut edit, &tenant).await?;
+        edit.commit().await
     }
 
     /// Holds that all tenants can be told apart once these are taken in.
@@ -229,17 +221,13 @@ impl RegistryStore {
     /// # Errors
     /// The database, or a tenant that is not there; the footprint is not taken in then.
     pub async fn put_footprint(&self, footprint: Footprint) -> Result<(), RegistryError> {
-        // The one connection is held to the end, so that memory changes in the order in which the file does.
-        let mut connection = self.pool.acquire().await?;
+        let mut edit = self.edit().await?;
         let tenant = footprint.tenant;
         self.current()
             .tenant(tenant)
             .ok_or(RegistryError::NoSuchTenant(tenant))?;
-        rows::insert_footprint(&mut connection, &footprint).await?;
-        self.change(tenant, |world| {
-            world.footprints.insert(Arc::new(footprint));
-        });
-        Ok(())
+        rows::put_footprint(&mut edit, &footprint).await?;
+        edit.commit().await
     }
 
     /// The one value of these terms, which all agreements that bear them share.
@@ -248,24 +236,21 @@ impl RegistryStore {
         compiled.share(terms)
     }
 
-    /// Changes the world of `tenant` in memory, for the next request to see.
-    fn change(&self, tenant: TenantId, change: impl FnOnce(&mut TenantWorld)) {
+    /// Ends an agreement in memory, where it is on record and in force.
+    fn end_in_memory(&self, ending: &Ending) {
         self.current.send_modify(|current| {
-            if let Some(world) = current.tenant(tenant) {
-                let mut world = TenantWorld::clone(world);
-                change(&mut world);
+            let Some(world) = current.tenant(ending.provider) else {
+                return;
+            };
+            let known = world.agreements.get(&ending.id);
+            if let Some(known) = known.filter(|known| known.state == AgreementState::Active) {
+                let (mut world, state) = (TenantWorld::clone(world), ending.state);
+                let ended = Agreement {
+                    state,
+                    ..Agreement::clone(known)
+                };
+                world.agreements.insert(Arc::new(ended));
                 *current = Arc::new(current.with_tenant(world));
-            }
-        });
-    }
-
-    /// Changes an agreement in memory, where it is on record.
-    fn change_agreement(&self, provider: TenantId, id: &AgreementId, change: impl FnOnce(&mut Agreement)) {
-        self.change(provider, |world| {
-            if let Some(known) = world.agreements.get(id) {
-                let mut next = Agreement::clone(known);
-                change(&mut next);
-                world.agreements.insert(Arc::new(next));
             }
         });
     }
@@ -274,43 +259,4 @@ impl RegistryStore {
     fn held(&self, provider: TenantId, id: &AgreementId) -> Option<Arc<Agreement>> {
         self.current().tenant(provider)?.agreements.get(id).cloned()
     }
-}
-
-/// What was known of a tenant with what a document says of it.
-fn merged(known: Option<TenantWorld>, world: &TenantWorld) -> TenantWorld {
-    let Some(mut next) = known else {
-        return TenantWorld {
-            agreements: Default::default(),
-            ..world.clone()
-        };
-    };
-    next.tenant = world.tenant.clone();
-    for (id, asset) in &world.assets {
-        next.assets.insert_mut(id.clone(), Arc::clone(asset));
-    }
-    next.offers = world.offers.clone();
-    for footprint in world.footprints.values() {
-        next.footprints.insert(Arc::clone(footprint));
-    }
-    for (id, relation) in &world.relations {
-        next.relations.insert_mut(*id, Arc::clone(relation));
-    }
-    next
-}
-
-/// Makes the tables, or refuses a file of another format. Format 0 kept agreements in another shape, and only such as a
-/// document brings at every start.
-async fn settle_format(pool: &SqlitePool) -> Result<(), RegistryError> {
-    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(pool).await?;
-    match found {
-        FORMAT => {}
-        0 => {
-            sqlx::raw_sql("DROP TABLE IF EXISTS agreement; PRAGMA user_version = 1;")
-                .execute(pool)
-                .await?;
-        }
-        found => return Err(RegistryError::Format { found }),
-    }
-    sqlx::raw_sql(TABLES).execute(pool).await?;
-    Ok(())
 }

@@ -62,7 +62,7 @@ impl House {
         let ledger = Ledger::open(directory.path(), keys, clock.clone(), Options::default())
             .await
             .unwrap();
-        let registry = RegistryStore::open(directory.path()).await.unwrap();
+        let registry = RegistryStore::open(&crate::database::Place::of(None, directory.path())).await.unwrap();
         let live = Live::new(Bundle::load(Source::built_in()).unwrap(), None, now());
         let gate = Gate::open(live, ledger.clone(), registry.clone()).await.unwrap();
         Self {

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use tidegate::agreements::Cause;
 use tidegate::assemble::BundleSource;
 use tidegate::clock::Clock;
+use tidegate::database::Database;
 use tidegate::dev::issuer::{Issuer, SigningKey, sign};
 use tidegate::dev::start::{DevOptions, start};
 use tidegate::http::{App, Shared, dataflows, deliveries, reload, server};
@@ -42,7 +43,7 @@ static SHARED: LazyLock<Service> = LazyLock::new(Service::start);
 /// Issuers' keys take a while to make; every service of this process starts with copies of the same.
 static ISSUERS: LazyLock<TempDir> = LazyLock::new(|| {
     let data = tempfile::tempdir().unwrap();
-    block_on(begin(data.path(), Clock::system(), BundleSource::BuiltIn)).unwrap();
+    block_on(begin(data.path(), Clock::system(), BundleSource::BuiltIn, None)).unwrap();
     data
 });
 
@@ -100,10 +101,11 @@ async fn begin(
     data: &Path,
     clock: Clock,
     bundle: BundleSource,
+    database: Option<Database>,
 ) -> Result<tidegate::dev::start::Started, tidegate::assemble::StartError> {
     let options = DevOptions {
         connectors: Default::default(),
-        database: None,
+        database,
         listen: "127.0.0.1:0".parse().unwrap(),
         data: data.to_owned(),
         bundle,
@@ -138,7 +140,13 @@ impl Service {
 
     /// A service on a data directory, new or left by another, that goes to partners on that road, or else on its own.
     pub fn on(data: TempDir, clock: Clock, bundle: BundleSource, road: Option<Arc<dyn Road>>) -> Result<Self, String> {
-        Self::changed(data, clock, bundle, road, |_| {})
+        Self::changed(data, clock, bundle, (road, None), |_| {})
+    }
+
+    /// A service all of whose tables are in a database.
+    pub fn in_database(database: Database) -> Self {
+        let (data, clock) = (tempfile::tempdir().unwrap(), Clock::system());
+        Self::changed(data, clock, BundleSource::BuiltIn, (None, Some(database)), |_| {}).unwrap()
     }
 
     /// A service on a data directory whose checkpoints witnesses cosign.
@@ -147,19 +155,19 @@ impl Service {
             app.logs = app.gate.ledger().readers().cosigned_by(witnesses.quorum().clone());
             app.witnesses = Some(witnesses);
         };
-        Self::changed(data, Clock::system(), BundleSource::BuiltIn, None, change).unwrap()
+        Self::changed(data, Clock::system(), BundleSource::BuiltIn, (None, None), change).unwrap()
     }
 
     fn changed(
         data: TempDir,
         clock: Clock,
         bundle: BundleSource,
-        road: Option<Arc<dyn Road>>,
+        (road, database): (Option<Arc<dyn Road>>, Option<Database>),
         change: impl FnOnce(&mut App),
     ) -> Result<Self, String> {
         LazyLock::force(&LOG);
         take_issuers(data.path());
-        let mut started = block_on(begin(data.path(), clock, bundle)).map_err(|error| error.to_string())?;
+        let mut started = block_on(begin(data.path(), clock, bundle, database)).map_err(|error| error.to_string())?;
         // A test that moves the clock says itself when it is looked for what is past its end.
         started.app.upkeep.expire = Duration::from_secs(24 * 3_600);
         change(&mut started.app);

@@ -14,6 +14,9 @@ mod agreements;
 mod bad_input;
 mod binary;
 mod cli;
+#[expect(dead_code, reason = "the tests of the stores themselves use all of it")]
+#[path = "../../src/database/tests/cluster.rs"]
+mod cluster;
 mod connector;
 mod contract;
 mod corpus;
@@ -34,4 +37,5 @@ mod routes;
 mod shared_pool;
 mod simulate;
 mod standby;
+mod tables;
 mod tidy;

@@ -1,19 +1,15 @@
 //! Two services over one database: one serves, the other stands by and takes over. Needs PostgreSQL:
 //! `cargo test --test it on_postgres -- --ignored`.
 
-#[expect(dead_code, reason = "the tests of the ledger itself use all of it")]
-#[path = "../../src/ledger/tests/cluster.rs"]
-mod cluster;
-
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use self::cluster::{Cluster, TestDatabase};
 use crate::binary::command;
-use crate::harness::{block_on, exchange, get, take_issuers};
+use crate::cluster::{Cluster, TestDatabase};
+use crate::harness::{ELBE, HOLDS, WESER, block_on, exchange, get, post, take_issuers};
 
 const NAME: &str = "TIDEGATE_TEST_DATABASE";
 
@@ -73,6 +69,40 @@ impl Replica {
     }
 }
 
+impl Replica {
+    /// The answer to the request that Elbe's connector makes for Weser, as whoever has only `dev.json` asks.
+    fn asked(&self, data: &Path) -> u16 {
+        let manifest = std::fs::read(data.join("dev.json")).unwrap();
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+        let of = |list: &str, name: &str, value: &str| {
+            let list = manifest[list].as_array().unwrap();
+            list.iter().find(|one| one[name] == value).unwrap().clone()
+        };
+        let (tenant, agreement) = (of("tenants", "bpnl", ELBE), of("agreements", "id", HOLDS));
+        let text = |of: &serde_json::Value, name: &str| of[name].as_str().unwrap().to_owned();
+        let [client, secret, scope] = ["client_id", "client_secret", "scope"].map(|name| text(&tenant, name));
+        let form = format!("grant_type=client_credentials&client_id={client}&client_secret={secret}&scope={scope}");
+        let (_, path) = text(&tenant, "token_url")
+            .split_once(&self.address.to_string())
+            .map(|(_, path)| ((), path.to_owned()))
+            .unwrap();
+        let granted = post(&path)
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(form)
+            .send(self.address)
+            .json();
+        get(&format!(
+            "/exchange/{ELBE}/pcf/{}/submodel/$value",
+            text(&agreement, "pcf_id")
+        ))
+        .bearer(granted["access_token"].as_str().unwrap())
+        .header("Edc-Bpn", WESER)
+        .header("Edc-Contract-Agreement-Id", HOLDS)
+        .send(self.address)
+        .status
+    }
+}
+
 impl Drop for Replica {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -102,6 +132,7 @@ fn a_service_that_stands_by_takes_over_on_postgres() {
     let mut first = Replica::start(data.path(), &database);
     first.serves();
     assert_eq!(first.ready(), Some(200));
+    assert_eq!(first.asked(data.path()), 200);
     let mut second = Replica::start(data.path(), &database);
     second.await_ready(503);
     let answer = get("/readyz").send(second.address).json();
@@ -118,6 +149,8 @@ fn a_service_that_stands_by_takes_over_on_postgres() {
     second.serves();
     second.await_ready(200);
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    // It has all that the other one had.
+    assert_eq!(second.asked(data.path()), 200);
 
     // Asleep for long enough to be taken over from: it ends, and says so by its exit code.
     let mut third = Replica::start(data.path(), &database);
@@ -166,5 +199,7 @@ fn a_service_that_stands_by_takes_over_on_postgres() {
         &database,
         &["ledger", "export", "--data", place, "--out", out.to_str().unwrap()],
     );
-    assert!(!data.path().join("ledger.sqlite").exists());
+    for file in ["ledger.sqlite", "registry.sqlite", "dataspace.sqlite", "pcf.sqlite"] {
+        assert!(!data.path().join(file).exists(), "{file}");
+    }
 }

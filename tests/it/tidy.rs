@@ -20,6 +20,10 @@ const ORDER: &[(&str, &str)] = &[
         "names of metrics and fields; whoever counts or logs uses them",
     ),
     (
+        "database",
+        "tables in a file or a database; knows nothing of what they hold",
+    ),
+    (
         "decision",
         "the shape of an answer, which both layers and the ledger speak",
     ),

@@ -1,18 +1,19 @@
 //! Opening what it takes to have tenants come and go: the service's own parts, without the service.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::OfficeArgs;
 use crate::agreements::Book;
-use crate::assemble::BundleSource;
+use crate::assemble::{BundleSource, open_registry};
 use crate::bundle::{Bundle, Live};
 use crate::cli::{Failure, database};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, DatabaseSource};
+use crate::database::Place;
 use crate::decide::Gate;
-use crate::ledger::{Ledger, LedgerKeys, Options, Place, Standing};
+use crate::ledger::{Ledger, LedgerKeys, Options, Standing};
 use crate::registry::store::RegistryStore;
 use crate::tenant::{Office, Operator};
 
@@ -77,16 +78,13 @@ impl OfficeArgs {
         let config = self.config()?;
         let operator = self.operator(&config)?;
         let bundle = self.load(&config)?;
-        let database = match (self.database.database()?, &config.ledger_database) {
-            (Some(database), _) => Some(database),
-            (None, Some(source)) => Some(database::read(source)?),
-            (None, None) => None,
-        };
+        let ledgers = place("ledger_database", config.ledger_database.as_ref(), &config.data)?;
         #[cfg(feature = "provision")]
         let aws = provision(&config, &bundle, self.rate).await?;
         let clock = Clock::system();
-        let ledger = ledger(&config.data, &config.ledger_origin, database, clock.clone()).await?;
-        let registry = RegistryStore::open(&config.data).await.map_err(Failure::failed)?;
+        let ledger = ledger(&config.data, &config.ledger_origin, ledgers, clock.clone()).await?;
+        let tables = tables(&config)?;
+        let registry = open_registry(&tables, &config.data).await.map_err(Failure::failed)?;
         let live = Live::new(bundle, None, clock.now());
         let gate = Gate::open(live, ledger, registry.clone())
             .await
@@ -124,14 +122,19 @@ impl Opened {
     }
 }
 
-async fn ledger(
-    data: &Path,
-    origin: &str,
-    database: Option<crate::ledger::Database>,
-    clock: Clock,
-) -> Result<Ledger, Failure> {
+/// Where what a member of the configuration names is.
+fn place(member: &str, source: Option<&DatabaseSource>, data: &Path) -> Result<Place, Failure> {
+    let database = source.map(|source| database::read(member, source)).transpose()?;
+    Ok(Place::of(database, data))
+}
+
+/// Where the registry is.
+pub(super) fn tables(config: &Config) -> Result<Place, Failure> {
+    place("database", config.database.as_ref(), &config.data)
+}
+
+async fn ledger(data: &Path, origin: &str, place: Place, clock: Clock) -> Result<Ledger, Failure> {
     let keys = LedgerKeys::open(data, origin).map_err(Failure::failed)?;
-    let place = database.map_or_else(|| Place::Directory(PathBuf::from(data)), Place::Postgres);
     let ledger = Ledger::open_at(place, keys, clock, Options::default())
         .await
         .map_err(Failure::failed)?;

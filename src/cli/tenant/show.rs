@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::OfficeArgs;
 use crate::cli::{Exit, Failure, Format, Outcome, print, print_json};
+use crate::database::Place;
 use crate::ids::TenantId;
-use crate::registry::store::RegistryStore;
+use crate::registry::store::{FILE, RegistryStore};
 use crate::registry::{Tenant, TenantState};
 use crate::tenant::Difference;
 
@@ -59,17 +60,17 @@ struct Shown<'s> {
 
 /// Reads the registry beside a service that may be running.
 async fn registry(data: Option<&PathBuf>, office: &OfficeArgs) -> Result<RegistryStore, Failure> {
-    let data = match data {
-        Some(data) => data.clone(),
-        None => office.config()?.data,
+    let place = match data {
+        Some(data) => Place::Directory(data.clone()),
+        None => super::office::tables(&office.config()?)?,
     };
-    if !data.join("registry.sqlite").exists() {
-        return Err(Failure::invalid(format!(
-            "there is no registry in `{}`",
-            data.display()
-        )));
+    if let Place::Directory(data) = &place
+        && !data.join(FILE).exists()
+    {
+        let data = data.display();
+        return Err(Failure::invalid(format!("there is no registry in `{data}`")));
     }
-    RegistryStore::open(&data).await.map_err(Failure::failed)
+    RegistryStore::open(&place).await.map_err(Failure::failed)
 }
 
 pub(super) async fn list(args: &ListArgs) -> Outcome {

@@ -1,29 +1,51 @@
-//! Flows at rest, in one SQLite file, and those that are not over in memory as well: each request to the exchange endpoint
-//! that carries a token looks its flow up.
+//! Flows at rest, in tables of a file or a database, and those that are not over in memory as well: each request to the exchange
+//! endpoint that carries a token looks its flow up.
 //!
 //! Changes are made one after the other. A change that leaves a flow without good tokens is seen before it is durable, any
 //! other only after: whichever of the two fails, what remains is the refusal. It remains for good: what is seen and could not be
 //! written is kept in memory, a flow that is over as well, until it is written ([`FlowStore::settle`]).
+//!
+//! One process at a time serves, for one writes to the ledger. Should one that was taken over from not know it yet, its change meets a
+//! row of another version than it read: it changes nothing ([`FlowError::Overtaken`]), and what is in memory becomes what the row says,
+//! but for what ended here, which stays ended and is written over it.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqlitePool;
 use tokio::sync::Mutex;
 
 use super::{Flow, Misfit, State};
-use crate::dataspace::database;
+use crate::database::{Layout, Place, Step, Tables, TablesError, args};
 use crate::ids::{FlowId, TenantId};
 
-const TABLES: &str = "
+/// The file below the data directory.
+pub const FILE: &str = "dataspace.sqlite";
+
+const LAYOUT: Layout = Layout {
+    file: FILE,
+    schema: "tidegate_dataspace",
+    sqlite: &[
+        Step::Sql(
+            "
 CREATE TABLE IF NOT EXISTS flow (tenant TEXT NOT NULL, id TEXT NOT NULL, agreement TEXT NOT NULL, over INTEGER NOT NULL,
   document TEXT NOT NULL, PRIMARY KEY (tenant, id)) STRICT;
 CREATE INDEX IF NOT EXISTS flow_id ON flow (id);
 CREATE TABLE IF NOT EXISTS signal (tenant TEXT NOT NULL, flow TEXT NOT NULL, reason TEXT NOT NULL, tries INTEGER NOT NULL,
   due INTEGER NOT NULL, PRIMARY KEY (tenant, flow)) STRICT;
-";
+",
+        ),
+        Step::Columns(&[("flow", "version", "INTEGER NOT NULL DEFAULT 0")]),
+    ],
+    postgres: &["
+CREATE TABLE flow (tenant TEXT COLLATE \"C\" NOT NULL, id TEXT COLLATE \"C\" NOT NULL, agreement TEXT NOT NULL, over BOOLEAN NOT NULL,
+  document TEXT NOT NULL, version BIGINT NOT NULL, PRIMARY KEY (tenant, id));
+CREATE INDEX flow_id ON flow (id);
+CREATE INDEX flow_live ON flow (tenant) WHERE NOT over;
+CREATE TABLE signal (tenant TEXT COLLATE \"C\" NOT NULL, flow TEXT COLLATE \"C\" NOT NULL, reason TEXT NOT NULL, tries BIGINT NOT NULL,
+  due BIGINT NOT NULL, PRIMARY KEY (tenant, flow));
+"],
+};
 
 /// Why a flow cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +53,12 @@ pub enum FlowError {
     /// The database.
     #[error("the flows: {0}")]
     Database(#[from] sqlx::Error),
+    /// The tables cannot be used.
+    #[error("the tables of the flows: {0}")]
+    Tables(#[from] TablesError),
+    /// Another process changed the flow since it was read here.
+    #[error("another process changed the flow meanwhile; ask again")]
+    Overtaken,
     /// A row that does not read.
     #[error("the flow `{0}` on record does not read: {1}")]
     Row(String, serde_json::Error),
@@ -47,19 +75,24 @@ pub enum FlowError {
 
 type Key = (TenantId, FlowId);
 
+/// A flow as JSON, and the version of its row.
+type Row = (String, i64);
+
 /// A flow in memory.
 #[derive(Clone, Debug)]
 struct Held {
     flow: Arc<Flow>,
-    /// Whether the file has it as it is here.
+    /// Whether its row is as it is here.
     written: bool,
+    /// The version of the row that this comes from.
+    version: i64,
 }
 
 /// The flows of all tenants. Each is reached through its tenant only.
 #[derive(Debug)]
 pub struct FlowStore {
-    pool: SqlitePool,
-    /// Those that are not over, and those of which the file does not know that they are.
+    tables: Tables,
+    /// Those that are not over, and those whose rows do not say yet that they are.
     held: RwLock<HashMap<Key, Held>>,
     turn: Mutex<()>,
 }
@@ -78,27 +111,21 @@ pub struct Signal {
 }
 
 impl FlowStore {
-    /// Opens the flows in `directory`, making an empty store where there is none.
+    /// Opens the flows in `place`, making an empty store where there is none.
     ///
     /// # Errors
-    /// The file cannot be opened, or something in it does not read.
-    pub async fn open(directory: &Path) -> Result<Self, FlowError> {
-        let pool = database::open(directory).await?;
-        sqlx::raw_sql(TABLES).execute(&pool).await?;
-        let rows: Vec<(String,)> = sqlx::query_as("SELECT document FROM flow WHERE over = 0")
-            .fetch_all(&pool)
-            .await?;
-        let held = |flow: Flow| {
-            let key = (flow.tenant, flow.id.clone());
-            let (flow, written) = (Arc::new(flow), true);
-            (key, Held { flow, written })
+    /// The place cannot be used, or something in it does not read.
+    pub async fn open(place: &Place) -> Result<Self, FlowError> {
+        let tables = Tables::open(place, &LAYOUT).await?;
+        let sql = "SELECT document, version FROM flow WHERE NOT over";
+        let rows: Vec<Row> = tables.look().await?.fetch(sql, args![]).await?;
+        let held = |row| {
+            let held = Held::of(row)?;
+            Ok(((held.flow.tenant, held.flow.id.clone()), held))
         };
-        let all = rows
-            .iter()
-            .map(|(document,)| read(document).map(held))
-            .collect::<Result<_, _>>()?;
+        let all = rows.iter().map(held).collect::<Result<_, FlowError>>()?;
         Ok(Self {
-            pool,
+            tables,
             held: RwLock::new(all),
             turn: Mutex::new(()),
         })
@@ -133,10 +160,8 @@ impl FlowStore {
     /// # Errors
     /// The database.
     pub async fn tenants_with(&self, id: &FlowId) -> Result<Vec<TenantId>, FlowError> {
-        let rows: Vec<(String,)> = sqlx::query_as("SELECT tenant FROM flow WHERE id = ? ORDER BY tenant")
-            .bind(id.as_str())
-            .fetch_all(&self.pool)
-            .await?;
+        let sql = "SELECT tenant FROM flow WHERE id = $1 ORDER BY tenant";
+        let rows: Vec<(String,)> = self.tables.fetch(sql, args![id.as_str()]).await?;
         Ok(rows.into_iter().filter_map(|(tenant,)| tenant.parse().ok()).collect())
     }
 
@@ -145,16 +170,22 @@ impl FlowStore {
     /// # Errors
     /// [`FlowError::Unknown`], or the database.
     pub async fn find(&self, tenant: TenantId, id: &FlowId) -> Result<Arc<Flow>, FlowError> {
-        if let Some(held) = self.held(tenant, id) {
-            return Ok(held.flow);
+        self.known(tenant, id).await.map(|held| held.flow)
+    }
+
+    /// A tenant's flow, over or not, with the version of its row.
+    async fn known(&self, tenant: TenantId, id: &FlowId) -> Result<Held, FlowError> {
+        match self.held(tenant, id) {
+            Some(held) => Ok(held),
+            None => self.stored(tenant, id).await,
         }
-        let row: Option<(String,)> = sqlx::query_as("SELECT document FROM flow WHERE tenant = ? AND id = ?")
-            .bind(tenant.as_str())
-            .bind(id.as_str())
-            .fetch_optional(&self.pool)
-            .await?;
-        let (document,) = row.ok_or(FlowError::Unknown)?;
-        read(&document).map(Arc::new)
+    }
+
+    async fn stored(&self, tenant: TenantId, id: &FlowId) -> Result<Held, FlowError> {
+        let sql = "SELECT document, version FROM flow WHERE tenant = $1 AND id = $2";
+        let args = args![tenant.as_str(), id.as_str()];
+        let row: Option<Row> = self.tables.find(sql, args).await?;
+        Held::of(&row.ok_or(FlowError::Unknown)?)
     }
 
     /// Takes a new flow on. The same flow begun by the same message again is the one on record.
@@ -163,21 +194,23 @@ impl FlowStore {
     /// [`FlowError::Exists`] where the id is another flow's, or the database.
     pub async fn begin(&self, flow: Flow) -> Result<Arc<Flow>, FlowError> {
         let _turn = self.turn.lock().await;
-        match self.find(flow.tenant, &flow.id).await {
-            Ok(known) if known.begun_by == flow.begun_by => return Ok(known),
-            Ok(_) => return Err(FlowError::Exists),
-            Err(FlowError::Unknown) => {}
-            Err(error) => return Err(error),
+        let (id, flow) = (flow.id.clone(), Arc::new(flow));
+        let known = match self.known(flow.tenant, &id).await {
+            Err(FlowError::Unknown) if self.insert(&flow).await? => return Ok(flow),
+            // Another process took it on in between.
+            Err(FlowError::Unknown) => self.stored(flow.tenant, &id).await?,
+            known => known?,
+        };
+        match known.flow.begun_by == flow.begun_by {
+            true => Ok(known.flow),
+            false => Err(FlowError::Exists),
         }
-        let flow = Arc::new(flow);
-        self.put(&flow).await?;
-        Ok(flow)
     }
 
     /// Changes a flow. What `change` refuses changes nothing.
     ///
     /// # Errors
-    /// [`FlowError::Unknown`], what `change` says, or the database.
+    /// [`FlowError::Unknown`], [`FlowError::Overtaken`], what `change` says, or the database.
     pub async fn change<T>(
         &self,
         tenant: TenantId,
@@ -185,60 +218,89 @@ impl FlowStore {
         change: impl FnOnce(&mut Flow) -> Result<T, Misfit>,
     ) -> Result<(Arc<Flow>, T), FlowError> {
         let _turn = self.turn.lock().await;
-        let before = self.find(tenant, id).await?;
-        let mut flow = Flow::clone(&before);
+        let before = self.known(tenant, id).await?;
+        let mut flow = Flow::clone(&before.flow);
         let out = change(&mut flow)?;
-        let written = self.held(tenant, id).is_none_or(|held| held.written);
-        if flow == *before && written {
-            return Ok((before, out));
+        if flow == *before.flow && before.written {
+            return Ok((before.flow, out));
         }
+        let (ends, version) = (flow.ends(&before.flow), before.version);
         let flow = Arc::new(flow);
-        if flow.ends(&before) {
-            self.show(&flow, false);
+        if ends {
+            self.show(&flow, false, version);
         }
-        self.put(&flow).await?;
-        Ok((flow, out))
+        if self.update(&flow, version).await? {
+            return Ok((flow, out));
+        }
+        // Without its tokens it is kept as it is here, to be written over what the row says now.
+        let stored = self.stored(tenant, id).await?;
+        match ends || !before.written {
+            true => self.show(&flow, false, stored.version),
+            false => self.show(&stored.flow, true, stored.version),
+        }
+        Err(FlowError::Overtaken)
     }
 
     /// Writes what is seen and could not be written; returns how many flows that was about.
     ///
     /// # Errors
-    /// The database still.
+    /// The database still, or another process changed one meanwhile; then it is written the next time.
     pub async fn settle(&self) -> Result<usize, FlowError> {
         let _turn = self.turn.lock().await;
         let unwritten: Vec<_> = {
             let all = self.held.read().unwrap_or_else(PoisonError::into_inner);
-            let unwritten = all.values().filter(|held| !held.written);
-            unwritten.map(|held| Arc::clone(&held.flow)).collect()
+            all.values().filter(|held| !held.written).cloned().collect()
         };
-        for flow in &unwritten {
-            self.put(flow).await?;
+        for Held { flow, version, .. } in &unwritten {
+            if !self.update(flow, *version).await? {
+                let stored = self.stored(flow.tenant, &flow.id).await?;
+                self.show(flow, false, stored.version);
+                return Err(FlowError::Overtaken);
+            }
         }
         Ok(unwritten.len())
     }
 
-    async fn put(&self, flow: &Arc<Flow>) -> Result<(), FlowError> {
-        let document = serde_json::to_string(&**flow).map_err(|error| FlowError::Row(flow.id.to_string(), error))?;
-        sqlx::query("INSERT OR REPLACE INTO flow (tenant, id, agreement, over, document) VALUES (?, ?, ?, ?, ?)")
-            .bind(flow.tenant.as_str())
-            .bind(flow.id.as_str())
-            .bind(flow.agreement.as_str())
-            .bind(flow.state.is_final())
-            .bind(document)
-            .execute(&self.pool)
-            .await?;
-        self.show(flow, true);
-        Ok(())
+    /// Writes a new flow, and shows it; returns whether there was none of its id.
+    async fn insert(&self, flow: &Arc<Flow>) -> Result<bool, FlowError> {
+        let document = document(flow)?;
+        let args = args![
+            flow.tenant.as_str(),
+            flow.id.as_str(),
+            flow.agreement.as_str(),
+            flow.state.is_final(),
+            &document,
+        ];
+        let sql = "INSERT INTO flow (tenant, id, agreement, over, document, version) VALUES ($1, $2, $3, $4, $5, 0)
+                   ON CONFLICT DO NOTHING";
+        let new = self.tables.run(sql, args).await? > 0;
+        if new {
+            self.show(flow, true, 0);
+        }
+        Ok(new)
     }
 
-    fn show(&self, flow: &Arc<Flow>, written: bool) {
+    /// Writes a flow where its row is of this version, and shows it; returns whether it was.
+    async fn update(&self, flow: &Arc<Flow>, version: i64) -> Result<bool, FlowError> {
+        let (document, over) = (document(flow)?, flow.state.is_final());
+        let args = args![over, &document, flow.tenant.as_str(), flow.id.as_str(), version];
+        let sql = "UPDATE flow SET over = $1, document = $2, version = version + 1 WHERE tenant = $3 AND id = $4 AND version = $5";
+        let written = self.tables.run(sql, args).await? > 0;
+        if written {
+            self.show(flow, true, version + 1);
+        }
+        Ok(written)
+    }
+
+    fn show(&self, flow: &Arc<Flow>, written: bool, version: i64) {
         let mut all = self.held.write().unwrap_or_else(PoisonError::into_inner);
         let key = (flow.tenant, flow.id.clone());
         if flow.state.is_final() && written {
             all.remove(&key);
         } else {
             let flow = Arc::clone(flow);
-            all.insert(key, Held { flow, written });
+            let held = Held { flow, written, version };
+            all.insert(key, held);
         }
     }
 
@@ -253,13 +315,10 @@ impl FlowStore {
         reason: &str,
         due: Timestamp,
     ) -> Result<(), FlowError> {
-        sqlx::query("INSERT OR IGNORE INTO signal (tenant, flow, reason, tries, due) VALUES (?, ?, ?, 0, ?)")
-            .bind(tenant.as_str())
-            .bind(flow.as_str())
-            .bind(reason)
-            .bind(due.as_millisecond())
-            .execute(&self.pool)
-            .await?;
+        let sql =
+            "INSERT INTO signal (tenant, flow, reason, tries, due) VALUES ($1, $2, $3, 0, $4) ON CONFLICT DO NOTHING";
+        let args = args![tenant.as_str(), flow.as_str(), reason, due.as_millisecond()];
+        self.tables.run(sql, args).await?;
         Ok(())
     }
 
@@ -268,21 +327,16 @@ impl FlowStore {
     /// # Errors
     /// The database.
     pub async fn due_signals(&self, now: Timestamp) -> Result<Vec<Signal>, FlowError> {
-        let rows: Vec<(String, String, String, u32)> =
-            sqlx::query_as(
-                "SELECT tenant, flow, reason, tries FROM (SELECT *, row_number() OVER (PARTITION BY tenant ORDER BY due) AS place
-                 FROM signal WHERE due <= ?) WHERE place <= 10 ORDER BY place, due LIMIT 1000",
-            )
-                .bind(now.as_millisecond())
-                .fetch_all(&self.pool)
-                .await?;
-        let read = |(tenant, flow, reason, tries): (String, String, String, u32)| {
-            let (tenant, flow) = (tenant.parse().ok()?, flow.parse().ok()?);
+        let sql = "SELECT tenant, flow, reason, tries FROM (SELECT tenant, flow, reason, tries, due,
+                     row_number() OVER (PARTITION BY tenant ORDER BY due, flow) AS place FROM signal WHERE due <= $1) AS waiting
+                   WHERE place <= 10 ORDER BY place, due LIMIT 1000";
+        let rows: Vec<(String, String, String, i64)> = self.tables.fetch(sql, args![now.as_millisecond()]).await?;
+        let read = |(tenant, flow, reason, tries): (String, String, String, i64)| {
             Some(Signal {
-                tenant,
-                flow,
+                tenant: tenant.parse().ok()?,
+                flow: flow.parse().ok()?,
                 reason,
-                tries,
+                tries: u32::try_from(tries).ok()?,
             })
         };
         Ok(rows.into_iter().filter_map(read).collect())
@@ -294,18 +348,32 @@ impl FlowStore {
     /// The database.
     pub async fn signal_tried(&self, signal: &Signal, again: Option<Timestamp>) -> Result<(), FlowError> {
         let (tenant, flow) = (signal.tenant.as_str(), signal.flow.as_str());
-        let query = match again {
-            None => sqlx::query("DELETE FROM signal WHERE tenant = ? AND flow = ?")
-                .bind(tenant)
-                .bind(flow),
-            Some(at) => sqlx::query("UPDATE signal SET tries = tries + 1, due = ? WHERE tenant = ? AND flow = ?")
-                .bind(at.as_millisecond())
-                .bind(tenant)
-                .bind(flow),
+        match again {
+            None => {
+                let sql = "DELETE FROM signal WHERE tenant = $1 AND flow = $2";
+                self.tables.run(sql, args![tenant, flow]).await?
+            }
+            Some(at) => {
+                let sql = "UPDATE signal SET tries = tries + 1, due = $1 WHERE tenant = $2 AND flow = $3";
+                self.tables.run(sql, args![at.as_millisecond(), tenant, flow]).await?
+            }
         };
-        query.execute(&self.pool).await?;
         Ok(())
     }
+}
+
+impl Held {
+    fn of((document, version): &Row) -> Result<Self, FlowError> {
+        Ok(Self {
+            flow: Arc::new(read(document)?),
+            written: true,
+            version: *version,
+        })
+    }
+}
+
+fn document(flow: &Flow) -> Result<String, FlowError> {
+    serde_json::to_string(flow).map_err(|error| FlowError::Row(flow.id.to_string(), error))
 }
 
 fn read(document: &str) -> Result<Flow, FlowError> {
@@ -313,139 +381,4 @@ fn read(document: &str) -> Result<Flow, FlowError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::tests::flow;
-    use super::super::{Issued, Side, Verb, Worth};
-    use super::*;
-    use crate::ids::Digest;
-
-    fn block_on<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Runtime::new().unwrap().block_on(future)
-    }
-
-    /// Takes on the token `aa`.
-    fn issue_aa(flow: &mut Flow) -> Result<bool, Misfit> {
-        let (id, expires) = ("aa".to_owned(), flow.begun_at);
-        Ok(flow.issue(Issued { id, expires }, flow.begun_at))
-    }
-
-    #[test]
-    fn flows_survive_a_restart_and_are_their_tenants_own() {
-        let dir = tempfile::tempdir().unwrap();
-        block_on(async {
-            let store = FlowStore::open(dir.path()).await.unwrap();
-            let begun = store.begin(flow("f", Side::Provider)).await.unwrap();
-            let (tenant, id) = (begun.tenant, begun.id.clone());
-            assert!(store.change(tenant, &id, issue_aa).await.unwrap().1);
-            drop(store);
-            let store = FlowStore::open(dir.path()).await.unwrap();
-            assert!(store.live(tenant, &id).unwrap().accepts("aa"));
-            let other: TenantId = "BPNL00000000B2CD".parse().unwrap();
-            assert!(store.live(other, &id).is_none());
-            assert!(matches!(store.find(other, &id).await, Err(FlowError::Unknown)));
-            store
-                .change(tenant, &id, |flow| flow.apply(Verb::Terminate))
-                .await
-                .unwrap();
-            assert!(store.live(tenant, &id).is_none());
-            assert_eq!(store.find(tenant, &id).await.unwrap().state, State::Terminated);
-            let store = FlowStore::open(dir.path()).await.unwrap();
-            assert!(
-                store.live(tenant, &id).is_none(),
-                "what is over is over after a restart"
-            );
-        });
-    }
-
-    #[test]
-    fn what_ended_is_over_for_good_though_the_file_could_not_be_written() {
-        // The tokens may end while the flow goes on.
-        for verb in [Some(Verb::Terminate), Some(Verb::Suspend), None] {
-            let dir = tempfile::tempdir().unwrap();
-            block_on(async {
-                let store = FlowStore::open(dir.path()).await.unwrap();
-                let begun = store.begin(flow("f", Side::Provider)).await.unwrap();
-                let (tenant, id) = (begun.tenant, begun.id.clone());
-                assert!(store.change(tenant, &id, issue_aa).await.unwrap().1);
-                sqlx::raw_sql("ALTER TABLE flow RENAME TO gone")
-                    .execute(&store.pool)
-                    .await
-                    .unwrap();
-                let end = |flow: &mut Flow| match verb {
-                    Some(verb) => flow.apply(verb).map(drop),
-                    None => {
-                        flow.end_tokens();
-                        Ok(())
-                    }
-                };
-                let ended = store.change(tenant, &id, end).await;
-                assert!(matches!(ended, Err(FlowError::Database(_))));
-                let check_ended = |seen: &Flow| {
-                    assert_eq!(seen.state == State::Started, verb.is_none(), "{verb:?}");
-                    assert!(!seen.accepts("aa"), "{verb:?}");
-                    assert!((0..2).all(|number| seen.worth(number) == Worth::Nothing), "{verb:?}");
-                };
-                check_ended(&store.find(tenant, &id).await.unwrap());
-                assert!(store.live(tenant, &id).is_none_or(|flow| !flow.accepts("aa")));
-                let taken = store.change(tenant, &id, issue_aa).await.map(|(_, taken)| taken);
-                assert!(!matches!(taken, Ok(true)), "no token is taken on");
-                assert!(store.settle().await.is_err());
-                sqlx::raw_sql("ALTER TABLE gone RENAME TO flow")
-                    .execute(&store.pool)
-                    .await
-                    .unwrap();
-                assert_eq!(store.settle().await.unwrap(), 1);
-                assert_eq!(store.settle().await.unwrap(), 0);
-                let store = FlowStore::open(dir.path()).await.unwrap();
-                check_ended(&store.find(tenant, &id).await.unwrap());
-            });
-        }
-    }
-
-    #[test]
-    fn an_id_is_one_flow_for_good() {
-        let dir = tempfile::tempdir().unwrap();
-        block_on(async {
-            let store = FlowStore::open(dir.path()).await.unwrap();
-            let first = store.begin(flow("f", Side::Provider)).await.unwrap();
-            assert_eq!(store.begin(flow("f", Side::Provider)).await.unwrap(), first);
-            let mut other = flow("f", Side::Provider);
-            other.begun_by = Digest::ZERO;
-            assert!(matches!(store.begin(other.clone()).await, Err(FlowError::Exists)));
-            store
-                .change(first.tenant, &first.id, |flow| flow.apply(Verb::Terminate))
-                .await
-                .unwrap();
-            assert!(matches!(store.begin(other).await, Err(FlowError::Exists)));
-            let again = store.begin(flow("f", Side::Provider)).await.unwrap();
-            assert_eq!(again.state, State::Terminated, "a repetition does not start it again");
-        });
-    }
-
-    #[test]
-    fn a_signal_waits_until_it_is_done() {
-        let dir = tempfile::tempdir().unwrap();
-        block_on(async {
-            let store = FlowStore::open(dir.path()).await.unwrap();
-            let begun = store.begin(flow("f", Side::Provider)).await.unwrap();
-            let at = |second: i64| begun.begun_at + jiff::SignedDuration::from_secs(second);
-            store
-                .note_signal(begun.tenant, &begun.id, "retired", at(1))
-                .await
-                .unwrap();
-            store
-                .note_signal(begun.tenant, &begun.id, "expired", at(0))
-                .await
-                .unwrap();
-            assert!(store.due_signals(at(0)).await.unwrap().is_empty());
-            let due = store.due_signals(at(1)).await.unwrap();
-            assert_eq!((due.len(), due[0].reason.as_str(), due[0].tries), (1, "retired", 0));
-            store.signal_tried(&due[0], Some(at(5))).await.unwrap();
-            assert!(store.due_signals(at(4)).await.unwrap().is_empty());
-            let due = store.due_signals(at(5)).await.unwrap();
-            assert_eq!(due[0].tries, 1);
-            store.signal_tried(&due[0], None).await.unwrap();
-            assert!(store.due_signals(at(500)).await.unwrap().is_empty());
-        });
-    }
-}
+mod tests;

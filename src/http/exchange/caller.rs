@@ -134,9 +134,11 @@ impl App {
         now: Timestamp,
     ) -> Result<Caller, Problem> {
         let tenant = world.tenant.id;
-        let verifier = self.dataspace.verifiers.get(&tenant);
-        // A tenant without a verifier has no key yet, so no token of it can be valid.
-        let verifier = verifier.ok_or_else(|| Problem::unauthenticated(true))?;
+        let verifier = self.dataspace.verifiers.of(tenant, &self.dataspace.keys);
+        let verifier = verifier.map_err(|error| {
+            tracing::error!(%tenant, %error, "the tokens of a tenant's data flows cannot be verified");
+            Problem::new(Kind::Internal)
+        })?;
         let edr = verifier.verify(token, now).map_err(edr_refused)?;
         let grant = edr.grant();
         let recipient: Option<Bpnl> = optional_id_header(headers, &RECIPIENT)?;

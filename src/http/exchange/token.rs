@@ -159,7 +159,7 @@ impl App {
             Ok(proof) => proof,
             Err(error) => return refusal(error.code()),
         };
-        let verifier = self.dataspace.verifiers.get(&world.tenant.id);
+        let verifier = self.dataspace.verifiers.of(world.tenant.id, &self.dataspace.keys).ok();
         let made_for = verifier.and_then(|verifier| verifier.made_for(&proof.token).ok());
         if made_for.is_some_and(|grant| *grant.flow == *flow.id.as_str()) {
             Ok(None)

@@ -11,13 +11,12 @@
 //! PostgreSQL keeps the bytes of a row that was deleted or replaced until it is vacuumed, and its write-ahead log and backups keep them
 //! for as long as they are kept. See [`PostgresStore::tidy`] for what is done about it.
 
-mod database;
+mod connect;
 mod format;
 mod lease;
 mod write;
 
 use std::collections::{BTreeSet, HashSet};
-use std::io::ErrorKind;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -25,19 +24,16 @@ use async_trait::async_trait;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Connection, Row};
 
-pub use self::database::{Database, DatabaseError};
 use self::format::{bring_up_to_date, check_format, make};
 pub(in crate::ledger) use self::lease::Lease;
 use self::lease::Taken;
 use super::{
     Opening, PAGE, RawBundle, RawLog, RawPeriod, RawPrivate, RawRow, RawSigned, RawSlice, Result, Rows, Store,
 };
+use crate::database::{Database, PATIENCE, within};
 use crate::ids::Digest;
 use crate::ledger::error::LedgerError;
 use crate::ledger::record::LogId;
-
-/// How long an answer of the database is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long it may take to say good-bye.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -56,17 +52,6 @@ pub(in crate::ledger) struct PostgresStore {
     database: Database,
 }
 
-/// What is not answered in time has failed: the connection is of no more use then.
-async fn within<T>(time: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
-    match tokio::time::timeout(time, work).await {
-        Ok(done) => done,
-        Err(_) => {
-            let late = format!("the database did not answer within {} s", time.as_secs());
-            Err(std::io::Error::new(ErrorKind::TimedOut, late).into())
-        }
-    }
-}
-
 impl PostgresStore {
     /// Connects to write, and takes the lease.
     ///
@@ -81,7 +66,7 @@ impl PostgresStore {
         let mut connection = match lease.waiting() {
             Some(connection) => connection,
             None => {
-                let opened = database.to_write().await;
+                let opened = connect::to_write(&database).await;
                 let mut connection = opened.map_err(LedgerError::store("open the ledger"))?;
                 if opening == Opening::First {
                     let made = make(&mut connection).await;
@@ -120,7 +105,7 @@ impl PostgresStore {
 
     /// Connects to read.
     pub(in crate::ledger) async fn reader(database: &Database) -> std::result::Result<Self, LedgerError> {
-        let opened = database.to_read().await;
+        let opened = connect::to_read(database).await;
         let mut connection = opened.map_err(LedgerError::store("open the ledger"))?;
         let key_changes = check_format(&mut connection, database).await?;
         Ok(Self {
@@ -165,7 +150,7 @@ impl PostgresStore {
 
 /// Vacuums the tables that hold what was sealed.
 async fn vacuum(database: &Database) -> Result<()> {
-    let mut connection = database.to_tidy().await?;
+    let mut connection = connect::to_tidy(database).await?;
     // One by one, for VACUUM may be in no transaction.
     for table in ["VACUUM private", "VACUUM slice", "VACUUM record"] {
         sqlx::raw_sql(table).execute(&mut connection).await?;

@@ -8,43 +8,14 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use super::cluster::{Cluster, TestDatabase};
 use super::{FILE, TENANTS, clock, decision, edit, keys, put_secret};
 use crate::clock::Clock;
+use crate::database::tests::cluster::{Cluster, TestDatabase};
+pub(super) use crate::database::tests::{On, on_both};
 use crate::ledger::read::Reader;
 use crate::ledger::report::Report;
 use crate::ledger::verify::{Trust, verify_at};
 use crate::ledger::{Database, Ledger, LedgerError, Options, Place};
-
-/// A kind of store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum On {
-    Sqlite,
-    Postgres,
-}
-
-/// Makes of each function that takes an [`On`] a test on either store. Those on PostgreSQL are run by
-/// `cargo test --lib on_postgres -- --ignored`.
-macro_rules! on_both {
-    ($($name:ident),+ $(,)?) => { super::at::on_both!(flavor = "current_thread"; $($name),+); };
-    (flavor = $flavor:literal; $($name:ident),+ $(,)?) => {$(
-        mod $name {
-            use super::super::at::On;
-
-            #[tokio::test(flavor = $flavor)]
-            async fn on_sqlite() {
-                super::$name(On::Sqlite).await;
-            }
-
-            #[tokio::test(flavor = $flavor)]
-            #[ignore = "needs PostgreSQL: `cargo test --lib on_postgres -- --ignored`"]
-            async fn on_postgres() {
-                super::$name(On::Postgres).await;
-            }
-        }
-    )+};
-}
-pub(super) use on_both;
 
 /// A directory with the ledger's secret, and a place, which for SQLite is that directory.
 pub(super) struct At {

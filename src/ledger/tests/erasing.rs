@@ -138,7 +138,10 @@ async fn no_key_that_was_erased_is_left_in_a_table_on_postgres() {
         .await
         .unwrap();
     connection.close().await.unwrap();
-    let tables = super::cluster::Cluster::shared().data().join("base").join(oid);
+    let tables = crate::database::tests::cluster::Cluster::shared()
+        .data()
+        .join("base")
+        .join(oid);
     let left = async || {
         at.database().run("CHECKPOINT").await;
         let files = std::fs::read_dir(&tables).unwrap();

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use super::super::read::Cursor;
 use super::super::{LedgerError, Standing};
 use super::at::{At, On};
-use super::cluster::{Cluster, PASSWORD};
 use super::crash::{check_stored, child_on, told};
 use super::*;
+use crate::database::tests::cluster::{Cluster, PASSWORD};
 use crate::ledger::{Database, Place};
 
 /// Waits until a ledger is written to by this process; returns how long that took.

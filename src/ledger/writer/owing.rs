@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::super::ahead::{self, Left, Ticket};
 use super::super::error::LedgerError;
-use super::super::place::Place;
 use super::super::record::{Event, Gap, LogId, MAX_GAP_IDS, Record, RecordTime};
 use super::super::stats::Counters;
 use super::super::store::Rows;
 use super::batch::Batch;
 use super::{Append, MAX_BATCH, Writer, read_rows};
+use crate::database::Place;
 use crate::ids::{RecordId, TenantId};
 
 /// An entry whose answer left already, under this id and time.

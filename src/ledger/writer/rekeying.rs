@@ -7,13 +7,13 @@ use super::super::checkpoint::Checkpoint;
 use super::super::error::LedgerError;
 use super::super::keys::{LedgerKeys, Vouching};
 use super::super::period::Period;
-use super::super::place::Place;
 use super::super::record::{Event, KeyChanged, LogId, RecordTime};
 use super::super::store::{NewCheckpoint, NewKeyChange, NewPeriod, RawPeriod, Rows};
 use super::super::succession::KeyChange;
 use super::super::tree::leaf_hash;
 use super::{Batch, Shared, Signing, Writer, read_rows};
 use crate::clock::Clock;
+use crate::database::Place;
 
 /// How many logs are changed before the platform's, which tells of each, is signed.
 const SIGNED: usize = 256;

@@ -1,9 +1,9 @@
 //! The queue of what is to be delivered.
 
 use jiff::Timestamp;
-use sqlx::{Sqlite, Transaction};
 
 use super::{PcfStore, PcfStoreError, from_json, instant, parsed, row, to_json};
+use crate::database::{Transaction, args};
 use crate::ids::{Bpnl, Digest, PcfId, RecordId, TenantId};
 use crate::pcf::exchange::{Delivery, Errand, ExchangeId, Letter, State};
 
@@ -47,27 +47,30 @@ type Row = (
 );
 
 pub(super) async fn put(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction,
     tenant: TenantId,
     partner: Bpnl,
     exchange: ExchangeId,
     errand: &Errand,
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO delivery (tenant, partner, kind, exchange, errand, state, attempts, used, at, next)
-         VALUES (?, ?, ?, ?, ?, 'open', 0, 0, ?, ?)",
-    )
-    .bind(tenant.as_str())
-    .bind(partner.as_str())
-    .bind(errand.as_str())
-    .bind(exchange.to_string())
-    .bind(to_json(errand))
-    .bind(now.as_millisecond())
-    .bind(now.as_millisecond())
-    .execute(&mut **transaction)
-    .await?;
-    Ok(())
+    let sql = "INSERT INTO delivery (tenant, partner, kind, exchange, errand, state, attempts, used, at, next)
+               VALUES ($1, $2, $3, $4, $5, 'open', 0, $6, $7, $7)";
+    transaction
+        .run(
+            sql,
+            args![
+                tenant.as_str(),
+                partner.as_str(),
+                errand.as_str(),
+                &exchange.to_string(),
+                &to_json(errand),
+                false,
+                now.as_millisecond(),
+            ],
+        )
+        .await
+        .map(drop)
 }
 
 impl PcfStore {
@@ -76,13 +79,16 @@ impl PcfStore {
     /// # Errors
     /// The database; the footprint must not change then, or nobody would be told.
     pub async fn note_change(&self, change: &Change) -> Result<(), PcfStoreError> {
-        sqlx::query("INSERT OR REPLACE INTO change (tenant, pcf, digest, at) VALUES (?, ?, ?, ?)")
-            .bind(change.tenant.as_str())
-            .bind(change.pcf.as_str())
-            .bind(change.digest.to_string())
-            .bind(change.at.as_millisecond())
-            .execute(&self.pool)
-            .await?;
+        let sql = "INSERT INTO change (tenant, pcf, digest, at) VALUES ($1, $2, $3, $4)
+                   ON CONFLICT (tenant, pcf, digest) DO UPDATE SET at = excluded.at";
+        let digest = change.digest.to_string();
+        let args = args![
+            change.tenant.as_str(),
+            change.pcf.as_str(),
+            &digest,
+            change.at.as_millisecond(),
+        ];
+        self.tables.run(sql, args).await?;
         Ok(())
     }
 
@@ -91,10 +97,8 @@ impl PcfStore {
     /// # Errors
     /// The database, or a row that does not read.
     pub async fn changes(&self) -> Result<Vec<Change>, PcfStoreError> {
-        let rows: Vec<(String, String, String, i64)> =
-            sqlx::query_as("SELECT tenant, pcf, digest, at FROM change ORDER BY at LIMIT 100")
-                .fetch_all(&self.pool)
-                .await?;
+        let sql = "SELECT tenant, pcf, digest, at FROM change ORDER BY at LIMIT 100";
+        let rows: Vec<(String, String, String, i64)> = self.tables.fetch(sql, args![]).await?;
         let read = |(tenant, pcf, digest, at): (String, String, String, i64)| {
             Ok(Change {
                 tenant: parsed("change", &tenant)?,
@@ -106,7 +110,8 @@ impl PcfStore {
         rows.into_iter().map(read).collect()
     }
 
-    /// Makes a change into one delivery for each of `partners` and crosses it off, both or neither.
+    /// Makes a change into one delivery for each of `partners` and crosses it off, both or neither. What was crossed off before is not
+    /// delivered again.
     ///
     /// # Errors
     /// The database; the change stays then.
@@ -116,25 +121,18 @@ impl PcfStore {
         partners: impl IntoIterator<Item = Bpnl>,
         now: Timestamp,
     ) -> Result<(), PcfStoreError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.tables.begin().await?;
+        let sql = "DELETE FROM change WHERE tenant = $1 AND pcf = $2 AND digest = $3";
+        let digest = change.digest.to_string();
+        let args = args![change.tenant.as_str(), change.pcf.as_str(), &digest];
+        if transaction.run(sql, args).await? == 0 {
+            return Ok(());
+        }
         let errand = Errand::Update(change.pcf.clone(), change.digest);
         for partner in partners {
-            put(
-                &mut transaction,
-                change.tenant,
-                partner,
-                ExchangeId::new(),
-                &errand,
-                now,
-            )
-            .await?;
+            let exchange = ExchangeId::new();
+            put(&mut transaction, change.tenant, partner, exchange, &errand, now).await?;
         }
-        sqlx::query("DELETE FROM change WHERE tenant = ? AND pcf = ? AND digest = ?")
-            .bind(change.tenant.as_str())
-            .bind(change.pcf.as_str())
-            .bind(change.digest.to_string())
-            .execute(&mut *transaction)
-            .await?;
         transaction.commit().await?;
         self.wake();
         Ok(())
@@ -150,14 +148,13 @@ impl PcfStore {
     /// # Errors
     /// The database, or a row that does not read.
     pub async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Delivery>, PcfStoreError> {
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT number, tenant, partner, exchange, errand, attempts, used, state, at, min(next), problem, record
-             FROM delivery WHERE state = 'open' AND next <= ? GROUP BY tenant, partner ORDER BY min(next) LIMIT ?",
-        )
-        .bind(now.as_millisecond())
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(&self.pool)
-        .await?;
+        let sql = "SELECT number, tenant, partner, exchange, errand, attempts, used, state, at, next, problem, record
+                   FROM (SELECT number, tenant, partner, exchange, errand, attempts, used, state, at, next, problem, record,
+                           row_number() OVER (PARTITION BY tenant, partner ORDER BY next, number) AS place
+                         FROM delivery WHERE state = 'open' AND next <= $1) AS waiting
+                   WHERE place = 1 ORDER BY next, number LIMIT $2";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows: Vec<Row> = self.tables.fetch(sql, args![now.as_millisecond(), limit]).await?;
         rows.into_iter()
             .map(|row| letter(row).map(|letter| letter.delivery))
             .collect()
@@ -168,10 +165,8 @@ impl PcfStore {
     /// # Errors
     /// The database; it must not be handed out then.
     pub async fn uses(&self, delivery: &Delivery) -> Result<(), PcfStoreError> {
-        sqlx::query("UPDATE delivery SET used = 1 WHERE number = ?")
-            .bind(delivery.number)
-            .execute(&self.pool)
-            .await?;
+        let sql = "UPDATE delivery SET used = $1 WHERE number = $2";
+        self.tables.run(sql, args![true, delivery.number]).await?;
         Ok(())
     }
 
@@ -186,19 +181,16 @@ impl PcfStore {
         problem: &str,
         record: Option<RecordId>,
     ) -> Result<(), PcfStoreError> {
-        sqlx::query(
-            "UPDATE delivery SET attempts = attempts + 1, next = ?, problem = ?, record = coalesce(?, record) WHERE number = ?",
-        )
-        .bind(next.as_millisecond())
-        .bind(problem)
-        .bind(record.map(|record| record.to_string()))
-        .bind(delivery.number)
-        .execute(&self.pool)
-        .await?;
+        let sql = "UPDATE delivery SET attempts = attempts + 1, next = $1, problem = $2, record = coalesce($3, record)
+                   WHERE number = $4 AND state = 'open'";
+        let record = record.map(|record| record.to_string());
+        let (next, problem) = (next.as_millisecond(), told(problem));
+        let args = args![next, &problem, record.as_deref(), delivery.number];
+        self.tables.run(sql, args).await?;
         Ok(())
     }
 
-    /// Ends a delivery, and with an answer the request it answers.
+    /// Ends a delivery, and with an answer the request it answers. One that ended before stays as it ended.
     ///
     /// # Errors
     /// The database; the delivery is made again then.
@@ -210,30 +202,27 @@ impl PcfStore {
         record: Option<RecordId>,
         now: Timestamp,
     ) -> Result<(), PcfStoreError> {
-        let mut transaction = self.pool.begin().await?;
-        sqlx::query(
-            "UPDATE delivery SET attempts = attempts + 1, state = ?, next = ?, problem = ?, record = coalesce(?, record)
-             WHERE number = ?",
-        )
-        .bind(state.as_str())
-        .bind(now.as_millisecond())
-        .bind(problem)
-        .bind(record.map(|record| record.to_string()))
-        .bind(delivery.number)
-        .execute(&mut *transaction)
-        .await?;
-        if let Errand::Answer(_) = delivery.errand {
-            sqlx::query("UPDATE incoming SET state = ?, changed = ? WHERE tenant = ? AND partner = ? AND exchange = ?")
-                .bind(state.as_str())
-                .bind(now.as_millisecond())
-                .bind(delivery.tenant.as_str())
-                .bind(delivery.partner.as_str())
-                .bind(delivery.exchange.to_string())
-                .execute(&mut *transaction)
-                .await?;
+        let mut transaction = self.tables.begin().await?;
+        let sql = "UPDATE delivery SET attempts = attempts + 1, state = $1, next = $2, problem = $3, record = coalesce($4, record)
+                   WHERE number = $5 AND state = 'open'";
+        let (record, problem) = (record.map(|record| record.to_string()), problem.map(told));
+        let (now, state) = (now.as_millisecond(), state.as_str());
+        let args = args![state, now, problem.as_deref(), record.as_deref(), delivery.number];
+        let ended = transaction.run(sql, args).await? > 0;
+        if let (true, Errand::Answer(_)) = (ended, &delivery.errand) {
+            let sql =
+                "UPDATE incoming SET state = $1, changed = $2 WHERE tenant = $3 AND partner = $4 AND exchange = $5";
+            let exchange = delivery.exchange.to_string();
+            let args = args![
+                state,
+                now,
+                delivery.tenant.as_str(),
+                delivery.partner.as_str(),
+                &exchange
+            ];
+            transaction.run(sql, args).await?;
         }
-        transaction.commit().await?;
-        Ok(())
+        Ok(transaction.commit().await?)
     }
 
     /// The deliveries of a tenant, latest first.
@@ -241,17 +230,16 @@ impl PcfStore {
     /// # Errors
     /// The database, or a row that does not read.
     pub async fn deliveries(&self, tenant: TenantId, page: Page) -> Result<Vec<Letter>, PcfStoreError> {
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT number, tenant, partner, exchange, errand, attempts, used, state, at, next, problem, record
-             FROM delivery WHERE tenant = ? AND number < ? AND (? IS NULL OR state = ?) ORDER BY number DESC LIMIT ?",
-        )
-        .bind(tenant.as_str())
-        .bind(page.before.unwrap_or(i64::MAX))
-        .bind(page.state.map(State::as_str))
-        .bind(page.state.map(State::as_str))
-        .bind(page.limit)
-        .fetch_all(&self.pool)
-        .await?;
+        let sql = "SELECT number, tenant, partner, exchange, errand, attempts, used, state, at, next, problem, record
+                   FROM delivery WHERE tenant = $1 AND number < $2 AND (CAST($3 AS TEXT) IS NULL OR state = $3)
+                   ORDER BY number DESC LIMIT $4";
+        let args = args![
+            tenant.as_str(),
+            page.before.unwrap_or(i64::MAX),
+            page.state.map(State::as_str),
+            i64::from(page.limit),
+        ];
+        let rows: Vec<Row> = self.tables.fetch(sql, args).await?;
         rows.into_iter().map(letter).collect()
     }
 
@@ -260,14 +248,15 @@ impl PcfStore {
     /// # Errors
     /// The database.
     pub async fn depth(&self) -> Result<(i64, i64), PcfStoreError> {
-        let (open,): (i64,) = sqlx::query_as("SELECT count(*) FROM delivery WHERE state = 'open'")
-            .fetch_one(&self.pool)
-            .await?;
-        let (dead,): (i64,) = sqlx::query_as("SELECT count(*) FROM delivery WHERE state = 'dead'")
-            .fetch_one(&self.pool)
-            .await?;
-        Ok((open, dead))
+        let sql = "SELECT (SELECT count(*) FROM delivery WHERE state = 'open'), (SELECT count(*) FROM delivery WHERE state = 'dead')";
+        let depth = self.tables.find(sql, args![]).await?;
+        Ok(depth.ok_or(sqlx::Error::RowNotFound)?)
     }
+}
+
+/// A problem as a row can have it: a partner's words may hold a NUL, which PostgreSQL takes in no text.
+fn told(problem: &str) -> String {
+    problem.replace('\0', "\u{fffd}")
 }
 
 fn letter(read: Row) -> Result<Letter, PcfStoreError> {

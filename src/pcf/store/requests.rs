@@ -1,9 +1,9 @@
 //! Requests in both directions, and what came of them.
 
 use jiff::Timestamp;
-use sqlx::{Sqlite, Transaction};
 
 use super::{PcfStore, PcfStoreError, from_json, parsed, to_json};
+use crate::database::{Transaction, args};
 use crate::ids::{Bpnl, Digest, RecordId, TenantId};
 use crate::pcf::exchange::{Answerable, Asked, Errand, ExchangeId, Incoming, Received, State, Wanted};
 
@@ -30,38 +30,22 @@ impl PcfStore {
             exchange,
             asked,
         } = request;
-        let mut transaction = self.pool.begin().await?;
-        let known: Option<(String, String)> =
-            sqlx::query_as("SELECT asked, state FROM incoming WHERE tenant = ? AND partner = ? AND exchange = ?")
-                .bind(tenant.as_str())
-                .bind(partner.as_str())
-                .bind(exchange.to_string())
-                .fetch_optional(&mut *transaction)
-                .await?;
-        if let Some((before, state)) = known {
+        let mut transaction = self.tables.begin().await?;
+        if !put(&mut transaction, request, record, now).await? {
+            let sql = "SELECT asked FROM incoming WHERE tenant = $1 AND partner = $2 AND exchange = $3";
+            let exchange = exchange.to_string();
+            let args = args![tenant.as_str(), partner.as_str(), &exchange];
+            let before: Option<(String,)> = transaction.find(sql, args).await?;
+            let (before,) = before.ok_or(sqlx::Error::RowNotFound)?;
             let before: Asked = from_json("request", &before)?;
             let same = before.parts == asked.parts && before.model == asked.model && before.form == asked.form;
             if !same {
                 return Ok(Taken::Conflict);
             }
-            let ended = matches!(state.parse(), Ok(State::Failed | State::Dead));
-            if !ended {
+            if !put_again(&mut transaction, request, record, now).await? {
                 return Ok(Taken::Known);
             }
         }
-        sqlx::query(
-            "INSERT INTO incoming (tenant, partner, exchange, asked, state, at, changed, record) VALUES (?, ?, ?, ?, 'open', ?, ?, ?)
-             ON CONFLICT DO UPDATE SET asked = excluded.asked, state = 'open', changed = excluded.changed, record = excluded.record",
-        )
-        .bind(tenant.as_str())
-        .bind(partner.as_str())
-        .bind(exchange.to_string())
-        .bind(to_json(asked))
-        .bind(now.as_millisecond())
-        .bind(now.as_millisecond())
-        .bind(record.to_string())
-        .execute(&mut *transaction)
-        .await?;
         let errand = Errand::Answer(asked.clone());
         super::deliveries::put(&mut transaction, *tenant, *partner, *exchange, &errand, now).await?;
         transaction.commit().await?;
@@ -79,13 +63,10 @@ impl PcfStore {
         partner: Bpnl,
         exchange: ExchangeId,
     ) -> Result<Option<State>, PcfStoreError> {
-        let found: Option<(String,)> =
-            sqlx::query_as("SELECT state FROM incoming WHERE tenant = ? AND partner = ? AND exchange = ?")
-                .bind(tenant.as_str())
-                .bind(partner.as_str())
-                .bind(exchange.to_string())
-                .fetch_optional(&self.pool)
-                .await?;
+        let sql = "SELECT state FROM incoming WHERE tenant = $1 AND partner = $2 AND exchange = $3";
+        let exchange = exchange.to_string();
+        let args = args![tenant.as_str(), partner.as_str(), &exchange];
+        let found: Option<(String,)> = self.tables.find(sql, args).await?;
         found.map(|(state,)| parsed("request", &state)).transpose()
     }
 
@@ -102,19 +83,21 @@ impl PcfStore {
         record: RecordId,
         now: Timestamp,
     ) -> Result<(), PcfStoreError> {
-        let mut transaction = self.pool.begin().await?;
-        sqlx::query(
-            "INSERT INTO outgoing (tenant, exchange, partner, wanted, state, at, changed, record) VALUES (?, ?, ?, ?, 'open', ?, ?, ?)",
-        )
-        .bind(tenant.as_str())
-        .bind(exchange.to_string())
-        .bind(partner.as_str())
-        .bind(to_json(wanted))
-        .bind(now.as_millisecond())
-        .bind(now.as_millisecond())
-        .bind(record.to_string())
-        .execute(&mut *transaction)
-        .await?;
+        let mut transaction = self.tables.begin().await?;
+        transaction
+            .run(
+                "INSERT INTO outgoing (tenant, exchange, partner, wanted, state, at, changed, record)
+                 VALUES ($1, $2, $3, $4, 'open', $5, $5, $6)",
+                args![
+                    tenant.as_str(),
+                    &exchange.to_string(),
+                    partner.as_str(),
+                    &to_json(wanted),
+                    now.as_millisecond(),
+                    &record.to_string(),
+                ],
+            )
+            .await?;
         let errand = Errand::Request(wanted.clone());
         super::deliveries::put(&mut transaction, tenant, partner, exchange, &errand, now).await?;
         transaction.commit().await?;
@@ -133,13 +116,10 @@ impl PcfStore {
         partner: Bpnl,
         exchange: ExchangeId,
     ) -> Result<Answerable, PcfStoreError> {
-        let found: Option<(Option<String>,)> =
-            sqlx::query_as("SELECT digest FROM outgoing WHERE tenant = ? AND exchange = ? AND partner = ?")
-                .bind(tenant.as_str())
-                .bind(exchange.to_string())
-                .bind(partner.as_str())
-                .fetch_optional(&self.pool)
-                .await?;
+        let sql = "SELECT digest FROM outgoing WHERE tenant = $1 AND exchange = $2 AND partner = $3";
+        let exchange = exchange.to_string();
+        let args = args![tenant.as_str(), &exchange, partner.as_str()];
+        let found: Option<(Option<String>,)> = self.tables.find(sql, args).await?;
         match found {
             None => Ok(Answerable::Unknown),
             Some((None,)) => Ok(Answerable::Open),
@@ -152,23 +132,28 @@ impl PcfStore {
     /// # Errors
     /// The database; neither is done then.
     pub async fn receive(&self, received: &Received, answers: bool, now: Timestamp) -> Result<(), PcfStoreError> {
-        let mut transaction = self.pool.begin().await?;
-        sqlx::query(
-            "INSERT OR REPLACE INTO received (tenant, partner, pcf, product, model, digest, exchange, message, at, record)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(received.tenant.as_str())
-        .bind(received.partner.as_str())
-        .bind(received.pcf.as_str())
-        .bind(received.product.as_str())
-        .bind(received.model.version())
-        .bind(received.digest.to_string())
-        .bind(received.exchange.map(|exchange| exchange.to_string()))
-        .bind(received.message.as_deref())
-        .bind(now.as_millisecond())
-        .bind(received.record.to_string())
-        .execute(&mut *transaction)
-        .await?;
+        let mut transaction = self.tables.begin().await?;
+        transaction
+            .run(
+                "INSERT INTO received (tenant, partner, pcf, product, model, digest, exchange, message, at, record)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                 ON CONFLICT (tenant, partner, pcf) DO UPDATE SET product = excluded.product, model = excluded.model,
+                   digest = excluded.digest, exchange = excluded.exchange, message = excluded.message, at = excluded.at,
+                   record = excluded.record",
+                args![
+                    received.tenant.as_str(),
+                    received.partner.as_str(),
+                    received.pcf.as_str(),
+                    received.product.as_str(),
+                    received.model.version(),
+                    &received.digest.to_string(),
+                    received.exchange.map(|exchange| exchange.to_string()).as_deref(),
+                    received.message.as_deref(),
+                    now.as_millisecond(),
+                    &received.record.to_string(),
+                ],
+            )
+            .await?;
         if answers {
             answer(&mut transaction, received, now).await?;
         }
@@ -181,37 +166,75 @@ impl PcfStore {
     /// # Errors
     /// The database.
     pub async fn received(&self, tenant: TenantId, partner: Bpnl, pcf: &str) -> Result<Option<Digest>, PcfStoreError> {
-        let found: Option<(String,)> =
-            sqlx::query_as("SELECT digest FROM received WHERE tenant = ? AND partner = ? AND pcf = ?")
-                .bind(tenant.as_str())
-                .bind(partner.as_str())
-                .bind(pcf)
-                .fetch_optional(&self.pool)
-                .await?;
+        let sql = "SELECT digest FROM received WHERE tenant = $1 AND partner = $2 AND pcf = $3";
+        let args = args![tenant.as_str(), partner.as_str(), pcf];
+        let found: Option<(String,)> = self.tables.find(sql, args).await?;
         found.map(|(digest,)| parsed("received footprint", &digest)).transpose()
     }
 }
 
-async fn answer(
-    transaction: &mut Transaction<'static, Sqlite>,
-    received: &Received,
+/// Writes a request that is new; returns whether it is.
+async fn put(
+    transaction: &mut Transaction,
+    request: &Incoming,
+    record: RecordId,
     now: Timestamp,
-) -> Result<(), PcfStoreError> {
+) -> Result<bool, sqlx::Error> {
+    let sql = "INSERT INTO incoming (tenant, partner, exchange, asked, state, at, changed, record)
+               VALUES ($1, $2, $3, $4, 'open', $5, $5, $6) ON CONFLICT DO NOTHING";
+    let new = transaction
+        .run(
+            sql,
+            args![
+                request.tenant.as_str(),
+                request.partner.as_str(),
+                &request.exchange.to_string(),
+                &to_json(&request.asked),
+                now.as_millisecond(),
+                &record.to_string(),
+            ],
+        )
+        .await?;
+    Ok(new > 0)
+}
+
+/// Opens a request anew that ended without an answer; returns whether it had.
+async fn put_again(
+    transaction: &mut Transaction,
+    request: &Incoming,
+    record: RecordId,
+    now: Timestamp,
+) -> Result<bool, sqlx::Error> {
+    let sql = "UPDATE incoming SET asked = $1, state = 'open', changed = $2, record = $3
+               WHERE tenant = $4 AND partner = $5 AND exchange = $6 AND state IN ('failed', 'dead')";
+    let opened = transaction
+        .run(
+            sql,
+            args![
+                &to_json(&request.asked),
+                now.as_millisecond(),
+                &record.to_string(),
+                request.tenant.as_str(),
+                request.partner.as_str(),
+                &request.exchange.to_string(),
+            ],
+        )
+        .await?;
+    Ok(opened > 0)
+}
+
+/// Crosses off the request that a footprint answers.
+async fn answer(transaction: &mut Transaction, received: &Received, now: Timestamp) -> Result<(), sqlx::Error> {
     let exchange = received.exchange.map(|exchange| exchange.to_string());
-    sqlx::query("UPDATE outgoing SET state = 'answered', digest = ?, changed = ? WHERE tenant = ? AND exchange = ? AND partner = ?")
-        .bind(received.digest.to_string())
-        .bind(now.as_millisecond())
-        .bind(received.tenant.as_str())
-        .bind(exchange.as_deref())
-        .bind(received.partner.as_str())
-        .execute(&mut **transaction)
-        .await?;
+    let (tenant, exchange, now) = (received.tenant.as_str(), exchange.as_deref(), now.as_millisecond());
+    let sql = "UPDATE outgoing SET state = 'answered', digest = $1, changed = $2
+               WHERE tenant = $3 AND exchange = $4 AND partner = $5";
+    let digest = received.digest.to_string();
+    let args = args![&digest, now, tenant, exchange, received.partner.as_str()];
+    transaction.run(sql, args).await?;
     // A request that was answered need not be sent any more.
-    sqlx::query("UPDATE delivery SET state = 'answered', next = ? WHERE tenant = ? AND kind = 'request' AND exchange = ? AND state = 'open'")
-        .bind(now.as_millisecond())
-        .bind(received.tenant.as_str())
-        .bind(exchange)
-        .execute(&mut **transaction)
-        .await?;
+    let sql = "UPDATE delivery SET state = 'answered', next = $1
+               WHERE tenant = $2 AND kind = 'request' AND exchange = $3 AND state = 'open'";
+    transaction.run(sql, args![now, tenant, exchange]).await?;
     Ok(())
 }

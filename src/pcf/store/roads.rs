@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{PcfStore, PcfStoreError, instant, parsed};
+use crate::database::args;
 use crate::ids::{AgreementId, AssetId, Bpnl, FlowId, TenantId};
 
 /// From whom to whom a way leads, and at whom to which asset, where it matters.
@@ -43,14 +44,9 @@ impl PcfStore {
     /// # Errors
     /// The database, or a row that does not read.
     pub async fn paved(&self, (tenant, partner, asset): Ends<'_>) -> Result<Option<Paved>, PcfStoreError> {
-        let found: Option<Columns> = sqlx::query_as(
-            "SELECT agreement, agreed, version, flow, until FROM road WHERE tenant = ? AND partner = ? AND asset = ?",
-        )
-        .bind(tenant.as_str())
-        .bind(partner.as_str())
-        .bind(name(asset))
-        .fetch_optional(&self.pool)
-        .await?;
+        let sql = "SELECT agreement, agreed, version, flow, until FROM road WHERE tenant = $1 AND partner = $2 AND asset = $3";
+        let args = args![tenant.as_str(), partner.as_str(), name(asset)];
+        let found: Option<Columns> = self.tables.find(sql, args).await?;
         let Some((agreement, agreed, version, flow, until)) = found else {
             return Ok(None);
         };
@@ -68,12 +64,10 @@ impl PcfStore {
     /// # Errors
     /// The database, or a row that does not read.
     pub async fn worn(&self, before: Timestamp) -> Result<Vec<Worn>, PcfStoreError> {
-        let found: Vec<(String, String, String)> = sqlx::query_as(
-            "SELECT tenant, partner, asset FROM road WHERE flow IS NOT NULL AND until <= ? ORDER BY until LIMIT 100",
-        )
-        .bind(before.as_millisecond())
-        .fetch_all(&self.pool)
-        .await?;
+        let sql =
+            "SELECT tenant, partner, asset FROM road WHERE flow IS NOT NULL AND until <= $1 ORDER BY until LIMIT 100";
+        let args = args![before.as_millisecond()];
+        let found: Vec<(String, String, String)> = self.tables.fetch(sql, args).await?;
         let worn = found.into_iter().map(|(tenant, partner, asset)| {
             let asset = (!asset.is_empty()).then_some(asset);
             Ok(Worn {
@@ -90,20 +84,21 @@ impl PcfStore {
     /// # Errors
     /// The database.
     pub async fn pave(&self, (tenant, partner, asset): Ends<'_>, paved: &Paved) -> Result<(), PcfStoreError> {
-        sqlx::query(
-            "INSERT OR REPLACE INTO road (tenant, partner, asset, agreement, agreed, version, flow, until)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(tenant.as_str())
-        .bind(partner.as_str())
-        .bind(name(asset))
-        .bind(paved.agreement.as_str())
-        .bind(paved.agreed.as_millisecond())
-        .bind(paved.version.as_deref())
-        .bind(paved.flow.as_ref().map(FlowId::as_str))
-        .bind(paved.until.as_millisecond())
-        .execute(&self.pool)
-        .await?;
+        let sql = "INSERT INTO road (tenant, partner, asset, agreement, agreed, version, flow, until)
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                   ON CONFLICT (tenant, partner, asset) DO UPDATE SET agreement = excluded.agreement, agreed = excluded.agreed,
+                     version = excluded.version, flow = excluded.flow, until = excluded.until";
+        let args = args![
+            tenant.as_str(),
+            partner.as_str(),
+            name(asset),
+            paved.agreement.as_str(),
+            paved.agreed.as_millisecond(),
+            paved.version.as_deref(),
+            paved.flow.as_ref().map(FlowId::as_str),
+            paved.until.as_millisecond(),
+        ];
+        self.tables.run(sql, args).await?;
         Ok(())
     }
 
@@ -112,12 +107,9 @@ impl PcfStore {
     /// # Errors
     /// The database.
     pub async fn lose(&self, (tenant, partner, asset): Ends<'_>) -> Result<(), PcfStoreError> {
-        sqlx::query("UPDATE road SET flow = NULL WHERE tenant = ? AND partner = ? AND asset = ?")
-            .bind(tenant.as_str())
-            .bind(partner.as_str())
-            .bind(name(asset))
-            .execute(&self.pool)
-            .await?;
+        let sql = "UPDATE road SET flow = NULL WHERE tenant = $1 AND partner = $2 AND asset = $3";
+        let args = args![tenant.as_str(), partner.as_str(), name(asset)];
+        self.tables.run(sql, args).await?;
         Ok(())
     }
 }

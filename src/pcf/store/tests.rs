@@ -1,7 +1,9 @@
+//! What was accepted is delivered, and what was crossed off is not, wherever the process ends; in either place.
+
 use jiff::{SignedDuration, Timestamp};
-use tempfile::TempDir;
 
 use super::*;
+use crate::database::tests::{Home, On, on_both};
 use crate::ids::{Bpnl, Digest, RecordId, TenantId};
 use crate::pcf::exchange::{Answerable, Asked, Delivery, Errand, ExchangeId, Form, Incoming, Received, State, Wanted};
 use crate::pcf::model::Model;
@@ -62,29 +64,40 @@ fn received(exchange: ExchangeId, bytes: &[u8]) -> Received {
     }
 }
 
-async fn open() -> (TempDir, PcfStore) {
-    let directory = tempfile::tempdir().unwrap();
-    let store = PcfStore::open(directory.path()).await.unwrap();
-    (directory, store)
+async fn open(on: On) -> (Home, PcfStore) {
+    let home = Home::new(on).await;
+    let store = PcfStore::open(home.place()).await.unwrap();
+    (home, store)
 }
 
 /// The store as it is found after the process that had it was gone at this very point.
-async fn reopened(directory: &TempDir, store: PcfStore) -> PcfStore {
+async fn reopened(home: &Home, store: PcfStore) -> PcfStore {
     drop(store);
-    PcfStore::open(directory.path()).await.unwrap()
+    PcfStore::open(home.place()).await.unwrap()
 }
 
 async fn due(store: &PcfStore, seconds: i64) -> Vec<Delivery> {
     store.due(at(seconds), 100).await.unwrap()
 }
 
-#[tokio::test]
-async fn a_request_is_taken_once_and_its_id_stands_for_no_other() {
-    let (directory, store) = open().await;
+on_both!(
+    a_request_is_taken_once_and_its_id_stands_for_no_other,
+    an_answered_request_stays_answered_and_one_that_ended_can_be_asked_again,
+    a_delivery_that_was_not_crossed_off_is_found_again_as_it_was,
+    a_change_is_lost_neither_before_nor_after_it_comes_about,
+    only_the_partner_that_was_asked_answers_and_once,
+    deliveries_are_told_page_by_page_latest_first,
+    a_request_that_two_processes_take_is_taken_once,
+    what_ended_is_not_ended_or_put_off_again_by_another_process,
+    a_way_is_kept_as_it_was_found_last,
+);
+
+async fn a_request_is_taken_once_and_its_id_stands_for_no_other(on: On) {
+    let (home, store) = open(on).await;
     let exchange = ExchangeId::new();
     let request = asked(exchange, "1");
     assert_eq!(store.take(&request, record(), at(0)).await.unwrap(), Taken::Queued);
-    let store = reopened(&directory, store).await;
+    let store = reopened(&home, store).await;
     assert_eq!(store.take(&request, record(), at(1)).await.unwrap(), Taken::Known);
     assert_eq!(
         store.take(&asked(exchange, "2"), record(), at(1)).await.unwrap(),
@@ -108,9 +121,8 @@ async fn a_request_is_taken_once_and_its_id_stands_for_no_other() {
     assert_eq!(due(&store, -1).await, []);
 }
 
-#[tokio::test]
-async fn an_answered_request_stays_answered_and_one_that_ended_can_be_asked_again() {
-    let (_directory, store) = open().await;
+async fn an_answered_request_stays_answered_and_one_that_ended_can_be_asked_again(on: On) {
+    let (_home, store) = open(on).await;
     let exchange = ExchangeId::new();
     let request = asked(exchange, "1");
     let state = || async { store.incoming(tenant(ELBE), bpnl(WESER), exchange).await.unwrap() };
@@ -133,20 +145,19 @@ async fn an_answered_request_stays_answered_and_one_that_ended_can_be_asked_agai
     assert_eq!(due(&store, 9).await, []);
 }
 
-#[tokio::test]
-async fn a_delivery_that_was_not_crossed_off_is_found_again_as_it_was() {
-    let (directory, store) = open().await;
+async fn a_delivery_that_was_not_crossed_off_is_found_again_as_it_was(on: On) {
+    let (home, store) = open(on).await;
     store
         .take(&asked(ExchangeId::new(), "1"), record(), at(0))
         .await
         .unwrap();
     let [first] = due(&store, 0).await.try_into().unwrap();
-    let store = reopened(&directory, store).await;
+    let store = reopened(&home, store).await;
     assert_eq!(due(&store, 0).await, std::slice::from_ref(&first));
 
     store.uses(&first).await.unwrap();
     store.postpone(&first, at(60), "no answer", None).await.unwrap();
-    let store = reopened(&directory, store).await;
+    let store = reopened(&home, store).await;
     assert_eq!(due(&store, 59).await, []);
     let [again] = due(&store, 60).await.try_into().unwrap();
     assert_eq!((again.exchange, again.attempts, again.used), (first.exchange, 1, true));
@@ -155,7 +166,7 @@ async fn a_delivery_that_was_not_crossed_off_is_found_again_as_it_was() {
         .end(&again, State::Dead, Some("gave up"), None, at(61))
         .await
         .unwrap();
-    let store = reopened(&directory, store).await;
+    let store = reopened(&home, store).await;
     assert_eq!(due(&store, 1_000_000).await, []);
     assert_eq!(store.depth().await.unwrap(), (0, 1));
     let page = Page {
@@ -172,9 +183,8 @@ async fn a_delivery_that_was_not_crossed_off_is_found_again_as_it_was() {
     assert_eq!(store.deliveries(tenant(ISAR), page).await.unwrap(), []);
 }
 
-#[tokio::test]
-async fn a_change_is_lost_neither_before_nor_after_it_comes_about() {
-    let (directory, store) = open().await;
+async fn a_change_is_lost_neither_before_nor_after_it_comes_about(on: On) {
+    let (home, store) = open(on).await;
     let change = Change {
         tenant: tenant(ELBE),
         pcf: "p-1".parse().unwrap(),
@@ -183,11 +193,11 @@ async fn a_change_is_lost_neither_before_nor_after_it_comes_about() {
     };
     store.note_change(&change).await.unwrap();
     // The process is gone before the footprint is stored, or after.
-    let store = reopened(&directory, store).await;
+    let store = reopened(&home, store).await;
     assert_eq!(store.changes().await.unwrap(), std::slice::from_ref(&change));
     assert_eq!(due(&store, 9).await, []);
     store.spread(&change, [bpnl(WESER), bpnl(ISAR)], at(1)).await.unwrap();
-    let store = reopened(&directory, store).await;
+    let store = reopened(&home, store).await;
     assert_eq!(store.changes().await.unwrap(), []);
     let queue = due(&store, 1).await;
     assert_eq!(queue.len(), 2);
@@ -199,9 +209,8 @@ async fn a_change_is_lost_neither_before_nor_after_it_comes_about() {
     assert_ne!(queue[0].exchange, queue[1].exchange);
 }
 
-#[tokio::test]
-async fn only_the_partner_that_was_asked_answers_and_once() {
-    let (directory, store) = open().await;
+async fn only_the_partner_that_was_asked_answers_and_once(on: On) {
+    let (home, store) = open(on).await;
     let exchange = ExchangeId::new();
     let wanted = Wanted {
         parts: parts("1"),
@@ -239,7 +248,7 @@ async fn only_the_partner_that_was_asked_answers_and_once() {
         .await
         .unwrap();
     assert_eq!(due(&store, 1).await, []);
-    let store = reopened(&directory, store).await;
+    let store = reopened(&home, store).await;
     let (found, store) = answerable(ELBE, ISAR, store).await;
     assert_eq!(found, Answerable::Answered(Digest::of(b"document")));
     let kept = |partner| store.received(tenant(ELBE), bpnl(partner), "p-1");
@@ -247,9 +256,8 @@ async fn only_the_partner_that_was_asked_answers_and_once() {
     assert_eq!(kept(WESER).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn deliveries_are_told_page_by_page_latest_first() {
-    let (_directory, store) = open().await;
+async fn deliveries_are_told_page_by_page_latest_first(on: On) {
+    let (_home, store) = open(on).await;
     for number in 0..5 {
         let request = asked(ExchangeId::new(), &number.to_string());
         store
@@ -279,4 +287,102 @@ async fn deliveries_are_told_page_by_page_latest_first() {
         ..page(None, 3)
     };
     assert_eq!(store.deliveries(tenant(ELBE), dead).await.unwrap(), []);
+}
+
+async fn a_request_that_two_processes_take_is_taken_once(on: On) {
+    let (home, store) = open(on).await;
+    let other = PcfStore::open(home.place()).await.unwrap();
+    for number in 0..8 {
+        let request = asked(ExchangeId::new(), &number.to_string());
+        let (one, two) = tokio::join!(
+            store.take(&request, record(), at(0)),
+            other.take(&request, record(), at(0)),
+        );
+        let mut taken = [one.unwrap(), two.unwrap()];
+        taken.sort_by_key(|taken| *taken == Taken::Known);
+        assert_eq!(taken, [Taken::Queued, Taken::Known]);
+    }
+    assert_eq!(store.depth().await.unwrap(), (8, 0));
+    // A change is spread once.
+    let change = Change {
+        tenant: tenant(ELBE),
+        pcf: "p-1".parse().unwrap(),
+        digest: Digest::of(b"new"),
+        at: at(0),
+    };
+    store.note_change(&change).await.unwrap();
+    let (one, two) = tokio::join!(
+        store.spread(&change, [bpnl(ISAR)], at(1)),
+        other.spread(&change, [bpnl(ISAR)], at(1)),
+    );
+    (one.unwrap(), two.unwrap());
+    assert_eq!(store.depth().await.unwrap(), (9, 0));
+}
+
+async fn what_ended_is_not_ended_or_put_off_again_by_another_process(on: On) {
+    let (home, store) = open(on).await;
+    let exchange = ExchangeId::new();
+    store.take(&asked(exchange, "1"), record(), at(0)).await.unwrap();
+    let other = PcfStore::open(home.place()).await.unwrap();
+    let [mine] = due(&store, 0).await.try_into().unwrap();
+    let [theirs] = due(&other, 0).await.try_into().unwrap();
+    store
+        .end(&mine, State::Answered, None, Some(record()), at(1))
+        .await
+        .unwrap();
+    other.postpone(&theirs, at(2), "no answer", None).await.unwrap();
+    other
+        .end(&theirs, State::Dead, Some("a NUL \0 of theirs"), None, at(3))
+        .await
+        .unwrap();
+    assert_eq!(due(&store, 9).await, []);
+    let state = other.incoming(tenant(ELBE), bpnl(WESER), exchange).await.unwrap();
+    assert_eq!(state, Some(State::Answered));
+    // What a partner says is kept, whatever it is.
+    store
+        .take(&asked(ExchangeId::new(), "2"), record(), at(4))
+        .await
+        .unwrap();
+    let [next] = due(&store, 4).await.try_into().unwrap();
+    other
+        .end(&next, State::Dead, Some("a NUL \0 of theirs"), None, at(5))
+        .await
+        .unwrap();
+    let page = Page {
+        state: Some(State::Dead),
+        before: None,
+        limit: 10,
+    };
+    let [letter] = store.deliveries(tenant(ELBE), page).await.unwrap().try_into().unwrap();
+    assert_eq!(letter.problem.as_deref(), Some("a NUL \u{fffd} of theirs"));
+}
+
+async fn a_way_is_kept_as_it_was_found_last(on: On) {
+    let (home, store) = open(on).await;
+    let asset = "pcf".parse().unwrap();
+    let ends = [
+        (tenant(ELBE), bpnl(WESER), Some(&asset)),
+        (tenant(ELBE), bpnl(WESER), None),
+    ];
+    let found = |agreement: &str, until| Paved {
+        agreement: agreement.parse().unwrap(),
+        agreed: at(0),
+        version: Some("1.3.0".into()),
+        flow: Some("f".parse().unwrap()),
+        until: at(until),
+    };
+    store.pave(ends[0], &found("a-1", 5)).await.unwrap();
+    store.pave(ends[0], &found("a-2", 7)).await.unwrap();
+    let store = reopened(&home, store).await;
+    assert_eq!(store.paved(ends[0]).await.unwrap(), Some(found("a-2", 7)));
+    assert_eq!(store.paved(ends[1]).await.unwrap(), None);
+    assert_eq!(store.worn(at(6)).await.unwrap(), []);
+    assert_eq!(store.worn(at(7)).await.unwrap().len(), 1);
+    store.lose(ends[0]).await.unwrap();
+    let lost = Paved {
+        flow: None,
+        ..found("a-2", 7)
+    };
+    assert_eq!(store.paved(ends[0]).await.unwrap(), Some(lost));
+    assert_eq!(store.worn(at(9)).await.unwrap(), []);
 }

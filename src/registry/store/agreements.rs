@@ -1,13 +1,14 @@
-//! Agreements in the file: they come in and are listed. Nothing of what was agreed is ever changed, and none is removed.
+//! Agreements at rest: they come in and are listed. Nothing of what was agreed is ever changed, and none is removed.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sqlx::{Row as _, SqliteConnection};
 
+use super::edit::Edit;
 use super::rows::{id, to_json, wrong};
 use super::{RegistryError, RegistryStore};
 use crate::contract::{ContractError, Kind, Role, Terms};
+use crate::database::args;
 use crate::ids::{AgreementId, TenantId};
 use crate::registry::agreement::{Agreement, NewAgreement};
 use crate::registry::{Registry, Tenant};
@@ -44,14 +45,8 @@ impl RegistryStore {
         let (provider, registry) = (new.provider, self.current());
         let world = registry.tenant(provider).ok_or(RegistryError::NoSuchTenant(provider))?;
         if let Some(known) = self.held(provider, &new.id) {
-            return match self.differs(&known, new).await? {
-                None => Ok(None),
-                Some(what) => Err(RegistryError::Conflict {
-                    provider,
-                    id: new.id.clone(),
-                    what,
-                }),
-            };
+            let papers = self.papers(provider, &new.id).await?;
+            return check_same(&known, papers, new).map(|()| None);
         }
         let wrong = |source| RegistryError::Terms {
             what: "agreement",
@@ -77,52 +72,38 @@ impl RegistryStore {
         else {
             return Ok(false);
         };
-        sqlx::query("UPDATE agreement SET signed = ? WHERE provider = ? AND id = ? AND signed IS NULL")
-            .bind(to_json(signed))
-            .bind(new.provider.as_str())
-            .bind(new.id.as_str())
-            .execute(&self.pool)
-            .await?;
-        self.change_agreement(new.provider, &new.id, |known| {
-            known.signed = Some(Arc::new(signed.clone()))
-        });
+        let mut edit = self.edit().await?;
+        let (text, version) = (to_json(signed), edit.version());
+        let sql = "UPDATE agreement SET signed = $1, version = $2 WHERE provider = $3 AND id = $4 AND signed IS NULL";
+        let args = args![&text, version, new.provider.as_str(), new.id.as_str()];
+        if edit.transaction().run(sql, args).await? == 0 {
+            return Ok(false);
+        }
+        edit.commit().await?;
         Ok(true)
     }
 
-    /// What of `new` is not as it is on record. The state is not compared, for it goes on; nor is what was in force or was proved at
-    /// signing, which may be told later than the rest.
-    async fn differs(&self, known: &Agreement, new: &NewAgreement) -> Result<Option<&'static str>, RegistryError> {
-        let papers = self.papers(known.provider, &known.id).await?;
-        let same_text = papers.is_some_and(|papers| papers.odrl.as_str() == &*new.odrl);
-        let parts = [
-            ("consumer", known.consumer == new.consumer),
-            ("asset", known.asset == new.asset),
-            ("time of signing", known.signed_at == new.signed_at),
-            ("text", same_text),
-        ];
-        Ok(parts.into_iter().find(|(_, same)| !same).map(|(what, _)| what))
-    }
-
-    /// Takes in agreements that were examined, as of `now`.
+    /// Takes in agreements that were examined, as of `now`. One that another process put on record since stays as it is.
     ///
     /// # Errors
-    /// The database; none is taken in then.
+    /// The database, or another agreement came on record under an id since it was examined; none is taken in then.
     pub async fn insert_agreements(
         &self,
         examined: &[(Arc<Agreement>, NewAgreement)],
         now: Timestamp,
     ) -> Result<(), RegistryError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut edit = self.edit().await?;
         for (agreement, new) in examined {
-            insert(&mut transaction, agreement, new, now).await?;
+            match self.held(agreement.provider, &agreement.id) {
+                None => insert(&mut edit, agreement, new, now).await?,
+                Some(known) => {
+                    let args = args![known.provider.as_str(), known.id.as_str()];
+                    let papers = edit.transaction().find::<PapersRow>(PAPERS, args).await?;
+                    check_same(&known, papers.map(Papers::of), new)?;
+                }
+            }
         }
-        transaction.commit().await?;
-        for (agreement, _) in examined {
-            self.change(agreement.provider, |world| {
-                world.agreements.insert(Arc::clone(agreement))
-            });
-        }
-        Ok(())
+        edit.commit().await
     }
 
     /// What is kept of an agreement beside what decides.
@@ -130,16 +111,9 @@ impl RegistryStore {
     /// # Errors
     /// The database.
     pub async fn papers(&self, provider: TenantId, id: &AgreementId) -> Result<Option<Papers>, RegistryError> {
-        let row = sqlx::query("SELECT odrl, claims FROM papers WHERE provider = ? AND id = ?")
-            .bind(provider.as_str())
-            .bind(id.as_str())
-            .fetch_optional(&self.pool)
-            .await?;
-        let Some(row) = row else { return Ok(None) };
-        Ok(Some(Papers {
-            odrl: row.try_get("odrl")?,
-            claims: row.try_get("claims")?,
-        }))
+        let args = args![provider.as_str(), id.as_str()];
+        let row = self.tables.find::<PapersRow>(PAPERS, args).await?;
+        Ok(row.map(Papers::of))
     }
 
     /// The agreements of `provider` whose ids come after `after`, in the order of their ids, at most `limit`.
@@ -152,14 +126,17 @@ impl RegistryStore {
         after: Option<&AgreementId>,
         limit: u32,
     ) -> Result<Vec<Listed>, RegistryError> {
-        let rows: Vec<(String, i64, String, Option<String>)> = sqlx::query_as(
-            "SELECT id, uses, changed_at, reason FROM agreement WHERE provider = ? AND id > ? ORDER BY id LIMIT ?",
-        )
-        .bind(provider.as_str())
-        .bind(after.map_or("", AgreementId::as_str))
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await?;
+        let rows: Vec<(String, i64, String, Option<String>)> = self
+            .tables
+            .fetch(
+                "SELECT id, uses, changed_at, reason FROM agreement WHERE provider = $1 AND id > $2 ORDER BY id LIMIT $3",
+                args![
+                    provider.as_str(),
+                    after.map_or("", AgreementId::as_str),
+                    i64::from(limit),
+                ],
+            )
+            .await?;
         let mut listed = Vec::with_capacity(rows.len());
         for (key, uses, changed_at, reason) in rows {
             let Some(agreement) = self.held(provider, &id("agreement", &key)?) else {
@@ -173,6 +150,37 @@ impl RegistryStore {
             });
         }
         Ok(listed)
+    }
+}
+
+/// The text and the claims of an agreement.
+type PapersRow = (String, Option<String>);
+
+const PAPERS: &str = "SELECT odrl, claims FROM papers WHERE provider = $1 AND id = $2";
+
+impl Papers {
+    fn of((odrl, claims): PapersRow) -> Self {
+        Self { odrl, claims }
+    }
+}
+
+/// Holds that what of `new` was agreed is as it is on record. The state is not compared, for it goes on; nor is what was in force or was
+/// proved at signing, which may be told later than the rest.
+fn check_same(known: &Agreement, papers: Option<Papers>, new: &NewAgreement) -> Result<(), RegistryError> {
+    let same_text = papers.is_some_and(|papers| papers.odrl.as_str() == &*new.odrl);
+    let parts = [
+        ("consumer", known.consumer == new.consumer),
+        ("asset", known.asset == new.asset),
+        ("time of signing", known.signed_at == new.signed_at),
+        ("text", same_text),
+    ];
+    match parts.into_iter().find(|(_, same)| !same) {
+        None => Ok(()),
+        Some((what, _)) => Err(RegistryError::Conflict {
+            provider: new.provider,
+            id: new.id.clone(),
+            what,
+        }),
     }
 }
 
@@ -206,39 +214,46 @@ fn check_parties(
 }
 
 async fn insert(
-    connection: &mut SqliteConnection,
+    edit: &mut Edit<'_>,
     agreement: &Agreement,
     new: &NewAgreement,
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    let terms = agreement.terms.digest().to_string();
-    sqlx::query("INSERT OR IGNORE INTO terms (digest, normal) VALUES (?, ?)")
-        .bind(&terms)
-        .bind(String::from_utf8_lossy(agreement.terms.canonical()).into_owned())
-        .execute(&mut *connection)
+    let (provider, id) = (agreement.provider.as_str(), agreement.id.as_str());
+    let (terms, version) = (agreement.terms.digest().to_string(), edit.version());
+    let normal = String::from_utf8_lossy(agreement.terms.canonical());
+    let signed = agreement.signed.as_deref().map(to_json);
+    let transaction = edit.transaction();
+    transaction
+        .run(
+            "INSERT INTO terms (digest, normal) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            args![&terms, &*normal],
+        )
         .await?;
-    sqlx::query(
-        "INSERT INTO agreement (provider, id, consumer, asset, terms, signed_at, signed, state, changed_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(agreement.provider.as_str())
-    .bind(agreement.id.as_str())
-    .bind(agreement.consumer.as_str())
-    .bind(agreement.asset.as_str())
-    .bind(&terms)
-    .bind(agreement.signed_at.to_string())
-    .bind(agreement.signed.as_deref().map(to_json))
-    .bind(agreement.state.as_str())
-    .bind(now.to_string())
-    .execute(&mut *connection)
-    .await?;
+    transaction
+        .run(
+            "INSERT INTO agreement (provider, id, consumer, asset, terms, signed_at, signed, state, changed_at, version)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            args![
+                provider,
+                id,
+                agreement.consumer.as_str(),
+                agreement.asset.as_str(),
+                &terms,
+                &agreement.signed_at.to_string(),
+                signed.as_deref(),
+                agreement.state.as_str(),
+                &now.to_string(),
+                version,
+            ],
+        )
+        .await?;
     // Apart, so that a start need not go through all texts.
-    sqlx::query("INSERT INTO papers (provider, id, claims, odrl) VALUES (?, ?, ?, ?)")
-        .bind(agreement.provider.as_str())
-        .bind(agreement.id.as_str())
-        .bind(new.claims.as_deref())
-        .bind(&*new.odrl)
-        .execute(connection)
+    transaction
+        .run(
+            "INSERT INTO papers (provider, id, claims, odrl) VALUES ($1, $2, $3, $4)",
+            args![provider, id, new.claims.as_deref(), &*new.odrl],
+        )
         .await?;
     Ok(())
 }

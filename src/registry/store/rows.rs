@@ -4,87 +4,144 @@ use std::str::FromStr;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::SqliteConnection;
 
 use super::RegistryError;
+use super::edit::Edit;
+use crate::database::args;
 use crate::ids::IdError;
 use crate::registry::model::{Footprint, Offer, Partner, Tenant, TenantWorld};
 
-pub(super) async fn insert_partner(connection: &mut SqliteConnection, partner: &Partner) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT OR REPLACE INTO partner (id, document) VALUES (?, ?)")
-        .bind(partner.bpnl.as_str())
-        .bind(to_json(partner))
-        .execute(connection)
+/// A statement that writes a row of one of the tables that hold a tenant's things as documents.
+macro_rules! put {
+    ($table:literal) => {
+        concat!(
+            "INSERT INTO ",
+            $table,
+            " (tenant, id, document, version) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (tenant, id) DO UPDATE SET document = excluded.document, version = excluded.version"
+        )
+    };
+}
+
+/// Writes a tenant's record.
+pub(super) async fn put_tenant(edit: &mut Edit<'_>, tenant: &Tenant) -> Result<(), sqlx::Error> {
+    let sql = "INSERT INTO tenant (id, document, version) VALUES ($1, $2, $3)
+               ON CONFLICT (id) DO UPDATE SET document = excluded.document, version = excluded.version";
+    let (document, version) = (to_json(tenant), edit.version());
+    edit.transaction()
+        .run(sql, args![tenant.id.as_str(), &document, version])
         .await?;
     Ok(())
 }
 
-pub(super) async fn insert_tenant(connection: &mut SqliteConnection, tenant: &Tenant) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT OR REPLACE INTO tenant (id, document) VALUES (?, ?)")
-        .bind(tenant.id.as_str())
-        .bind(to_json(tenant))
-        .execute(connection)
-        .await?;
-    Ok(())
+/// Writes a partner, where it is not as it is known; returns whether it was not.
+pub(super) async fn put_partner(
+    edit: &mut Edit<'_>,
+    known: Option<&Partner>,
+    partner: &Partner,
+) -> Result<bool, sqlx::Error> {
+    if known == Some(partner) {
+        return Ok(false);
+    }
+    let sql = "INSERT INTO partner (id, document, version) VALUES ($1, $2, $3)
+               ON CONFLICT (id) DO UPDATE SET document = excluded.document, version = excluded.version";
+    let (document, version) = (to_json(partner), edit.version());
+    let args = args![partner.bpnl.as_str(), &document, version];
+    edit.transaction().run(sql, args).await?;
+    Ok(true)
 }
 
-/// Everything of a tenant but its agreements.
-pub(super) async fn insert_world(connection: &mut SqliteConnection, world: &TenantWorld) -> Result<(), sqlx::Error> {
+/// Writes everything of a tenant but its agreements, as far as it is not as it is known; returns whether anything was not.
+pub(super) async fn put_world(
+    edit: &mut Edit<'_>,
+    known: Option<&TenantWorld>,
+    world: &TenantWorld,
+) -> Result<bool, sqlx::Error> {
     let tenant = world.tenant.id.as_str();
-    insert_tenant(&mut *connection, &world.tenant).await?;
+    let mut written = false;
+    if known.map(|known| &known.tenant) != Some(&world.tenant) {
+        put_tenant(edit, &world.tenant).await?;
+        written = true;
+    }
     for footprint in world.footprints.values() {
-        insert_footprint(connection, footprint).await?;
+        if known.and_then(|known| known.footprints.get(&footprint.id)) != Some(footprint) {
+            put_footprint(edit, footprint).await?;
+            written = true;
+        }
     }
     for asset in world.assets.values() {
-        insert(connection, "asset", tenant, asset.id.as_str(), &**asset).await?;
+        if known.and_then(|known| known.assets.get(&asset.id)) != Some(asset) {
+            put(edit, put!("asset"), (tenant, asset.id.as_str()), &**asset).await?;
+            written = true;
+        }
     }
     for relation in world.relations.values() {
-        insert(connection, "relation", tenant, relation.partner.as_str(), &**relation).await?;
+        if known.and_then(|known| known.relations.get(&relation.partner)) != Some(relation) {
+            let key = (tenant, relation.partner.as_str());
+            put(edit, put!("relation"), key, &**relation).await?;
+            written = true;
+        }
     }
-    sqlx::query("DELETE FROM offer WHERE provider = ?")
-        .bind(tenant)
-        .execute(&mut *connection)
+    if !offers_alike(known, world) {
+        put_offers(edit, world).await?;
+        written = true;
+    }
+    Ok(written)
+}
+
+/// Whether a tenant offers what it is known to offer, under the same texts.
+fn offers_alike(known: Option<&TenantWorld>, world: &TenantWorld) -> bool {
+    let same = |offer: &Offer, held: &Offer| {
+        (&offer.asset, &offer.access_odrl, &offer.usage_odrl) == (&held.asset, &held.access_odrl, &held.usage_odrl)
+    };
+    let Some(known) = known else {
+        return world.offers.is_empty();
+    };
+    let mut all = world.offers.iter();
+    world.offers.size() == known.offers.size()
+        && all.all(|(id, offer)| known.offers.get(id).is_some_and(|held| same(offer, held)))
+}
+
+async fn put_offers(edit: &mut Edit<'_>, world: &TenantWorld) -> Result<(), sqlx::Error> {
+    let (tenant, version) = (world.tenant.id.as_str(), edit.version());
+    let transaction = edit.transaction();
+    transaction
+        .run("UPDATE tenant SET offers = $1 WHERE id = $2", args![version, tenant])
+        .await?;
+    transaction
+        .run("DELETE FROM offer WHERE provider = $1", args![tenant])
         .await?;
     for offer in world.offers.values() {
-        insert_offer(connection, offer).await?;
+        transaction
+            .run(
+                "INSERT INTO offer (provider, id, asset, access_odrl, usage_odrl) VALUES ($1, $2, $3, $4, $5)",
+                args![
+                    tenant,
+                    offer.id.as_str(),
+                    offer.asset.as_str(),
+                    &*offer.access_odrl,
+                    &*offer.usage_odrl,
+                ],
+            )
+            .await?;
     }
     Ok(())
 }
 
-async fn insert_offer(connection: &mut SqliteConnection, offer: &Offer) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT OR REPLACE INTO offer (provider, id, asset, access_odrl, usage_odrl) VALUES (?, ?, ?, ?, ?)")
-        .bind(offer.provider.as_str())
-        .bind(offer.id.as_str())
-        .bind(offer.asset.as_str())
-        .bind(&*offer.access_odrl)
-        .bind(&*offer.usage_odrl)
-        .execute(connection)
-        .await?;
-    Ok(())
+pub(super) async fn put_footprint(edit: &mut Edit<'_>, footprint: &Footprint) -> Result<(), sqlx::Error> {
+    let key = (footprint.tenant.as_str(), footprint.id.as_str());
+    put(edit, put!("footprint"), key, footprint).await
 }
 
-pub(super) async fn insert_footprint(
-    connection: &mut SqliteConnection,
-    footprint: &Footprint,
-) -> Result<(), sqlx::Error> {
-    let (tenant, id) = (footprint.tenant.as_str(), footprint.id.as_str());
-    insert(connection, "footprint", tenant, id, footprint).await
-}
-
-/// Writes a row of one of the tables that hold a tenant's things as documents.
-async fn insert(
-    connection: &mut SqliteConnection,
-    table: &'static str,
-    tenant: &str,
-    id: &str,
+async fn put(
+    edit: &mut Edit<'_>,
+    sql: &'static str,
+    (tenant, id): (&str, &str),
     document: &impl Serialize,
 ) -> Result<(), sqlx::Error> {
-    let statement = format!("INSERT OR REPLACE INTO {table} (tenant, id, document) VALUES (?, ?, ?)");
-    sqlx::query(sqlx::AssertSqlSafe(statement))
-        .bind(tenant)
-        .bind(id)
-        .bind(to_json(document))
-        .execute(connection)
+    let (document, version) = (to_json(document), edit.version());
+    edit.transaction()
+        .run(sql, args![tenant, id, &document, version])
         .await?;
     Ok(())
 }

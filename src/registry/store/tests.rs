@@ -1,14 +1,15 @@
-//! What is put into the file is what is there after the next start, and what was agreed never changes.
+//! What is put into the registry is what is there after the next start, and what was agreed never changes; in either place.
 
+mod followed;
+mod measured;
 mod texts;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use jiff::{Timestamp, ToSpan};
-use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::*;
+use crate::database::tests::{Home, On, on_both};
 use crate::registry::{AgreementState, Asset, Identity, NewAgreement, Signed, Tenant, TenantState};
 
 const PROVIDER: &str = "BPNL000000000DWF";
@@ -70,10 +71,27 @@ fn agreement(id: &str) -> NewAgreement {
     }
 }
 
-async fn open(directory: &Path) -> RegistryStore {
-    let store = RegistryStore::open(directory).await.unwrap();
+on_both!(
+    an_agreement_is_after_the_next_start_what_it_was_before,
+    agreements_on_the_same_terms_share_them_before_and_after_a_start,
+    what_was_agreed_does_not_change_under_the_same_id,
+    a_document_taken_in_again_leaves_agreements_as_they_are,
+    what_is_ended_is_ended_in_memory_though_it_cannot_be_written,
+    a_list_goes_on_where_it_ended_and_shows_what_was_counted_and_not_yet_written,
+    where_the_terms_count_one_at_a_time_has_a_turn_and_what_it_counts_is_durable,
+    what_does_not_read_is_refused_with_the_place,
+);
+
+/// The registry, with a tenant.
+async fn open(home: &Home) -> RegistryStore {
+    let store = reopen(home).await;
     store.seed(&[world()], &[]).await.unwrap();
     store
+}
+
+/// The registry as it is found.
+async fn reopen(home: &Home) -> RegistryStore {
+    RegistryStore::open(home.place()).await.unwrap()
 }
 
 async fn put(store: &RegistryStore, new: NewAgreement) -> Arc<Agreement> {
@@ -84,7 +102,7 @@ async fn put(store: &RegistryStore, new: NewAgreement) -> Arc<Agreement> {
 }
 
 async fn close(store: RegistryStore) {
-    store.pool.close().await;
+    store.tables.close().await;
 }
 
 /// Everything of an agreement, to compare.
@@ -92,10 +110,9 @@ fn spelled(agreement: &Agreement) -> String {
     format!("{agreement:?}")
 }
 
-#[tokio::test]
-async fn an_agreement_is_after_the_next_start_what_it_was_before() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path()).await;
+async fn an_agreement_is_after_the_next_start_what_it_was_before(on: On) {
+    let home = Home::new(on).await;
+    let store = open(&home).await;
     let whole = put(&store, agreement("a-1")).await;
     let bare = NewAgreement {
         signed: None,
@@ -106,7 +123,7 @@ async fn an_agreement_is_after_the_next_start_what_it_was_before() {
     };
     let bare = put(&store, bare).await;
     close(store).await;
-    let store = RegistryStore::open(directory.path()).await.unwrap();
+    let store = reopen(&home).await;
     for known in [&whole, &bare] {
         let read = store.held(provider(), &known.id).unwrap();
         assert_eq!(spelled(&read), spelled(known));
@@ -119,10 +136,9 @@ async fn an_agreement_is_after_the_next_start_what_it_was_before() {
     assert_eq!(store.papers(provider(), &"a-3".parse().unwrap()).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn agreements_on_the_same_terms_share_them_before_and_after_a_start() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path()).await;
+async fn agreements_on_the_same_terms_share_them_before_and_after_a_start(on: On) {
+    let home = Home::new(on).await;
+    let store = open(&home).await;
     let spelled_otherwise = NewAgreement {
         odrl: format!("  {USAGE}\n").into(),
         ..agreement("a-2")
@@ -133,7 +149,7 @@ async fn agreements_on_the_same_terms_share_them_before_and_after_a_start() {
     );
     assert!(Arc::ptr_eq(&one.terms, &other.terms));
     close(store).await;
-    let store = RegistryStore::open(directory.path()).await.unwrap();
+    let store = reopen(&home).await;
     let [one, other] = ["a-1", "a-2"].map(|id| store.held(provider(), &id.parse().unwrap()).unwrap());
     assert!(Arc::ptr_eq(&one.terms, &other.terms));
     assert!(Arc::ptr_eq(
@@ -145,10 +161,9 @@ async fn agreements_on_the_same_terms_share_them_before_and_after_a_start() {
     assert!(Arc::ptr_eq(&one.terms, &later.terms));
 }
 
-#[tokio::test]
-async fn what_was_agreed_does_not_change_under_the_same_id() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path()).await;
+async fn what_was_agreed_does_not_change_under_the_same_id(on: On) {
+    let home = Home::new(on).await;
+    let store = open(&home).await;
     put(&store, agreement("a-1")).await;
     // The same again is no change, whatever state it is in by now, and what is told of its signing later.
     let again = NewAgreement {
@@ -205,10 +220,9 @@ async fn what_was_agreed_does_not_change_under_the_same_id() {
     ));
 }
 
-#[tokio::test]
-async fn a_document_taken_in_again_leaves_agreements_as_they_are() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path()).await;
+async fn a_document_taken_in_again_leaves_agreements_as_they_are(on: On) {
+    let home = Home::new(on).await;
+    let store = open(&home).await;
     put(&store, agreement("a-1")).await;
     end(&store, "a-1").await.unwrap();
     let mut renamed = world();
@@ -229,12 +243,12 @@ async fn a_document_taken_in_again_leaves_agreements_as_they_are() {
     let expected = ("Elbe Polymers".to_owned(), 2, AgreementState::Retired);
     assert_eq!(seen(&store), expected);
     close(store).await;
-    let store = RegistryStore::open(directory.path()).await.unwrap();
+    let store = reopen(&home).await;
     assert_eq!(seen(&store), expected);
 }
 
-async fn end(store: &RegistryStore, id: &str) -> Result<(), RegistryError> {
-    let ending = Ending {
+fn ending(id: &str) -> Ending {
+    Ending {
         provider: provider(),
         id: id.parse().unwrap(),
         state: AgreementState::Retired,
@@ -242,14 +256,16 @@ async fn end(store: &RegistryStore, id: &str) -> Result<(), RegistryError> {
         at: now(),
         by: "operator".into(),
         decision: None,
-    };
-    store.end_agreements(&[ending]).await
+    }
 }
 
-#[tokio::test]
-async fn what_is_ended_is_ended_in_memory_though_the_file_cannot_be_written() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path()).await;
+async fn end(store: &RegistryStore, id: &str) -> Result<(), RegistryError> {
+    store.end_agreements(&[ending(id)]).await
+}
+
+async fn what_is_ended_is_ended_in_memory_though_it_cannot_be_written(on: On) {
+    let home = Home::new(on).await;
+    let store = open(&home).await;
     put(&store, agreement("a-1")).await;
     let before = store.current();
     close(store.clone()).await;
@@ -259,19 +275,18 @@ async fn what_is_ended_is_ended_in_memory_though_the_file_cannot_be_written() {
     // Whoever took the registry before sees it as it was.
     let before = before.tenant(provider()).unwrap().agreements.get(&id).unwrap().state;
     assert_eq!(before, AgreementState::Active);
-    let store = RegistryStore::open(directory.path()).await.unwrap();
+    let store = reopen(&home).await;
     assert_eq!(store.held(provider(), &id).unwrap().state, AgreementState::Active);
     end(&store, "a-1").await.unwrap();
     assert_eq!(store.intended().await.unwrap(), []);
     close(store).await;
-    let store = RegistryStore::open(directory.path()).await.unwrap();
+    let store = reopen(&home).await;
     assert_eq!(store.held(provider(), &id).unwrap().state, AgreementState::Retired);
 }
 
-#[tokio::test]
-async fn a_list_goes_on_where_it_ended_and_shows_what_was_counted_and_not_yet_written() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path()).await;
+async fn a_list_goes_on_where_it_ended_and_shows_what_was_counted_and_not_yet_written(on: On) {
+    let home = Home::new(on).await;
+    let store = open(&home).await;
     let ids = ["a-1", "a-10", "a-2", "b"];
     for id in ids.iter().rev() {
         put(&store, agreement(id)).await;
@@ -315,7 +330,7 @@ async fn a_list_goes_on_where_it_ended_and_shows_what_was_counted_and_not_yet_wr
     assert_eq!(seen, expected);
     close(store).await;
     // What was not written is lost; nothing else is.
-    let store = RegistryStore::open(directory.path()).await.unwrap();
+    let store = reopen(&home).await;
     let listed = store.list_agreements(provider(), None, 10).await.unwrap();
     assert_eq!(
         listed.iter().map(|listed| listed.uses).collect::<Vec<_>>(),
@@ -331,10 +346,9 @@ fn once() -> String {
     USAGE.replacen(before, &format!("{once}, {before}"), 1)
 }
 
-#[tokio::test]
-async fn where_the_terms_count_one_at_a_time_has_a_turn_and_what_it_counts_is_durable() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path()).await;
+async fn where_the_terms_count_one_at_a_time_has_a_turn_and_what_it_counts_is_durable(on: On) {
+    let home = Home::new(on).await;
+    let store = open(&home).await;
     let new = NewAgreement {
         odrl: once().into(),
         ..agreement("a-1")
@@ -360,12 +374,8 @@ async fn where_the_terms_count_one_at_a_time_has_a_turn_and_what_it_counts_is_du
     first.count().await.unwrap();
     assert_eq!(second.await.unwrap().uses(), Some(1));
     // Not only written down: it is there though the process ends now.
-    let copy = tempfile::tempdir().unwrap();
-    for name in ["registry.sqlite", "registry.sqlite-wal"] {
-        std::fs::copy(directory.path().join(name), copy.path().join(name)).unwrap();
-    }
-    let copied = RegistryStore::open(copy.path()).await.unwrap();
-    assert_eq!(copied.turn(&counted).await.unwrap().uses(), Some(1));
+    let other = reopen(&home).await;
+    assert_eq!(other.turn(&counted).await.unwrap().uses(), Some(1));
     // What cannot be counted is an error: then nothing is handed out.
     let turn = store.turn(&counted).await.unwrap();
     close(store.clone()).await;
@@ -373,18 +383,7 @@ async fn where_the_terms_count_one_at_a_time_has_a_turn_and_what_it_counts_is_du
     assert!(store.turn(&counted).await.is_err());
 }
 
-/// Runs SQL on the file as an intruder or another version would.
-async fn edit(directory: &Path, sql: &'static str) {
-    let options = SqliteConnectOptions::new()
-        .filename(directory.join(FILE))
-        .foreign_keys(false);
-    let mut connection = options.connect().await.unwrap();
-    sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_file_that_does_not_read_is_refused_with_the_place() {
+async fn what_does_not_read_is_refused_with_the_place(on: On) {
     let edits = [
         ("UPDATE agreement SET state = 'Active'", "there is no state `Active`"),
         (
@@ -406,32 +405,70 @@ async fn a_file_that_does_not_read_is_refused_with_the_place() {
             "has terms that do not compile",
         ),
         ("DELETE FROM tenant", "is not a tenant"),
-        ("PRAGMA user_version = 9", "has the format 9"),
+        ("PRAGMA user_version = 9", "have the format 9; this version reads 3"),
     ];
     for (sql, expected) in edits {
-        let directory = tempfile::tempdir().unwrap();
-        let store = open(directory.path()).await;
+        let home = Home::new(on).await;
+        let store = open(&home).await;
         put(&store, agreement("a-1")).await;
         close(store).await;
-        edit(directory.path(), sql).await;
-        let said = RegistryStore::open(directory.path()).await.unwrap_err().to_string();
+        let (sql, expected) = match (on, sql) {
+            (On::Sqlite, _) => (sql.to_owned(), expected),
+            (On::Postgres, "PRAGMA user_version = 9") => (
+                "UPDATE tidegate_registry.format SET format = 9".to_owned(),
+                "have the format 9; this version reads 1",
+            ),
+            (On::Postgres, _) => (
+                format!("ALTER TABLE agreement DROP CONSTRAINT agreement_terms_fkey; {sql}"),
+                expected,
+            ),
+        };
+        home.edit(FILE, &sql).await;
+        let said = RegistryStore::open(home.place()).await.unwrap_err().to_string();
         assert!(said.contains(expected), "{sql}: {said}");
     }
 }
 
+/// A file as version 1 of the format had it, with two agreements.
+const BEFORE: &str = "
+    DROP INDEX tenant_version; DROP INDEX tenant_offers; DROP INDEX partner_version; DROP INDEX footprint_version;
+    DROP INDEX asset_version; DROP INDEX relation_version; DROP INDEX agreement_version; DROP TABLE version;
+    ALTER TABLE tenant DROP COLUMN version; ALTER TABLE tenant DROP COLUMN offers; ALTER TABLE partner DROP COLUMN version;
+    ALTER TABLE footprint DROP COLUMN version; ALTER TABLE asset DROP COLUMN version; ALTER TABLE relation DROP COLUMN version;
+    ALTER TABLE agreement DROP COLUMN version; PRAGMA user_version = 1;";
+
 #[tokio::test]
-async fn a_file_of_the_format_before_keeps_all_but_its_agreements() {
-    let directory = tempfile::tempdir().unwrap();
-    close(open(directory.path()).await).await;
-    edit(
-        directory.path(),
+async fn a_file_of_the_format_before_is_brought_up_to_date_with_all_that_is_in_it() {
+    let home = Home::new(On::Sqlite).await;
+    let store = open(&home).await;
+    put(&store, agreement("a-1")).await;
+    put(&store, agreement("a-2")).await;
+    end(&store, "a-2").await.unwrap();
+    close(store).await;
+    home.edit(FILE, BEFORE).await;
+    let store = reopen(&home).await;
+    let state = |id: &str| store.held(provider(), &id.parse().unwrap()).unwrap().state;
+    assert_eq!(
+        ["a-1", "a-2"].map(state),
+        [AgreementState::Active, AgreementState::Retired]
+    );
+    put(&store, agreement("a-3")).await;
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_format_keeps_all_but_its_agreements() {
+    let home = Home::new(On::Sqlite).await;
+    close(open(&home).await).await;
+    home.edit(FILE, BEFORE).await;
+    home.edit(
+        FILE,
         "DROP TABLE agreement; DROP TABLE terms; DROP TABLE asset; DROP TABLE relation; PRAGMA user_version = 0;
          CREATE TABLE agreement (provider TEXT NOT NULL, id TEXT NOT NULL, document TEXT NOT NULL, odrl TEXT NOT NULL,
            PRIMARY KEY (provider, id)) STRICT;
          INSERT INTO agreement VALUES ('BPNL000000000DWF', 'a-1', '{}', '{}');",
     )
     .await;
-    let store = RegistryStore::open(directory.path()).await.unwrap();
+    let store = reopen(&home).await;
     assert!(store.current().tenant(provider()).unwrap().agreements.is_empty());
     store.seed(&[world()], &[]).await.unwrap();
     put(&store, agreement("a-1")).await;

@@ -4,9 +4,10 @@
 //! has for the same agreement until it is given back, reads the number, decides, and counts before the answer leaves. Of two
 //! requests under `DataFrequency once` that come at the same instant, one waits for the other and then sees that data was handed
 //! out. The count is durable before the answer is sent; where the process ends in between, the use is counted though nobody got
-//! anything, which is the side to err on.
+//! anything, which is the side to err on. Requests that two processes get are not kept waiting for each other: each counts only where
+//! the number still is the one it decided on, and who comes second hands nothing out ([`RegistryError::Overtaken`]).
 //!
-//! Under all other terms the number is only shown. It is kept in memory and added to the file now and then
+//! Under all other terms the number is only shown. It is kept in memory and added to the rows now and then
 //! ([`RegistryStore::write_uses`]); what was not written when the process ended unexpectedly is lost. The decisions themselves
 //! are in the ledger, so the true number can be counted there.
 
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{RegistryError, RegistryStore};
+use crate::database::args;
 use crate::ids::{AgreementId, TenantId};
 use crate::registry::Agreement;
 
@@ -52,7 +54,7 @@ impl Turns {
 }
 
 impl Uses {
-    /// How often data was handed out that the file does not know of yet.
+    /// How often data was handed out that is not written yet.
     pub(super) fn pending(&self, provider: TenantId, id: &AgreementId) -> u64 {
         let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         pending.get(&(provider, id.clone())).copied().unwrap_or(0)
@@ -83,20 +85,25 @@ impl Turn {
     /// Counts that data is handed out. Where the terms count, the count is durable on return, and only then may the answer leave.
     ///
     /// # Errors
-    /// The database; the data must not leave.
+    /// The database, or another process counted meanwhile; the data must not leave.
     pub async fn count(self) -> Result<(), RegistryError> {
-        if self.counted.is_none() {
+        let Some((uses, _guard)) = self.counted else {
             self.store.uses.add(self.key, 1);
             return Ok(());
+        };
+        let (provider, id) = self.key;
+        let sql = "UPDATE agreement SET uses = uses + 1 WHERE provider = $1 AND id = $2 AND uses = $3";
+        let args = args![provider.as_str(), id.as_str(), stored(uses)];
+        match self.store.tables.run(sql, args).await? {
+            0 => Err(RegistryError::Overtaken { provider, id }),
+            _ => Ok(()),
         }
-        let (provider, id) = &self.key;
-        sqlx::query("UPDATE agreement SET uses = uses + 1 WHERE provider = ? AND id = ?")
-            .bind(provider.as_str())
-            .bind(id.as_str())
-            .execute(&self.store.pool)
-            .await?;
-        Ok(())
     }
+}
+
+/// A number as a row has it.
+fn stored(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 impl RegistryStore {
@@ -120,15 +127,14 @@ impl RegistryStore {
     async fn locked(&self, key: &Key) -> Result<(u64, OwnedMutexGuard<()>), RegistryError> {
         let lock = self.uses.turns.lock().unwrap_or_else(PoisonError::into_inner).lock(key);
         let guard = lock.lock_owned().await;
-        let uses: i64 = sqlx::query_scalar("SELECT uses FROM agreement WHERE provider = ? AND id = ?")
-            .bind(key.0.as_str())
-            .bind(key.1.as_str())
-            .fetch_one(&self.pool)
-            .await?;
+        let sql = "SELECT uses FROM agreement WHERE provider = $1 AND id = $2";
+        let args = args![key.0.as_str(), key.1.as_str()];
+        let found: Option<(i64,)> = self.tables.find(sql, args).await?;
+        let (uses,) = found.ok_or(sqlx::Error::RowNotFound)?;
         Ok((u64::try_from(uses).unwrap_or(0), guard))
     }
 
-    /// Adds what was counted in memory to the file.
+    /// Adds what was counted in memory to the rows.
     ///
     /// # Errors
     /// The database; what was counted is kept for the next time.
@@ -145,16 +151,15 @@ impl RegistryStore {
     }
 
     async fn write_pending(&self, pending: &HashMap<Key, u64>) -> Result<(), RegistryError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.tables.begin().await?;
+        // Rows are locked in the order of their keys.
+        let mut pending: Vec<_> = pending.iter().collect();
+        pending.sort();
         for ((provider, id), count) in pending {
-            sqlx::query("UPDATE agreement SET uses = uses + ? WHERE provider = ? AND id = ?")
-                .bind(i64::try_from(*count).unwrap_or(i64::MAX))
-                .bind(provider.as_str())
-                .bind(id.as_str())
-                .execute(&mut *transaction)
-                .await?;
+            let sql = "UPDATE agreement SET uses = uses + $1 WHERE provider = $2 AND id = $3";
+            let args = args![stored(*count), provider.as_str(), id.as_str()];
+            transaction.run(sql, args).await?;
         }
-        transaction.commit().await?;
-        Ok(())
+        Ok(transaction.commit().await?)
     }
 }

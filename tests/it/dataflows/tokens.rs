@@ -76,7 +76,11 @@ fn a_token_that_is_no_good_here_has_one_answer_whatever_is_wrong_with_it() {
         .unwrap()["id"];
     let at_isar = service.footprint_path(isar.as_str().unwrap());
     let stranger = tidegate::facts::edr::EdrKeys::from_seed(&[9; 32], 1);
-    let verifier = &service.app.dataspace.verifiers[&ELBE.parse::<TenantId>().unwrap()];
+    let dataspace = &service.app.dataspace;
+    let verifier = dataspace
+        .verifiers
+        .of(ELBE.parse::<TenantId>().unwrap(), &dataspace.keys)
+        .unwrap();
     let sound = verifier.verify(&flow.token, service.app.clock.now()).unwrap();
     let forged = stranger.mint(sound.grant()).unwrap();
     // A token for the right flow, signed by the right key, that the flow never took on.

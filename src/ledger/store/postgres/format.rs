@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 
-use super::{Database, PATIENCE, Result, within};
+use super::Result;
+use crate::database::{Database, MAKING, PATIENCE, within};
 use crate::ledger::error::LedgerError;
 
 /// The version of the format, kept in the table `ledger_format`; the number is that of the same tables in SQLite.
@@ -13,9 +14,6 @@ const FORMAT: i64 = 4;
 
 /// The version before: without the table `key_change`. A reader takes it as it is.
 const BEFORE: i64 = 3;
-
-/// Two that start at once make the tables one after the other: the key of an advisory lock, "tidegate" in ASCII.
-const MAKING: i64 = 0x7469_6465_6761_7465;
 
 const SCHEMA: &str = "
     CREATE TABLE ledger_format (format BIGINT NOT NULL);

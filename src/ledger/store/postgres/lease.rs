@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::{Database, Opening, Result};
+use super::{Opening, Result};
+use crate::database::Database;
 use crate::ledger::store::Displaced;
 
 /// After how long without being renewed a lease is another's to take, in seconds.

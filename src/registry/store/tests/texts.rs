@@ -31,8 +31,8 @@ fn partner(bpnl: &str, did: &str) -> Partner {
 
 #[tokio::test]
 async fn an_agreement_is_between_those_and_about_what_its_text_names() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path()).await;
+    let home = Home::new(On::Sqlite).await;
+    let store = open(&home).await;
     let partners = [
         partner("BPNL00000000C3EF", "did:web:weser.example"),
         partner("BPNL00000003CRHK", "did:web:other.example"),
@@ -88,29 +88,41 @@ async fn an_agreement_is_between_those_and_about_what_its_text_names() {
     assert!(error.contains("and a usage policy belongs here"), "{error}");
 }
 
-#[tokio::test]
-async fn an_offer_in_the_file_has_a_policy_of_each_kind_each_in_its_place() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path()).await;
-    let usage = Arc::new(Terms::from_odrl(USAGE).unwrap());
-    let mut wrong = world();
-    let offer = Offer {
+on_both!(an_offer_has_a_policy_of_each_kind_each_in_its_place);
+
+async fn an_offer_has_a_policy_of_each_kind_each_in_its_place(on: On) {
+    let home = Home::new(on).await;
+    let store = open(&home).await;
+    let terms = |text: &str| Arc::new(Terms::from_odrl(text).unwrap());
+    let offer = |access: &str| Offer {
         id: "o-1".parse().unwrap(),
         provider: provider(),
         asset: "pcf".parse().unwrap(),
-        access_terms: Arc::clone(&usage),
-        usage_terms: usage,
-        access_odrl: USAGE.into(),
+        access_terms: terms(access),
+        usage_terms: terms(USAGE),
+        access_odrl: access.into(),
         usage_odrl: USAGE.into(),
     };
-    assert_eq!(offer.access_terms.kind(), Kind::Usage);
-    wrong.offers.insert_mut(offer.id.clone(), Arc::new(offer));
-    store.seed(&[wrong], &[]).await.unwrap();
-    close(store).await;
-    let error = RegistryStore::open(directory.path()).await.unwrap_err().to_string();
+    let offering = |offer: Offer| {
+        let mut world = world();
+        world.offers.insert_mut(offer.id.clone(), Arc::new(offer));
+        world
+    };
+    let wrong = offering(offer(USAGE));
+    let held = &wrong.offers.values().next().unwrap().access_terms;
+    assert_eq!(held.kind(), Kind::Usage);
+    let said = store.seed(&[wrong], &[]).await.unwrap_err().to_string();
     assert!(
-        error.contains("the access policy of the offer `o-1` has terms"),
-        "{error}"
+        said.contains("the access policy of the offer `o-1` has terms"),
+        "{said}"
     );
-    assert!(error.contains("an access policy belongs here"), "{error}");
+    assert!(said.contains("an access policy belongs here"), "{said}");
+    assert!(store.current().tenant(provider()).unwrap().offers.is_empty());
+    // One that came into the table in another way is refused by the next start.
+    let good = offering(offer(include_str!("../../../../fixtures/odrl/dev/pcf-access.json")));
+    store.seed(&[good], &[]).await.unwrap();
+    close(store).await;
+    home.edit(FILE, "UPDATE offer SET access_odrl = usage_odrl").await;
+    let said = RegistryStore::open(home.place()).await.unwrap_err().to_string();
+    assert!(said.contains("an access policy belongs here"), "{said}");
 }

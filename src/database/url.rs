@@ -1,4 +1,4 @@
-//! Which database a ledger lies in, and how it is connected to.
+//! Which database tables lie in, and how it is connected to.
 //!
 //! A database is told by a URL, as `psql` takes one; what stands in neither is taken from the variables of the environment that
 //! `psql` reads (`PGPASSWORD` and so on) and from the file of passwords. The URL may hold a password: neither it nor anything made of
@@ -11,10 +11,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
-use sqlx::{ConnectOptions, Connection as _};
-
-use super::{PATIENCE, Result, within};
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 /// The parameters of a URL that mean something here. One that does not is refused: it may be a misspelt `sslmode`.
 const PARAMETERS: [&str; 13] = [
@@ -33,7 +31,7 @@ const PARAMETERS: [&str; 13] = [
     "user",
 ];
 
-/// A PostgreSQL database that holds a ledger, in its schema `tidegate_ledger`.
+/// A PostgreSQL database. What is kept in it has a schema of its own each, such as `tidegate_ledger`.
 #[derive(Clone)]
 pub struct Database(Arc<PgConnectOptions>);
 
@@ -88,38 +86,12 @@ impl Database {
         }
     }
 
-    /// A connection of the one writer. Whatever the server's defaults are: a commit is answered when it is durable; a lock is not
-    /// waited for until callers have gone; and where this process stops in the midst of a transaction, or its machine does, the
-    /// server ends that before another waits for the lease in vain.
-    pub(super) async fn to_write(&self) -> Result<PgConnection> {
-        self.connect(&[
-            ("synchronous_commit", "on"),
-            ("lock_timeout", "3s"),
-            ("idle_in_transaction_session_timeout", "4s"),
-        ])
-        .await
-    }
-
-    /// A connection that reads, for as long as it takes.
-    pub(super) async fn to_read(&self) -> Result<PgConnection> {
-        self.connect(&[
-            ("default_transaction_read_only", "on"),
-            ("idle_in_transaction_session_timeout", "0"),
-        ])
-        .await
-    }
-
-    /// A connection that vacuums.
-    pub(super) async fn to_tidy(&self) -> Result<PgConnection> {
-        self.connect(&[("lock_timeout", "3s")]).await
-    }
-
-    async fn connect(&self, settings: &[(&str, &str)]) -> Result<PgConnection> {
+    /// How a session begins that sees the tables of `schema` alone, under these settings: nothing that another schema holds is taken
+    /// for one of them.
+    pub(crate) fn session(&self, schema: &str, settings: &[(&str, &str)]) -> PgConnectOptions {
         let options = self.0.as_ref().clone();
-        // The schema alone: nothing that another schema holds is taken for one of the ledger's tables.
-        let options = options.options([("search_path", "tidegate_ledger")]);
-        let options = options.options(settings.iter().copied());
-        within(PATIENCE, PgConnection::connect_with(&options)).await
+        let options = options.options([("search_path", schema)]);
+        options.options(settings.iter().copied())
     }
 }
 
@@ -164,10 +136,8 @@ mod tests {
             "postgresql://anna:s3cret@db.example:6432/ledger?sslmode=verify-full",
         ] {
             let database = Database::parse(url).unwrap();
-            let printed = format!(
-                "{database} {database:?} {:?}",
-                crate::ledger::Place::Postgres(database.clone())
-            );
+            let place = crate::database::Place::Postgres(database.clone());
+            let printed = format!("{database} {database:?} {place:?}");
             assert!(printed.contains("anna@") && !printed.contains("s3cret"), "{printed}");
         }
         for url in [

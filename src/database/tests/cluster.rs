@@ -210,7 +210,9 @@ impl TestDatabase {
 
     pub(crate) async fn connect(&self) -> PgConnection {
         let options: PgConnectOptions = self.url().parse().unwrap();
-        let options = options.options([("search_path", "tidegate_ledger")]);
+        // What is kept has a schema each; no two have a table of the same name, but for `format`.
+        let schemas = "tidegate_ledger, tidegate_registry, tidegate_dataspace, tidegate_exchanges";
+        let options = options.options([("search_path", schemas)]);
         options.disable_statement_logging().connect().await.unwrap()
     }
 
