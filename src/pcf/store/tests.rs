@@ -315,7 +315,8 @@ async fn a_request_that_two_processes_take_is_taken_once(on: On) {
         store.spread(&change, [bpnl(ISAR)], at(1)),
         other.spread(&change, [bpnl(ISAR)], at(1)),
     );
-    (one.unwrap(), two.unwrap());
+    one.unwrap();
+    two.unwrap();
     assert_eq!(store.depth().await.unwrap(), (9, 0));
 }
 
