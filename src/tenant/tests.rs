@@ -62,7 +62,9 @@ impl House {
         let ledger = Ledger::open(directory.path(), keys, clock.clone(), Options::default())
             .await
             .unwrap();
-        let registry = RegistryStore::open(&crate::database::Place::of(None, directory.path())).await.unwrap();
+        let registry = RegistryStore::open(&crate::database::Place::of(None, directory.path()))
+            .await
+            .unwrap();
         let live = Live::new(Bundle::load(Source::built_in()).unwrap(), None, now());
         let gate = Gate::open(live, ledger.clone(), registry.clone()).await.unwrap();
         Self {
@@ -118,7 +120,7 @@ async fn a_company_comes_in_recorded_steps_and_is_active_at_the_end() {
         .into_iter()
         .map(|step| (step.step, step.progress, step.passage, step.by))
         .collect();
-    let by = "Tidegate::Operator::\"ona\"".to_owned();
+    let by = "Operator::\"ona\"".to_owned();
     let expected = [
         ("record", Progress::Begun),
         ("record", Progress::Done),

@@ -25,7 +25,10 @@ fn check_followed(service: &Service, place: &Place) {
     let keys = service.data().join("new.jwks");
     std::fs::write(&keys, service.issuer(ISAR).jwks()).unwrap();
     world.tenant.identity.jwks = keys.to_str().unwrap().to_owned();
-    block_on(other.seed(&[world], &[])).unwrap();
+    // No two tenants may have one resource server, so Isar moves to an issuer of its own.
+    let mut moved = TenantWorld::new(registry.tenant(ISAR.parse().unwrap()).unwrap().tenant.clone());
+    moved.tenant.identity.issuer = "https://isar.example".to_owned();
+    block_on(other.seed(&[moved, world], &[])).unwrap();
     // With the keys of Isar's issuer and its identity, tokens are good here: the agreement that is missing is what is told.
     wait_for("a tenant that another process took on", || ask() == 400);
 

@@ -11,6 +11,12 @@
 //! - **AWS itself**, by `iam:SimulateCustomPolicy`, on the isolation cases of `fixtures/iam/`: for whoever has an account
 //!   ([`simulate`]).
 //!
+//! Beside the judges stands a scene ([`platform`], `tests/onboarding.rs`): three companies are onboarded by the program itself, with credentials of
+//! the provisioning role; then one of them tries with its whole role, and nothing of Tidegate in between, whatever might reach another's
+//! things; the vault reads, writes and rotates; and one company leaves and returns. What it cannot show, for the emulator does not have it: the
+//! identity pool's role mapping (held by `fixtures/corpus/role-mapping`), session policies and signatures of `AssumeRoleWithWebIdentity`, and
+//! `DateLessThan` on `aws:TokenIssueTime` (held by the evaluator).
+//!
 //! No judge is beyond doubt, an emulator least of all. So each difference is either a bug of Tidegate's, and mended, or it stands in
 //! `fixtures/emulator-differences.json` with the sentence of AWS's documentation that settles it ([`differences`]). What is
 //! listed and does not differ fails as much as what differs and is not listed. What cannot be asked at all is counted and told

@@ -75,6 +75,7 @@ async fn what_another_process_changed_is_in_memory_after_a_look(on: On) {
     renamed.tenant.name = "Elbe Polymers".into();
     let mut second = world();
     second.tenant.id = "BPNL00000000B2CD".parse().unwrap();
+    second.tenant.identity.resource_server = second.tenant.id.to_string();
     other.seed(&[renamed, second], &[]).await.unwrap();
     // Whoever took the registry before sees it as it was.
     let before = store.current();
@@ -161,6 +162,7 @@ async fn what_is_written_is_checked_against_what_others_wrote(on: On) {
     // A tenant that only the other knows of.
     let mut second = world();
     second.tenant.id = "BPNL00000000B2CD".parse().unwrap();
+    second.tenant.identity.resource_server = second.tenant.id.to_string();
     other.seed(std::slice::from_ref(&second), &[]).await.unwrap();
     let mut made = footprint("p-1", 1);
     made.tenant = second.tenant.id;

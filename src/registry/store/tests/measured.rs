@@ -11,6 +11,7 @@ const CHANGES: usize = 50;
 fn tenant(number: usize) -> TenantWorld {
     let mut world = world();
     world.tenant.id = format!("BPNL{number:012}").parse().unwrap();
+    world.tenant.identity.resource_server = world.tenant.id.to_string();
     world
 }
 
