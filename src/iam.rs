@@ -93,7 +93,7 @@ pub use document::{Document, DocumentKind, Statement, Unmet};
 pub use error::{DocumentError, Problem};
 pub use evaluate::{Evaluation, Layer, Layers, Matched, Traced, evaluate, trace};
 pub use explain::{Explained, NearMiss};
-pub use names::{AwsNames, Isolation, NameError, OwnRole, RoleDocuments};
+pub use names::{AwsNames, Isolation, NameError, OwnRole, RoleDocuments, secret_id};
 pub use nearest::{Failed, Nearest, nearest};
 pub use outline::{Difference, Outline};
 pub use request::{Principal, PrincipalError, Request};

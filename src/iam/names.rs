@@ -18,6 +18,11 @@ pub struct AwsNames {
     user_pool: Box<str>,
 }
 
+/// What a tenant's secret is called in Secrets Manager.
+pub fn secret_id(tenant: TenantId, name: &SecretName) -> String {
+    format!("tidegate/{tenant}/{name}")
+}
+
 /// How the tenants' sessions are kept apart in AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -278,7 +283,7 @@ impl AwsNames {
 
     /// One secret, with the six characters Secrets Manager appended to its name.
     pub fn secret_arn(&self, tenant: TenantId, name: &SecretName, suffix: &str) -> String {
-        self.arn_of_secret(&format!("tidegate/{tenant}/{name}-{suffix}"))
+        self.arn_of_secret(&format!("{}-{suffix}", secret_id(tenant, name)))
     }
 
     /// The ARN of a secret of this name, suffix and all, whoever's it is.

@@ -9,14 +9,12 @@ mod mapping;
 mod marker;
 mod pace;
 mod role;
-mod same;
 mod secrets;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
-use jiff::Timestamp;
 
 use self::clients::Made;
 use self::pace::Pace;
@@ -24,7 +22,7 @@ use super::journal::Run;
 use super::wanted::{Purpose, Setting, Wanted};
 use super::{Care, Difference, Office, PassageError, Watch};
 use crate::aws::{Aws, Class, Failure, Service};
-use crate::iam::Account;
+use crate::iam::{Account, DocumentKind, Outline};
 use crate::registry::Tenant;
 
 /// AWS, as onboarding reaches it.
@@ -66,13 +64,7 @@ impl Provision {
 
     /// The issuer of the user pool's tokens.
     pub fn issuer(&self) -> String {
-        let names = self.account.names();
-        format!(
-            "https://cognito-idp.{}.{}/{}",
-            names.region(),
-            names.domain(),
-            names.user_pool()
-        )
+        format!("https://{}", self.user_pool())
     }
 
     /// Makes all that should stand and gives the tenant with what came of it: its clients and the last parts of its secrets' ARNs.
@@ -142,11 +134,6 @@ impl Provision {
             .await
     }
 
-    /// Refuses all sessions of the tenant that were issued before `at`.
-    pub(super) async fn revoke(&self, wanted: &Wanted, at: Timestamp) -> Result<Vec<String>, String> {
-        self.deny_sessions(wanted, at).await
-    }
-
     /// All that is not as it should be.
     ///
     /// # Errors
@@ -212,6 +199,12 @@ fn with(
 /// Differences that were mended, as what was done.
 fn done(differences: Vec<Difference>) -> Result<Vec<String>, String> {
     Ok(differences.iter().map(Difference::mended).collect())
+}
+
+/// Whether the document that is deployed says what it should. One that cannot be read does not.
+fn says(deployed: &str, wanted: &str, kind: DocumentKind) -> bool {
+    let read = |text| Outline::of("deployed", text, kind);
+    matches!((read(deployed), read(wanted)), (Ok(deployed), Ok(wanted)) if deployed.differences_from(&wanted).is_empty())
 }
 
 /// What is there, or that it is not.

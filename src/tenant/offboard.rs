@@ -16,15 +16,7 @@ impl Office<'_> {
     /// # Errors
     /// See [`PassageError`]; it is as it was then.
     pub async fn suspend(&self, id: TenantId) -> Result<(), PassageError> {
-        let tenant = self.on_record(id)?;
-        self.permitted(Action::SuspendTenant, &tenant).await?;
-        self.registry
-            .put_tenant(Tenant {
-                state: TenantState::Suspended,
-                ..tenant
-            })
-            .await?;
-        Ok(())
+        self.turn(id, Action::SuspendTenant, TenantState::Suspended).await
     }
 
     /// Ends a suspension.
@@ -32,15 +24,14 @@ impl Office<'_> {
     /// # Errors
     /// See [`PassageError`]; it stays suspended then.
     pub async fn resume(&self, id: TenantId) -> Result<(), PassageError> {
+        self.turn(id, Action::ResumeTenant, TenantState::Active).await
+    }
+
+    /// Puts a company into a state, where policy permits what leads there.
+    async fn turn(&self, id: TenantId, action: Action, state: TenantState) -> Result<(), PassageError> {
         let tenant = self.on_record(id)?;
-        self.permitted(Action::ResumeTenant, &tenant).await?;
-        self.registry
-            .put_tenant(Tenant {
-                state: TenantState::Active,
-                ..tenant
-            })
-            .await?;
-        Ok(())
+        self.permitted(action, &tenant).await?;
+        Ok(self.registry.put_tenant(Tenant { state, ..tenant }).await?)
     }
 
     /// Takes a company off the platform, or goes on where an earlier run stopped.

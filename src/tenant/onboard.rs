@@ -138,7 +138,11 @@ impl Office<'_> {
     /// The bundle does not say it.
     pub fn wanted(&self, tenant: TenantId) -> Result<Wanted, PassageError> {
         let bundle = Arc::clone(&self.gate.live().current());
-        Wanted::of(&bundle, tenant, self.base_url, self.clock.now()).map_err(|error| PassageError::Step {
+        let registry = self.registry.current();
+        let left = registry
+            .tenant(tenant)
+            .and_then(|world| world.tenant.identity.not_before);
+        Wanted::of(&bundle, (tenant, left), self.base_url, self.clock.now()).map_err(|error| PassageError::Step {
             step: "plan",
             why: error.to_string(),
         })

@@ -234,3 +234,20 @@ fn a_revocation_refuses_sessions_of_before_and_of_that_tenant_alone() {
         "others are not concerned"
     );
 }
+
+#[test]
+fn the_role_of_a_company_that_returns_denies_the_sessions_of_before_for_as_long_as_they_live() {
+    let bundle = Bundle::load(Source::built_in()).unwrap();
+    let denied = |left: Option<&str>| {
+        let left = left.map(|left| left.parse().unwrap());
+        let wanted = wanted::Wanted::of(&bundle, (id(), left), "https://tidegate.example", now()).unwrap();
+        wanted.role.unwrap().revocation
+    };
+    assert_eq!(denied(None), None, "it was never here");
+    assert_eq!(denied(Some("2026-11-27T07:59:59Z")), None, "no session lives that long");
+    let deny = denied(Some("2026-11-27T08:30:00Z")).unwrap();
+    assert_eq!(
+        deny,
+        revocation::document(id(), "2026-11-27T08:30:00Z".parse().unwrap())
+    );
+}

@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 
+use super::revocation;
 use crate::bundle::Bundle;
 use crate::groups::{self, GroupsError};
 use crate::iam::mapping::Group;
-use crate::iam::{DocumentKind, Isolation, Params, RenderError};
+use crate::iam::{DocumentKind, Isolation, Params, RenderError, secret_id};
 use crate::ids::{ClientId, SecretName, TenantId};
 
 /// The scope by which the tenant's connector reads footprints for partners.
@@ -68,8 +69,10 @@ pub struct WantedRole {
     pub boundary: String,
     /// Its trust policy.
     pub trust: String,
-    /// Its one inline policy, `tenant-role`.
+    /// Its policy, `tenant-role`.
     pub policy: String,
+    /// The deny of sessions the tenant had before it left, for as long as one of these may live.
+    pub revocation: Option<String>,
 }
 
 /// All that should stand for a tenant.
@@ -109,11 +112,16 @@ pub enum WantedError {
 }
 
 impl Wanted {
-    /// What should stand for `tenant`, whose endpoint is below `base_url`.
+    /// What should stand for `tenant`, whose endpoint is below `base_url`. `left` is when it was last on its way off the platform.
     ///
     /// # Errors
     /// The bundle does not say it.
-    pub fn of(bundle: &Bundle, tenant: TenantId, base_url: &str, now: Timestamp) -> Result<Self, WantedError> {
+    pub fn of(
+        bundle: &Bundle,
+        (tenant, left): (TenantId, Option<Timestamp>),
+        base_url: &str,
+        now: Timestamp,
+    ) -> Result<Self, WantedError> {
         let account = &bundle.account;
         let names = account.names();
         let rendered = |name: &'static str| {
@@ -132,6 +140,9 @@ impl Wanted {
                 boundary: names.boundary_arn(),
                 trust: rendered("tenant-trust")?,
                 policy: rendered("tenant-role")?,
+                revocation: left
+                    .map(|left| revocation::document(tenant, left))
+                    .filter(|deny| !revocation::is_spent(deny, now)),
             }),
         };
         let server = resource_server(base_url, tenant);
@@ -201,7 +212,7 @@ impl Wanted {
             ));
         }
         for client in &self.clients {
-            let name = format!("tidegate/{}/{}", self.tenant, client.secret);
+            let name = secret_id(self.tenant, &client.secret);
             lines.push((
                 "secrets",
                 format!("secret `{name}` with the resource policy `secret-policy`"),

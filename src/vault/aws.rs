@@ -84,21 +84,6 @@ struct InAws {
 }
 
 impl InAws {
-    /// What a failed call means to who asked the vault. `resource` is what the call was about.
-    fn meaning(&self, failure: Failure, action: &'static str, resource: String) -> VaultError {
-        match failure.class {
-            Class::Denied => VaultError::Refused(Box::new(Refused {
-                action,
-                resource,
-                code: failure.code,
-                message: failure.message,
-                request: failure.request,
-            })),
-            Class::Missing => VaultError::NotFound(format!("`{resource}`")),
-            _ => VaultError::Unavailable(failure.to_string()),
-        }
-    }
-
     /// Makes a call with a session's credentials; where AWS says that these are at their end, once more with new ones.
     async fn with_session<T, E, R, F>(
         &self,
@@ -117,12 +102,21 @@ impl InAws {
             let credentials = self.sessions.of(session).await?;
             match self.aws.call(service, operation, send(credentials)).await {
                 Err(failure) if failure.class == Class::Expired && !again => self.sessions.forget(session).await,
-                answer => return answer.map_err(|failure| self.meaning(failure, action, resource.to_owned())),
+                answer => return answer.map_err(|failure| meaning(failure, action, resource)),
             }
         }
         Err(VaultError::Unavailable(
             "the session is at its end before it began".to_owned(),
         ))
+    }
+}
+
+/// What a failed call means to who asked the vault. `resource` is what the call was about.
+fn meaning(failure: Failure, action: &'static str, resource: &str) -> VaultError {
+    match failure.class {
+        Class::Denied => VaultError::Refused(Refused::of(failure, action, resource)),
+        Class::Missing => VaultError::NotFound(format!("`{resource}`")),
+        _ => VaultError::Unavailable(failure.to_string()),
     }
 }
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "aws")]
+use crate::aws::Failure;
 use crate::decision::{IamAnswer, IamDecision};
 use crate::iam::Layer;
 
@@ -45,6 +47,20 @@ pub struct Refused {
     pub message: String,
     /// AWS's id of the request, by which its logs tell more.
     pub request: Option<String>,
+}
+
+#[cfg(feature = "aws")]
+impl Refused {
+    /// What AWS says of a call that IAM refuses.
+    pub(super) fn of(failure: Failure, action: &'static str, resource: &str) -> Box<Self> {
+        Box::new(Self {
+            action,
+            resource: resource.to_owned(),
+            code: failure.code,
+            message: failure.message,
+            request: failure.request,
+        })
+    }
 }
 
 /// Why an operation of the vault failed. No message holds a secret, a key or a token.

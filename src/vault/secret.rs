@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use super::error::VaultError;
 use super::files::Root;
 use super::key::VaultKey;
+use crate::iam::secret_id;
 use crate::ids::{SecretName, SecretSuffix, TenantId};
 
 /// The longest secret, in bytes: Secrets Manager's own limit.
@@ -102,7 +103,7 @@ pub(super) struct SecretKey {
 
 impl SecretKey {
     pub(super) fn shown(&self) -> String {
-        format!("the secret `tidegate/{}/{}`", self.tenant, self.name)
+        format!("the secret `{}`", secret_id(self.tenant, &self.name))
     }
 
     fn with_path<T>(&self, then: impl FnOnce(&[&str]) -> T) -> T {

@@ -279,7 +279,7 @@ impl Session {
     /// As for [`Session::get_secret`].
     pub async fn secret_suffix(&self, name: &SecretName) -> Result<SecretSuffix, VaultError> {
         self.authorize(Operation::GetSecret(name), UNKNOWN_SUFFIX)?;
-        let missing = || VaultError::NotFound(format!("the secret `tidegate/{}/{name}`", self.tenant));
+        let missing = || VaultError::NotFound(self.secret_key(name).shown());
         self.stored_suffix(name).await?.ok_or_else(missing)
     }
 

@@ -59,7 +59,7 @@ pub(super) fn plan(args: &OnboardArgs) -> Outcome {
         (None, bpnl) => bpnl.into_iter().collect::<Vec<_>>(),
     };
     for tenant in tenants {
-        let wanted = Wanted::of(&bundle, tenant, base_url, Clock::system().now()).map_err(Failure::invalid)?;
+        let wanted = Wanted::of(&bundle, (tenant, None), base_url, Clock::system().now()).map_err(Failure::invalid)?;
         let lines = wanted.lines();
         match args.office.format {
             Format::Json => {

@@ -173,7 +173,8 @@ async fn in_aws(args: &ShowArgs, tenant: &Tenant) -> Result<Option<Vec<Differenc
     };
     let now = crate::clock::Clock::system().now();
     let wanted =
-        crate::tenant::wanted::Wanted::of(&bundle, tenant.id, &config.base_url, now).map_err(Failure::invalid)?;
+        crate::tenant::wanted::Wanted::of(&bundle, (tenant.id, tenant.identity.not_before), &config.base_url, now)
+            .map_err(Failure::invalid)?;
     aws.differences(&wanted, tenant)
         .await
         .map(Some)

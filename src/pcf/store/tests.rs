@@ -183,14 +183,18 @@ async fn a_delivery_that_was_not_crossed_off_is_found_again_as_it_was(on: On) {
     assert_eq!(store.deliveries(tenant(ISAR), page).await.unwrap(), []);
 }
 
-async fn a_change_is_lost_neither_before_nor_after_it_comes_about(on: On) {
-    let (home, store) = open(on).await;
-    let change = Change {
+fn change() -> Change {
+    Change {
         tenant: tenant(ELBE),
         pcf: "p-1".parse().unwrap(),
         digest: Digest::of(b"new"),
         at: at(0),
-    };
+    }
+}
+
+async fn a_change_is_lost_neither_before_nor_after_it_comes_about(on: On) {
+    let (home, store) = open(on).await;
+    let change = change();
     store.note_change(&change).await.unwrap();
     // The process is gone before the footprint is stored, or after.
     let store = reopened(&home, store).await;
@@ -304,12 +308,7 @@ async fn a_request_that_two_processes_take_is_taken_once(on: On) {
     }
     assert_eq!(store.depth().await.unwrap(), (8, 0));
     // A change is spread once.
-    let change = Change {
-        tenant: tenant(ELBE),
-        pcf: "p-1".parse().unwrap(),
-        digest: Digest::of(b"new"),
-        at: at(0),
-    };
+    let change = change();
     store.note_change(&change).await.unwrap();
     let (one, two) = tokio::join!(
         store.spread(&change, [bpnl(ISAR)], at(1)),

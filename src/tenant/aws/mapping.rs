@@ -23,7 +23,7 @@ impl Provision {
     }
 
     /// The user pool, as the identity pool names it.
-    fn user_pool(&self) -> String {
+    pub(super) fn user_pool(&self) -> String {
         let names = self.account.names();
         let (region, domain, pool) = (names.region(), names.domain(), names.user_pool());
         format!("cognito-idp.{region}.{domain}/{pool}")

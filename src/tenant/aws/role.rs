@@ -1,11 +1,13 @@
 //! The tenant's role.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_iam::types::{Role, Tag};
 use jiff::Timestamp;
 
-use super::same::says;
-use super::{Provision, about, found};
+use super::{Provision, about, found, says};
 use crate::aws::Service;
+use crate::iam::DocumentKind;
 use crate::ids::TenantId;
 use crate::tenant::revocation;
 use crate::tenant::wanted::{Wanted, WantedRole};
@@ -27,13 +29,14 @@ impl Provision {
         let Some(there) = self.there(&role.name).await? else {
             if care == Care::Mend {
                 self.make_role(role, wanted.tenant).await?;
+                self.policies(role, wanted.tenant, care).await?;
             }
             return Ok(vec![Difference::new(thing, MISSING)]);
         };
         let mut all = Vec::new();
         self.is_ours(&there, role, wanted.tenant, care, &mut all)?;
-        let trust = there.assume_role_policy_document().unwrap_or_default();
-        if !says(trust, &role.trust) {
+        let trust = decoded(there.assume_role_policy_document().unwrap_or_default());
+        if !says(&trust, &role.trust, DocumentKind::Trust) {
             if care == Care::Mend {
                 let call = self.iam.update_assume_role_policy().role_name(&role.name);
                 let call = call.policy_document(&role.trust).send();
@@ -42,7 +45,7 @@ impl Provision {
             }
             all.push(Difference::new(&thing, "is trusted otherwise than `tenant-trust` says"));
         }
-        all.extend(self.policies(role, care).await?);
+        all.extend(self.policies(role, wanted.tenant, care).await?);
         Ok(all)
     }
 
@@ -86,32 +89,39 @@ impl Provision {
         }
     }
 
-    /// The role's inline policies: the one there should be, and no other.
-    async fn policies(&self, role: &WantedRole, care: Care) -> Result<Vec<Difference>, String> {
+    /// The role's inline policies: those there should be, and no other. A deny of the tenant's own sessions of before takes nothing
+    /// from anyone once it is spent, and goes with the next mending.
+    async fn policies(&self, role: &WantedRole, tenant: TenantId, care: Care) -> Result<Vec<Difference>, String> {
         let thing = format!("the role `{}`", role.name);
+        let revocation = revocation::name(tenant);
         let listed = self.inline(&role.name).await?;
         let mut all = Vec::new();
-        for extra in listed.iter().filter(|name| *name != POLICY) {
+        let wanted = [(POLICY, Some(&role.policy)), (&revocation, role.revocation.as_ref())];
+        let wanted: BTreeMap<&str, &String> = wanted
+            .into_iter()
+            .filter_map(|(name, text)| Some((name, text?)))
+            .collect();
+        for extra in listed.iter().filter(|name| !wanted.contains_key(name.as_str())) {
             if care == Care::Mend {
                 self.drop_policy(&role.name, extra).await?;
             }
-            all.push(Difference::new(
-                &thing,
-                format!("has the policy `{extra}`, which is none of Tidegate's"),
-            ));
+            if *extra != revocation {
+                let problem = format!("has the policy `{extra}`, which is none of Tidegate's");
+                all.push(Difference::new(&thing, problem));
+            }
         }
-        let text = match listed.iter().any(|name| name == POLICY) {
-            true => self.policy(&role.name, POLICY).await?,
-            false => None,
-        };
-        let problem = match text {
-            Some(text) if says(&text, &role.policy) => None,
-            Some(_) => Some("has another policy than `tenant-role` says"),
-            None => Some("has no policy `tenant-role`"),
-        };
-        if let Some(problem) = problem {
+        for (name, should) in wanted {
+            let text = match listed.iter().any(|listed| listed == name) {
+                true => self.policy(&role.name, name).await?,
+                false => None,
+            };
+            let problem = match text {
+                Some(text) if says(&text, should, DocumentKind::Identity) => continue,
+                Some(_) => format!("has another policy `{name}` than it should"),
+                None => format!("has no policy `{name}`"),
+            };
             if care == Care::Mend {
-                self.put_policy(&role.name, POLICY, &role.policy).await?;
+                self.put_policy(&role.name, name, should).await?;
             }
             all.push(Difference::new(&thing, problem));
         }
@@ -146,14 +156,12 @@ impl Provision {
             .assume_role_policy_document(&role.trust)
             .tags(tag(TAG, tenant.as_str())?);
         let call = call.description(format!("Tidegate: sessions of {tenant}"));
-        self.call(Service::Iam, "CreateRole", call.send())
-            .await
-            .map_err(about(&thing))?;
-        self.put_policy(&role.name, POLICY, &role.policy).await
+        let made = self.call(Service::Iam, "CreateRole", call.send()).await;
+        made.map(drop).map_err(about(&thing))
     }
 
     /// Denies what sessions of before may still do. Denies of others that refuse nobody any more go, where one role serves all.
-    pub(super) async fn deny_sessions(&self, wanted: &Wanted, at: Timestamp) -> Result<Vec<String>, String> {
+    pub(in crate::tenant) async fn revoke(&self, wanted: &Wanted, at: Timestamp) -> Result<Vec<String>, String> {
         let names = self.account.names();
         let name = names.role_name(self.account.isolation(), wanted.tenant);
         if self.there(&name).await?.is_none() {
@@ -218,12 +226,7 @@ impl Provision {
         let call = self.iam.get_role_policy().role_name(role).policy_name(name).send();
         let got = found(self.call(Service::Iam, "GetRolePolicy", call).await);
         let got = got.map_err(about(&format!("the policy `{name}` of the role `{role}`")))?;
-        Ok(got.map(|got| {
-            let text = got.policy_document;
-            percent_encoding::percent_decode_str(&text)
-                .decode_utf8_lossy()
-                .into_owned()
-        }))
+        Ok(got.map(|got| decoded(&got.policy_document)))
     }
 
     async fn put_policy(&self, role: &str, name: &str, text: &str) -> Result<(), String> {
@@ -242,4 +245,11 @@ impl Provision {
             .map(drop)
             .map_err(about(&format!("the policy `{name}` of the role `{role}`")))
     }
+}
+
+/// A document as it was put: IAM gives it back percent-encoded (RFC 3986).
+fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text)
+        .decode_utf8_lossy()
+        .into_owned()
 }

@@ -11,9 +11,9 @@ use aws_sdk_secretsmanager::types::Tag;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::clients::Made;
-use super::same::says;
-use super::{Provision, about, found};
+use super::{Provision, about, found, says};
 use crate::aws::{Class, Failure, Service};
+use crate::iam::{DocumentKind, secret_id};
 use crate::ids::{SecretName, SecretSuffix, TenantId};
 use crate::tenant::wanted::Wanted;
 use crate::tenant::{Care, Difference, MISSING};
@@ -44,7 +44,7 @@ impl Provision {
     ) -> Result<(Vec<Difference>, BTreeMap<SecretName, SecretSuffix>), String> {
         let (mut all, mut suffixes) = (Vec::new(), BTreeMap::new());
         for client in &wanted.clients {
-            let id = format!("tidegate/{}/{}", wanted.tenant, client.secret);
+            let id = secret_id(wanted.tenant, &client.secret);
             let thing = format!("the secret `{id}`");
             let of = made.iter().find(|made| made.secret == client.secret);
             let there = self.describe(&id).await.map_err(about(&thing))?;
@@ -73,7 +73,7 @@ impl Provision {
         let call = self.secrets.get_resource_policy().secret_id(id).send();
         let got = found(self.call(Service::SecretsManager, "GetResourcePolicy", call).await).map_err(about(&thing))?;
         let text = got.and_then(|got| got.resource_policy).unwrap_or_default();
-        if says(&text, policy) {
+        if says(&text, policy, DocumentKind::Resource) {
             return Ok(None);
         }
         if care == Care::Mend {
@@ -156,7 +156,7 @@ impl Provision {
     pub(super) async fn delete_secrets(&self, wanted: &Wanted) -> Result<Vec<String>, String> {
         let mut gone = Vec::new();
         for client in &wanted.clients {
-            let id = format!("tidegate/{}/{}", wanted.tenant, client.secret);
+            let id = secret_id(wanted.tenant, &client.secret);
             let thing = format!("the secret `{id}`");
             let Some(there) = self.describe(&id).await.map_err(about(&thing))? else {
                 continue;

@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::InAws;
 use crate::aws::{Aws, Service};
+use crate::iam::secret_id;
 use crate::vault::backend::VersionId;
 use crate::vault::error::VaultError;
 use crate::vault::secret::{MAX_BYTES, SecretKey, Stage};
@@ -18,7 +19,10 @@ impl InAws {
         key: &SecretKey,
         stage: Stage,
     ) -> Result<SecretString, VaultError> {
-        let call = self.secrets.get_secret_value().secret_id(id(key));
+        let call = self
+            .secrets
+            .get_secret_value()
+            .secret_id(secret_id(key.tenant, &key.name));
         let call = call.version_stage(stage.to_string());
         let about = ("secretsmanager:GetSecretValue", &*self.secret_arn(key));
         let answer = self.with_session(session, Service::SecretsManager, about, |credentials| {
@@ -48,7 +52,10 @@ impl InAws {
             });
         }
         let version = uuid::Uuid::new_v4().to_string();
-        let call = self.secrets.put_secret_value().secret_id(id(key));
+        let call = self
+            .secrets
+            .put_secret_value()
+            .secret_id(secret_id(key.tenant, &key.name));
         let call = call.client_request_token(&version).version_stages(stage.to_string());
         let about = ("secretsmanager:PutSecretValue", &*self.secret_arn(key));
         let answer = self.with_session(session, Service::SecretsManager, about, |credentials| {
@@ -67,7 +74,10 @@ impl InAws {
         version: &VersionId,
     ) -> Result<(), VaultError> {
         let arn = self.secret_arn(key);
-        let call = self.secrets.describe_secret().secret_id(id(key));
+        let call = self
+            .secrets
+            .describe_secret()
+            .secret_id(secret_id(key.tenant, &key.name));
         let about = ("secretsmanager:DescribeSecret", &*arn);
         let known = self.with_session(session, Service::SecretsManager, about, |credentials| {
             call.clone().customize().config_override(with(credentials)).send()
@@ -86,7 +96,10 @@ impl InAws {
             let what = format!("{} (version {}, pending)", key.shown(), version.0);
             return Err(VaultError::NotFound(what));
         }
-        let call = self.secrets.update_secret_version_stage().secret_id(id(key));
+        let call = self
+            .secrets
+            .update_secret_version_stage()
+            .secret_id(secret_id(key.tenant, &key.name));
         let call = call
             .version_stage(Stage::Current.to_string())
             .move_to_version_id(&version.0);
@@ -116,11 +129,6 @@ impl InAws {
     fn secret_arn(&self, key: &SecretKey) -> String {
         self.account.names().secret_arn(key.tenant, &key.name, "??????")
     }
-}
-
-/// What the secret is called.
-fn id(key: &SecretKey) -> String {
-    format!("tidegate/{}/{}", key.tenant, key.name)
 }
 
 /// What a call is made with in place of the client's own.

@@ -93,13 +93,7 @@ impl Sessions {
             Err(error) => Err(match Arc::unwrap_or_clone(error) {
                 NoSession::Unmade(what) => VaultError::Internal(what),
                 NoSession::Failed(failure) if failure.class == Class::Denied => {
-                    VaultError::Refused(Box::new(Refused {
-                        action: "sts:AssumeRole",
-                        resource: session.role_arn().to_owned(),
-                        code: failure.code,
-                        message: failure.message,
-                        request: failure.request,
-                    }))
+                    VaultError::Refused(Refused::of(failure, "sts:AssumeRole", session.role_arn()))
                 }
                 NoSession::Failed(failure) => VaultError::Unavailable(failure.to_string()),
             }),
@@ -164,13 +158,7 @@ impl Sessions {
         let seconds = i32::try_from(lifetime.as_secs()).map_err(|_| CredentialsError::Lifetime(lifetime))?;
         let failed = |action: &'static str| {
             move |failure: Failure| match failure.class {
-                Class::Denied => CredentialsError::Refused(Box::new(Refused {
-                    action,
-                    resource: role_arn.to_owned(),
-                    code: failure.code,
-                    message: failure.message,
-                    request: failure.request,
-                })),
+                Class::Denied => CredentialsError::Refused(Refused::of(failure, action, role_arn)),
                 _ => CredentialsError::Unavailable(failure.to_string()),
             }
         };
