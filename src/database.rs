@@ -1,7 +1,7 @@
 //! Tables: in a SQLite file of the data directory, or in a schema of a PostgreSQL database.
 //!
-//! The registry, the data flows and the exchanges are kept in tables, each in a set of its own ([`Layout`]). A set lies in one of two
-//! [places](Place), and whoever has it ([`Tables`]) need not know in which. One body of SQL serves both: placeholders are `$1`, upserts
+//! The registry, the data flows and the exchanges are kept in tables, each in a set of its own (`Layout`). A set lies in one of two
+//! [places](Place), and whoever has it (`Tables`) need not know in which. One body of SQL serves both: placeholders are `$1`, upserts
 //! `ON CONFLICT (…) DO UPDATE`, a row that changed is asked back with `RETURNING`, and values are text, whole numbers and truth. Only how
 //! tables are made differs. The ledger has its own stores, for it keeps bytes, reads damaged rows and has a lease.
 //!
@@ -14,7 +14,7 @@
 //!
 //! What several processes do at once is safe by two means, which the SQL of a set uses and says where: a row whose lock serialises
 //! those who change something, taken first; or a statement that changes a row only where it still is what was read. SQLite lets one
-//! process write at a time, from the first statement of a transaction on ([`Tables::begin`]).
+//! process write at a time, from the first statement of a transaction on (`Tables::begin`).
 //!
 //! # Worked example
 //!

@@ -5,7 +5,7 @@
 //!
 //! What is in memory is what rows say, one immutable value as of one version of the tables. A change takes its number first, which nobody
 //! else can until it is committed; brings what is in memory up to that; is checked against it; writes; and has what it wrote read
-//! back and swapped in as it commits ([`edit`]). What other processes change is read in the same way, when they say so or a while after
+//! back and swapped in as it commits (`edit`). What other processes change is read in the same way, when they say so or a while after
 //! ([`RegistryStore::follow`]).
 //!
 //! The one exception to "written before seen" leans to deny: an agreement that is ended is ended in memory even where that could not be

@@ -4,7 +4,7 @@
 //! without its slash, an old version, another tenant's role. Each row is one such request; beside the emulator's answer stands what
 //! `iam::evaluate` says under the account's documents.
 //!
-//! The rows are in two files: [`attempts`] are made under the documents as they are, [`planted`] with a mistake in the role's policy,
+//! The rows are in two files: `attempts` are made under the documents as they are, `planted` with a mistake in the role's policy,
 //! to see that the other documents hold, and that the judge sees a leak where there is one.
 
 mod attempts;

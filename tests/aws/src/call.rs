@@ -166,6 +166,8 @@ fn answer(done: Done) -> Result<Answer, Failure> {
     const AFTER_AUTHORIZATION: &[&str] = &[
         "DeleteConflict",
         "EntityAlreadyExists",
+        // of Secrets Manager: the secret is not in the state the call is for
+        "InvalidRequestException",
         "NoSuchBucket",
         "NoSuchBucketPolicy",
         "NoSuchEntity",
