@@ -24,12 +24,6 @@ EXPECTED = [
         "StringEquals requires a value of type String",
         "an ARN without a wildcard, compared as text, as AWS's own examples of `iam:PermissionsBoundary` do",
     ),
-    (
-        "provisioning-role",
-        "RESOURCE_MISMATCH",
-        "SetIdentityPoolRoles",
-        "by its data these take no resource, so the statement would not grant them; not settled on AWS yet (docs/deployment.md)",
-    ),
 ]
 
 
