@@ -6,5 +6,6 @@ pub mod companies;
 pub mod connector;
 pub mod issuer;
 mod manifest;
+mod secrets;
 pub mod start;
 pub mod world;

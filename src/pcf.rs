@@ -34,6 +34,7 @@ pub mod retry;
 mod road;
 mod segment;
 mod store;
+mod trial;
 
 pub use carrier::{Carrier, Parcel, Reply};
 pub use choose::{Found, choose, nameless};

@@ -49,6 +49,7 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 mod backend;
+mod client;
 mod credentials;
 mod embedded;
 mod error;
@@ -70,6 +71,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
+pub use client::{CONNECTOR_CLIENT, ClientCredentials};
 pub use credentials::{CredentialsError, TemporaryCredentials};
 pub use error::{Denied, Refused, VaultError};
 pub use key::{KeyError, VaultKey};

@@ -52,7 +52,7 @@ pub(super) fn connectors(world: &DevWorld, around: &Around<'_>) -> Result<HashMa
             participant: partner.bpnl,
             name: partner.name.clone(),
             root: root(around.base_url, partner.bpnl),
-            api_key: SecretString::from(super::start::random_value().map_err(DevError::from)?),
+            api_key: SecretString::from(super::secrets::random_value().map_err(DevError::from)?),
             gate: None,
         };
         let connector = Connector::new(settings, around.clock.clone()).map_err(DevError::from)?;

@@ -22,7 +22,7 @@ use crate::http::App;
 use crate::ids::{Bpnl, SecretName, TenantId};
 use crate::registry::store::RegistryStore;
 use crate::registry::{ConnectorSettings, NewAgreement};
-use crate::vault::{SessionScope, Vault, VaultError, VaultKey};
+use crate::vault::{SessionScope, Vault, VaultKey};
 
 /// The first part of the origins of dev ledgers.
 pub const ORIGIN: &str = "tidegate.localhost";
@@ -123,7 +123,7 @@ pub async fn start(options: DevOptions, clock: Clock, metrics: PrometheusHandle)
     let vault_key = VaultKey::from_file(&key, true).map_err(StartError::of("the vault's key"))?;
     let vault = open_vault(&options.data, &vault_key, &bundle)?;
     let registry = open_registry(&place, &options.data).await?;
-    fill((&world, &options.connectors), &base_url, &vault, &registry).await?;
+    fill((&world, &options.connectors), (&base_url, &issuers), &vault, &registry).await?;
     let agreements = agreements(&world, &registry, clock.now())?;
 
     let around = Around {
@@ -189,7 +189,7 @@ async fn issuers(world: &DevWorld, data: &Path, base_url: &str) -> Result<HashMa
 /// Puts footprints and secrets into the vault and the rest into the registry, agreements aside.
 async fn fill(
     (world, real): (&DevWorld, &RealConnectors),
-    base_url: &str,
+    (base_url, issuers): (&str, &HashMap<TenantId, Issuer>),
     vault: &Vault,
     registry: &RegistryStore,
 ) -> Result<(), StartError> {
@@ -207,17 +207,7 @@ async fn fill(
                 .await;
             stored.map_err(&failed)?;
         }
-        for name in &tenant.secrets {
-            let held = vault.session(tenant.id, SessionScope::SecretRead { name: name.clone() });
-            match held.get_secret(name).await {
-                Ok(_) => continue,
-                Err(VaultError::NotFound(_)) => {}
-                Err(error) => return Err(failed(error)),
-            }
-            let value = SecretString::from(random_value()?);
-            let session = vault.session(tenant.id, SessionScope::SecretWrite { name: name.clone() });
-            session.put_secret(name, value).await.map_err(&failed)?;
-        }
+        super::secrets::fill(tenant, issuers, vault).await?;
         if let Some(connector) = real.0.get(&tenant.id.0) {
             made.tenant.connector = Some(real_connector(vault, tenant.id, connector).await?);
         }
@@ -307,13 +297,6 @@ async fn connector_keys(world: &DevWorld, vault: &Vault) -> Result<BTreeMap<Tena
         keys.insert(tenant.id, session.get_secret(&name).await.map_err(&failed)?);
     }
     Ok(keys)
-}
-
-/// A secret's value: 24 random bytes in hexadecimal.
-pub(super) fn random_value() -> Result<String, StartError> {
-    let mut bytes = [0; 24];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| StartError("the system's random generator failed".into()))?;
-    Ok(hex::encode(bytes))
 }
 
 /// Makes a directory only its owner may enter.

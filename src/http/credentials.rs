@@ -1,22 +1,25 @@
 //! A person's credentials: a session of the own company's role, and the own company's secrets.
 
+pub mod secrets;
+
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Shared;
 use super::caller::{tenant, user};
 use super::decided::recorded_answer;
+use super::ingest::read_body;
 use super::problem::{Kind, Problem};
-use crate::ids::{SecretName, SecretSuffix};
 use crate::ledger::record::Request;
-use crate::question::ask;
-use crate::question::{Action, spell_time};
+use crate::question::{ask, spell_time};
+use crate::vault::CredentialsError;
 
 /// How long temporary credentials are valid: the shortest STS gives.
 const LIFETIME: SignedDuration = SignedDuration::from_secs(900);
@@ -38,10 +41,12 @@ struct CredentialsAnswer<'a> {
     expiration: String,
 }
 
-#[derive(Serialize)]
-struct SecretAnswer<'a> {
-    name: &'a str,
-    value: &'a str,
+/// What a request for a session may bring.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Brought {
+    /// Moved, not copied, into its secret.
+    web_identity_token: Option<String>,
 }
 
 /// An answer that holds a secret: no cache may keep it.
@@ -59,6 +64,7 @@ pub async fn session(
     Path(bpnl): Path<String>,
     Extension(request): Extension<Request>,
     headers: HeaderMap,
+    body: Body,
 ) -> Result<Response, Problem> {
     let now = app.clock.now();
     let registry = app.registry.current();
@@ -66,13 +72,17 @@ pub async fn session(
     let id = world.tenant.id;
     let person = app.person(&headers, id, now).await?;
     let user = user(world, &person);
-    let web_identity = None::<SecretString>;
     let question = ask::assume_role(&user, &world.tenant, now);
     let permit = app.permitted(id, question, &request).await?;
+    let web_identity = web_identity(body, app.limits.body).await;
+    let web_identity = web_identity.map_err(|problem| problem.after(&permit))?;
     let issued = app
         .vault
         .credentials_for(&permit, person.user(), web_identity.as_ref(), LIFETIME, now)
         .await;
+    if let Err(error @ (CredentialsError::NoIdentityPool | CredentialsError::WebIdentity(_))) = &issued {
+        return Err(Problem::with(Kind::Body, format!("`webIdentityToken`: {error}")).after(&permit));
+    }
     let issued = app.opened(issued, &permit).await?;
     let credentials = CredentialsAnswer {
         access_key_id: &issued.access_key_id,
@@ -87,31 +97,17 @@ pub async fn session(
     Ok(recorded_answer(answer, id, &permit))
 }
 
-/// `GET /credentials/{bpnl}/secrets/{name}`
-pub async fn secret(
-    State(app): State<Shared>,
-    Path((bpnl, name)): Path<(String, String)>,
-    Extension(request): Extension<Request>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let now = app.clock.now();
-    let registry = app.registry.current();
-    let world = tenant(&registry, &bpnl)?;
-    let id = world.tenant.id;
-    let person = app.person(&headers, id, now).await?;
-    let name: SecretName = name
-        .parse()
-        .map_err(|error| Problem::with(Kind::Path, format!("{error}")))?;
-    let user = user(world, &person);
-    let suffix = app.vault.suffix_of(&world.tenant, &name).await;
-    let suffix = suffix.as_ref().map(SecretSuffix::as_str);
-    let question = ask::secret(&user, &world.tenant, Action::ReadSecret, &name, suffix, now);
-    let permit = app.permitted(id, question, &request).await?;
-    let session = app.opened(app.vault.session_for(&permit), &permit).await?;
-    let value = app.opened(session.get_secret(&name).await, &permit).await?;
-    let answer = secret_answer(SecretAnswer {
-        name: name.as_str(),
-        value: value.expose_secret(),
-    });
-    Ok(recorded_answer(answer, id, &permit))
+/// What the identity pool gave the person, where they bring it. What is wrong with the body is told without it.
+async fn web_identity(body: Body, limit: usize) -> Result<Option<SecretString>, Problem> {
+    let body = read_body(body, limit).await?;
+    if body.is_empty() {
+        return Ok(None);
+    }
+    match crate::json::read(&body) {
+        Ok(Brought { web_identity_token }) => Ok(web_identity_token.map(SecretString::from)),
+        Err(_) => Err(Problem::with(
+            Kind::Body,
+            "expected nothing, or `{\"webIdentityToken\": \"…\"}`",
+        )),
+    }
 }

@@ -8,13 +8,14 @@ use crate::groups::{self, GroupsError};
 use crate::iam::mapping::Group;
 use crate::iam::{DocumentKind, Isolation, Params, RenderError, secret_id};
 use crate::ids::{ClientId, SecretName, TenantId};
+use crate::vault::CONNECTOR_CLIENT;
 
 /// The scope by which the tenant's connector reads footprints for partners.
 pub const READ: &str = "pcf.read";
 
 /// The app clients each tenant has: what for, the secret that holds it, and the scopes it is given at the tenant's own resource server.
 const CLIENTS: [(Purpose, &str, &[&str]); 3] = [
-    (Purpose::Connector, "connector-client", &[READ, "dataflows"]),
+    (Purpose::Connector, CONNECTOR_CLIENT, &[READ, "dataflows"]),
     (Purpose::Registry, "registry-client", &["registry.write"]),
     (Purpose::Ingest, "ingest-auth", &["pcf.write"]),
 ];

@@ -24,7 +24,6 @@ pub(super) struct Person<'p> {
     /// Names the session.
     pub(super) name: &'p UserName,
     /// What the identity pool gave them, where they brought it.
-    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only STS takes it"))]
     pub(super) web_identity: Option<&'p SecretString>,
 }
 

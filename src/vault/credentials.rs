@@ -64,6 +64,12 @@ pub enum CredentialsError {
         /// The action its trust policy lacks.
         action: &'static str,
     },
+    /// A token of an identity pool was brought to a vault that has none.
+    #[error("no identity pool is behind this vault; ask without it")]
+    NoIdentityPool,
+    /// STS does not take the token of the identity pool that was brought, by its code.
+    #[error("STS does not take it ({0}); get another one, or ask without it")]
+    WebIdentity(String),
     /// AWS refuses what the IAM layer allows.
     #[error("the IAM layer allows it, AWS does not: {0}")]
     Refused(Box<Refused>),

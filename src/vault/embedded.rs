@@ -157,6 +157,9 @@ impl Backend for Embedded {
         lifetime: SignedDuration,
         now: Timestamp,
     ) -> Result<TemporaryCredentials, CredentialsError> {
+        if person.web_identity.is_some() {
+            return Err(CredentialsError::NoIdentityPool);
+        }
         let account = &self.0.account;
         for action in ["sts:AssumeRoleWithWebIdentity", "sts:TagSession"] {
             let request = account.web_identity(tenant, action, role_arn);

@@ -1,11 +1,12 @@
 //! Sessions and secrets: which role gets what, of which company; and that no secret is ever found anywhere it should not be.
 
 use secrecy::ExposeSecret as _;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tidegate::ids::SecretName;
 use tidegate::ledger::Event;
-use tidegate::vault::SessionScope;
+use tidegate::vault::{SessionScope, Stage};
 
-use crate::harness::{Answer, ELBE, ISAR, LOG, Service, WESER, block_on, contains, files, get, post};
+use crate::harness::{Answer, ELBE, ISAR, LOG, Service, WESER, ask, block_on, contains, files, get, post};
 
 fn session(service: &Service, tenant: &str, token: &str) -> Answer {
     post(&format!("/credentials/{tenant}/session"))
@@ -20,7 +21,7 @@ fn secret(service: &Service, tenant: &str, name: &str, token: &str) -> Answer {
 }
 
 /// The value of a secret, from the vault itself.
-fn value(service: &Service, tenant: &str, name: &str) -> String {
+pub fn value(service: &Service, tenant: &str, name: &str) -> String {
     let name = name.parse().unwrap();
     let scope = SessionScope::SecretRead { name };
     let held = service.app.vault.session(tenant.parse().unwrap(), scope.clone());
@@ -228,4 +229,110 @@ fn only_the_owner_of_the_data_directory_can_read_what_is_secret_in_it() {
     {
         assert!(private(path), "{} is open to others", path.display());
     }
+}
+
+fn change(service: &Service, method: &str, path: &str, token: &str, value: &str) -> Answer {
+    ask(method, &format!("/credentials/{ELBE}/secrets/{path}"))
+        .bearer(token)
+        .json(json!({ "value": value }).to_string())
+        .send(service.address)
+}
+
+#[test]
+fn a_secret_is_written_by_who_may_and_the_one_before_is_kept() {
+    let service = Service::start();
+    let anna = service.person(ELBE, "anna");
+    let before = value(&service, ELBE, "erp-api-key");
+    for name in ["sven", "vera", "otto"] {
+        let token = service.person(ELBE, name);
+        change(&service, "PUT", "erp-api-key", &token, "theirs").check_problem(403, "forbidden", name);
+        change(&service, "POST", "erp-api-key/rotate", &token, "theirs").check_problem(403, "forbidden", name);
+    }
+    assert_eq!(value(&service, ELBE, "erp-api-key"), before);
+    let answer = change(&service, "PUT", "erp-api-key", &anna, "a new value");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json(), json!({ "name": "erp-api-key", "stage": "AWSCURRENT" }));
+    assert!(answer.record().is_some());
+    assert_eq!(value(&service, ELBE, "erp-api-key"), "a new value");
+    let name: SecretName = "erp-api-key".parse().unwrap();
+    let reading = SessionScope::SecretRead { name: name.clone() };
+    let reading = service.app.vault.session(ELBE.parse().unwrap(), reading);
+    let kept = block_on(reading.get_secret_version(&name, Stage::Previous)).unwrap();
+    assert_eq!(kept.expose_secret(), before);
+    // What nobody onboarded is not made on the way, and what is no value is not taken.
+    change(&service, "PUT", "no-such-secret", &anna, "a value").check_problem(404, "not-found", "not there");
+    change(&service, "PUT", "erp-api-key", &anna, "").check_problem(400, "body", "empty");
+    let odd = ask("PUT", &format!("/credentials/{ELBE}/secrets/erp-api-key"))
+        .bearer(&anna)
+        .json(r#""hunter2""#)
+        .send(service.address);
+    odd.check_problem(400, "body", "a bare text");
+    assert!(!odd.text().contains("hunter2"), "{}", odd.text());
+}
+
+#[test]
+fn a_clients_secret_is_rotated_only_once_it_was_tried() {
+    let service = Service::start();
+    let anna = service.person(ELBE, "anna");
+    let rotate = |value: &str| change(&service, "POST", "connector-client/rotate", &anna, value);
+    let present = value(&service, ELBE, "connector-client");
+    let client: Value = serde_json::from_str(&present).unwrap();
+    let but = |member: &str, other: &str| {
+        let mut client = client.clone();
+        client[member] = json!(other);
+        client.to_string()
+    };
+    let refused = [
+        ("no client", "a value".to_owned(), "written with PUT"),
+        ("another secret", but("clientSecret", "wrong"), "401 (invalid_client)"),
+        ("another client", but("clientId", "nobody"), "401 (invalid_client)"),
+        (
+            "another place",
+            but("tokenEndpoint", "http://127.0.0.1:1/token"),
+            "another than at present",
+        ),
+        ("more than that", but("more", "x"), "written with PUT"),
+    ];
+    for (what, next, told) in refused {
+        let answer = rotate(&next);
+        answer.check_problem(422, "document", what);
+        assert!(answer.text().contains(told), "{what}: {}", answer.text());
+        assert_eq!(value(&service, ELBE, "connector-client"), present, "{what}");
+    }
+    change(&service, "POST", "erp-api-key/rotate", &anna, &present).check_problem(422, "document", "no client before");
+    // The same client, spelled otherwise: it is good, so it becomes the current one.
+    let next = serde_json::to_string_pretty(&client).unwrap();
+    let answer = rotate(&next);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(value(&service, ELBE, "connector-client"), next);
+    let actions: Vec<_> = service
+        .records(ELBE)
+        .into_iter()
+        .filter_map(|stored| match stored.record.event {
+            Event::Decision(decided) => Some(decided.action.to_string()),
+            _ => None,
+        })
+        .collect();
+    let last = actions.last_chunk::<2>().unwrap();
+    assert_eq!(last, &["readSecret", "rotateSecret"], "both are decided and recorded");
+    assert!(!LOG.text().contains(client["clientSecret"].as_str().unwrap()));
+}
+
+#[test]
+fn a_token_of_an_identity_pool_is_refused_where_there_is_no_such_pool() {
+    let service = Service::shared();
+    let anna = service.person(ELBE, "anna");
+    let ask = |body: &str| {
+        post(&format!("/credentials/{ELBE}/session"))
+            .bearer(&anna)
+            .json(body)
+            .send(service.address)
+    };
+    let answer = ask(r#"{"webIdentityToken": "ey-secret"}"#);
+    answer.check_problem(400, "body", "no pool");
+    assert!(answer.text().contains("no identity pool"), "{}", answer.text());
+    let answer = ask(r#"{"webIdentity": "ey-secret"}"#);
+    answer.check_problem(400, "body", "misspelled");
+    assert!(!answer.text().contains("ey-secret"));
+    assert_eq!(ask("{}").status, 200);
 }

@@ -8,6 +8,11 @@ use tidegate::http::routes::{Caller, ROUTES, Route};
 use crate::connector::managed;
 use crate::harness::{Ask, ELBE, HOLDS, ISAR, ODER, Service, WESER, ask, claims, footprint};
 
+/// The body by which a secret of Elbe's becomes what it is.
+fn unchanged(service: &Service, name: &str) -> String {
+    json!({ "value": crate::credentials::value(service, ELBE, name) }).to_string()
+}
+
 /// How a route is called with success, but for the token.
 struct Tried {
     ask: Ask,
@@ -126,6 +131,19 @@ fn tried(service: &Service, route: &str) -> Tried {
         ),
         "credentials.secret" => (
             ask("GET", &credentials("secrets/erp-api-key")),
+            200,
+            service.connector(ELBE),
+            Some(anna()),
+        ),
+        // The value it has: the service is shared.
+        "credentials.write" => (
+            ask("PUT", &credentials("secrets/erp-api-key")).json(unchanged(service, "erp-api-key")),
+            200,
+            service.connector(ELBE),
+            Some(anna()),
+        ),
+        "credentials.rotate" => (
+            ask("POST", &credentials("secrets/connector-client/rotate")).json(unchanged(service, "connector-client")),
             200,
             service.connector(ELBE),
             Some(anna()),

@@ -14,8 +14,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use metrics::gauge;
-use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
+use secrecy::SecretString;
 
 use super::SCOPE;
 use super::turns::Turns;
@@ -25,7 +24,7 @@ use crate::http::{App, Shared};
 use crate::ids::{Digest, SecretName, TenantId};
 use crate::registry::{ConnectorSettings, Offer, TenantWorld};
 use crate::telemetry;
-use crate::vault::SessionScope;
+use crate::vault::{CONNECTOR_CLIENT, ClientCredentials, SessionScope};
 
 /// How long after a connector was tended it is tended again, where nothing was wrong.
 const ROUND: Duration = Duration::from_secs(5);
@@ -35,25 +34,6 @@ const LOOK: Duration = Duration::from_secs(1);
 const BUDGET: Duration = Duration::from_secs(120);
 /// How long a registration and what was published are taken to stand before they are looked at again.
 const STANDS: SignedDuration = SignedDuration::from_mins(5);
-/// The tenant's secret that says how the connector gets its token, where it is not the embedded issuer's client.
-const CLIENT_SECRET: &str = "connector-client";
-
-/// How the tenant's connector gets the token it must show.
-struct ConnectorClient {
-    token_endpoint: String,
-    client_id: String,
-    client_secret: SecretString,
-}
-
-/// The same, as the tenant's secret [`CLIENT_SECRET`] says it.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Written {
-    token_endpoint: String,
-    client_id: String,
-    /// Moved, not copied, into its secret.
-    client_secret: String,
-}
 
 /// Keeps all connectors as they should be; runs until it is aborted.
 pub async fn follow(app: Shared) {
@@ -222,29 +202,15 @@ impl App {
         management.register(&registration).await
     }
 
-    async fn connector_client(&self, world: &TenantWorld) -> Option<ConnectorClient> {
+    async fn connector_client(&self, world: &TenantWorld) -> Option<ClientCredentials> {
         let tenant = world.tenant.id;
-        if let Some(issuer) = self.issuers.get(&tenant) {
-            let client = world.tenant.identity.connectors.first()?;
-            return Some(ConnectorClient {
-                token_endpoint: format!("{}/oauth2/token", issuer.settings().issuer),
-                client_id: client.to_string(),
-                client_secret: issuer.client_secret(client)?.clone(),
-            });
-        }
-        let name: SecretName = CLIENT_SECRET.parse().ok()?;
+        let name: SecretName = CONNECTOR_CLIENT.parse().ok()?;
         let text = self.secret(tenant, &name).await?;
-        match serde_json::from_str::<Written>(text.expose_secret()) {
-            Ok(written) => Some(ConnectorClient {
-                token_endpoint: written.token_endpoint,
-                client_id: written.client_id,
-                client_secret: SecretString::from(written.client_secret),
-            }),
-            Err(_) => {
-                tracing::error!(tenant = %tenant, scope = SCOPE, "the secret `{CLIENT_SECRET}` is not `tokenEndpoint`, `clientId` and `clientSecret` as JSON");
-                None
-            }
+        let client = ClientCredentials::read(&text);
+        if client.is_none() {
+            tracing::error!(tenant = %tenant, scope = SCOPE, "the secret `{CONNECTOR_CLIENT}` is not `tokenEndpoint`, `clientId` and `clientSecret` as JSON");
         }
+        client
     }
 
     /// Publishes what the tenant offers, and takes out what it does not offer any more.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::types::Tag;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 use super::clients::Made;
 use super::{Provision, about, found, says};
@@ -17,6 +17,7 @@ use crate::iam::{DocumentKind, secret_id};
 use crate::ids::{SecretName, SecretSuffix, TenantId};
 use crate::tenant::wanted::Wanted;
 use crate::tenant::{Care, Difference, MISSING};
+use crate::vault::ClientCredentials;
 
 /// The tag with the client's id.
 const CLIENT: &str = "client";
@@ -24,15 +25,6 @@ const CLIENT: &str = "client";
 /// How often, and how long apart, a secret is made whose name is not free yet: a deletion takes a moment.
 const TRIES: u32 = 8;
 const APART: Duration = Duration::from_secs(1);
-
-/// How a machine gets its token, as the secret says it.
-#[derive(serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Written<'w> {
-    token_endpoint: &'w str,
-    client_id: &'w str,
-    client_secret: &'w str,
-}
 
 impl Provision {
     /// Compares the tenant's secrets with what they should be, and gives the last parts of their ARNs.
@@ -92,13 +84,12 @@ impl Provision {
     }
 
     async fn make_secret(&self, id: &str, tenant: TenantId, of: &Made, thing: &str) -> Result<String, String> {
-        let written = Written {
-            token_endpoint: &self.setting.token_url,
-            client_id: of.id.as_str(),
-            client_secret: of.value.expose_secret(),
+        let client = ClientCredentials {
+            token_endpoint: self.setting.token_url.clone(),
+            client_id: of.id.to_string(),
+            client_secret: of.value.clone(),
         };
-        let text = serde_json::to_string(&written).map_err(|error| format!("{thing}: {error}"))?;
-        let text = SecretString::from(text);
+        let text = client.write().map_err(|error| format!("{thing}: {error}"))?;
         let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
         let mut tries = TRIES;
         loop {

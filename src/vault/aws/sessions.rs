@@ -168,7 +168,12 @@ impl Sessions {
                 let call = call.role_session_name(&name).duration_seconds(seconds);
                 let call = call.web_identity_token(token.expose_secret()).send();
                 let given = self.aws.call(Service::Sts, "AssumeRoleWithWebIdentity", call).await;
-                given.map_err(failed("sts:AssumeRoleWithWebIdentity"))?.credentials
+                let given = given.map_err(|failure| match failure.class {
+                    // The person's token is at fault, not what is deployed.
+                    Class::Expired | Class::Invalid => CredentialsError::WebIdentity(failure.code),
+                    _ => failed("sts:AssumeRoleWithWebIdentity")(failure),
+                });
+                given?.credentials
             }
             None => {
                 let tag = tag(tenant).ok_or(CredentialsError::Random)?;

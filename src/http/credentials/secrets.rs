@@ -1,0 +1,183 @@
+//! The own company's secrets: read, written, rotated.
+//!
+//! A secret that is not there is made by onboarding and by nobody else. Whoever may not read a secret is not told whether it is there.
+
+use axum::body::Body;
+use axum::extract::{Extension, Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use super::secret_answer;
+use crate::decide::Permit;
+use crate::http::caller::{tenant, user};
+use crate::http::decided::recorded_answer;
+use crate::http::ingest::read_body;
+use crate::http::problem::{Kind, Problem};
+use crate::http::{App, Shared};
+use crate::ids::{SecretName, SecretSuffix, TenantId};
+use crate::ledger::record::Request;
+use crate::question::{Action, ask};
+use crate::vault::{ClientCredentials, Session, Stage, VaultError};
+
+#[derive(Serialize)]
+struct ReadAnswer<'a> {
+    name: &'a str,
+    value: &'a str,
+}
+
+#[derive(Serialize)]
+struct ChangeAnswer<'a> {
+    name: &'a str,
+    stage: Stage,
+}
+
+/// A new value.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    /// Moved, not copied, into its secret.
+    value: String,
+}
+
+/// A person's request about a secret.
+struct Asked {
+    tenant: TenantId,
+    name: SecretName,
+    permit: Permit,
+    session: Session,
+}
+
+impl Asked {
+    fn after(&self, kind: Kind, detail: impl Into<String>) -> Problem {
+        Problem::with(kind, detail).after(&self.permit)
+    }
+
+    /// What it is answered with once the secret was changed.
+    fn changed(&self) -> Response {
+        let (name, stage) = (self.name.as_str(), Stage::Current);
+        let answer = secret_answer(ChangeAnswer { name, stage });
+        recorded_answer(answer, self.tenant, &self.permit)
+    }
+}
+
+/// `GET /credentials/{bpnl}/secrets/{name}`
+pub async fn read(
+    State(app): State<Shared>,
+    Path(path): Path<(String, String)>,
+    Extension(request): Extension<Request>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let asked = app.asked(&path, &headers, Action::ReadSecret, &request).await?;
+    let value = asked.session.get_secret(&asked.name).await;
+    let value = app.opened(value, &asked.permit).await?;
+    let answer = secret_answer(ReadAnswer {
+        name: asked.name.as_str(),
+        value: value.expose_secret(),
+    });
+    Ok(recorded_answer(answer, asked.tenant, &asked.permit))
+}
+
+/// `PUT /credentials/{bpnl}/secrets/{name}`
+pub async fn write(
+    State(app): State<Shared>,
+    Path(path): Path<(String, String)>,
+    Extension(request): Extension<Request>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let asked = app.asked(&path, &headers, Action::WriteSecret, &request).await?;
+    let value = app.new_value(body).await;
+    let value = value.map_err(|problem| problem.after(&asked.permit))?;
+    let written = asked.session.put_secret(&asked.name, value).await;
+    app.opened(written, &asked.permit).await?;
+    Ok(asked.changed())
+}
+
+/// `POST /credentials/{bpnl}/secrets/{name}/rotate`
+///
+/// Only what can be tried is rotated: the credentials of a client. They are tried where the present ones are good, wherever the new
+/// ones point to, so that nobody has Tidegate call an address of choice.
+pub async fn rotate(
+    State(app): State<Shared>,
+    Path(path): Path<(String, String)>,
+    Extension(request): Extension<Request>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let reading = app.asked(&path, &headers, Action::ReadSecret, &request).await?;
+    let asked = app.asked(&path, &headers, Action::RotateSecret, &request).await?;
+    let value = app.new_value(body).await;
+    let value = value.map_err(|problem| problem.after(&asked.permit))?;
+    let present = reading.session.get_secret(&reading.name).await;
+    let present = app.opened(present, &reading.permit).await?;
+    let (Some(present), Some(next)) = (ClientCredentials::read(&present), ClientCredentials::read(&value)) else {
+        let detail = "the present value and the new one must both be a client's `tokenEndpoint`, `clientId` and `clientSecret` as JSON, or \
+                      the new one cannot be tried; a value that nobody can try is written with PUT";
+        return Err(asked.after(Kind::Document, detail));
+    };
+    if present.token_endpoint != next.token_endpoint {
+        let detail = "`tokenEndpoint` is another than at present; the new value is tried where the present one is good, so write it with PUT";
+        return Err(asked.after(Kind::Document, detail));
+    }
+    let carrier = &app.carrier;
+    let accepted = async |_| carrier.try_out(&next).await;
+    match asked.session.rotate_secret(&asked.name, value, accepted).await {
+        Err(VaultError::NotAccepted { why, .. }) => {
+            let detail = format!("the new value is not accepted: {why}; the present one stays");
+            Err(asked.after(Kind::Document, detail))
+        }
+        rotated => {
+            app.opened(rotated, &asked.permit).await?;
+            Ok(asked.changed())
+        }
+    }
+}
+
+impl App {
+    /// The permit of the person whose token the request carries, to do `action` with the secret of the path, and the session it opens.
+    async fn asked(
+        &self,
+        (bpnl, name): &(String, String),
+        headers: &HeaderMap,
+        action: Action,
+        request: &Request,
+    ) -> Result<Asked, Problem> {
+        let now = self.clock.now();
+        let registry = self.registry.current();
+        let world = tenant(&registry, bpnl)?;
+        let tenant = world.tenant.id;
+        let person = self.person(headers, tenant, now).await?;
+        let name: SecretName = name
+            .parse()
+            .map_err(|error| Problem::with(Kind::Path, format!("{error}")))?;
+        let user = user(world, &person);
+        let suffix = self.vault.suffix_of(&world.tenant, &name).await;
+        let known = suffix.as_ref().map(SecretSuffix::as_str);
+        let question = ask::secret(&user, &world.tenant, action, &name, known, now);
+        let permit = self.permitted(tenant, question, request).await?;
+        if suffix.is_none() {
+            return Err(Problem::new(Kind::NotFound).after(&permit));
+        }
+        let session = self.opened(self.vault.session_for(&permit), &permit).await?;
+        Ok(Asked {
+            tenant,
+            name,
+            permit,
+            session,
+        })
+    }
+
+    /// The new value a request brings. What is wrong with it is told without it.
+    async fn new_value(&self, body: Body) -> Result<SecretString, Problem> {
+        let body = read_body(body, self.limits.body).await?;
+        match crate::json::read(&body) {
+            Ok(Change { value }) if !value.is_empty() => Ok(value.into()),
+            _ => Err(Problem::with(
+                Kind::Body,
+                "expected `{\"value\": \"…\"}`, the value a text that is not empty",
+            )),
+        }
+    }
+}
