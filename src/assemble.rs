@@ -30,7 +30,7 @@ use crate::ledger::{Ledger, LedgerKeys, Options, Standing};
 use crate::pcf::{self, Carrier, Models, PcfStore};
 use crate::registry::store::RegistryStore;
 use crate::registry::{self, NewAgreement, Registry};
-use crate::vault::{Vault, VaultKey};
+use crate::vault::{Seal, Vault, VaultKey};
 
 /// The generation of the root keys that EDR tokens are made with. Counting it up makes new ones; tokens of the one before stay
 /// good until they expire.
@@ -66,6 +66,8 @@ pub struct Parts {
     pub data: PathBuf,
     /// Where registry, data flows and exchanges are: files of the data directory, or a database.
     pub place: Place,
+    /// Seals what partners hand out, where registry, data flows and exchanges are.
+    pub seal: Arc<Seal>,
     /// The policies.
     pub bundle: BundleSource,
     /// A candidate that is asked along.
@@ -248,6 +250,16 @@ pub fn open_vault(data: &Path, key: &VaultKey, bundle: &Bundle) -> Result<Vault,
     Vault::embedded(&data.join("vault"), key, Arc::clone(&bundle.account)).map_err(StartError::of("the vault"))
 }
 
+/// The seal for what partners hand out.
+///
+/// # Errors
+/// The cipher does not take the key.
+pub fn seal(key: &VaultKey) -> Result<Arc<Seal>, StartError> {
+    Seal::new(key, "addresses")
+        .map(Arc::new)
+        .map_err(StartError::of("the vault's key"))
+}
+
 async fn dataspace(parts: &Parts, registry: &Registry) -> Result<Dataspace, StartError> {
     for tenant in registry.tenants().map(|world| &world.tenant) {
         let connector = tenant.connector.iter();
@@ -264,6 +276,7 @@ async fn dataspace(parts: &Parts, registry: &Registry) -> Result<Dataspace, Star
     Ok(Dataspace {
         verifiers: EdrVerifiers::new(&parts.base_url),
         keys,
+        seal: Arc::clone(&parts.seal),
         flows: FlowStore::open(&parts.place)
             .await
             .map_err(StartError::of("the data flows"))?,

@@ -19,8 +19,11 @@ mod verifiers;
 pub use state::{ConnectorState, Connectors, Postponed, Waiting};
 pub use verifiers::EdrVerifiers;
 
+use std::sync::Arc;
+
 use crate::facts::did::DidClient;
 use crate::facts::edr::EdrKeys;
+use crate::vault::Seal;
 
 /// What a service holds of the data space.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub struct Dataspace {
     pub verifiers: EdrVerifiers,
     /// What is going on.
     pub flows: flow::FlowStore,
+    /// Seals what partners handed out.
+    pub seal: Arc<Seal>,
     /// Reaches connectors.
     pub transport: management::Transport,
     /// Fetches partners' DID documents.

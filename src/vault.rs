@@ -57,6 +57,7 @@ mod files;
 mod key;
 mod object;
 mod permitted;
+mod seal;
 mod secret;
 mod session;
 
@@ -77,6 +78,7 @@ pub use error::{Denied, Refused, VaultError};
 pub use key::{KeyError, VaultKey};
 pub use object::Object;
 pub use permitted::{OpenError, ScopeError};
+pub use seal::Seal;
 pub use secret::Stage;
 pub use session::{Operation, Session, SessionScope};
 

@@ -73,6 +73,7 @@ async fn demo(args: &DemoArgs) -> Outcome {
     let temporary = std::env::temp_dir().join(format!("tidegate-demo-{}", uuid::Uuid::now_v7()));
     let data = args.data.clone().unwrap_or_else(|| temporary.clone());
     let options = DevOptions {
+        vault: None,
         connectors: Default::default(),
         database: None,
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),

@@ -9,7 +9,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{BundleArgs, Exit, Failure, Outcome, block_on, bundle, database, print};
-use crate::assemble::{BundleSource, Parts, StartError, assemble, open_ledger, open_registry, open_vault};
+use crate::assemble::{BundleSource, Parts, StartError, assemble, open_ledger, open_registry, open_vault, seal};
 #[cfg(feature = "aws")]
 use crate::aws::Aws;
 use crate::bundle::Bundle;
@@ -101,6 +101,7 @@ async fn serve_dev(args: &ServeArgs) -> Outcome {
         None => RealConnectors::default(),
     };
     let options = DevOptions {
+        vault: None,
         connectors,
         database: args.database()?,
         listen: args.listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))),
@@ -174,10 +175,12 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
         })?;
         agreements = seed.agreements;
     }
+    let seal = seal(&key).map_err(start_failure)?;
     let segments = config.segments.then(|| data.clone());
     let parts = Parts {
         data,
         place,
+        seal,
         bundle: source,
         shadow,
         ledger,

@@ -15,7 +15,7 @@ use super::companies::{self, Around, KEY_NAME, connectors};
 use super::issuer::Issuer;
 use super::manifest;
 use super::world::{DevTenant, DevWorld};
-use crate::assemble::{BundleSource, Parts, StartError, assemble, open_ledger, open_registry, open_vault};
+use crate::assemble::{BundleSource, Parts, StartError, assemble, open_ledger, open_registry, open_vault, seal};
 use crate::clock::Clock;
 use crate::database::{Database, Place};
 use crate::http::App;
@@ -49,6 +49,8 @@ pub struct DevOptions {
     pub shadow: Option<BundleSource>,
     /// The database of all that is in tables, where it is not to lie in the data directory.
     pub database: Option<Database>,
+    /// The vault, where that is not to be in the data directory. It is of the account that the bundle means and has the tenants' secrets.
+    pub vault: Option<Vault>,
     /// Real connectors, which take the place of the dev connectors of these companies.
     pub connectors: RealConnectors,
 }
@@ -121,7 +123,10 @@ pub async fn start(options: DevOptions, clock: Clock, metrics: PrometheusHandle)
     let key = options.data.join("keys").join("vault.key");
     make_private(&options.data.join("keys"))?;
     let vault_key = VaultKey::from_file(&key, true).map_err(StartError::of("the vault's key"))?;
-    let vault = open_vault(&options.data, &vault_key, &bundle)?;
+    let vault = match options.vault {
+        Some(vault) => vault,
+        None => open_vault(&options.data, &vault_key, &bundle)?,
+    };
     let registry = open_registry(&place, &options.data).await?;
     fill((&world, &options.connectors), (&base_url, &issuers), &vault, &registry).await?;
     let agreements = agreements(&world, &registry, clock.now())?;
@@ -138,6 +143,7 @@ pub async fn start(options: DevOptions, clock: Clock, metrics: PrometheusHandle)
     let parts = Parts {
         data: options.data.clone(),
         place,
+        seal: seal(&vault_key)?,
         bundle: options.bundle,
         shadow: options.shadow.map(|candidate| candidate.load()).transpose()?,
         ledger,

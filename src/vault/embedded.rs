@@ -43,9 +43,8 @@ impl Embedded {
         let root = Root::open(dir)?;
         let lock = root.lock()?;
         let underived = VaultError::Internal("derive its keys");
-        let (Some(objects), Some(secrets)) = (Objects::new(root.clone(), key), Secrets::new(root, key)) else {
-            return Err(underived);
-        };
+        let objects = Objects::new(root.clone(), key).ok_or(underived)?;
+        let secrets = Secrets::new(root, key)?;
         Ok(Self(Arc::new(Store {
             account,
             objects,

@@ -6,16 +6,13 @@
 
 use std::fmt;
 
-use aws_lc_rs::{aead, rand};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use super::error::VaultError;
 use super::files::Root;
 use super::key::VaultKey;
+use super::seal::{Seal, UNOPENED};
 use crate::iam::secret_id;
 use crate::ids::{SecretName, SecretSuffix, TenantId};
 
@@ -117,26 +114,22 @@ impl SecretKey {
         then(&["secrets", self.tenant.as_str(), &file])
     }
 
-    fn bound_to(&self, suffix: &str, version: u64) -> aead::Aad<Vec<u8>> {
+    fn bound_to(&self, suffix: &str, version: u64) -> String {
         // No identifier holds a slash, so the names cannot run into each other.
-        aead::Aad::from(format!("secret v1/{}/{}/{suffix}/{version}", self.tenant, self.name).into_bytes())
+        format!("secret v1/{}/{}/{suffix}/{version}", self.tenant, self.name)
     }
 }
 
 /// The secrets of a vault. Writers take turns; see [`super::embedded`].
 pub(super) struct Secrets {
     root: Root,
-    key: aead::LessSafeKey,
+    seal: Seal,
 }
 
 impl Secrets {
-    pub(super) fn new(root: Root, key: &VaultKey) -> Option<Self> {
-        let key = key.derive("secrets")?;
-        let key = aead::UnboundKey::new(&aead::AES_256_GCM, key.as_slice()).ok()?;
-        Some(Self {
-            root,
-            key: aead::LessSafeKey::new(key),
-        })
+    pub(super) fn new(root: Root, key: &VaultKey) -> Result<Self, VaultError> {
+        let seal = Seal::new(key, "secrets")?;
+        Ok(Self { root, seal })
     }
 
     /// The six characters of the secret's ARN, if there is such a secret.
@@ -242,37 +235,18 @@ impl Secrets {
     }
 
     fn seal(&self, at: &SecretKey, suffix: &str, version: u64, value: &[u8]) -> Result<Sealed, VaultError> {
-        let mut nonce = [0; aead::NONCE_LEN];
-        rand::fill(&mut nonce).map_err(|_| VaultError::Internal("draw random bytes"))?;
-        // Sealed in place: if that failed, the buffer would still hold the value, hence zeroised on every path.
-        let mut buffer = Zeroizing::new(value.to_vec());
-        let bound_to = at.bound_to(suffix, version);
-        let tag = self
-            .key
-            .seal_in_place_separate_tag(aead::Nonce::assume_unique_for_key(nonce), bound_to, &mut buffer)
-            .map_err(|_| VaultError::Internal("encrypt"))?;
-        let ciphertext = BASE64.encode([buffer.as_slice(), tag.as_ref()].concat());
+        let sealed = self.seal.close(&at.bound_to(suffix, version), value)?;
         Ok(Sealed {
             version,
-            nonce: BASE64.encode(nonce),
-            ciphertext,
+            nonce: sealed.nonce,
+            ciphertext: sealed.ciphertext,
         })
     }
 
     fn open(&self, at: &SecretKey, suffix: &str, sealed: &Sealed) -> Result<SecretString, VaultError> {
-        let wrong = || {
-            let why = "it does not decrypt: altered, moved from another tenant or name, or sealed with another key";
-            VaultError::tampered(&at.shown(), why)
-        };
-        let nonce = BASE64.decode(&sealed.nonce).map_err(|_| wrong())?;
-        let nonce = aead::Nonce::try_assume_unique_for_key(&nonce).map_err(|_| wrong())?;
-        let mut buffer = Zeroizing::new(BASE64.decode(&sealed.ciphertext).map_err(|_| wrong())?);
-        let bound_to = at.bound_to(suffix, sealed.version);
-        let value = self
-            .key
-            .open_in_place(nonce, bound_to, &mut buffer)
-            .map_err(|_| wrong())?;
-        Ok(SecretString::from(std::str::from_utf8(value).map_err(|_| wrong())?))
+        let of = at.bound_to(suffix, sealed.version);
+        let opened = self.seal.reveal(&of, &sealed.nonce, &sealed.ciphertext);
+        opened.ok_or_else(|| VaultError::tampered(&at.shown(), UNOPENED))
     }
 }
 

@@ -1,7 +1,5 @@
 //! The exchange endpoint: who gets which footprint, under which agreement, and what anyone else learns.
 
-use std::path::Path;
-
 use jiff::{SignedDuration, Timestamp};
 use tidegate::assemble::BundleSource;
 use tidegate::clock::Clock;
@@ -10,7 +8,7 @@ use tidegate::ids::Digest;
 use tidegate::ledger::Event;
 use tidegate::registry::TenantState;
 
-use crate::harness::{Answer, Ask, ELBE, HOLDS, ISAR, ODER, Service, WESER, get, retire};
+use crate::harness::{Answer, Ask, ELBE, HOLDS, ISAR, ODER, Service, WESER, get, repository, retire};
 
 const RETIRED: &str = "0b6f6a3e-7a55-4c8c-9d6b-0d1c5a4f1004";
 const ODERS: &str = "0b6f6a3e-7a55-4c8c-9d6b-0d1c5a4f1007";
@@ -73,9 +71,7 @@ fn every_agreement_of_the_dev_world_gets_its_answer() {
         match expected {
             Ok(file) => {
                 assert_eq!(answer.status, 200, "{id}: {}", answer.text());
-                let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-                    .join("fixtures/pcf/dev")
-                    .join(file);
+                let path = repository().join("fixtures/pcf/dev").join(file);
                 let bytes = std::fs::read(path).unwrap();
                 assert!(answer.body == bytes, "{id}: the bytes of {file}");
                 let digest = Digest::of(&bytes);

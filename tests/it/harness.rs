@@ -79,6 +79,12 @@ impl Write for Log {
     }
 }
 
+/// The repository's own directory, whichever of its packages' tests these are.
+pub fn repository() -> &'static Path {
+    let mut above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    above.find(|directory| directory.join("fixtures/pcf").is_dir()).unwrap()
+}
+
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     RUNTIME.block_on(future)
 }
@@ -97,13 +103,19 @@ pub fn take_issuers(data: &Path) {
     }
 }
 
-async fn begin(
+fn begin(
     data: &Path,
     clock: Clock,
     bundle: BundleSource,
     database: Option<Database>,
-) -> Result<tidegate::dev::start::Started, tidegate::assemble::StartError> {
+) -> impl Future<Output = Result<tidegate::dev::start::Started, tidegate::assemble::StartError>> {
+    // Before anything runs, for it may take a runtime of its own.
+    let (bundle, vault) = match (bundle, crate::elsewhere()) {
+        (BundleSource::BuiltIn, Some((bundle, vault))) => (bundle, Some(vault)),
+        (bundle, _) => (bundle, None),
+    };
     let options = DevOptions {
+        vault,
         connectors: Default::default(),
         database,
         listen: "127.0.0.1:0".parse().unwrap(),
@@ -111,7 +123,7 @@ async fn begin(
         bundle,
         shadow: None,
     };
-    start(options, clock, METRICS.clone()).await
+    start(options, clock, METRICS.clone())
 }
 
 pub struct Service {

@@ -39,3 +39,9 @@ mod simulate;
 mod standby;
 mod tables;
 mod tidy;
+
+/// Where the services of these tests have their bundle and their vault, if not built in and in the data directory: the tests that ask an
+/// emulator of AWS run some of these modules as well.
+fn elsewhere() -> Option<(tidegate::assemble::BundleSource, tidegate::vault::Vault)> {
+    None
+}

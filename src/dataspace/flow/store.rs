@@ -36,10 +36,11 @@ CREATE TABLE IF NOT EXISTS signal (tenant TEXT NOT NULL, flow TEXT NOT NULL, rea
 ",
         ),
         Step::Columns(&[("flow", "version", "INTEGER NOT NULL DEFAULT 0")]),
+        Step::Columns(&[("flow", "address", "TEXT")]),
     ],
     postgres: &["
 CREATE TABLE flow (tenant TEXT COLLATE \"C\" NOT NULL, id TEXT COLLATE \"C\" NOT NULL, agreement TEXT NOT NULL, over BOOLEAN NOT NULL,
-  document TEXT NOT NULL, version BIGINT NOT NULL, PRIMARY KEY (tenant, id));
+  document TEXT NOT NULL, version BIGINT NOT NULL, address TEXT, PRIMARY KEY (tenant, id));
 CREATE INDEX flow_id ON flow (id);
 CREATE INDEX flow_live ON flow (tenant) WHERE NOT over;
 CREATE TABLE signal (tenant TEXT COLLATE \"C\" NOT NULL, flow TEXT COLLATE \"C\" NOT NULL, reason TEXT NOT NULL, tries BIGINT NOT NULL,
@@ -284,7 +285,8 @@ impl FlowStore {
     async fn update(&self, flow: &Arc<Flow>, version: i64) -> Result<bool, FlowError> {
         let (document, over) = (document(flow)?, flow.state.is_final());
         let args = args![over, &document, flow.tenant.as_str(), flow.id.as_str(), version];
-        let sql = "UPDATE flow SET over = $1, document = $2, version = version + 1 WHERE tenant = $3 AND id = $4 AND version = $5";
+        let sql = "UPDATE flow SET over = $1, document = $2, version = version + 1, address = CASE WHEN $1 THEN NULL ELSE address END
+                   WHERE tenant = $3 AND id = $4 AND version = $5";
         let written = self.tables.run(sql, args).await? > 0;
         if written {
             self.show(flow, true, version + 1);
@@ -302,6 +304,29 @@ impl FlowStore {
             let held = Held { flow, written, version };
             all.insert(key, held);
         }
+    }
+
+    /// Keeps the address that was handed out for a flow, sealed by whoever asks for it. It goes when the flow is over.
+    ///
+    /// # Errors
+    /// [`FlowError::Unknown`]: there is no such flow, or it is over; or the database.
+    pub async fn keep_address(&self, tenant: TenantId, id: &FlowId, sealed: &str) -> Result<(), FlowError> {
+        let sql = "UPDATE flow SET address = $1 WHERE tenant = $2 AND id = $3 AND NOT over";
+        let args = args![sealed, tenant.as_str(), id.as_str()];
+        match self.tables.run(sql, args).await? {
+            0 => Err(FlowError::Unknown),
+            _ => Ok(()),
+        }
+    }
+
+    /// The address that was handed out for a flow, as it was sealed.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn address(&self, tenant: TenantId, id: &FlowId) -> Result<Option<String>, FlowError> {
+        let sql = "SELECT address FROM flow WHERE tenant = $1 AND id = $2";
+        let row: Option<(Option<String>,)> = self.tables.find(sql, args![tenant.as_str(), id.as_str()]).await?;
+        Ok(row.and_then(|(address,)| address))
     }
 
     /// Notes that a flow's control plane must be told.

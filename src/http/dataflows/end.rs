@@ -82,15 +82,11 @@ impl App {
             .flows
             .note_signal(flow.tenant, &flow.id, reason, now)
             .await?;
-        let ended = self
-            .dataspace
+        self.dataspace
             .flows
             .change(flow.tenant, &flow.id, |flow| flow.apply(Verb::Terminate))
             .await?;
         tracing::info!(tenant = %flow.tenant, flow = %flow.id, reason, "a data flow was ended");
-        if ended.0.side == Side::Consumer {
-            self.drop_received(flow).await;
-        }
         Ok(())
     }
 }

@@ -147,9 +147,6 @@ impl App {
             .change(tenant, id, |flow| flow.apply(verb))
             .await
             .map_err(failed)?;
-        if flow.state.is_final() && flow.side == Side::Consumer {
-            self.drop_received(&flow).await;
-        }
         Ok(Json(Status::of(&flow.id, flow.state)).into_response())
     }
 

@@ -24,9 +24,6 @@ use crate::clients::{Clients, Emulator};
 use crate::deployment::harness;
 use crate::translate::for_emulator;
 
-/// The account; whoever signs with it as access key is its root user in the emulator.
-pub const ACCOUNT: &str = "210987654321";
-const BUCKET: &str = "tidegate-onboarded";
 const REGION: &str = "eu-central-1";
 
 /// The platform in the emulator.
@@ -37,6 +34,9 @@ pub struct Platform {
     pub directory: PathBuf,
     /// The app client people sign in through.
     pub people_client: String,
+    /// The account; whoever signs with it as access key is its root user in the emulator.
+    pub account: &'static str,
+    bucket: String,
     /// The emulator.
     pub url: String,
     emulator: Emulator,
@@ -47,19 +47,24 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Makes it. `tenants` are those whose sessions the shared documents are to know.
+    /// Makes it in an account where nothing is. `tenants` are those whose sessions the shared documents are to know.
     ///
     /// # Errors
     /// A call that fails.
-    pub async fn create(url: &str, directory: &Path, tenants: &[TenantId]) -> Result<Self, Failure> {
+    pub async fn create(
+        (url, account): (&str, &'static str),
+        directory: &Path,
+        tenants: &[TenantId],
+    ) -> Result<Self, Failure> {
+        let bucket = format!("tidegate-onboarded-{account}");
         let emulator = Emulator::new(url, REGION);
-        let root = emulator.clients(Some(Credentials::from_keys(ACCOUNT, "test", None)));
+        let root = emulator.clients(Some(Credentials::from_keys(account, "test", None)));
         let (user_pool, people_client) = people(&root).await?;
         let identity_pool = identities(&root, &user_pool, &people_client).await?;
         let names = [
-            ("account", ACCOUNT),
+            ("account", account),
             ("region", REGION),
-            ("bucket", BUCKET),
+            ("bucket", &bucket),
             ("identity_pool", &identity_pool),
             ("user_pool", &user_pool),
         ];
@@ -70,6 +75,8 @@ impl Platform {
             bundle,
             directory,
             people_client,
+            account,
+            bucket,
             url: url.to_owned(),
             emulator,
             root,
@@ -80,13 +87,13 @@ impl Platform {
         Ok(platform)
     }
 
-    fn account(&self) -> &Account {
+    fn of_bundle(&self) -> &Account {
         &self.bundle.account
     }
 
     fn document(&self, name: &str) -> Result<String, Failure> {
-        let params: Params<'_> = self.account().names().params();
-        let document = self.account().document(name).ok_or("a document that is not there")?;
+        let params: Params<'_> = self.of_bundle().names().params();
+        let document = self.of_bundle().document(name).ok_or("a document that is not there")?;
         Ok(document.render(&params)?)
     }
 
@@ -94,18 +101,18 @@ impl Platform {
         let place = CreateBucketConfiguration::builder()
             .location_constraint(BucketLocationConstraint::from(REGION))
             .build();
-        let create = self.root.s3.create_bucket().bucket(BUCKET);
+        let create = self.root.s3.create_bucket().bucket(&self.bucket);
         create.create_bucket_configuration(place).send().await?;
         let versions = VersioningConfiguration::builder()
             .status(BucketVersioningStatus::Enabled)
             .build();
-        let put = self.root.s3.put_bucket_versioning().bucket(BUCKET);
+        let put = self.root.s3.put_bucket_versioning().bucket(&self.bucket);
         put.versioning_configuration(versions).send().await?;
         let policy = for_emulator(&over_plain_http(&self.document("bucket-policy")?)?, &self.tags)?;
         self.root
             .s3
             .put_bucket_policy()
-            .bucket(BUCKET)
+            .bucket(&self.bucket)
             .policy(policy)
             .send()
             .await?;
@@ -122,7 +129,7 @@ impl Platform {
             statements.ok_or("a trust policy without statements")?.push(json!({
                 "Sid": "Harness",
                 "Effect": "Allow",
-                "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:user/tidegate-harness")},
+                "Principal": {"AWS": format!("arn:aws:iam::{}:user/tidegate-harness", self.account)},
                 "Action": "sts:AssumeRole",
             }));
             let role = format!("tidegate-{name}");
@@ -150,7 +157,7 @@ impl Platform {
             .harness
             .sts
             .assume_role()
-            .role_arn(format!("arn:aws:iam::{ACCOUNT}:role/tidegate-{role}"));
+            .role_arn(format!("arn:aws:iam::{}:role/tidegate-{role}", self.account));
         let session = call.role_session_name("tidegate").send().await?;
         let given = session.credentials().ok_or("a session without credentials")?;
         let token = Some(given.session_token().to_owned());

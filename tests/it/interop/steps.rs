@@ -3,9 +3,6 @@
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tidegate::dataspace::flow::Dialect;
-use tidegate::dataspace::signaling::DataAddress;
-use tidegate::ids::{Digest, SecretName};
-use tidegate::vault::SessionScope;
 
 use super::generation::{context, dialect, policy_context, query};
 use super::{ASSET, EDC, PROTOCOL, Scene, many, text};
@@ -114,15 +111,8 @@ impl Scene {
 
     /// The same address with another token, got with the refresh token in what Tidegate keeps as the consumer's data plane.
     pub fn renewed(&self, handed: &Handed) -> Handed {
-        let digest = hex::encode(Digest::of(handed.transfer.as_bytes()).as_bytes());
-        let name: SecretName = format!("edr-{}", &digest[..40]).parse().unwrap();
-        let session = self
-            .service
-            .app
-            .vault
-            .session(WESER.parse().unwrap(), SessionScope::SecretRead { name: name.clone() });
-        let kept = block_on(session.get_secret(&name)).unwrap();
-        let kept: DataAddress = serde_json::from_str(kept.expose_secret()).unwrap();
+        let (tenant, flow) = (WESER.parse().unwrap(), handed.transfer.parse().unwrap());
+        let kept = block_on(self.service.app.received(tenant, &flow)).unwrap();
         self.now();
         let base = format!("http://{}", self.service.address);
         let path = kept.get("refreshEndpoint").unwrap().strip_prefix(&base).unwrap();

@@ -10,6 +10,7 @@ on_both!(
     flows_survive_a_restart_and_are_their_tenants_own,
     what_ended_is_over_for_good_though_it_could_not_be_written,
     an_id_is_one_flow_for_good,
+    an_address_goes_with_its_flow,
     a_signal_waits_until_it_is_done,
     a_change_of_what_another_process_changed_changes_nothing,
     what_ended_here_is_written_over_what_another_process_wrote,
@@ -101,6 +102,33 @@ async fn an_id_is_one_flow_for_good(on: On) {
     assert!(matches!(store.begin(other).await, Err(FlowError::Exists)));
     let again = store.begin(flow("f", Side::Provider)).await.unwrap();
     assert_eq!(again.state, State::Terminated, "a repetition does not start it again");
+}
+
+async fn an_address_goes_with_its_flow(on: On) {
+    let home = Home::new(on).await;
+    let store = open(&home).await;
+    let begun = store.begin(flow("f", Side::Consumer)).await.unwrap();
+    let (tenant, id) = (begun.tenant, begun.id.clone());
+    assert_eq!(store.address(tenant, &id).await.unwrap(), None);
+    store.keep_address(tenant, &id, "first").await.unwrap();
+    store.keep_address(tenant, &id, "second").await.unwrap();
+    let kept = open(&home).await.address(tenant, &id).await.unwrap();
+    assert_eq!(kept.as_deref(), Some("second"));
+    let other: TenantId = "BPNL00000000B2CD".parse().unwrap();
+    assert_eq!(store.address(other, &id).await.unwrap(), None);
+    let unknown = store.keep_address(other, &id, "theirs").await;
+    assert!(matches!(unknown, Err(FlowError::Unknown)));
+    for verb in [Verb::Started, Verb::Suspend] {
+        store.change(tenant, &id, |flow| flow.apply(verb)).await.unwrap();
+    }
+    assert!(store.address(tenant, &id).await.unwrap().is_some(), "it may be resumed");
+    store
+        .change(tenant, &id, |flow| flow.apply(Verb::Terminate))
+        .await
+        .unwrap();
+    assert_eq!(store.address(tenant, &id).await.unwrap(), None);
+    let late = store.keep_address(tenant, &id, "third").await;
+    assert!(matches!(late, Err(FlowError::Unknown)), "one that is over takes none");
 }
 
 async fn a_signal_waits_until_it_is_done(on: On) {

@@ -5,7 +5,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use serde_json::json;
 use tidegate::iam::Isolation;
 use tidegate_aws_tests::Failure;
-use tidegate_aws_tests::platform::{ACCOUNT, Platform};
+use tidegate_aws_tests::platform::Platform;
 
 use crate::{TENANTS, came, session, tenant};
 
@@ -134,7 +134,7 @@ pub(crate) async fn make(platform: &Platform, arns: &[Vec<String>]) -> Result<()
         "denied",
         tagged.err().unwrap_or("allowed".into()),
     ));
-    let direct = |name: &str| format!("arn:aws:iam::{}:role/{name}", ACCOUNT);
+    let direct = |name: &str| format!("arn:aws:iam::{}:role/{name}", platform.account);
     for role in ["tidegate-service", "tidegate-provisioning"] {
         let call = clients
             .sts

@@ -35,7 +35,7 @@ async fn three_companies_come_none_reaches_another_and_one_leaves() -> Result<()
         .map_err(|_| "TIDEGATE_EMULATOR is not set; start this by `tests/aws/run`")?;
     let home = tempfile::tempdir()?;
     let tenants = TENANTS.map(tenant);
-    let platform = Platform::create(&url, &home.path().join("bundle"), &tenants).await?;
+    let platform = Platform::create((&url, "210987654321"), &home.path().join("bundle"), &tenants).await?;
     let tidegate = Tidegate::new(&platform, home.path()).await?;
 
     // Who may, and who may not.

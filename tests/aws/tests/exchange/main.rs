@@ -1,0 +1,128 @@
+//! The suite of the exchange endpoint, as `tests/it` has it, with the vault in AWS: Tidegate onboards the companies, their footprints lie in
+//! S3, and what is read and written there is let through by the emulator's IAM too.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    dead_code,
+    unreachable_pub,
+    reason = "a test fails by panicking, and what is shared with `tests/it` is more than these modules use"
+)]
+
+#[path = "../../../it/exchange.rs"]
+mod exchange;
+#[path = "../../../it/harness.rs"]
+mod harness;
+#[path = "../onboarding/program.rs"]
+mod program;
+
+use std::sync::{Arc, LazyLock};
+
+use tempfile::TempDir;
+use tidegate::assemble::BundleSource;
+use tidegate::aws::Aws;
+use tidegate::clock::Clock;
+use tidegate::ids::TenantId;
+use tidegate::vault::Vault;
+use tidegate_aws_tests::Failure;
+use tidegate_aws_tests::platform::Platform;
+
+use harness::{ELBE, HOLDS, ISAR, WESER, block_on, footprint, put};
+use program::Tidegate;
+
+/// The secrets of the development world that onboarding does not make.
+const MORE: [(&str, &str); 5] = [
+    (ELBE, "connector-api-key"),
+    (ELBE, "erp-api-key"),
+    (ISAR, "connector-api-key"),
+    (ISAR, "mes-api-key"),
+    (WESER, "connector-api-key"),
+];
+
+/// The platform, and the vault over it.
+static ELSEWHERE: LazyLock<(TempDir, Platform, Vault)> = LazyLock::new(|| harness::block_on(onboarded()).unwrap());
+
+async fn onboarded() -> Result<(TempDir, Platform, Vault), Failure> {
+    let url = std::env::var("TIDEGATE_EMULATOR")
+        .map_err(|_| "TIDEGATE_EMULATOR is not set; start this by `tests/aws/run`")?;
+    let home = tempfile::tempdir()?;
+    let tenants: [TenantId; 3] = [ELBE.parse()?, ISAR.parse()?, WESER.parse()?];
+    let platform = Platform::create((&url, "321098765432"), &home.path().join("bundle"), &tenants).await?;
+    let tidegate = Tidegate::new(&platform, home.path()).await?;
+    for tenant in tenants {
+        tidegate.ends(
+            0,
+            &[
+                "tenant",
+                "onboard",
+                tenant.as_str(),
+                "--name",
+                "A company",
+                "--operator",
+                "ona",
+            ],
+        );
+        platform.understand_secrets(tenant).await?;
+    }
+    for (tenant, name) in MORE {
+        let create = platform.root.secrets.create_secret();
+        let create = create.name(format!("tidegate/{tenant}/{name}"));
+        create.secret_string("a key of a machine").send().await?;
+    }
+    let account = Arc::clone(&platform.bundle.account);
+    let aws = Aws::open(account.names(), Some(&url))
+        .await
+        .with_credentials(platform.credentials("service").await?);
+    let vault = Vault::in_aws(aws, account, None, Clock::system());
+    Ok((home, platform, vault))
+}
+
+fn elsewhere() -> Option<(BundleSource, Vault)> {
+    let (_, platform, vault) = &*ELSEWHERE;
+    Some((BundleSource::Directory(platform.directory.clone()), vault.clone()))
+}
+
+/// None of the services of these tests has a vault of its own.
+#[test]
+fn the_footprints_are_in_aws_and_nowhere_else() {
+    let service = harness::Service::shared();
+    assert_eq!(service.sound_exchange().send(service.address).status, 200);
+    let kept = harness::files(service.data());
+    assert!(
+        !kept.iter().any(|path| path.starts_with(service.data().join("vault"))),
+        "{kept:?}"
+    );
+}
+
+/// What a partner hands in lies below that partner's own prefix in the tenant's, encrypted, and with a checksum S3 has seen.
+#[test]
+fn what_a_partner_hands_in_is_put_into_s3() {
+    let service = harness::Service::shared();
+    let id = "5f0c1d2a-0000-4000-8000-00000000000a";
+    let document = footprint("10.0.0", WESER, id);
+    let path = "footprintExchange/2daa49aa-ee16-4df3-bca3-00000000000a?update=true";
+    let answer = put(&format!("/exchange/{ELBE}/{path}"))
+        .bearer(&service.connector(ELBE))
+        .header("Edc-Bpn", WESER)
+        .header("Edc-Contract-Agreement-Id", HOLDS)
+        .json(document.clone())
+        .send(service.address);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let (_, platform, _) = &*ELSEWHERE;
+    let get = platform
+        .root
+        .s3
+        .get_object()
+        .bucket(platform.bundle.account.names().bucket());
+    let get = get.key(format!("{ELBE}/pcf/received/{WESER}/{id}.json"));
+    let object = block_on(get.send()).unwrap();
+    assert_eq!(
+        object.server_side_encryption().map(|kind| kind.as_str()),
+        Some("aws:kms")
+    );
+    let bytes = block_on(object.body.collect()).unwrap().into_bytes();
+    assert_eq!(bytes, document.as_bytes());
+}
