@@ -382,7 +382,7 @@ pub fn contains(haystack: &[u8], needle: &str) -> bool {
 
 /// A footprint document that is valid in its version of the model, of this owner and with this id; its product is 401765.
 pub fn footprint(model: &str, owner: &str, id: &str) -> String {
-    let path = format!("{}/fixtures/pcf/official/{model}.json", env!("CARGO_MANIFEST_DIR"));
+    let path = repository().join(format!("fixtures/pcf/official/{model}.json"));
     let text = std::fs::read_to_string(path).unwrap();
     let urls = |name: &str| {
         let start = text.find(&format!("\"{name}\"")).unwrap();

@@ -42,6 +42,9 @@ const MORE: [(&str, &str); 5] = [
     (WESER, "connector-api-key"),
 ];
 
+/// The key objects are encrypted with; the emulator takes its name down and encrypts nothing.
+const KEY: &str = "arn:aws:kms:eu-central-1:321098765432:key/5f1c3a52-8c1e-4a6b-9f5d-3f6f0c1d2e3a";
+
 /// The platform, and the vault over it.
 static ELSEWHERE: LazyLock<(TempDir, Platform, Vault)> = LazyLock::new(|| harness::block_on(onboarded()).unwrap());
 
@@ -76,7 +79,7 @@ async fn onboarded() -> Result<(TempDir, Platform, Vault), Failure> {
     let aws = Aws::open(account.names(), Some(&url))
         .await
         .with_credentials(platform.credentials("service").await?);
-    let vault = Vault::in_aws(aws, account, None, Clock::system());
+    let vault = Vault::in_aws(aws, account, Some(KEY.to_owned()), Clock::system());
     Ok((home, platform, vault))
 }
 
@@ -123,6 +126,7 @@ fn what_a_partner_hands_in_is_put_into_s3() {
         object.server_side_encryption().map(|kind| kind.as_str()),
         Some("aws:kms")
     );
+    assert_eq!(object.ssekms_key_id(), Some(KEY));
     let bytes = block_on(object.body.collect()).unwrap().into_bytes();
     assert_eq!(bytes, document.as_bytes());
 }
