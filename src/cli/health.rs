@@ -35,27 +35,25 @@ fn healthz(text: &str) -> Result<Url, String> {
 /// Holds where the service answers 200, whether it serves or stands by; a finding is another answer, and none is a failure.
 pub(super) fn run(args: &HealthArgs) -> Outcome {
     let url = &args.url;
-    let no_answer = |error: reqwest::Error| {
+    // That a proxy of the environment answers, or another address, says nothing of the service.
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(PATIENCE);
+    let client = client
+        .build()
+        .map_err(|error| Failure::failed(format!("{url} cannot be asked: {}", with_causes(&error))))?;
+    let answer = block_on(async { client.get(url.clone()).send().await })?;
+    let answer = answer.map_err(|error| {
         let why = with_causes(&error.without_url());
         Failure::failed(format!("no answer from {url}: {why}"))
-    };
-    let status = block_on(ask(url))?.map_err(no_answer)?;
-    if status == StatusCode::OK {
+    })?;
+    if answer.status() == StatusCode::OK {
         print("lives");
         return Ok(Exit::Holds);
     }
     Err(Failure {
         exit: Exit::Finding,
-        message: format!("{url} answers {status} in place of 200 OK"),
+        message: format!("{url} answers {} in place of 200 OK", answer.status()),
     })
-}
-
-/// The status of the answer. That a proxy of the environment answers, or another address, says nothing of the service.
-async fn ask(url: &Url) -> Result<StatusCode, reqwest::Error> {
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(PATIENCE);
-    let answer = client.build()?.get(url.clone()).send().await?;
-    Ok(answer.status())
 }
