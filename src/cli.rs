@@ -15,6 +15,7 @@ mod corpus;
 mod database;
 pub mod demo;
 mod explain;
+mod health;
 mod iam;
 mod ledger;
 mod matrix;
@@ -42,6 +43,8 @@ pub struct Cli {
 enum Command {
     /// Serve decisions, footprints and credentials over HTTP
     Serve(serve::ServeArgs),
+    /// Ask a running service whether it lives
+    Health(health::HealthArgs),
     /// Walk the six steps of an exchange against a dev service, with the attacks it must refuse
     Demo(demo::DemoArgs),
     /// Run the corpus on both layers, side by side
@@ -169,6 +172,7 @@ pub fn run(cli: Cli) -> Exit {
     crate::facts::install_crypto();
     let outcome = match cli.command {
         Command::Serve(args) => serve::run(&args),
+        Command::Health(args) => health::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Matrix(args) => matrix::run(&args),

@@ -7,6 +7,8 @@
 #
 # emulator_install and emulator_start give 3 where something is missing and 1 where the emulator does not start, and say so.
 
+. tests/install.sh
+
 emulator_url="" emulator_log="" emulator_dir="" emulator_pid=""
 emulator_venv=${CARGO_TARGET_DIR:-$PWD/target}/tools/emulator
 
@@ -15,21 +17,9 @@ emulator_missing() {
     return 3
 }
 
-# python_venv DIRECTORY REQUIREMENTS: a virtual environment with exactly these packages.
-python_venv() {
-    command -v python3 >/dev/null || { emulator_missing "python3 is MISSING" "Install Python 3.10 or newer with its venv."; return 3; }
-    cmp -s "$2" "$1/installed" && return 0
-    echo "==== installing what $2 lists below $1"
-    rm -rf "$1"
-    mkdir -p "$(dirname "$1")"
-    python3 -m venv "$1" || { emulator_missing "python3 cannot make a virtual environment" "Install the package python3-venv."; return 3; }
-    "$1/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$2" ||
-        { emulator_missing "$2 cannot be installed" "It says what is needed."; return 3; }
-    cp "$2" "$1/installed"
-}
-
 emulator_install() {
-    python_venv "$emulator_venv" tests/aws/requirements.txt
+    python_venv "$emulator_venv" tests/aws/requirements.txt ||
+        emulator_missing "what the emulator needs is MISSING" "See the line before."
 }
 
 # The account is that of the correspondence of layers: the ARNs must be the bundle's.

@@ -25,6 +25,7 @@ mod dataflows;
 mod deployed;
 mod exchange;
 mod harness;
+mod health;
 mod ingest;
 mod interop;
 mod ledger;

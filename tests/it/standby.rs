@@ -138,7 +138,8 @@ fn a_service_that_stands_by_takes_over_on_postgres() {
     let answer = get("/readyz").send(second.address).json();
     assert_eq!(answer["ready"], false);
     assert!(answer["reason"].as_str().unwrap().contains("stands by"), "{answer}");
-    assert_eq!(get("/healthz").send(second.address).status, 200);
+    let lives = crate::binary::check(&["health", "--url", &format!("http://{}", second.address)], 0);
+    assert_eq!(lives, "lives\n");
     assert_eq!(get("/exchange/BPNL000000000DWF/x").send(second.address).status, 503);
     assert_eq!(first.ready(), Some(200));
 
