@@ -103,10 +103,18 @@ impl Vault {
     /// session are dropped.
     ///
     /// # Errors
-    /// [`VaultError::InUse`], or an IO error.
+    /// [`VaultError::InUse`], [`VaultError::OtherKey`], or an IO error.
     pub fn embedded(dir: &Path, key: &VaultKey, account: Arc<Account>) -> Result<Self, VaultError> {
         let backend = Arc::new(Embedded::open(dir, key, Arc::clone(&account))?);
         Ok(Self { account, backend })
+    }
+
+    /// Finds that the vault in `dir` was sealed with another key, though another process may hold it.
+    ///
+    /// # Errors
+    /// [`VaultError::OtherKey`], or an IO error.
+    pub fn look(dir: &Path, key: &VaultKey) -> Result<(), VaultError> {
+        embedded::look(dir, key)
     }
 
     /// Returns once no process holds the vault in `dir`.

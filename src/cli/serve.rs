@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{BundleArgs, Exit, Failure, Outcome, block_on, bundle, database, print};
 use crate::assemble::{BundleSource, Parts, StartError, assemble, open_ledger, open_registry, open_vault, seal};
@@ -81,17 +82,53 @@ pub(super) fn run(args: &ServeArgs) -> Outcome {
         .unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
     telemetry::log_to_stderr(format, "info");
     block_on(async {
+        let stop = Stop::listen()?;
         if args.dev {
-            return serve_dev(args).await;
+            return serve_dev(args, stop).await;
         }
         match &args.config {
-            Some(path) => serve_configured(args, path).await,
+            Some(path) => serve_configured(args, path, stop).await,
             None => Err(Failure::invalid("either `--dev` or `--config FILE` says how to serve")),
         }
     })?
 }
 
-async fn serve_dev(args: &ServeArgs) -> Outcome {
+/// That the process was told to end. It is listened for from the start on: a process that stands by may do so for days, and the first
+/// process of a container gets no signal that it does not listen for.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(Failure::failed);
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn told(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// What a start comes to; nothing where the process is told to end before it serves.
+    async fn or<T>(&mut self, start: impl Future<Output = Result<T, Failure>>) -> Result<Option<T>, Failure> {
+        tokio::select! {
+            started = start => started.map(Some),
+            () = self.told() => {
+                tracing::info!("stopping before anything was served");
+                Ok(None)
+            }
+        }
+    }
+}
+
+async fn serve_dev(args: &ServeArgs, mut stop: Stop) -> Outcome {
     let data = match &args.data {
         Some(data) => data.clone(),
         None => fresh_directory()?,
@@ -110,9 +147,10 @@ async fn serve_dev(args: &ServeArgs) -> Outcome {
         shadow: args.shadow.clone().map(BundleSource::Directory),
     };
     let source = bundle::name(&options.bundle);
-    let started = start(options, Clock::system(), telemetry::collect_metrics())
-        .await
-        .map_err(start_failure)?;
+    let starting = start(options, Clock::system(), telemetry::collect_metrics());
+    let Some(started) = stop.or(async { starting.await.map_err(start_failure) }).await? else {
+        return Ok(Exit::Holds);
+    };
     let digest = started.app.gate.live().current().digest;
     print(&format!(
         "tidegate serves on {}\n  data    {}\n  clients {}\n  bundle  {source} ({digest})",
@@ -120,7 +158,7 @@ async fn serve_dev(args: &ServeArgs) -> Outcome {
         data.display(),
         started.manifest.display()
     ));
-    run_until_stopped(started.app, started.listener).await
+    run_until_stopped(started.app, started.listener, stop).await
 }
 
 fn real_connectors(path: &Path) -> Result<RealConnectors, Failure> {
@@ -129,7 +167,40 @@ fn real_connectors(path: &Path) -> Result<RealConnectors, Failure> {
     crate::json::read(&text).map_err(|error| wrong(&error))
 }
 
-async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
+/// A service as it was configured, ready to be served.
+struct Configured {
+    app: App,
+    listener: TcpListener,
+    /// Where segments are kept, where they are.
+    segments: Option<PathBuf>,
+}
+
+async fn serve_configured(args: &ServeArgs, path: &Path, mut stop: Stop) -> Outcome {
+    let Some(configured) = stop.or(configure(args, path)).await? else {
+        return Ok(Exit::Holds);
+    };
+    let Configured {
+        app,
+        listener,
+        segments,
+    } = configured;
+    let address = listener.local_addr().map_err(Failure::failed)?;
+    let digest = app.gate.live().current().digest;
+    print(&format!(
+        "tidegate serves {} on {address}\n  bundle  {digest}",
+        app.base_url
+    ));
+    let place = app.gate.ledger().place().clone();
+    let keeping = segments.map(|data| tokio::spawn(segment::keep(place, data, Clock::system())));
+    let stopped = run_until_stopped(app, listener, stop).await;
+    if let Some(keeping) = keeping {
+        keeping.abort();
+    }
+    stopped
+}
+
+/// Opens everything that the configuration names.
+async fn configure(args: &ServeArgs, path: &Path) -> Result<Configured, Failure> {
     let config = Config::read(path).map_err(Failure::invalid)?;
     let listen = args.listen.unwrap_or(config.listen);
     let data = args.data.clone().unwrap_or(config.data);
@@ -144,10 +215,13 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
         KeySource::Environment(name) => VaultKey::from_env(name),
     };
     let key = key.map_err(Failure::invalid)?;
+    if config.aws.is_none() {
+        Vault::look(&data.join("vault"), &key).map_err(Failure::invalid)?;
+    }
     let ledger = args.database_or("ledger_database", config.ledger_database.as_ref())?;
     let place = Place::of(args.database_or("database", config.database.as_ref())?, &data);
     let rivals = ledger.is_some();
-    let listener = tokio::net::TcpListener::bind(listen).await.map_err(Failure::failed)?;
+    let listener = TcpListener::bind(listen).await.map_err(Failure::failed)?;
     // Before anything else is opened, for until this process writes to it, another one changes all that is read here.
     let ledger = open_ledger(&data, &config.ledger_origin, ledger, Clock::system(), &listener).await;
     let ledger = ledger.map_err(start_failure)?;
@@ -194,19 +268,11 @@ async fn serve_configured(args: &ServeArgs, path: &Path) -> Outcome {
         agreements,
     };
     let app = assemble(parts, loaded, registry, vault).await.map_err(start_failure)?;
-    let address = listener.local_addr().map_err(Failure::failed)?;
-    let digest = app.gate.live().current().digest;
-    print(&format!(
-        "tidegate serves {} on {address}\n  bundle  {digest}",
-        app.base_url
-    ));
-    let place = app.gate.ledger().place().clone();
-    let keeping = segments.map(|data| tokio::spawn(segment::keep(place, data, Clock::system())));
-    let stopped = run_until_stopped(app, listener).await;
-    if let Some(keeping) = keeping {
-        keeping.abort();
-    }
-    stopped
+    Ok(Configured {
+        app,
+        listener,
+        segments,
+    })
 }
 
 /// The vault in AWS, after a look whether the credentials here are of the account the bundle means.
@@ -248,21 +314,19 @@ fn fresh_directory() -> Result<PathBuf, Failure> {
     Ok(path)
 }
 
-async fn run_until_stopped(app: App, listener: tokio::net::TcpListener) -> Outcome {
+async fn run_until_stopped(app: App, listener: TcpListener, mut told: Stop) -> Outcome {
     let app: Shared = Arc::new(app);
     let reloading = tokio::spawn(reload(Arc::clone(&app)));
     let watching = tokio::spawn(dataflows::watch(Arc::clone(&app)));
     let following = tokio::spawn(dataflows::follow(Arc::clone(&app)));
     let delivering = tokio::spawn(deliver(Arc::clone(&app), Arc::clone(&app) as Arc<dyn Road>));
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
     let ledger = app.gate.ledger().clone();
     let written = ledger.clone();
     let displaced = Arc::<OnceLock<Arc<str>>>::default();
     let noted = Arc::clone(&displaced);
     let stop = async move {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
+            () = told.told() => {}
             // What this process knows is as of then. It is no use until it begins anew, and then stands by.
             holder = written.displaced() => {
                 tracing::error!(%holder, "another process writes to the ledger now; this one ends");

@@ -48,7 +48,10 @@ pub async fn serve(app: Shared, listener: TcpListener, stop: impl Future<Output 
             }
         })
     });
-    accept(&listener, &service, app.limits, stop).await;
+    let open = accept(&listener, &service, app.limits, stop).await;
+    // Whoever comes now is refused and can go elsewhere at once; in the kernel's queue they would wait for nothing.
+    drop(listener);
+    finish(open).await;
     keeping.abort();
     agreements::write_uses(&app.agreements).await;
     app.gate.close().await;
@@ -58,8 +61,13 @@ pub async fn serve(app: Shared, listener: TcpListener, stop: impl Future<Output 
     }
 }
 
-/// Takes connections until `stop` is done, then lets open requests finish.
-pub(super) async fn accept(listener: &TcpListener, service: &Router, limits: Limits, stop: impl Future<Output = ()>) {
+/// Takes connections until `stop` is done; gives those that are open then.
+pub(super) async fn accept(
+    listener: &TcpListener,
+    service: &Router,
+    limits: Limits,
+    stop: impl Future<Output = ()>,
+) -> GracefulShutdown {
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(limits.connections));
     tokio::pin!(stop);
@@ -98,8 +106,13 @@ pub(super) async fn accept(listener: &TcpListener, service: &Router, limits: Lim
             drop(place);
         });
     }
+    graceful
+}
+
+/// Lets the requests of open connections finish.
+pub(super) async fn finish(open: GracefulShutdown) {
     tracing::info!("stopping: no new connections; open requests finish");
-    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(GRACE, open.shutdown()).await.is_err() {
         tracing::warn!(grace_s = GRACE.as_secs(), "some requests did not finish in time");
     }
 }

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use super::Limits;
 use super::operations::health;
 use super::problem::{Kind, Problem};
-use super::server::accept;
+use super::server::{accept, finish};
 use crate::ledger::{Ledger, LedgerError};
 
 const WHY: &str =
@@ -46,9 +46,9 @@ pub async fn stand_by(ledger: &Ledger, listener: &TcpListener) -> Result<(), Led
         tracing::info!(%address, "standing by");
     }
     let mut taken = Ok(());
-    accept(listener, &service, Limits::default(), async {
+    let open = accept(listener, &service, Limits::default(), async {
         taken = ledger.writing().await;
-    })
-    .await;
+    });
+    finish(open.await).await;
     taken
 }

@@ -53,7 +53,9 @@ pub enum LedgerError {
     )]
     NotDurable,
     /// The store was not written by this version.
-    #[error("`{path}` has store format `{found}`, which is not known here; expected `{expected}`")]
+    #[error(
+        "`{path}` has store format `{found}`, which is not known here; expected `{expected}`; {}", who_wrote(*found, *expected)
+    )]
     Format {
         /// The store's file or database.
         path: PathBuf,
@@ -185,6 +187,14 @@ pub enum LedgerError {
         /// The store's error.
         source: Arc<sqlx::Error>,
     },
+}
+
+/// Who made tables of another format, and what to do.
+fn who_wrote(found: i64, expected: i64) -> &'static str {
+    match found > expected {
+        true => "a newer version of the program wrote it: use that version, or put back a backup from before",
+        false => "an earlier version wrote it, which reads and verifies it",
+    }
 }
 
 impl LedgerError {

@@ -21,6 +21,9 @@ use crate::decision::IamDecision;
 use crate::iam::Account;
 use crate::ids::{Digest, PcfId, ProductId, SecretSuffix, TenantId};
 
+/// The file that says which key the vault is sealed with.
+const MARK: &str = "key-mark";
+
 /// How often it is looked whether a vault is free.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -44,7 +47,8 @@ impl Embedded {
         let lock = root.lock()?;
         let underived = VaultError::Internal("derive its keys");
         let objects = Objects::new(root.clone(), key).ok_or(underived)?;
-        let secrets = Secrets::new(root, key)?;
+        let secrets = Secrets::new(root.clone(), key)?;
+        check_key(&root, key, &secrets)?;
         Ok(Self(Arc::new(Store {
             account,
             objects,
@@ -76,6 +80,42 @@ impl Embedded {
         })
         .await
     }
+}
+
+/// Holds that what is in the vault was sealed with this key: a vault that came back from a backup may meet another, and each secret would
+/// then fail by itself, when somebody needs it. What the file holds is derived for this alone and tells nothing of the other keys.
+fn check_key(root: &Root, key: &VaultKey, secrets: &Secrets) -> Result<(), VaultError> {
+    let is_marked = check_mark(root, key)?;
+    // One from before there were marks.
+    if !is_marked && secrets.open_none()? {
+        return Err(VaultError::OtherKey(root.path().to_owned()));
+    }
+    match is_marked {
+        true => Ok(()),
+        false => root.replace(&[MARK], mark(key)?.as_bytes()),
+    }
+}
+
+fn mark(key: &VaultKey) -> Result<String, VaultError> {
+    let mark = key.derive("mark").ok_or(VaultError::Internal("derive its keys"))?;
+    Ok(format!("{}\n", hex::encode(mark.as_slice())))
+}
+
+/// Whether the vault says which key it is sealed with; where it is another, that is an error.
+fn check_mark(root: &Root, key: &VaultKey) -> Result<bool, VaultError> {
+    match root.read(&[MARK], 256)? {
+        None => Ok(false),
+        Some(found) if found == mark(key)?.as_bytes() => Ok(true),
+        Some(_) => Err(VaultError::OtherKey(root.path().to_owned())),
+    }
+}
+
+/// Finds another key of the vault in `dir` while a process has it.
+///
+/// # Errors
+/// [`VaultError::OtherKey`], or an IO error.
+pub(super) fn look(dir: &Path, key: &VaultKey) -> Result<(), VaultError> {
+    check_mark(&Root::open(dir)?, key).map(drop)
 }
 
 /// Returns once no process holds the vault in `dir`.

@@ -109,6 +109,11 @@ pub enum VaultError {
     /// Another process has the vault open.
     #[error("the vault at `{}` is in use by another process; stop that one first", .0.display())]
     InUse(PathBuf),
+    /// What is in the vault was sealed with another key.
+    #[error(
+        "the vault at `{}` was sealed with another key; give it the one of its time, for without that no secret in it can be read", .0.display()
+    )]
+    OtherKey(PathBuf),
     /// A path inside the vault is a symbolic link or not of the expected kind.
     #[error("`{}` is not a plain file or directory of the vault; remove it", .0.display())]
     ForeignPath(PathBuf),

@@ -25,6 +25,11 @@ impl Root {
         Ok(Self(dir))
     }
 
+    /// The directory.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// The path below the root, if no part of it that exists is a link or, but for the last, anything but a directory.
     pub(super) fn resolve(&self, parts: &[&str]) -> Result<PathBuf, VaultError> {
         let mut path = self.0.clone();

@@ -18,7 +18,7 @@ pub struct VaultKey(SecretBox<[u8; 32]>);
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The file cannot be read or made.
-    #[error("could not read the vault key `{}`", .path.display())]
+    #[error("could not read the vault key `{}`: {source}", .path.display())]
     Io {
         /// The file.
         path: PathBuf,

@@ -1,13 +1,15 @@
 //! The program itself, run as people run it.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use tidegate::ledger::Event;
 
-use crate::harness::{ELBE, HOLDS, WESER, get, post, take_issuers};
+use crate::harness::{ELBE, HOLDS, WESER, get, post, records, take_issuers, within_a_minute};
 
 pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
@@ -96,6 +98,21 @@ impl Served {
         answer.json()["access_token"].as_str().unwrap().to_owned()
     }
 
+    /// A token of one of Elbe's people, fetched as the app they use fetches it.
+    pub fn person(&self, name: &str) -> String {
+        let users = self.manifest["tenants"][0]["users"].as_array().unwrap();
+        let user = users.iter().find(|user| user["name"] == name).unwrap();
+        let grant = user["token_grant"].as_object().unwrap();
+        let form: Vec<_> = grant
+            .iter()
+            .map(|(name, value)| format!("{name}={}", value.as_str().unwrap()))
+            .collect();
+        let answer = post(&format!("/dev/issuers/{ELBE}/oauth2/token"))
+            .body(form.join("&"))
+            .send(self.address);
+        answer.json()["access_token"].as_str().unwrap().to_owned()
+    }
+
     /// The request for ethanol's footprint by a partner.
     pub fn exchange(&self, token: &str, partner: &str) -> crate::harness::Ask {
         let agreements = self.manifest["agreements"].as_array().unwrap();
@@ -126,6 +143,67 @@ impl Drop for Served {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+#[test]
+fn told_to_end_it_answers_what_is_under_way_and_refuses_what_comes() {
+    let data = tempfile::tempdir().unwrap();
+    let mut served = Served::start(data.path(), &[]);
+    let agreements = served.manifest["agreements"].as_array().unwrap();
+    let pcf = &agreements.iter().find(|agreement| agreement["id"] == HOLDS).unwrap()["pcf_id"];
+    let body = json!({
+        "subject": {"type": "Partner", "id": WESER},
+        "action": {"name": "access"},
+        "resource": {"type": "Footprint", "id": format!("{ELBE}/{}", pcf.as_str().unwrap())},
+        "context": {"agreement": HOLDS},
+    });
+    let body = body.to_string();
+    let head = format!(
+        "POST /access/v1/evaluation HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nExpect: 100-continue\r\n\r\n",
+        served.connector(),
+        body.len()
+    );
+    let connect = || {
+        let stream = TcpStream::connect(served.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+    };
+    // One that is open and asks for nothing does not keep it from ending.
+    let _idle = connect();
+    let mut stream = connect();
+    stream.write_all(head.as_bytes()).unwrap();
+    // That the body is asked for says that the request is under way.
+    let expected = b"HTTP/1.1 100 Continue\r\n\r\n";
+    let mut told = vec![0; expected.len()];
+    stream.read_exact(&mut told).unwrap();
+    assert_eq!(told, expected);
+
+    served.signal("-TERM");
+    within_a_minute(|| match TcpStream::connect(served.address) {
+        Ok(_) => Err("it still takes connections"),
+        Err(_) => Ok(()),
+    });
+    let rest = Instant::now();
+    stream.write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert_eq!(served.wait(), Some(0));
+    // Sooner than open requests are given, for there was none any more.
+    assert!(rest.elapsed() < Duration::from_secs(10), "{:?}", rest.elapsed());
+
+    let decisions: Vec<_> = records(data.path(), ELBE)
+        .into_iter()
+        .filter(|stored| matches!(stored.record.event, Event::Decision(_)))
+        .map(|stored| stored.record.id.to_string())
+        .collect();
+    let [recorded] = decisions.as_slice() else {
+        panic!("{decisions:?}")
+    };
+    assert!(answer.contains(recorded), "{answer}");
+    let report = check(&["ledger", "verify", data.path().to_str().unwrap()], 0);
+    assert!(!report.contains("unsigned"), "all is signed: {report}");
 }
 
 #[test]

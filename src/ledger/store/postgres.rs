@@ -79,7 +79,13 @@ impl PostgresStore {
         };
         let taken = within(PATIENCE, lease.take(&mut connection, opening)).await;
         match taken.map_err(LedgerError::store("take the lease of the ledger"))? {
-            Taken::Held(held) => {
+            Taken::Held(mut held) => {
+                // On a connection that has waited: who wrote meanwhile may have been a newer version, which changed the tables.
+                if let Err(error) = check_format(&mut connection, &database).await {
+                    // Where this fails, it lapses.
+                    let _ = within(PATIENCE, held.release(&mut connection)).await;
+                    return Err(error);
+                }
                 bring_up_to_date(&mut connection).await?;
                 // Whoever erased or changed keys before may have ended, or lost its connection, before it was done.
                 let sql = "SELECT EXISTS (SELECT FROM period WHERE wrapped IS NULL) OR EXISTS (SELECT FROM key_change)";
