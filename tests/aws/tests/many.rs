@@ -1,0 +1,48 @@
+//! Two hundred companies come in one call.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking; the lints exempt only functions marked as tests, not what those share"
+)]
+
+#[path = "onboarding/program.rs"]
+mod program;
+
+use std::time::Instant;
+
+use tidegate_aws_tests::Failure;
+use tidegate_aws_tests::platform::Platform;
+
+use program::Tidegate;
+
+const MANY: usize = 200;
+
+/// Each of them is active then and as it should be, and a second call changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes: `tests/aws/run --ignored two_hundred`"]
+async fn two_hundred_companies_come_in_one_call() -> Result<(), Failure> {
+    let url = std::env::var("TIDEGATE_EMULATOR")
+        .map_err(|_| "TIDEGATE_EMULATOR is not set; start this by `tests/aws/run`")?;
+    let home = tempfile::tempdir()?;
+    let platform = Platform::create((&url, "543210987654"), &home.path().join("bundle"), &[]).await?;
+    let tidegate = Tidegate::new(&platform, home.path()).await?;
+    let rows: String = (1..=MANY)
+        .map(|number| format!("BPNL{number:012},Company {number}\n"))
+        .collect();
+    let table = home.path().join("companies.csv");
+    std::fs::write(&table, format!("bpnl,name\n{rows}"))?;
+    let table = table.display().to_string();
+    let onboard = ["tenant", "onboard", "--csv", &table, "--operator", "ona"];
+    let begin = Instant::now();
+    let came = tidegate.ends(0, &onboard);
+    println!("{MANY} companies came in {:.0?}", begin.elapsed());
+    let all = format!("{MANY} onboarded, 0 kept, 0 differ, 0 failed");
+    assert!(came.contains(&all), "{came}");
+    let again = tidegate.ends(0, &onboard);
+    let all = format!("0 onboarded, {MANY} kept, 0 differ, 0 failed");
+    assert!(again.contains(&all), "{again}");
+    let listed = tidegate.ends(0, &["tenant", "list", "--operator", "ona"]);
+    assert_eq!(listed.matches("active").count(), MANY, "{listed}");
+    Ok(())
+}
