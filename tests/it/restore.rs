@@ -91,7 +91,7 @@ fn findings(log: &Value) -> Vec<&str> {
 /// What is asked of each kind, allowed and refused, and what was told, but for what is other at each request.
 fn answers(served: &Served) -> Vec<(u16, String)> {
     let (connector, anna, vera) = (served.connector(), served.person("anna"), served.person("vera"));
-    let secret = |token: &str| get(&format!("/credentials/{ELBE}/secrets/connector-client")).bearer(token);
+    let secret = |token: &str| get(&format!("/credentials/{ELBE}/secrets/erp-api-key")).bearer(token);
     let asked = [
         served.exchange(&connector, WESER),
         served.exchange(&connector, ODER),
