@@ -4,10 +4,11 @@
 use tidegate::database::{Database, Place};
 use tidegate::ids::TenantId;
 use tidegate::registry::store::{Ending, RegistryStore};
-use tidegate::registry::{AgreementState, TenantWorld};
+use tidegate::registry::{AgreementState, TenantState, TenantWorld};
 
+use crate::binary::check;
 use crate::cluster::Cluster;
-use crate::harness::{ELBE, HOLDS, ISAR, Service, WESER, block_on, get, post, retire, wait_for};
+use crate::harness::{ELBE, HOLDS, ISAR, Service, WESER, block_on, get, post, repository, retire, wait_for};
 
 /// A company that comes onto the platform while the service runs.
 const NEW: &str = "BPNL00000000E5JK";
@@ -105,6 +106,55 @@ fn an_exchange_with_all_tables_on_postgres() {
         assert!(count > 0, "{table}");
     }
     drop(data);
+}
+
+/// The tables are the service's and the ledger is of its own, so nobody waits for anybody.
+#[test]
+#[ignore = "needs PostgreSQL: `cargo test --test it on_postgres -- --ignored`"]
+fn a_company_comes_and_is_stopped_beside_a_running_service_on_postgres() {
+    let database = block_on(Cluster::shared().database(None));
+    let service = Service::in_database(Database::parse(&database.url()).unwrap());
+    let office = tempfile::tempdir().unwrap();
+    let at = |name: &str| office.path().join(name).display().to_string();
+    std::fs::write(at("jwks.json"), service.issuer(ISAR).jwks()).unwrap();
+    let identity = serde_json::json!({
+        "issuer": "https://issuer.example/new", "jwks": at("jwks.json"), "resource_server": NEW, "connectors": ["edc-new"],
+        "integrations": [], "user_clients": ["people"], "groups": "own",
+    });
+    std::fs::write(at("identity.json"), identity.to_string()).unwrap();
+    let config = format!(
+        "listen = \"127.0.0.1:0\"\ndata = {:?}\nbase_url = \"https://tidegate.example\"\nbundle = {:?}\n\
+         ledger_origin = \"office.tidegate.example\"\nvault_key_env = \"TIDEGATE_VAULT_KEY\"\ndatabase = {:?}\n\
+         [operators]\nona = [\"onboarding\"]\nsam = [\"security\"]\n",
+        at("data"),
+        repository(),
+        database.url(),
+    );
+    std::fs::write(at("office.toml"), config).unwrap();
+    let (config, identity) = (at("office.toml"), at("identity.json"));
+    let tenant = |command: &str, operator: &str, more: &[&str]| {
+        let arguments = ["tenant", command, NEW, "--config", &config, "--operator", operator];
+        check(&[&arguments, more].concat(), 0)
+    };
+    let path = format!("/exchange/{NEW}/pcf/x/submodel/$value");
+    let answer = || get(&path).bearer(&service.connector(ISAR)).send(service.address).status;
+    assert_eq!(answer(), 404);
+    tenant("onboard", "ona", &["--name", "New", "--identity", &identity]);
+    // A token of somebody else is not good there; that there is somebody is what was to be seen.
+    wait_for("a company that came", || answer() == 401);
+    tenant("suspend", "sam", &[]);
+    let state = || {
+        let registry = service.app.registry.current();
+        registry.tenant(NEW.parse().unwrap()).map(|world| world.tenant.state)
+    };
+    wait_for("a company that was stopped", || state() == Some(TenantState::Suspended));
+    let verified = check(&["ledger", "verify", "--data", &at("data")], 0);
+    assert!(
+        verified.contains(NEW),
+        "the steps are in a log of the company's own: {verified}"
+    );
+    assert_eq!(service.sound_exchange().send(service.address).status, 200);
+    service.check_healthy();
 }
 
 #[test]
