@@ -106,7 +106,7 @@ def look_at_list(bom, digest):
             reached.add(ref)
             next_ones.extend(needs[ref])
     expect(reached == set(refs), f"nothing needs {set(refs) - reached}")
-    print(f"  made of {len(names)} components")
+    print(f"  made of {len(bom['components'])} components")
 
 
 def look_at_process(pid):
