@@ -148,7 +148,7 @@ fn a_company_comes_and_is_stopped_beside_a_running_service_on_postgres() {
         registry.tenant(NEW.parse().unwrap()).map(|world| world.tenant.state)
     };
     wait_for("a company that was stopped", || state() == Some(TenantState::Suspended));
-    let verified = check(&["ledger", "verify", "--data", &at("data")], 0);
+    let verified = check(&["ledger", "verify", &at("data")], 0);
     assert!(
         verified.contains(NEW),
         "the steps are in a log of the company's own: {verified}"
