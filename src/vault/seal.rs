@@ -105,7 +105,7 @@ mod tests {
         let other_purpose = Seal::new(&key, "secrets").unwrap();
         let other_key = Seal::new(&VaultKey::random().unwrap(), "addresses").unwrap();
         let (nonce, rest) = sealed.split_once('.').unwrap();
-        let cut = format!("{nonce}.{}", &rest[..rest.len() - 4]);
+        let cut = format!("{nonce}.{}", rest.get(..rest.len() - 4).unwrap());
         let refused = [
             seal.open("a/2", &sealed),
             other_purpose.open("a/1", &sealed),
