@@ -24,6 +24,13 @@ EXPECTED = [
         "StringEquals requires a value of type String",
         "an ARN without a wildcard, compared as text, as AWS's own examples of `iam:PermissionsBoundary` do",
     ),
+    (
+        "provisioning-role",
+        "RESOURCE_MISMATCH",
+        "DescribeIdentityPool",
+        "an identity pool's id has a colon in it (`eu-central-1:…`), which its comparison takes for the end of a part of the ARN; with an "
+        "id that has none it finds nothing",
+    ),
 ]
 
 
