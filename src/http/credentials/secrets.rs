@@ -88,8 +88,7 @@ pub async fn write(
     body: Body,
 ) -> Result<Response, Problem> {
     let asked = app.asked(&path, &headers, Action::WriteSecret, &request).await?;
-    let value = app.new_value(body).await;
-    let value = value.map_err(|problem| problem.after(&asked.permit))?;
+    let value = app.new_value(body, &asked).await?;
     let written = asked.session.put_secret(&asked.name, value).await;
     app.opened(written, &asked.permit).await?;
     Ok(asked.changed())
@@ -108,8 +107,7 @@ pub async fn rotate(
 ) -> Result<Response, Problem> {
     let reading = app.asked(&path, &headers, Action::ReadSecret, &request).await?;
     let asked = app.asked(&path, &headers, Action::RotateSecret, &request).await?;
-    let value = app.new_value(body).await;
-    let value = value.map_err(|problem| problem.after(&asked.permit))?;
+    let value = app.new_value(body, &asked).await?;
     let present = reading.session.get_secret(&reading.name).await;
     let present = app.opened(present, &reading.permit).await?;
     let (Some(present), Some(next)) = (ClientCredentials::read(&present), ClientCredentials::read(&value)) else {
@@ -170,11 +168,12 @@ impl App {
     }
 
     /// The new value a request brings. What is wrong with it is told without it.
-    async fn new_value(&self, body: Body) -> Result<SecretString, Problem> {
-        let body = read_body(body, self.limits.body).await?;
+    async fn new_value(&self, body: Body, asked: &Asked) -> Result<SecretString, Problem> {
+        let body = read_body(body, self.limits.body).await;
+        let body = body.map_err(|problem| problem.after(&asked.permit))?;
         match crate::json::read(&body) {
             Ok(Change { value }) if !value.is_empty() => Ok(value.into()),
-            _ => Err(Problem::with(
+            _ => Err(asked.after(
                 Kind::Body,
                 "expected `{\"value\": \"…\"}`, the value a text that is not empty",
             )),
