@@ -18,7 +18,7 @@ KEPT = {
     "file systems": 1,
     "keys": 1,
     "log groups": ["/tidegate/service"],
-    "secrets": ["tidegate-service/ledger-url", "tidegate-service/vault-key"],
+    "secrets": ["tidegate-service/database-url", "tidegate-service/vault-key"],
     "user pools": ["tidegate"],
 }
 

@@ -40,7 +40,7 @@ struct OfficeArgs {
     /// Who has it done, one of `[operators]` in the configuration [default: the only one there]
     #[arg(long, value_name = "NAME")]
     operator: Option<OperatorName>,
-    /// The most calls a second to each service of AWS
+    /// The most calls a second to each service of AWS (as many go at once after a second of none)
     #[arg(long, value_name = "N", default_value_t = 8)]
     rate: u32,
     #[command(flatten)]

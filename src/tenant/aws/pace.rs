@@ -8,10 +8,15 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::aws::Service;
 
-/// Lets at most so many calls a second through to each service. AWS counts administrative calls by service and account, and
-/// refuses the rest; the SDK would try these again, but three times only.
+/// What a service that was not called for so long has saved up may be called at once.
+const SAVED: Duration = Duration::from_secs(1);
+
+/// Lets so many calls a second through to each service, and as many at once after a second without any: the bucket of tokens by which
+/// AWS counts administrative calls of an account, kept as one instant (the generic cell rate algorithm). AWS refuses what is beyond;
+/// the SDK would try that again, but three times only.
 pub(super) struct Pace {
     apart: Duration,
+    /// When the last call to a service would have come, were they all spread evenly.
     next: Mutex<HashMap<Service, Instant>>,
 }
 
@@ -28,9 +33,10 @@ impl Pace {
         let turn = {
             let mut next = self.next.lock().await;
             let now = Instant::now();
-            let turn = next.get(&service).copied().unwrap_or(now).max(now);
-            next.insert(service, turn + self.apart);
-            turn
+            let full = now.checked_sub(SAVED).unwrap_or(now);
+            let even = next.get(&service).copied().unwrap_or(full).max(full) + self.apart;
+            next.insert(service, even);
+            even
         };
         sleep_until(turn).await;
     }
@@ -41,12 +47,18 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn calls_to_one_service_are_apart_and_others_do_not_wait() {
-        let (pace, began) = (Pace::new(50), Instant::now());
-        for _ in 0..6 {
+    async fn a_second_of_calls_goes_at_once_and_then_they_are_apart_and_other_services_do_not_wait() {
+        let (pace, began) = (Pace::new(20), Instant::now());
+        for _ in 0..20 {
             pace.turn(Service::Iam).await;
         }
-        assert!(began.elapsed() >= Duration::from_millis(100));
+        let at_once = began.elapsed();
+        for _ in 0..4 {
+            pace.turn(Service::Iam).await;
+        }
+        let paced = began.elapsed();
+        assert!(paced >= Duration::from_millis(190), "{paced:?}");
+        assert!(at_once < paced, "{at_once:?} of {paced:?}");
         let next = pace.next.lock().await;
         assert!(
             !next.contains_key(&Service::S3),
