@@ -10,11 +10,10 @@ mod transfers;
 
 use std::sync::LazyLock;
 
-use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tidegate::dev::connector::Connector;
 
-use crate::harness::{Answer, Ask, Service, ask, get, post, wait_for, within_a_minute};
+use crate::harness::{Answer, Ask, Service, get, post, wait_for, within_a_minute};
 
 /// The other company that may see what Elbe and Isar offer, and one that may not.
 pub use crate::harness::{ELBE, ISAR, ODER, WESER};
@@ -37,19 +36,13 @@ pub fn connector<'s>(service: &'s Service, company: &str) -> &'s Connector {
     &service.app.connectors[&company.parse().unwrap()]
 }
 
-/// A request to a company's connector as its operator.
-pub fn managed(service: &Service, company: &str, method: &str, path: &str) -> Ask {
-    let key = connector(service, company).api_key().expose_secret().to_owned();
-    ask(method, &format!("/dev/connectors/{company}/management/v4/{path}")).header("X-Api-Key", key)
-}
-
 pub fn told(service: &Service, company: &str, path: &str, body: &Value) -> Answer {
-    let ask = managed(service, company, "POST", path).json(body.to_string());
+    let ask = service.managed(company, "POST", path).json(body.to_string());
     ask.send(service.address)
 }
 
 pub fn shown(service: &Service, company: &str, path: &str) -> Value {
-    let answer = managed(service, company, "GET", path).send(service.address);
+    let answer = service.managed(company, "GET", path).send(service.address);
     assert_eq!(answer.status, 200, "{path}: {}", answer.text());
     answer.json()
 }

@@ -107,11 +107,8 @@ fn a_document_of_another_owner_is_refused_and_not_kept() {
 
 fn check_not_kept(service: &Service, id: &str) {
     assert!(!is_known(service, id), "{id} is in the index");
-    let objects = crate::harness::files(&service.data().join("vault"));
-    assert!(
-        !objects.iter().any(|path| path.to_string_lossy().contains(id)),
-        "{id} is in the vault"
-    );
+    let objects = crate::objects(service, "");
+    assert!(!objects.iter().any(|(key, _)| key.contains(id)), "{id} is in the vault");
 }
 
 #[test]
@@ -230,11 +227,11 @@ fn an_identifier_in_a_document_is_data_not_a_name_of_files() {
     // The document's own claims never pick the tenant it is kept under.
     let id = "66666666-2222-4333-8444-555555555555";
     assert_eq!(hand_in(service, "", document(id, ELBE)).status, 201);
-    let below = service.data().join("vault/objects").join(ELBE);
-    let kept = crate::harness::files(&service.data().join("vault/objects"));
-    let of_id: Vec<_> = kept.iter().filter(|path| path.to_string_lossy().contains(id)).collect();
+    let kept = crate::objects(service, "");
+    let of_id: Vec<_> = kept.iter().map(|(key, _)| key).filter(|key| key.contains(id)).collect();
+    let below = format!("{ELBE}/");
     assert!(
-        !of_id.is_empty() && of_id.iter().all(|path| path.starts_with(&below)),
+        !of_id.is_empty() && of_id.iter().all(|key| key.starts_with(&below)),
         "{of_id:?}"
     );
     let stranger: Bpnl = ISAR.parse().unwrap();

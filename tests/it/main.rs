@@ -48,3 +48,14 @@ mod tidy;
 fn elsewhere() -> Option<(tidegate::assemble::BundleSource, tidegate::vault::Vault)> {
     None
 }
+
+/// What lies in the vault of a service under keys that begin so, as the store itself has it.
+fn objects(service: &harness::Service, prefix: &str) -> Vec<(String, Vec<u8>)> {
+    let root = service.data().join("vault/objects");
+    let files = harness::files(&root).into_iter().map(|file| {
+        let key = file.strip_prefix(&root).unwrap().display().to_string();
+        (key, file)
+    });
+    let files = files.filter(|(key, _)| key.starts_with(prefix));
+    files.map(|(key, file)| (key, std::fs::read(file).unwrap())).collect()
+}

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use tidegate::dev::issuer::{SigningKey, sign};
 use tidegate::http::routes::{Caller, ROUTES, Route};
 
-use crate::connector::managed;
 use crate::harness::{Ask, ELBE, HOLDS, ISAR, ODER, Service, WESER, ask, claims, footprint};
 
 /// The body by which a secret of Elbe's becomes what it is.
@@ -207,22 +206,23 @@ fn tried(service: &Service, route: &str) -> Tried {
         }
         // These two ask for the connector's own key, which is no token of ours.
         "dev.connector.post" => {
-            let ask = managed(service, ELBE, "POST", "contractnegotiations/request").json("{}");
+            let ask = service.managed(ELBE, "POST", "contractnegotiations/request").json("{}");
             (ask, 200, anna(), None)
         }
         "dev.connector.put" => {
             let plane =
                 json!({ "dataplaneId": "tried", "endpoint": "http://127.0.0.1:9", "transferTypes": ["HttpData-PULL"] });
-            let ask = managed(service, ODER, "PUT", "dataplanes").json(plane.to_string());
+            let ask = service.managed(ODER, "PUT", "dataplanes").json(plane.to_string());
             (ask, 200, anna(), None)
         }
         "dev.connector.delete" => {
             let there = json!({ "@id": "tried", "dataAddress": { "type": "HttpData" } }).to_string();
-            let put = managed(service, ODER, "POST", "assets")
+            let put = service
+                .managed(ODER, "POST", "assets")
                 .json(there)
                 .send(service.address);
             assert_eq!(put.status, 200, "{}", put.text());
-            (managed(service, ODER, "DELETE", "assets/tried"), 204, anna(), None)
+            (service.managed(ODER, "DELETE", "assets/tried"), 204, anna(), None)
         }
         new => panic!("the route `{new}` is not tried: say here how it is called and by whom"),
     };

@@ -127,7 +127,7 @@ fn a_counter_offer_that_is_what_was_asked_for_leads_to_a_contract() {
     assert_eq!(talk.sent("agreement/verification")["providerPid"], THEIRS);
     talk.stands("VERIFIED");
     let path = format!("contractagreements/{}", agreement["@id"].as_str().unwrap());
-    let known = super::managed(service(), WESER, "GET", &path);
+    let known = service().managed(WESER, "GET", &path);
     assert_eq!(
         known.send(service().address).status,
         404,

@@ -3,9 +3,7 @@
 use serde_json::{Value, json};
 
 use super::schema::{check, check_journal};
-use super::{
-    ELBE, ISAR, ODER, WESER, catalog, connector, managed, message, negotiated, offer_in, service, told, until,
-};
+use super::{ELBE, ISAR, ODER, WESER, catalog, connector, message, negotiated, offer_in, service, told, until};
 use crate::harness::{ask, post};
 
 #[test]
@@ -186,11 +184,13 @@ fn the_operators_side_wants_the_key() {
     let service = service();
     let path = "contractnegotiations/request";
     for ask in [
-        managed(service, ELBE, "POST", path).without("x-api-key"),
-        managed(service, ELBE, "POST", path)
+        service.managed(ELBE, "POST", path).without("x-api-key"),
+        service
+            .managed(ELBE, "POST", path)
             .without("x-api-key")
             .header("X-Api-Key", ""),
-        managed(service, ISAR, "POST", path)
+        service
+            .managed(ISAR, "POST", path)
             .without("x-api-key")
             .header("X-Api-Key", {
                 use secrecy::ExposeSecret as _;

@@ -6,8 +6,7 @@ use tidegate::ids::Digest;
 
 use super::schema::{check, check_journal};
 use super::{
-    ELBE, ISAR, ODER, WESER, catalog, connector, managed, message, negotiated, offer_in, question, service, shown,
-    told, until,
+    ELBE, ISAR, ODER, WESER, catalog, connector, message, negotiated, offer_in, question, service, shown, told, until,
 };
 use crate::harness::{Answer, Service, get, post};
 
@@ -159,8 +158,7 @@ fn a_transfer_tidegate_denies_is_never_started_and_both_sides_know_why() {
     );
     let own = at_provider(service, &transfer, "TERMINATED");
     assert!(reason.ends_with(own["errorDetail"].as_str().unwrap()), "{own}");
-    let address = managed(
-        service,
+    let address = service.managed(
         WESER,
         "GET",
         &format!("edrs/{}/dataaddress", transfer["@id"].as_str().unwrap()),

@@ -7,7 +7,6 @@ use tidegate::registry::AgreementState;
 use super::agreements::at_connector;
 use super::scripted::Connector;
 use super::{begin, begun, fetch, start, started};
-use crate::connector::managed;
 use crate::harness::{ELBE, HOLDS, ISAR, Service, WESER, block_on, get, retire, wait_for};
 
 /// What `/readyz` says is wrong with Elbe's connector.
@@ -221,7 +220,7 @@ fn what_is_no_longer_offered_is_withdrawn_at_the_connector() {
     let world = registry.tenant(ELBE.parse().unwrap()).unwrap();
     let offer = world.offers.values().next().unwrap().id.clone();
     let path = format!("contractdefinitions/{offer}");
-    let is_there = || managed(&service, ELBE, "GET", &path).send(service.address).status == 200;
+    let is_there = || service.managed(ELBE, "GET", &path).send(service.address).status == 200;
     wait_for("it is offered", is_there);
     service.change_world(ELBE, |world| {
         assert!(world.offers.remove_mut(&offer));

@@ -328,6 +328,7 @@ fn a_newer_version_takes_the_place_of_one_that_waits() {
     scene.settled("open", 1);
     scene.hand_in("", &version("0.54"));
     wait_for("a second delivery", || scene.told("").len() == 2);
+    scene.settled("open", 1);
     scene.partner.is_reachable(true);
     scene.later(60);
     wait_for("both are done", || scene.told("?state=open").is_empty());

@@ -66,13 +66,9 @@ fn a_request_is_answered_and_a_change_follows_between_two_companies_of_the_platf
     let answered = done(&service, ELBE, "vera", 1);
     assert_eq!(answered[0]["kind"], "answer");
     assert_eq!(answered[0]["request_id"], request.as_str());
-    let kept = service
-        .data()
-        .join(format!("vault/objects/{WESER}/pcf/received/{ELBE}/{PCF}.json"));
-    assert_eq!(
-        std::fs::read(&kept).unwrap(),
-        include_bytes!("../../../fixtures/pcf/dev/elbe-ethanol-10.0.0.json")
-    );
+    let key = format!("{WESER}/pcf/received/{ELBE}/{PCF}.json");
+    let sent = include_bytes!("../../../fixtures/pcf/dev/elbe-ethanol-10.0.0.json");
+    assert_eq!(crate::objects(&service, &key), [(key.clone(), sent.to_vec())]);
 
     // Both logs tell of it: who could negotiate, whose transfer began, what was handed out and what was handed in.
     let (elbe, weser) = (actions(&service, ELBE), actions(&service, WESER));
@@ -92,7 +88,7 @@ fn a_request_is_answered_and_a_change_follows_between_two_companies_of_the_platf
         .send(service.address);
     assert_eq!(handed_in.status, 201, "{}", handed_in.text());
     wait_for("the update is with Weser", || {
-        std::fs::read(&kept).is_ok_and(|bytes| bytes == changed.as_bytes())
+        crate::objects(&service, &key) == [(key.clone(), changed.clone().into_bytes())]
     });
     let after = actions(&service, WESER);
     assert_eq!(

@@ -5,7 +5,7 @@ use tidegate::decision::Effect;
 use tidegate::ids::Digest;
 
 use super::{carried, decided, exchange, handed_in};
-use crate::harness::{Answer, ELBE, HOLDS, ISAR, LOG, ODER, Service, WESER, block_on, files, footprint, post, put};
+use crate::harness::{Answer, ELBE, HOLDS, ISAR, LOG, ODER, Service, WESER, block_on, footprint, post, put};
 
 const RETIRED: &str = "0b6f6a3e-7a55-4c8c-9d6b-0d1c5a4f1004";
 const ODERS: &str = "0b6f6a3e-7a55-4c8c-9d6b-0d1c5a4f1007";
@@ -28,8 +28,9 @@ fn submit(service: &Service, path: &str, document: &str) -> Answer {
 
 /// What lies in the vault of `tenant` as received from `partner` under that id.
 fn kept(service: &Service, tenant: &str, partner: &str, id: &str) -> Option<Vec<u8>> {
-    let path = format!("vault/objects/{tenant}/pcf/received/{partner}/{id}.json");
-    std::fs::read(service.data().join(path)).ok()
+    let key = format!("{tenant}/pcf/received/{partner}/{id}.json");
+    let mut found = crate::objects(service, &key);
+    found.pop().map(|(_, document)| document)
 }
 
 fn new_id() -> String {
@@ -160,8 +161,8 @@ fn who_may_not_hand_in_learns_of_no_request_and_leaves_nothing() {
                 reason.is_empty() || reasons.iter().any(|told| told == reason),
                 "{what}: {reasons:?}"
             );
-            let vault = files(&service.data().join("vault"));
-            assert!(!vault.iter().any(|file| file.to_string_lossy().contains(&id)), "{what}");
+            let stored = crate::objects(service, ELBE);
+            assert!(!stored.iter().any(|(key, _)| key.contains(&id)), "{what}");
         }
     }
     let stranger = carried(put(&format!("/exchange/{ELBE}/{path}")), service, ISAR, WESER, HOLDS);

@@ -1,5 +1,6 @@
-//! The suite of the exchange endpoint, as `tests/it` has it, with the vault in AWS: Tidegate onboards the companies, their footprints lie in
-//! S3, and what is read and written there is let through by the emulator's IAM too.
+//! The suites of the exchange endpoint, of data flows, of requests and deliveries and of what suppliers hand in, as `tests/it` has them, with
+//! the vault in AWS: Tidegate onboards the companies, their footprints lie in S3, and what is read and written there is let through by the
+//! emulator's IAM too.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,14 +9,20 @@
     clippy::panic,
     clippy::string_slice,
     dead_code,
+    unused_imports,
     unreachable_pub,
     reason = "a test fails by panicking, and what is shared with `tests/it` is more than these modules use"
 )]
 
-#[path = "../../../it/exchange.rs"]
-mod exchange;
-#[path = "../../../it/harness.rs"]
-mod harness;
+// A directory of its own for the modules below, so that they find theirs.
+#[path = "../../../it"]
+mod it {
+    pub mod dataflows;
+    pub mod exchange;
+    pub mod harness;
+    pub mod ingest;
+    pub mod pcf;
+}
 #[path = "../onboarding/program.rs"]
 mod program;
 
@@ -30,7 +37,8 @@ use tidegate::vault::Vault;
 use tidegate_aws_tests::Failure;
 use tidegate_aws_tests::platform::Platform;
 
-use harness::{ELBE, HOLDS, ISAR, WESER, block_on, footprint, put};
+use it::harness::{ELBE, HOLDS, ISAR, WESER, block_on, footprint, put};
+use it::{dataflows, harness};
 use program::Tidegate;
 
 /// The secrets of the development world that onboarding does not make.
@@ -86,6 +94,25 @@ async fn onboarded() -> Result<(TempDir, Platform, Vault), Failure> {
 fn elsewhere() -> Option<(BundleSource, Vault)> {
     let (_, platform, vault) = &*ELSEWHERE;
     Some((BundleSource::Directory(platform.directory.clone()), vault.clone()))
+}
+
+/// What lies in the vault under keys that begin so, as the bucket's owner sees it in S3.
+fn objects(_: &harness::Service, prefix: &str) -> Vec<(String, Vec<u8>)> {
+    let (_, platform, _) = &*ELSEWHERE;
+    let (s3, bucket) = (&platform.root.s3, platform.bundle.account.names().bucket());
+    block_on(async move {
+        let list = s3.list_objects_v2().bucket(bucket).prefix(prefix);
+        let mut listed = list.into_paginator().send();
+        let mut found = Vec::new();
+        while let Some(page) = listed.next().await {
+            for object in page.unwrap().contents() {
+                let key = object.key().unwrap();
+                let got = s3.get_object().bucket(bucket).key(key).send().await.unwrap();
+                found.push((key.to_owned(), got.body.collect().await.unwrap().to_vec()));
+            }
+        }
+        found
+    })
 }
 
 /// None of the services of these tests has a vault of its own.
