@@ -61,12 +61,9 @@ fn refused(error: TokenError) -> Problem {
 ///
 /// # Errors
 /// 404: the name is not a BPNL, or not that of a tenant. The two look alike.
-pub fn tenant<'r>(registry: &'r Registry, bpnl: &str) -> Result<&'r TenantWorld, Problem> {
+pub fn tenant<'r>(registry: &'r Registry, bpnl: &str) -> Result<&'r Arc<TenantWorld>, Problem> {
     let tenant: TenantId = bpnl.parse().map_err(|_| Problem::new(Kind::NotFound))?;
-    registry
-        .tenant(tenant)
-        .map(AsRef::as_ref)
-        .ok_or(Problem::new(Kind::NotFound))
+    registry.tenant(tenant).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// The one value of a header that must stand exactly once.

@@ -2,15 +2,19 @@
 //!
 //! A secret that is not there is made by onboarding and by nobody else. Whoever may not read a secret is not told whether it is there.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::secret_answer;
 use crate::decide::Permit;
+use crate::facts::UserToken;
 use crate::http::caller::{tenant, user};
 use crate::http::decided::recorded_answer;
 use crate::http::ingest::read_body;
@@ -19,6 +23,7 @@ use crate::http::{App, Shared};
 use crate::ids::{SecretName, SecretSuffix, TenantId};
 use crate::ledger::record::Request;
 use crate::question::{Action, ask};
+use crate::registry::TenantWorld;
 use crate::vault::{ClientCredentials, Session, Stage, VaultError};
 
 #[derive(Serialize)]
@@ -41,15 +46,25 @@ struct Change {
     value: String,
 }
 
-/// A person's request about a secret.
-struct Asked {
-    tenant: TenantId,
+/// Whose request it is, and which secret it is about.
+struct About {
+    world: Arc<TenantWorld>,
+    person: UserToken,
     name: SecretName,
+    /// The last part of the secret's ARN; none where there is no such secret.
+    suffix: Option<SecretSuffix>,
+    now: Timestamp,
+}
+
+/// What such a request may do with the secret.
+struct Asked<'a> {
+    tenant: TenantId,
+    name: &'a SecretName,
     permit: Permit,
     session: Session,
 }
 
-impl Asked {
+impl Asked<'_> {
     fn after(&self, kind: Kind, detail: impl Into<String>) -> Problem {
         Problem::with(kind, detail).after(&self.permit)
     }
@@ -69,8 +84,9 @@ pub async fn read(
     Extension(request): Extension<Request>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let asked = app.asked(&path, &headers, Action::ReadSecret, &request).await?;
-    let value = asked.session.get_secret(&asked.name).await;
+    let about = app.about(&path, &headers).await?;
+    let asked = app.asked(&about, Action::ReadSecret, &request).await?;
+    let value = asked.session.get_secret(asked.name).await;
     let value = app.opened(value, &asked.permit).await?;
     let answer = secret_answer(ReadAnswer {
         name: asked.name.as_str(),
@@ -87,9 +103,10 @@ pub async fn write(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let asked = app.asked(&path, &headers, Action::WriteSecret, &request).await?;
+    let about = app.about(&path, &headers).await?;
+    let asked = app.asked(&about, Action::WriteSecret, &request).await?;
     let value = app.new_value(body, &asked).await?;
-    let written = asked.session.put_secret(&asked.name, value).await;
+    let written = asked.session.put_secret(asked.name, value).await;
     app.opened(written, &asked.permit).await?;
     Ok(asked.changed())
 }
@@ -105,10 +122,11 @@ pub async fn rotate(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let reading = app.asked(&path, &headers, Action::ReadSecret, &request).await?;
-    let asked = app.asked(&path, &headers, Action::RotateSecret, &request).await?;
+    let about = app.about(&path, &headers).await?;
+    let reading = app.asked(&about, Action::ReadSecret, &request).await?;
+    let asked = app.asked(&about, Action::RotateSecret, &request).await?;
     let value = app.new_value(body, &asked).await?;
-    let present = reading.session.get_secret(&reading.name).await;
+    let present = reading.session.get_secret(reading.name).await;
     let present = app.opened(present, &reading.permit).await?;
     let (Some(present), Some(next)) = (ClientCredentials::read(&present), ClientCredentials::read(&value)) else {
         let detail = "the present value and the new one must both be a client's `tokenEndpoint`, `clientId` and `clientSecret` as JSON, or \
@@ -121,7 +139,7 @@ pub async fn rotate(
     }
     let carrier = &app.carrier;
     let accepted = async |_| carrier.try_out(&next).await;
-    match asked.session.rotate_secret(&asked.name, value, accepted).await {
+    match asked.session.rotate_secret(asked.name, value, accepted).await {
         Err(VaultError::NotAccepted { why, .. }) => {
             let detail = format!("the new value is not accepted: {why}; the present one stays");
             Err(asked.after(Kind::Document, detail))
@@ -134,41 +152,46 @@ pub async fn rotate(
 }
 
 impl App {
-    /// The permit of the person whose token the request carries, to do `action` with the secret of the path, and the session it opens.
-    async fn asked(
-        &self,
-        (bpnl, name): &(String, String),
-        headers: &HeaderMap,
-        action: Action,
-        request: &Request,
-    ) -> Result<Asked, Problem> {
+    /// Whose token the request carries, and the secret of the path.
+    async fn about(&self, (bpnl, name): &(String, String), headers: &HeaderMap) -> Result<About, Problem> {
         let now = self.clock.now();
         let registry = self.registry.current();
-        let world = tenant(&registry, bpnl)?;
-        let tenant = world.tenant.id;
-        let person = self.person(headers, tenant, now).await?;
+        let world = Arc::clone(tenant(&registry, bpnl)?);
+        let person = self.person(headers, world.tenant.id, now).await?;
         let name: SecretName = name
             .parse()
             .map_err(|error| Problem::with(Kind::Path, format!("{error}")))?;
-        let user = user(world, &person);
         let suffix = self.vault.suffix_of(&world.tenant, &name).await;
-        let known = suffix.as_ref().map(SecretSuffix::as_str);
-        let question = ask::secret(&user, &world.tenant, action, &name, known, now);
-        let permit = self.permitted(tenant, question, request).await?;
+        Ok(About {
+            world,
+            person,
+            name,
+            suffix,
+            now,
+        })
+    }
+
+    /// The permit to do `action` with it, and the session that opens.
+    async fn asked<'a>(&self, about: &'a About, action: Action, request: &Request) -> Result<Asked<'a>, Problem> {
+        let of = &about.world.tenant;
+        let user = user(&about.world, &about.person);
+        let suffix = about.suffix.as_ref().map(SecretSuffix::as_str);
+        let question = ask::secret(&user, of, action, &about.name, suffix, about.now);
+        let permit = self.permitted(of.id, question, request).await?;
         if suffix.is_none() {
             return Err(Problem::new(Kind::NotFound).after(&permit));
         }
         let session = self.opened(self.vault.session_for(&permit), &permit).await?;
         Ok(Asked {
-            tenant,
-            name,
+            tenant: of.id,
+            name: &about.name,
             permit,
             session,
         })
     }
 
     /// The new value a request brings. What is wrong with it is told without it.
-    async fn new_value(&self, body: Body, asked: &Asked) -> Result<SecretString, Problem> {
+    async fn new_value(&self, body: Body, asked: &Asked<'_>) -> Result<SecretString, Problem> {
         let body = read_body(body, self.limits.body).await;
         let body = body.map_err(|problem| problem.after(&asked.permit))?;
         match crate::json::read(&body) {
