@@ -18,9 +18,6 @@ use tidegate::ids::{SecretName, TenantId};
 use tidegate::telemetry::collect_metrics;
 use tidegate::vault::{SessionScope, Vault};
 use tidegate_aws_tests::Failure;
-use tidegate_aws_tests::platform::Platform;
-
-use program::Tidegate;
 
 /// How many ask at once.
 const MANY: usize = 200;
@@ -46,15 +43,10 @@ async fn read(vault: &Vault, tenant: TenantId, name: &SecretName) -> Result<Dura
 /// The one session that all of them need is made once, and shared with nobody who asks for anything else.
 #[tokio::test(flavor = "multi_thread")]
 async fn any_number_that_miss_at_once_make_one_session() -> Result<(), Failure> {
-    let url = std::env::var("TIDEGATE_EMULATOR")
-        .map_err(|_| "TIDEGATE_EMULATOR is not set; start this by `tests/aws/run`")?;
-    let home = tempfile::tempdir()?;
     let tenants: [TenantId; 2] = ["BPNL000000000DWF".parse()?, "BPNL00000000B2CD".parse()?];
-    let platform = Platform::create((&url, "432109876543"), &home.path().join("bundle"), &tenants).await?;
-    let tidegate = Tidegate::new(&platform, home.path()).await?;
+    let (_home, platform, tidegate) = program::platform("432109876543", &tenants).await?;
     for tenant in tenants {
-        let arguments = ["tenant", "onboard", tenant.as_str(), "--name", "A company"];
-        tidegate.ends(0, &[&arguments[..], &["--operator", "ona"]].concat());
+        tidegate.onboards(tenant);
         platform.understand_secrets(tenant).await?;
     }
     let metrics = collect_metrics();
@@ -67,7 +59,7 @@ async fn any_number_that_miss_at_once_make_one_session() -> Result<(), Failure> 
         };
         (of("made"), of("kept"))
     };
-    let aws = Aws::open(platform.bundle.account.names(), Some(&url))
+    let aws = Aws::open(platform.bundle.account.names(), Some(&platform.url))
         .await
         .with_credentials(platform.credentials("service").await?);
     let vault = Vault::in_aws(aws, Arc::clone(&platform.bundle.account), None, Clock::system());

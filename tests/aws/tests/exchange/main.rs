@@ -39,7 +39,6 @@ use tidegate_aws_tests::platform::Platform;
 
 use it::harness::{ELBE, HOLDS, ISAR, WESER, block_on, footprint, put};
 use it::{dataflows, harness};
-use program::Tidegate;
 
 /// The secrets of the development world that onboarding does not make.
 const MORE: [(&str, &str); 5] = [
@@ -57,25 +56,10 @@ const KEY: &str = "arn:aws:kms:eu-central-1:321098765432:key/5f1c3a52-8c1e-4a6b-
 static ELSEWHERE: LazyLock<(TempDir, Platform, Vault)> = LazyLock::new(|| harness::block_on(onboarded()).unwrap());
 
 async fn onboarded() -> Result<(TempDir, Platform, Vault), Failure> {
-    let url = std::env::var("TIDEGATE_EMULATOR")
-        .map_err(|_| "TIDEGATE_EMULATOR is not set; start this by `tests/aws/run`")?;
-    let home = tempfile::tempdir()?;
     let tenants: [TenantId; 3] = [ELBE.parse()?, ISAR.parse()?, WESER.parse()?];
-    let platform = Platform::create((&url, "321098765432"), &home.path().join("bundle"), &tenants).await?;
-    let tidegate = Tidegate::new(&platform, home.path()).await?;
+    let (home, platform, tidegate) = program::platform("321098765432", &tenants).await?;
     for tenant in tenants {
-        tidegate.ends(
-            0,
-            &[
-                "tenant",
-                "onboard",
-                tenant.as_str(),
-                "--name",
-                "A company",
-                "--operator",
-                "ona",
-            ],
-        );
+        tidegate.onboards(tenant);
         platform.understand_secrets(tenant).await?;
     }
     for (tenant, name) in MORE {
@@ -84,7 +68,7 @@ async fn onboarded() -> Result<(TempDir, Platform, Vault), Failure> {
         create.secret_string("a key of a machine").send().await?;
     }
     let account = Arc::clone(&platform.bundle.account);
-    let aws = Aws::open(account.names(), Some(&url))
+    let aws = Aws::open(account.names(), Some(&platform.url))
         .await
         .with_credentials(platform.credentials("service").await?);
     let vault = Vault::in_aws(aws, account, Some(KEY.to_owned()), Clock::system());

@@ -146,10 +146,7 @@ pub(crate) async fn leaves_and_returns(
         .policy_name("withheld")
         .send()
         .await?;
-    tidegate.ends(
-        0,
-        &["tenant", "onboard", id, "--name", "A company", "--operator", "ona"],
-    );
+    tidegate.onboards(tenant(id));
     tidegate.ends(0, &["tenant", "show", id]);
     platform.understand_secrets(tenant(id)).await?;
     // To AWS the role is another than the one of before; the emulator knows it by its name, and no `aws:TokenIssueTime`. So here it is

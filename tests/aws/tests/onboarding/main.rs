@@ -10,6 +10,7 @@
 
 mod attempts;
 mod leaving;
+mod many;
 mod program;
 mod vault;
 
@@ -21,8 +22,6 @@ use tidegate_aws_tests::Failure;
 use tidegate_aws_tests::clients::Clients;
 use tidegate_aws_tests::platform::Platform;
 
-use program::Tidegate;
-
 const TENANTS: [&str; 3] = ["BPNL000000000DWF", "BPNL00000003CRHK", "BPNL00000000B2CD"];
 
 fn tenant(text: &str) -> TenantId {
@@ -31,12 +30,8 @@ fn tenant(text: &str) -> TenantId {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_companies_come_none_reaches_another_and_one_leaves() -> Result<(), Failure> {
-    let url = std::env::var("TIDEGATE_EMULATOR")
-        .map_err(|_| "TIDEGATE_EMULATOR is not set; start this by `tests/aws/run`")?;
-    let home = tempfile::tempdir()?;
     let tenants = TENANTS.map(tenant);
-    let platform = Platform::create((&url, "210987654321"), &home.path().join("bundle"), &tenants).await?;
-    let tidegate = Tidegate::new(&platform, home.path()).await?;
+    let (_home, platform, tidegate) = program::platform("210987654321", &tenants).await?;
 
     // Who may, and who may not.
     let refused = tidegate.ends(
@@ -46,18 +41,12 @@ async fn three_companies_come_none_reaches_another_and_one_leaves() -> Result<()
     assert!(refused.contains("no policy permits"), "{refused}");
     tidegate.ends(4, &["tenant", "list", "--operator", "ona"]);
 
-    for id in TENANTS {
-        let told = tidegate.ends(
-            0,
-            &["tenant", "onboard", id, "--name", "A company", "--operator", "ona"],
-        );
+    for id in tenants {
+        let told = tidegate.onboards(id);
         assert!(told.contains("is active"), "{told}");
-        tidegate.ends(0, &["tenant", "show", id]);
+        tidegate.ends(0, &["tenant", "show", id.as_str()]);
         // Once more changes nothing.
-        let again = tidegate.ends(
-            0,
-            &["tenant", "onboard", id, "--name", "A company", "--operator", "ona"],
-        );
+        let again = tidegate.onboards(id);
         assert!(again.contains("active already"), "{again}");
     }
     leaving::drift(&platform, &tidegate).await?;

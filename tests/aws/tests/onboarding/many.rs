@@ -1,20 +1,8 @@
 //! Two hundred companies come in one call.
 
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking; the lints exempt only functions marked as tests, not what those share"
-)]
-
-#[path = "onboarding/program.rs"]
-mod program;
-
 use std::time::Instant;
 
 use tidegate_aws_tests::Failure;
-use tidegate_aws_tests::platform::Platform;
-
-use program::Tidegate;
 
 const MANY: usize = 200;
 
@@ -22,11 +10,7 @@ const MANY: usize = 200;
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes: `tests/aws/run --ignored two_hundred`"]
 async fn two_hundred_companies_come_in_one_call() -> Result<(), Failure> {
-    let url = std::env::var("TIDEGATE_EMULATOR")
-        .map_err(|_| "TIDEGATE_EMULATOR is not set; start this by `tests/aws/run`")?;
-    let home = tempfile::tempdir()?;
-    let platform = Platform::create((&url, "543210987654"), &home.path().join("bundle"), &[]).await?;
-    let tidegate = Tidegate::new(&platform, home.path()).await?;
+    let (home, _platform, tidegate) = super::program::platform("543210987654", &[]).await?;
     let rows: String = (1..=MANY)
         .map(|number| format!("BPNL{number:012},Company {number}\n"))
         .collect();

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use aws_credential_types::Credentials;
+use tempfile::TempDir;
+use tidegate::ids::TenantId;
 use tidegate_aws_tests::Failure;
 use tidegate_aws_tests::platform::Platform;
 
@@ -14,8 +16,22 @@ pub(crate) struct Tidegate {
     credentials: Credentials,
 }
 
+/// The platform in an account of its own on the emulator, for these companies, and the program that administers it. The directory holds
+/// what the two need.
+pub(crate) async fn platform(
+    account: &'static str,
+    tenants: &[TenantId],
+) -> Result<(TempDir, Platform, Tidegate), Failure> {
+    let url = std::env::var("TIDEGATE_EMULATOR")
+        .map_err(|_| "TIDEGATE_EMULATOR is not set; start this by `tests/aws/run`")?;
+    let home = tempfile::tempdir()?;
+    let platform = Platform::create((&url, account), &home.path().join("bundle"), tenants).await?;
+    let tidegate = Tidegate::new(&platform, home.path()).await?;
+    Ok((home, platform, tidegate))
+}
+
 impl Tidegate {
-    pub(crate) async fn new(platform: &Platform, home: &Path) -> Result<Self, Failure> {
+    async fn new(platform: &Platform, home: &Path) -> Result<Self, Failure> {
         let program =
             std::env::var("TIDEGATE_BIN").map_err(|_| "TIDEGATE_BIN is not set; start this by `tests/aws/run`")?;
         std::fs::create_dir_all(home.join("data"))?;
@@ -52,6 +68,13 @@ impl Tidegate {
             .env("NO_PROXY", "127.0.0.1")
             .output()
             .unwrap()
+    }
+
+    /// A company comes; gives what is printed.
+    #[track_caller]
+    pub(crate) fn onboards(&self, tenant: TenantId) -> String {
+        let who = [tenant.as_str(), "--name", "A company", "--operator", "ona"];
+        self.ends(0, &[&["tenant", "onboard"], &who[..]].concat())
     }
 
     /// Runs it and wants this exit code; gives what it printed.
