@@ -17,6 +17,7 @@
 //! `docs/ARCHITECTURE.md` has the map, the invariants and eight operations walked end to end.
 
 pub mod agreements;
+mod answer;
 pub mod assemble;
 #[cfg(feature = "aws")]
 pub mod aws;

@@ -36,9 +36,7 @@ pub(super) async fn fill(
             continue;
         }
         let value = match wanted {
-            Some(wanted) => wanted
-                .write()
-                .map_err(StartError::of("the development world's secrets"))?,
+            Some(wanted) => wanted.write().map_err(&failed)?,
             None => SecretString::from(random_value()?),
         };
         let session = vault.session(tenant.id, SessionScope::SecretWrite { name: name.clone() });

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::error::LedgerError;
 use super::tile::TileId;
+use crate::answer;
 use crate::causes::with_causes;
 
 /// The greatest size of anything that is read: a full bundle of the greatest records.
@@ -155,7 +156,7 @@ async fn fetch(
     if let Some(token) = token {
         request = request.bearer_auth(secrecy::ExposeSecret::expose_secret(token));
     }
-    let mut response = request.send().await.map_err(|error| failed(url, &error))?;
+    let response = request.send().await.map_err(|error| failed(url, &error))?;
     match response.status().as_u16() {
         200 => {}
         404 => return Ok(None),
@@ -169,15 +170,12 @@ async fn fetch(
             return Err(LedgerError::Fetch { what, why });
         }
     }
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failed(url, &error))? {
-        if bytes.len() + chunk.len() > MAX_BYTES {
-            let (what, why) = (url.to_owned(), Arc::from("it is greater than anything of a log can be"));
-            return Err(LedgerError::Fetch { what, why });
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(Some(bytes))
+    let body = answer::body(response, MAX_BYTES).await;
+    let body = body.map_err(|error| failed(url, &error))?;
+    body.map(Some).ok_or_else(|| LedgerError::Fetch {
+        what: url.to_owned(),
+        why: Arc::from("it is greater than anything of a log can be"),
+    })
 }
 
 fn failed(what: &str, error: &reqwest::Error) -> LedgerError {

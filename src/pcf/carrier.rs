@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
-use reqwest::{Client, Url};
+use reqwest::{Client, Response, Url};
 use secrecy::ExposeSecret;
 
 use super::exchange::{Asked, ExchangeId, Form, Wanted};
@@ -30,7 +30,7 @@ const REQUEST: Duration = Duration::from_secs(30);
 /// Sends requests to partners; made once, and holds nothing of a tenant.
 #[derive(Clone, Debug)]
 pub struct Carrier {
-    pub(super) client: Client,
+    client: Client,
     /// Dev mode: loopback is a network too.
     loopback: bool,
 }
@@ -136,6 +136,13 @@ impl Carrier {
             // The URL holds part ids and words of people: it is told to nobody.
             Err(error) => Reply::Later(unreachable(&error.without_url())),
         }
+    }
+
+    /// Asks where tokens are given (RFC 6749, section 3.2).
+    pub(super) async fn ask_token(&self, url: Url, form: String) -> reqwest::Result<Response> {
+        let form_encoded = HeaderValue::from_static("application/x-www-form-urlencoded");
+        let request = self.client.post(url).header(CONTENT_TYPE, form_encoded);
+        request.body(form).send().await
     }
 
     /// The address of `segments` below the endpoint's. What is in a segment stays in it: all but letters, digits and `-._~` is encoded.

@@ -1,14 +1,14 @@
 //! The renewal of a token that a partner handed out, where its address says how.
 
-use reqwest::header::CONTENT_TYPE;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::carrier::Carrier;
 use super::segment::segment;
+use crate::answer;
 
-/// The most bytes of the answer to a renewal.
-const MAX_TOKEN: usize = 64 * 1024;
+/// The most bytes of an answer with a token.
+pub(super) const MAX_TOKEN: usize = 64 * 1024;
 
 /// A token that takes the place of another.
 #[derive(Debug)]
@@ -48,21 +48,11 @@ impl Carrier {
             "grant_type=refresh_token&refresh_token={}",
             segment(refresh_token.expose_secret())
         );
-        let request = self
-            .client
-            .post(url)
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let mut answer = request.body(form).send().await.ok()?;
+        let answer = self.ask_token(url, form).await.ok()?;
         if !answer.status().is_success() {
             return None;
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.ok()? {
-            if body.len() + chunk.len() > MAX_TOKEN {
-                return None;
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = answer::body(answer, MAX_TOKEN).await.ok()??;
         serde_json::from_slice::<Answered>(&body).ok().map(Renewed::from)
     }
 }

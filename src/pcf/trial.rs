@@ -1,16 +1,13 @@
 //! Whether a client's credentials are good: they are shown where the client gets its tokens.
 
-use reqwest::Response;
-use reqwest::header::CONTENT_TYPE;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 
 use super::carrier::Carrier;
+use super::renewal::MAX_TOKEN;
 use super::segment::segment;
+use crate::answer;
 use crate::vault::ClientCredentials;
-
-/// The most bytes of an answer that are read.
-const MAX_ANSWER: usize = 64 * 1024;
 
 /// What of an answer matters (RFC 6749, sections 5.1 and 5.2).
 #[derive(Default, Deserialize)]
@@ -35,14 +32,12 @@ impl Carrier {
             segment(&client.client_id),
             segment(client.client_secret.expose_secret()),
         );
-        let request = self
-            .client
-            .post(url)
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let answer = request.body(form).send().await;
+        let answer = self.ask_token(url, form).await;
         let answer = answer.map_err(|_| "its token endpoint does not answer".to_owned())?;
         let status = answer.status();
-        let Answered { access_token, error } = read(answer).await.unwrap_or_default();
+        let body = answer::body(answer, MAX_TOKEN).await.ok().flatten();
+        let body = body.and_then(|body| serde_json::from_slice(&body).ok());
+        let Answered { access_token, error } = body.unwrap_or_default();
         match (status.is_success(), access_token, error) {
             (true, Some(_), None) => Ok(()),
             (_, _, Some(code)) if is_code(&code) => {
@@ -54,17 +49,6 @@ impl Carrier {
             )),
         }
     }
-}
-
-async fn read(mut answer: Response) -> Option<Answered> {
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.ok()? {
-        if body.len() + chunk.len() > MAX_ANSWER {
-            return None;
-        }
-        body.extend_from_slice(&chunk);
-    }
-    serde_json::from_slice(&body).ok()
 }
 
 /// Whether a text is the code of an error, and no more: it comes from elsewhere.

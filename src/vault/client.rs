@@ -5,6 +5,8 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use super::error::VaultError;
+
 /// The secret with the credentials of the tenant's connector, by which it shows itself to Tidegate.
 pub const CONNECTOR_CLIENT: &str = "connector-client";
 
@@ -53,14 +55,16 @@ impl ClientCredentials {
     /// As a secret keeps it.
     ///
     /// # Errors
-    /// It cannot be written as JSON, which text always can.
-    pub fn write(&self) -> Result<SecretString, serde_json::Error> {
+    /// [`VaultError::Internal`]: it cannot be written as JSON, which text always can.
+    pub fn write(&self) -> Result<SecretString, VaultError> {
         let written = Written {
             token_endpoint: &self.token_endpoint,
             client_id: &self.client_id,
             client_secret: self.client_secret.expose_secret(),
         };
-        serde_json::to_string(&written).map(SecretString::from)
+        let text = serde_json::to_string(&written);
+        text.map(SecretString::from)
+            .map_err(|_| VaultError::Internal("write a client's credentials"))
     }
 }
 

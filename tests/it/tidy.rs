@@ -13,6 +13,7 @@ use crate::harness::files;
 const ORDER: &[(&str, &str)] = &[
     ("ids", "names, parsed once; everything else is written in terms of them"),
     ("causes", "what an error says with its causes; knows of nothing"),
+    ("answer", "what others answer over HTTP, no more of it than a bound"),
     ("clock", "the one reader of wall time; knows of nothing"),
     ("json", "the one strict reader of JSON; knows of nothing"),
     (

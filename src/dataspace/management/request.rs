@@ -3,13 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
+use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use reqwest::{Method, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{Addresses, ManagementError, is_address};
+use crate::answer;
 use crate::dataspace::flow::Dialect;
 use crate::dataspace::signaling::address::EDC;
 
@@ -62,19 +63,9 @@ impl Transport {
         }
         let answer = request.send().await.map_err(|_| unreachable())?;
         let status = answer.status().as_u16();
-        Ok((status, read(answer).await.ok_or_else(unreachable)?))
+        let body = answer::body(answer, MAX_ANSWER).await.ok().flatten();
+        Ok((status, body.ok_or_else(unreachable)?))
     }
-}
-
-async fn read(mut answer: Response) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = answer.chunk().await.ok()? {
-        if bytes.len() + chunk.len() > MAX_ANSWER {
-            return None;
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Some(bytes)
 }
 
 /// Whether a request may be sent again though it may have been carried out.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::note::{Cosignature, cosignatures};
 use super::{Witness, message};
+use crate::answer;
 use crate::causes::with_causes;
 use crate::ids::Digest;
 
@@ -73,7 +74,7 @@ impl Client {
     ) -> Result<Said, WitnessError> {
         let url = format!("{}/add-checkpoint", witness.url);
         let request = self.0.post(url).body(message::request(old, proof, note));
-        let mut response = request.send().await.map_err(|error| unreachable(&error))?;
+        let response = request.send().await.map_err(|error| unreachable(&error))?;
         let status = response.status().as_u16();
         let refused = |why| Err(WitnessError::Refused { status, why });
         match status {
@@ -84,14 +85,10 @@ impl Client {
             422 => return Err(WitnessError::Inconsistent),
             _ => return Err(WitnessError::Unavailable(status)),
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(WitnessError::Worthless);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        let body = String::from_utf8(body).map_err(|_| WitnessError::Worthless)?;
+        let body = answer::body(response, MAX_ANSWER).await;
+        let body = body.map_err(|error| unreachable(&error))?;
+        let body = body.and_then(|body| String::from_utf8(body).ok());
+        let body = body.ok_or(WitnessError::Worthless)?;
         match status {
             409 => Ok(Said::Saw(message::size(&body))),
             _ => cosigned(witness, note, &body).map(Said::Cosigned),
