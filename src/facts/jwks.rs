@@ -33,7 +33,7 @@ const MODULUS_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JwksError {
     /// The document is too large.
-    #[error("the key set has {0} bytes or more; at most {MAX_DOCUMENT} are read")]
+    #[error("the key set has {0} bytes; at most {MAX_DOCUMENT} are read")]
     TooLarge(usize),
     /// The document is not JSON of the right shape.
     #[error("the key set is not a JSON Web Key Set: {0}")]

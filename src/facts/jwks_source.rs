@@ -31,7 +31,6 @@ use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
 use super::fetch;
 use super::jwks::{JwksError, KeySet, MAX_DOCUMENT};
-use crate::answer;
 use crate::causes::with_causes;
 
 /// The age from which a set is fetched anew, in seconds.
@@ -248,8 +247,10 @@ impl Remote {
         if response.status() != reqwest::StatusCode::OK {
             return Err(SourceError::Status(response.status().as_u16()));
         }
-        let body = answer::body(response, MAX_DOCUMENT).await.map_err(SourceError::Fetch)?;
-        let body = body.ok_or(JwksError::TooLarge(MAX_DOCUMENT + 1))?;
+        let body = fetch::body(response, MAX_DOCUMENT).await.map_err(SourceError::Fetch)?;
+        if body.len() > MAX_DOCUMENT {
+            return Err(JwksError::TooLarge(body.len()).into());
+        }
         let text = std::str::from_utf8(&body).map_err(|error| JwksError::Malformed(error.to_string()))?;
         Ok(KeySet::parse(text)?)
     }

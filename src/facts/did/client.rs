@@ -4,7 +4,6 @@
 use reqwest::{Client, StatusCode};
 
 use super::{DidDocument, MAX_DOCUMENT};
-use crate::answer;
 use crate::causes::with_causes;
 use crate::facts::fetch;
 use crate::ids::Did;
@@ -59,11 +58,11 @@ impl DidClient {
         if response.status() != StatusCode::OK {
             return Err(DidError::Status(did.clone(), response.status().as_u16()));
         }
-        let body = answer::body(response, MAX_DOCUMENT).await.map_err(failed)?;
-        let Some(body) = body else {
+        let body = fetch::body(response, MAX_DOCUMENT).await.map_err(failed)?;
+        if body.len() > MAX_DOCUMENT {
             let problem = format!("it has more than {MAX_DOCUMENT} bytes");
             return Err(DidError::Document(did.clone(), problem));
-        };
+        }
         DidDocument::parse(did, &body)
     }
 }

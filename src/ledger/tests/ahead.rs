@@ -210,22 +210,25 @@ async fn answering_until_killed() {
     tasks.join_all().await;
 }
 
-/// The answers that left before a child was killed, by log and id.
+/// The answers that left before a child was killed, so long after each log had one, by log and id.
 fn kill(mut child: Child, after: Duration) -> Vec<(String, RecordId)> {
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let first = lines.find(|line| line.as_ref().unwrap().contains("answered ")).unwrap();
-    // It goes on writing meanwhile, so that it never waits for the pipe.
-    let rest = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>());
-    std::thread::sleep(after);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let lines = std::iter::once(first.unwrap()).chain(rest.join().unwrap());
-    let told = lines.filter_map(|line| {
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut left = lines.map_while(Result::ok).filter_map(|line| {
         let (_, told) = line.split_once("answered ")?;
         let (log, id) = told.split_once(' ')?;
         Some((log.to_owned(), RecordId(id.parse().ok()?)))
     });
-    told.collect()
+    let mut told = Vec::new();
+    while !TENANTS.iter().all(|name| told.iter().any(|(log, _)| log == name)) {
+        told.push(left.next().unwrap());
+    }
+    // It goes on writing meanwhile, so that it never waits for the pipe.
+    let rest = std::thread::spawn(move || left.collect::<Vec<_>>());
+    std::thread::sleep(after);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    told.extend(rest.join().unwrap());
+    told
 }
 
 #[tokio::test]
