@@ -1,4 +1,5 @@
-//! What somebody else answers over HTTP, read up to a bound: whoever is asked may be anybody, and send without end.
+//! What somebody else answers over HTTP, read up to a bound: whoever is asked may be anybody, and send without end. Documents
+//! with keys are read so too, by [`facts`](crate::facts) itself, which imports next to nothing.
 
 use reqwest::Response;
 
