@@ -451,7 +451,8 @@ fn a_delivery_is_one_use_however_often_it_is_tried_and_leaves_none_to_others() {
     let fetch = || asked(&scene.service, ELBE, &format!("pcf/{PCF}/submodel/$value"), WESER, ONCE);
     // Asking hands nothing out. The partner takes the answer at the third attempt.
     scene.partner.will_answer(&[503, 500, 200]);
-    assert_eq!(ask().status, 202);
+    let answer = ask();
+    assert_eq!(answer.status, 202, "{}", answer.text());
     scene.settled("open", 1);
     // What left may have arrived, whatever the partner said.
     fetch().check_problem(403, "forbidden", "the one use is spent");

@@ -1,6 +1,9 @@
 //! The suites of the exchange endpoint, of data flows, of requests and deliveries and of what suppliers hand in, as `tests/it` has them, with
 //! the vault in AWS: Tidegate onboards the companies, their footprints lie in S3, and what is read and written there is let through by the
 //! emulator's IAM too.
+//!
+//! Each test's service has a data directory of its own, but the bucket is one. So one test runs at a time (`tests/aws/run` says so), and
+//! a service that starts puts the footprints of the development world back as they were.
 
 #![allow(
     clippy::unwrap_used,
