@@ -17,6 +17,8 @@
 //! BPNL, or it does not say whose it is. Whether that company may store it here is for the policies to say
 //! (`footprints/own-document`), not for this module.
 
+pub mod split;
+
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
@@ -117,31 +119,38 @@ impl Claims {
         if document.len() > DOCUMENT_LIMIT {
             return Err(DocumentError::TooLarge(document.len()));
         }
-        let value = crate::json::parse(document)?;
-        let (model, places) = version(&value)?;
+        Self::of(&crate::json::parse(document)?)
+    }
+
+    /// Reads what a document says of itself that was parsed before.
+    ///
+    /// # Errors
+    /// Names the place and what was expected there.
+    pub fn of(value: &Value) -> Result<Self, DocumentError> {
+        let (model, places) = version(value)?;
         let member = |at, problem: String| DocumentError::Member { at, problem };
-        let id = one(&value, places.id)?;
+        let id = one(value, places.id)?;
         let id = id.strip_prefix("urn:uuid:").unwrap_or(id).to_ascii_lowercase();
-        let status = match texts(&value, places.status).as_slice() {
+        let status = match texts(value, places.status).as_slice() {
             [] => FootprintStatus::Active,
             ["Active"] => FootprintStatus::Active,
             ["Deprecated"] => FootprintStatus::Deprecated,
             _ => return Err(member(places.status, "expected `Active` or `Deprecated`".into())),
         };
-        let products = texts(&value, places.product);
+        let products = texts(value, places.product);
         let product = products.iter().find_map(|text| text.parse().ok());
         let no_product = || {
             let expected = "expected at least one product id of A-Z a-z 0-9 `.` `_` `:` `-`, such as a URN";
             member(places.product, expected.into())
         };
         let indexed = products.iter().filter(|text| text.len() <= PRODUCT_BYTES);
-        let created = texts(&value, places.created);
+        let created = texts(value, places.created);
         Ok(Self {
             products: indexed.take(MOST_PRODUCTS).map(|text| (*text).to_owned()).collect(),
             // The latest, where a document has several; one that is no instant orders nothing and is passed over.
             created: created.iter().filter_map(|text| text.parse().ok()).max(),
             id: id.parse().map_err(|error| member(places.id, format!("{error}")))?,
-            owner: owner(&value, places.owner)?,
+            owner: owner(value, places.owner)?,
             product: product.ok_or_else(no_product)?,
             model,
             status,
