@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::HeaderName;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 
@@ -29,7 +30,7 @@ use crate::ledger::witness::Witnesses;
 use crate::ledger::{Ledger, LedgerKeys, Options, Standing};
 use crate::pcf::{self, Carrier, Models, PcfStore};
 use crate::registry::store::RegistryStore;
-use crate::registry::{self, NewAgreement, Registry};
+use crate::registry::{self, NewAgreement, Registry, TenantWorld};
 use crate::vault::{Seal, Vault, VaultKey};
 
 /// The generation of the root keys that EDR tokens are made with. Counting it up makes new ones; tokens of the one before stay
@@ -80,6 +81,8 @@ pub struct Parts {
     pub base_url: String,
     /// The domain below which each tenant has its own host.
     pub base_host: Option<String>,
+    /// Where a load balancer puts the certificate of a client.
+    pub certificate_header: Option<HeaderName>,
     /// The time.
     pub clock: Clock,
     /// Renders `/metrics`.
@@ -154,18 +157,19 @@ pub async fn assemble(
     }
     let expired = agreements.expire(now).await;
     expired.map_err(StartError::of("the agreements"))?;
-    let told_apart = registry::apart(registry.current().tenants().map(|world| &world.tenant));
+    let told_apart = registry::apart(registry.current().tenants().map(AsRef::<TenantWorld>::as_ref));
     told_apart.map_err(StartError::of("the registry"))?;
     let gates = Gates::new(JwksClient::new().map_err(StartError::of("fetching keys"))?);
     for world in registry.current().tenants() {
         // Now, so that one that cannot be made is told before anything is served.
-        let gate = gates.of(&world.tenant, &parts.issuers);
+        let gate = gates.of(world, &parts.issuers);
         gate.map_err(|error| StartError(error.to_string()))?;
     }
     let pcf = PcfStore::open(&parts.place)
         .await
         .map_err(StartError::of("the exchanges"))?;
     let models = Models::built_in().map_err(StartError::of("the aspect model"))?;
+    let models = Arc::new(models);
     // In dev mode partners are on this machine.
     let carrier = Carrier::new(!parts.issuers.is_empty()).map_err(StartError::of("speaking to partners"))?;
     let dataspace = dataspace(&parts, &registry.current()).await?;
@@ -189,6 +193,7 @@ pub async fn assemble(
         clock: parts.clock,
         base_host: parts.base_host,
         base_url: parts.base_url,
+        certificate_header: parts.certificate_header,
         limits: Limits::default(),
         metrics: parts.metrics,
         issuers: parts.issuers,

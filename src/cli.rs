@@ -17,6 +17,7 @@ pub mod demo;
 mod explain;
 mod health;
 mod iam;
+mod integration;
 mod ledger;
 mod matrix;
 pub mod replay;
@@ -69,6 +70,11 @@ enum Command {
     Iam {
         #[command(subcommand)]
         command: iam::IamCommand,
+    },
+    /// Add, list and stop the supplier systems of a company, on a running service
+    Integration {
+        #[command(subcommand)]
+        command: integration::IntegrationCommand,
     },
     /// Make recorded decisions again
     Replay(replay::ReplayArgs),
@@ -181,6 +187,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Explain(args) => explain::run(&args),
         Command::Ledger { command } => ledger::run(&command),
         Command::Iam { command } => iam::run(&command),
+        Command::Integration { command } => integration::run(&command),
         Command::Replay(args) => replay::run(&args),
         Command::Tenant { command } => tenant::run(&command),
     };

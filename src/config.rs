@@ -47,6 +47,9 @@ pub struct Config {
     pub operators: BTreeMap<OperatorName, BTreeSet<OperatorRole>>,
     /// AWS, where secrets and footprints are there and not in the data directory.
     pub aws: Option<AwsSettings>,
+    /// The header in which the load balancer puts the certificate of a client, where it ends TLS and asks for one. Whoever can reach the
+    /// service past the load balancer could write that header.
+    pub client_certificate_header: Option<String>,
     /// A document of tenants, partners, offers and agreements to take in at start.
     pub world: Option<PathBuf>,
 }
@@ -87,6 +90,7 @@ struct Written {
     vault_key_file: Option<PathBuf>,
     vault_key_env: Option<String>,
     world: Option<PathBuf>,
+    client_certificate_header: Option<String>,
     witness_quorum: Option<i64>,
     #[serde(default)]
     witness: Vec<witnesses::Written>,
@@ -185,6 +189,15 @@ impl Config {
         );
         let database = database(&mut problems, "database", (written.database, written.database_env));
         let witnesses = witnesses::read(&mut problems, written.witness, written.witness_quorum);
+        let client_certificate_header = written.client_certificate_header;
+        if client_certificate_header
+            .as_deref()
+            .is_some_and(|name| !is_header(name))
+        {
+            problems.push(
+                "`client_certificate_header` is not the name of a header, such as `x-amzn-mtls-clientcert-leaf`".into(),
+            );
+        }
         let aws = aws::read(&mut problems, written.aws);
         let operators = operators::read(&mut problems, written.operators);
         match (listen, data, base_url, bundle, ledger_origin, vault_key) {
@@ -207,12 +220,19 @@ impl Config {
                     vault_key,
                     operators,
                     aws,
+                    client_certificate_header,
                     world,
                 })
             }
             _ => Err(problems),
         }
     }
+}
+
+/// Whether a text names a header as HTTP/1.1 spells one in lower case.
+fn is_header(name: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !name.is_empty() && name.bytes().all(known)
 }
 
 /// Whether an `http` URL leads to this machine.

@@ -35,6 +35,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::HeaderName;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::agreements::{Book, Upkeep};
@@ -96,7 +97,7 @@ pub struct App {
     /// Requests, received footprints, and what is to be delivered.
     pub pcf: PcfStore,
     /// The schemas footprints are held against.
-    pub models: Models,
+    pub models: Arc<Models>,
     /// Sends to partners.
     pub carrier: Carrier,
     /// Data flows, their tokens, and the tenants' connectors.
@@ -107,6 +108,8 @@ pub struct App {
     pub base_host: Option<String>,
     /// The address people and programs reach this service under; never taken from a request.
     pub base_url: String,
+    /// Where a load balancer puts the certificate of a client, where there is one that does. Nothing else is believed of it.
+    pub certificate_header: Option<HeaderName>,
     /// Bounds.
     pub limits: Limits,
     /// Renders `/metrics`.

@@ -245,6 +245,10 @@ token_id!(
     ClientId, "a client id", "1 to 128 of A-Z a-z 0-9 `.` `_` `-`, first a letter or digit, no `..`", 128, b"._-"
 );
 token_id!(
+    /// A supplier system of a tenant, as the tenant calls it.
+    IntegrationId, "an integration's id", "1 to 64 of A-Z a-z 0-9 `.` `_` `-`, first a letter or digit, no `..`", 64, b"._-"
+);
+token_id!(
     /// A caller's own id of its request, echoed and recorded; made by Tidegate when the caller sends none.
     RequestId, "a request id", "1 to 64 of A-Z a-z 0-9 `.` `_` `-`, first a letter or digit, no `..`", 64, b"._-"
 );

@@ -40,6 +40,7 @@ pub mod http;
 pub mod iam;
 pub mod ids;
 pub mod ingest;
+pub mod intake;
 pub mod json;
 pub mod ledger;
 pub mod parity;

@@ -15,6 +15,7 @@ mod agreement;
 mod collection;
 mod footprints;
 mod guarantee;
+pub mod integration;
 mod model;
 mod offer;
 mod pool;
@@ -28,13 +29,14 @@ pub use agreement::{Agreement, AgreementState, NewAgreement, Signed};
 pub use collection::Agreements;
 pub use footprints::Footprints;
 pub use guarantee::{Bound, Guarantee, NoBound};
+pub use integration::{Integration, IntegrationError, Taken};
 pub use model::{
     Asset, ConnectorSettings, Footprint, FootprintStatus, Identity, Map, Offer, Partner, Relation, Tenant, TenantState,
     TenantWorld,
 };
 pub use offer::{OfferError, OfferReader};
 pub use pool::TermsPool;
-pub use sharing::{Shared, apart};
+pub use sharing::{Known, Shared, apart};
 
 use crate::ids::{Bpnl, Did, TenantId};
 

@@ -150,6 +150,7 @@ pub async fn start(options: DevOptions, clock: Clock, metrics: PrometheusHandle)
         witnesses: None,
         base_url: base_url.clone(),
         base_host: Some(BASE_HOST.into()),
+        certificate_header: None,
         clock: clock.clone(),
         metrics,
         issuers,

@@ -84,11 +84,11 @@ impl JwksClient {
     }
 }
 
-/// One tenant's keys.
-#[derive(Debug)]
+/// One tenant's keys. Clones are the same source: what one has fetched, all have.
+#[derive(Clone, Debug)]
 pub struct JwksSource(Kind);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Kind {
     Fixed(Arc<KeySet>),
     Remote(Arc<Remote>),

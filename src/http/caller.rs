@@ -31,6 +31,11 @@ impl TenantGate {
         Self { verifier, keys }
     }
 
+    /// The source of its keys.
+    pub fn keys(&self) -> &JwksSource {
+        &self.keys
+    }
+
     /// Verifies with the keys at hand, and once more with fresh ones where the token names a key not yet known.
     async fn verify<T>(
         &self,
@@ -149,7 +154,7 @@ impl super::App {
         let registry = self.registry.current();
         // Who is no tenant has no issuer, so no token of it can be valid.
         let world = registry.tenant(tenant).ok_or_else(|| Problem::unauthenticated(true))?;
-        self.gates.of(&world.tenant, &self.issuers).map_err(|error| {
+        self.gates.of(world, &self.issuers).map_err(|error| {
             tracing::error!(%tenant, %error, "the tokens of a tenant cannot be verified");
             Problem::with(Kind::Upstream, "the keys of the tenant's issuer cannot be had")
         })

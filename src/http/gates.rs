@@ -10,8 +10,8 @@ use super::caller::TenantGate;
 use crate::dev::issuer::Issuer;
 use crate::facts::jwks_source::JwksClient;
 use crate::facts::{ClientKind, JwksSource, KeySet, MachineClient, TenantFacts, TenantVerifier};
-use crate::ids::TenantId;
-use crate::registry::{Identity, Tenant};
+use crate::ids::{ClientId, TenantId};
+use crate::registry::{Identity, Tenant, TenantWorld};
 
 /// Why a tenant has no verifier.
 #[derive(Debug, thiserror::Error)]
@@ -36,11 +36,30 @@ pub enum GateError {
     },
 }
 
+/// What a verifier is made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Trusted {
+    identity: Identity,
+    /// Clients of supplier systems, besides those the identity names.
+    systems: BTreeSet<ClientId>,
+}
+
+impl Trusted {
+    fn is_of(&self, world: &TenantWorld) -> bool {
+        self.identity == world.tenant.identity && self.systems.iter().eq(&clients(world))
+    }
+}
+
+fn clients(world: &TenantWorld) -> BTreeSet<ClientId> {
+    let clients = world.integrations.values().filter_map(|system| system.client());
+    clients.cloned().collect()
+}
+
 /// The verifiers of all tenants.
 #[derive(Debug)]
 pub struct Gates {
     client: JwksClient,
-    made: RwLock<HashMap<TenantId, (Identity, Arc<TenantGate>)>>,
+    made: RwLock<HashMap<TenantId, (Trusted, Arc<TenantGate>)>>,
 }
 
 impl Gates {
@@ -54,24 +73,30 @@ impl Gates {
     ///
     /// # Errors
     /// Its identity, or where its keys are, cannot be used.
-    pub fn of(&self, tenant: &Tenant, issuers: &HashMap<TenantId, Issuer>) -> Result<Arc<TenantGate>, GateError> {
+    pub fn of(&self, world: &TenantWorld, issuers: &HashMap<TenantId, Issuer>) -> Result<Arc<TenantGate>, GateError> {
+        let id = world.tenant.id;
         let known = {
             let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
-            let same = made
-                .get(&tenant.id)
-                .filter(|(identity, _)| *identity == tenant.identity);
-            same.map(|(_, gate)| Arc::clone(gate))
+            made.get(&id).cloned()
         };
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let gate = Arc::new(self.make(tenant, issuers)?);
+        let known = match known {
+            Some((trusted, gate)) if trusted.is_of(world) => return Ok(gate),
+            // A supplier system came or went: the keys are where they were, and nobody has to wait until they are fetched again.
+            Some((trusted, gate)) if trusted.identity == world.tenant.identity => Some(gate.keys().clone()),
+            _ => None,
+        };
+        let trusted = Trusted {
+            identity: world.tenant.identity.clone(),
+            systems: clients(world),
+        };
+        let keys = known.map_or_else(|| self.keys(&world.tenant, issuers), Ok)?;
+        let gate = Arc::new(make(&world.tenant, &trusted.systems, keys)?);
         let mut made = self.made.write().unwrap_or_else(PoisonError::into_inner);
-        made.insert(tenant.id, (tenant.identity.clone(), Arc::clone(&gate)));
+        made.insert(id, (trusted, Arc::clone(&gate)));
         Ok(gate)
     }
 
-    fn make(&self, tenant: &Tenant, issuers: &HashMap<TenantId, Issuer>) -> Result<TenantGate, GateError> {
+    fn keys(&self, tenant: &Tenant, issuers: &HashMap<TenantId, Issuer>) -> Result<JwksSource, GateError> {
         let failed = |problem: String| GateError::Keys {
             tenant: tenant.id,
             place: tenant.identity.jwks.clone(),
@@ -81,13 +106,7 @@ impl Gates {
             Some(issuer) => issuer.keys().map(JwksSource::fixed).map_err(|error| error.to_string()),
             None => self.source(&tenant.identity.jwks),
         };
-        let keys = keys.map_err(failed)?;
-        // The keys a verifier is made with are replaced by those of its source before it verifies anything.
-        let verifier = TenantVerifier::new(facts(tenant), KeySet::empty()).map_err(|error| GateError::Identity {
-            tenant: tenant.id,
-            problem: error.to_string(),
-        })?;
-        Ok(TenantGate::new(verifier, keys))
+        keys.map_err(failed)
     }
 
     fn source(&self, place: &str) -> Result<JwksSource, String> {
@@ -100,7 +119,17 @@ impl Gates {
     }
 }
 
-fn facts(tenant: &Tenant) -> TenantFacts {
+fn make(tenant: &Tenant, systems: &BTreeSet<ClientId>, keys: JwksSource) -> Result<TenantGate, GateError> {
+    // The keys a verifier is made with are replaced by those of its source before it verifies anything.
+    let verifier =
+        TenantVerifier::new(facts(tenant, systems), KeySet::empty()).map_err(|error| GateError::Identity {
+            tenant: tenant.id,
+            problem: error.to_string(),
+        })?;
+    Ok(TenantGate::new(verifier, keys))
+}
+
+fn facts(tenant: &Tenant, systems: &BTreeSet<ClientId>) -> TenantFacts {
     let machine = |kind| MachineClient { kind, not_before: None };
     let identity = &tenant.identity;
     let connectors = identity
@@ -109,7 +138,7 @@ fn facts(tenant: &Tenant) -> TenantFacts {
         .map(|client| (client.clone(), machine(ClientKind::Connector)));
     let integrations = identity
         .integrations
-        .iter()
+        .union(systems)
         .map(|client| (client.clone(), machine(ClientKind::Integration)));
     TenantFacts {
         tenant: tenant.id,

@@ -14,7 +14,7 @@ use super::Shared;
 use super::caller::{optional_header, request_facts};
 use super::path;
 use super::problem::{Cause, Kind, Problem};
-use super::routes::{self, ROUTES};
+use super::routes;
 use crate::decide::Recorded;
 use crate::ids::{RecordId, TenantId};
 use crate::ledger::LogId;
@@ -69,8 +69,9 @@ struct Route(&'static str);
 pub async fn note_route(matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let mut response = next.run(request).await;
-    let taken = |route: &&routes::Route, path: &str| route.path == path && route.method.as_str() == method.as_str();
-    let route = matched.and_then(|matched| ROUTES.iter().find(|route| taken(route, matched.as_str())));
+    let taken =
+        |route: &&'static routes::Route, path: &str| route.path == path && route.method.as_str() == method.as_str();
+    let route = matched.and_then(|matched| routes::all().find(|route| taken(route, matched.as_str())));
     if let Some(route) = route {
         response.extensions_mut().insert(Route(route.name));
     }

@@ -11,11 +11,11 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 pub use self::exchange::{ExchangeFacts, access, offer, submit, transfer};
-use self::slice::{Slice, owned};
+use self::slice::Slice;
 use super::Question;
 use super::value::{Action, EntityKind, EntityRef, Value};
 use crate::ids::{ClientId, CompanyRole, OperatorName, OperatorRole, PcfId, SecretName, UserName};
-use crate::registry::{Footprint, Tenant};
+use crate::registry::{Footprint, Integration, Tenant};
 
 /// A person of a tenant, as their token proved them.
 #[derive(Clone, Debug)]
@@ -78,39 +78,95 @@ pub fn secret(
 ) -> Question {
     let mut slice = Slice::default();
     let principal = slice.user(user);
-    let owner = slice.tenant(tenant);
-    let attrs = [("tenant", owner.into()), ("name", Value::from(name.as_str()))];
-    let resource = slice.add(EntityKind::Secret, owned(tenant.id, name.as_str()), attrs, []);
-    slice.set(&resource, "suffix", suffix.map(Value::from));
+    let resource = slice.secret(tenant, name, suffix);
     slice.ask(principal, action, resource, plain(now))
 }
 
-/// May this supplier system of `tenant` hand in footprints at all?
-pub fn ingest(tenant: &Tenant, client: &ClientId, now: Timestamp) -> Question {
+/// A supplier system of a tenant, as what it proved itself by is on record.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemFacts<'a> {
+    /// Whose it is.
+    pub tenant: &'a Tenant,
+    /// Which it is.
+    pub system: System<'a>,
+}
+
+/// Which supplier system it is.
+#[derive(Clone, Copy, Debug)]
+pub enum System<'a> {
+    /// One with a document.
+    Integration(&'a Integration),
+    /// A client that the tenant's identity names: it has no document, so it is there for all products.
+    Client(&'a ClientId),
+}
+
+impl<'a> SystemFacts<'a> {
+    /// Its id among its tenant's.
+    pub fn id(&self) -> &'a str {
+        match self.system {
+            System::Integration(integration) => integration.id.as_str(),
+            System::Client(client) => client.as_str(),
+        }
+    }
+
+    /// Its document, where it has one.
+    pub fn document(&self) -> Option<&'a Integration> {
+        match self.system {
+            System::Integration(integration) => Some(integration),
+            System::Client(_) => None,
+        }
+    }
+}
+
+/// May this supplier system hand footprints in to its tenant at all?
+pub fn ingest(system: &SystemFacts<'_>, now: Timestamp) -> Question {
     let mut slice = Slice::default();
+    let tenant = system.tenant;
     let owner = slice.tenant(tenant);
-    let principal = integration(&mut slice, tenant, client);
-    let resource = slice.add(
-        EntityKind::FootprintStore,
-        tenant.id.as_str(),
-        [("tenant", owner.into())],
-        [],
-    );
+    let principal = slice.system(system);
+    let attrs = [("tenant", owner.into())];
+    let resource = slice.add(EntityKind::FootprintStore, tenant.id.as_str(), attrs, []);
     slice.ask(principal, Action::Ingest, resource, plain(now))
 }
 
-/// May this supplier system of `tenant` store this footprint under the tenant's prefix?
-pub fn write_footprint(tenant: &Tenant, client: &ClientId, footprint: &Footprint, now: Timestamp) -> Question {
+/// May this supplier system store this footprint under its tenant's prefix?
+pub fn write_footprint(system: &SystemFacts<'_>, footprint: &Footprint, now: Timestamp) -> Question {
     let mut slice = Slice::default();
-    let principal = integration(&mut slice, tenant, client);
-    let resource = slice.footprint(tenant, &footprint.id, Some(footprint));
+    let principal = slice.system(system);
+    let resource = slice.footprint(system.tenant, &footprint.id, Some(footprint));
+    if system.document().is_some_and(|document| !document.products.is_empty()) {
+        let spaces = footprint.product_spaces().into_iter().map(Value::from);
+        slice.set(&resource, "productSpaces", Some(Value::Set(spaces.collect())));
+    }
     slice.ask(principal, Action::WriteFootprint, resource, plain(now))
 }
 
-fn integration(slice: &mut Slice, tenant: &Tenant, client: &ClientId) -> EntityRef {
+/// May this secret of the tenant be read to fetch footprints from this supplier system? `suffix` is that of the secret's ARN,
+/// where there is such a secret.
+pub fn fetch_secret(system: &SystemFacts<'_>, name: &SecretName, suffix: Option<&str>, now: Timestamp) -> Question {
+    let mut slice = Slice::default();
+    let principal = slice.system(system);
+    let resource = slice.secret(system.tenant, name, suffix);
+    slice.ask(principal, Action::ReadSecret, resource, plain(now))
+}
+
+/// May this person see which supplier systems the tenant of the route has?
+pub fn integrations(user: &UserFacts<'_>, tenant: &Tenant, now: Timestamp) -> Question {
+    let mut slice = Slice::default();
+    let principal = slice.user(user);
     let owner = slice.tenant(tenant);
-    let attrs = [("tenant", owner.into()), ("enabled", Value::Bool(true))];
-    slice.add(EntityKind::Integration, owned(tenant.id, client.as_str()), attrs, [])
+    let attrs = [("tenant", owner.into())];
+    let resource = slice.add(EntityKind::IntegrationStore, tenant.id.as_str(), attrs, []);
+    slice.ask(principal, Action::ListIntegrations, resource, plain(now))
+}
+
+/// May this person make this the supplier system of its id, in place of what there is under it?
+pub fn integration(user: &UserFacts<'_>, tenant: &Tenant, integration: &Integration, now: Timestamp) -> Question {
+    let mut slice = Slice::default();
+    let principal = slice.user(user);
+    let system = System::Integration(integration);
+    let resource = slice.system(&SystemFacts { tenant, system });
+    slice.ask(principal, Action::ManageIntegration, resource, plain(now))
 }
 
 /// May this person do `action` with one footprint of the tenant of the route?

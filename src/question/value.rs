@@ -87,6 +87,8 @@ schema_names! {
         Agreement = "Agreement",
         /// All agreements of a tenant.
         AgreementStore = "AgreementStore",
+        /// All supplier systems of a tenant.
+        IntegrationStore = "IntegrationStore",
         /// A version of the policies.
         Bundle = "Bundle",
         /// A decision log.
@@ -135,6 +137,10 @@ schema_names! {
         ListFootprints = "listFootprints",
         /// Hand a footprint in from a supplier system.
         Ingest = "ingest",
+        /// See which supplier systems the own company has.
+        ListIntegrations = "listIntegrations",
+        /// Add, change or stop a supplier system of the own company.
+        ManageIntegration = "manageIntegration",
         /// See which agreements the own company has.
         ListAgreements = "listAgreements",
         /// End an agreement of the own company.

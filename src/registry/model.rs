@@ -10,10 +10,11 @@ use super::agreement::Signed;
 use super::collection::Agreements;
 use super::footprints::Footprints;
 use super::guarantee::Guarantee;
+use super::integration::Integration;
 use crate::contract::Terms;
 use crate::ids::{
-    AssetId, Bpnl, ClientId, Did, GroupNames, OfferId, PcfId, ProductId, SecretName, SecretSuffix, TenantId, UserName,
-    Version,
+    AssetId, Bpnl, ClientId, Did, GroupNames, IntegrationId, OfferId, PcfId, ProductId, SecretName, SecretSuffix,
+    TenantId, UserName, Version,
 };
 
 /// A map that shares all but the path to what changed with the map it was made from: a change costs the same however much is in
@@ -257,6 +258,20 @@ impl Footprint {
         let key = self.products.is_empty().then(|| self.product.as_str());
         self.products.iter().map(String::as_str).chain(key)
     }
+
+    /// What all ids of its product have in common: whole ids, and their beginnings up to a colon. A system that is there for one of
+    /// these is there for every id the product goes by, not for one of them only.
+    pub fn product_spaces(&self) -> BTreeSet<&str> {
+        let own = std::iter::once(self.product.as_str());
+        let shared = own.chain(self.product_names()).map(spaces);
+        shared.reduce(|shared, next| &shared & &next).unwrap_or_default()
+    }
+}
+
+/// A product id, and its beginnings up to a colon.
+fn spaces(id: &str) -> BTreeSet<&str> {
+    let beginnings = id.match_indices(':').filter_map(|(at, _)| id.get(..at));
+    beginnings.chain([id]).collect()
 }
 
 /// A tenant and all that is its own.
@@ -274,6 +289,8 @@ pub struct TenantWorld {
     pub footprints: Footprints,
     /// What it has on record about partners.
     pub relations: Map<Bpnl, Arc<Relation>>,
+    /// Its supplier systems.
+    pub integrations: Map<IntegrationId, Arc<Integration>>,
 }
 
 impl TenantWorld {
@@ -286,6 +303,7 @@ impl TenantWorld {
             offers: Map::default(),
             footprints: Footprints::default(),
             relations: Map::default(),
+            integrations: Map::default(),
         }
     }
 

@@ -13,7 +13,8 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::model::Tenant;
+use super::integration::Integration;
+use super::model::{Tenant, TenantWorld};
 use crate::ids::{ClientId, GroupNames, TenantId};
 
 /// Two tenants that cannot be told apart, and by what.
@@ -74,16 +75,51 @@ enum Use {
     People(GroupNames),
 }
 
+/// A tenant, and the clients of its supplier systems besides those its identity names.
+#[derive(Clone, Debug)]
+pub struct Known<'t> {
+    tenant: &'t Tenant,
+    systems: Vec<&'t ClientId>,
+}
+
+impl<'t> Known<'t> {
+    /// A tenant with the supplier systems of a world.
+    pub fn new(tenant: &'t Tenant, world: Option<&'t TenantWorld>) -> Self {
+        let systems = world.into_iter().flat_map(|world| world.integrations.values());
+        let systems = systems.filter_map(|integration| integration.client()).collect();
+        Self { tenant, systems }
+    }
+
+    /// The same with a supplier system more.
+    #[must_use]
+    pub fn with(mut self, integration: &'t Integration) -> Self {
+        self.systems.extend(integration.client());
+        self
+    }
+}
+
+impl<'t> From<&'t Tenant> for Known<'t> {
+    fn from(tenant: &'t Tenant) -> Self {
+        Self::new(tenant, None)
+    }
+}
+
+impl<'t> From<&'t TenantWorld> for Known<'t> {
+    fn from(world: &'t TenantWorld) -> Self {
+        Self::new(&world.tenant, Some(world))
+    }
+}
+
 /// Holds that no two of `tenants` could take a token for their own.
 ///
 /// # Errors
 /// The first two that could, in order of their numbers.
-pub fn apart<'t>(tenants: impl IntoIterator<Item = &'t Tenant>) -> Result<(), Shared> {
-    let mut tenants: Vec<&Tenant> = tenants.into_iter().collect();
-    tenants.sort_by_key(|tenant| tenant.id);
+pub fn apart<'t, K: Into<Known<'t>>>(tenants: impl IntoIterator<Item = K>) -> Result<(), Shared> {
+    let mut tenants: Vec<Known<'_>> = tenants.into_iter().map(Into::into).collect();
+    tenants.sort_by_key(|known| known.tenant.id);
     let mut servers: HashMap<(&str, &str), TenantId> = HashMap::new();
     let mut clients: HashMap<(&str, &ClientId), (TenantId, Use)> = HashMap::new();
-    for tenant in tenants {
+    for Known { tenant, systems } in &tenants {
         let (id, identity) = (tenant.id, &tenant.identity);
         let (issuer, server) = (identity.issuer.as_str(), identity.resource_server.as_str());
         if let Some(one) = servers.insert((issuer, server), id) {
@@ -95,6 +131,7 @@ pub fn apart<'t>(tenants: impl IntoIterator<Item = &'t Tenant>) -> Result<(), Sh
             });
         }
         let machines = identity.connectors.union(&identity.integrations);
+        let machines = machines.chain(systems.iter().copied());
         let machines = machines.map(|client| (client, Use::Machine));
         let people = identity.user_clients.iter();
         let people = people.map(|client| (client, Use::People(identity.groups)));

@@ -41,8 +41,8 @@ pub use self::uses::Turn;
 use self::uses::Uses;
 use super::model::{Footprint, Partner, Tenant, TenantWorld};
 use super::pool::TermsPool;
-use super::sharing::{Shared, apart};
-use super::{Agreement, AgreementState, Registry};
+use super::sharing::{Known, Shared, apart};
+use super::{Agreement, AgreementState, Integration, Registry, Taken};
 use crate::contract::{ContractError, Terms};
 use crate::database::{Place, Tables, TablesError};
 use crate::ids::{AgreementId, TenantId};
@@ -100,6 +100,9 @@ pub enum RegistryError {
     /// Two tenants cannot be told apart.
     #[error("the registry `{FILE}`: {0}")]
     Shared(#[from] Shared),
+    /// A supplier system proves itself by what is another's.
+    #[error(transparent)]
+    Taken(#[from] Taken),
     /// Something is said of a tenant that is not there.
     #[error("`{0}` is not a tenant of this platform")]
     NoSuchTenant(TenantId),
@@ -180,7 +183,7 @@ impl RegistryStore {
     pub async fn seed(&self, worlds: &[TenantWorld], partners: &[Partner]) -> Result<(), RegistryError> {
         let mut edit = self.edit().await?;
         let known = self.current();
-        self.told_apart(worlds.iter().map(|world| &world.tenant))?;
+        self.told_apart(worlds.iter().map(|world| &world.tenant), None)?;
         let mut written = false;
         for partner in partners {
             let held = known.partner(partner.bpnl).map(AsRef::as_ref);
@@ -202,18 +205,43 @@ impl RegistryStore {
     /// The database; the record is as it was then.
     pub async fn put_tenant(&self, tenant: Tenant) -> Result<(), RegistryError> {
         let mut edit = self.edit().await?;
-        self.told_apart([&tenant])?;
+        self.told_apart([&tenant], None)?;
         rows::put_tenant(&mut edit, &tenant).await?;
         edit.commit().await
     }
 
-    /// Holds that all tenants can be told apart once these are taken in.
-    fn told_apart<'t>(&self, tenants: impl IntoIterator<Item = &'t Tenant>) -> Result<(), Shared> {
+    /// Takes in a supplier system, in place of what was known under its id.
+    ///
+    /// # Errors
+    /// The database, a tenant that is not there, or a client, a certificate or a key that is another's already; nothing is taken in then.
+    pub async fn put_integration(&self, integration: &Integration) -> Result<(), RegistryError> {
+        let mut edit = self.edit().await?;
+        let (current, tenant) = (self.current(), integration.tenant);
+        let world = current.tenant(tenant).ok_or(RegistryError::NoSuchTenant(tenant))?;
+        integration.fits(world)?;
+        self.told_apart([&world.tenant], Some(integration))?;
+        rows::put_integration(&mut edit, integration).await?;
+        edit.commit().await
+    }
+
+    /// Holds that all tenants can be told apart once these are taken in, and a supplier system of one of them.
+    fn told_apart<'t>(
+        &self,
+        tenants: impl IntoIterator<Item = &'t Tenant>,
+        integration: Option<&Integration>,
+    ) -> Result<(), Shared> {
         let current = self.current();
         let new: HashMap<_, _> = tenants.into_iter().map(|tenant| (tenant.id, tenant)).collect();
-        let staying = current.tenants().map(|world| &world.tenant);
-        let staying = staying.filter(|tenant| !new.contains_key(&tenant.id));
-        apart(staying.chain(new.values().copied()))
+        let staying = current.tenants().filter(|world| !new.contains_key(&world.tenant.id));
+        let staying = staying.map(|world| Known::from(&**world));
+        let coming = new.values().map(|tenant| {
+            let known = Known::new(tenant, current.tenant(tenant.id).map(AsRef::as_ref));
+            match integration {
+                Some(integration) => known.with(integration),
+                None => known,
+            }
+        });
+        apart(staying.chain(coming))
     }
 
     /// Takes in one footprint, in place of the version before.

@@ -12,9 +12,14 @@ const SOLVENT: &str = "0b6f6a3e-7a55-4c8c-9d6b-0d1c5a4f1003";
 
 /// A document of the oldest model, with spaces no serialiser would write.
 fn document(id: &str, owner: &str) -> String {
+    let valid = include_str!("../../fixtures/pcf/dev/elbe-solvent-7.0.0.json");
+    let valid: serde_json::Value = serde_json::from_str(valid).unwrap();
     format!(
         r#"{{ "specVersion":"urn:io.catenax.pcf:datamodel:version:7.0.0",  "id":"{id}",
-  "companyIds":["urn:bpn:id:{owner}"], "productIds":["urn:gtin:4712345060507"],"extWBCSD_pfStatus":"Active" }} "#
+  "companyIds":["urn:bpn:id:{owner}"], "productIds":["urn:gtin:4712345060507"],"extWBCSD_pfStatus":"Active", "version":0,
+  "partialFullPcf":"Cradle-to-gate","created":"2022-05-22T21:47:32Z","companyName":"Elbe","productName":"Solvent",
+  "extWBCSD_productCodeCpc":"011-99000","pcf":{} }} "#,
+        valid["pcf"]
     )
 }
 

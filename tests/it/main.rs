@@ -27,6 +27,7 @@ mod exchange;
 mod harness;
 mod health;
 mod ingest;
+mod integrations;
 mod interop;
 mod ledger;
 mod matrix;

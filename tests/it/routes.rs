@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use tidegate::dev::issuer::{SigningKey, sign};
-use tidegate::http::routes::{Caller, ROUTES, Route};
+use tidegate::http::routes::{Caller, Route, all};
 
 use crate::harness::{Ask, ELBE, HOLDS, ISAR, ODER, Service, WESER, ask, claims, footprint};
 
@@ -179,8 +179,26 @@ fn tried(service: &Service, route: &str) -> Tried {
                 Some(integration()),
             )
         }
+        "ingest.integrations" => (
+            ask("GET", &format!("/ingest/{ELBE}/integrations")),
+            200,
+            integration(),
+            Some(anna()),
+        ),
+        "ingest.integration" => {
+            let document = json!({
+                "id": "tried", "tenant": ELBE, "name": "Tried", "enabled": false,
+                "push": { "apiKey": [{ "digest": format!("sha256:{}", "0".repeat(64)) }] },
+            });
+            let path = format!("/ingest/{ELBE}/integrations/tried");
+            // The service is shared, and a route is tried several times.
+            let put = ask("PUT", &path).json(document.to_string());
+            let known = put.clone().bearer(&anna()).send(service.address);
+            assert!([200, 201].contains(&known.status), "{}", known.text());
+            (put, 200, integration(), Some(anna()))
+        }
         "operations.health" | "operations.ready" | "operations.metrics" | "operations.openapi" => {
-            let path = ROUTES.iter().find(|known| known.name == route).unwrap().path;
+            let path = all().find(|known| known.name == route).unwrap().path;
             (ask("GET", path), 200, anna(), None)
         }
         "dev.jwks" => (
@@ -335,7 +353,7 @@ fn wrong_tokens(service: &Service, sound: &str) -> Vec<(&'static str, String)> {
 fn nobody_gets_anything_and_somebody_what_the_route_is_for() {
     let service = Service::shared();
     // Partners' own tokens are no tokens of an issuer; `dataflows` tries those routes.
-    for route in ROUTES.iter().filter(|route| route.caller != Caller::Partner) {
+    for route in all().filter(|route| route.caller != Caller::Partner) {
         let tried = tried(service, route.name);
         assert_eq!(tried.success, route.success, "{}", route.name);
         assert_eq!(tried.ask.method, route.method.as_str());
@@ -371,7 +389,7 @@ fn nobody_gets_anything_and_somebody_what_the_route_is_for() {
 fn whatever_is_wrong_with_a_token_the_answer_is_the_same_to_the_byte() {
     let service = Service::shared();
     let guarded = |route: &&Route| ![Caller::Anyone, Caller::Partner].contains(&route.caller);
-    for route in ROUTES.iter().filter(guarded) {
+    for route in all().filter(guarded) {
         let tried = tried(service, route.name);
         let somebody = tried.somebody.unwrap();
         let elsewhere = match route.caller {
@@ -436,7 +454,7 @@ fn whatever_is_wrong_with_a_token_the_answer_is_the_same_to_the_byte() {
 
 #[test]
 fn the_routes_of_dev_mode_are_marked_as_such() {
-    for route in ROUTES {
+    for route in all() {
         assert_eq!(route.dev_only, route.path.starts_with("/dev/"), "{}", route.name);
     }
 }

@@ -77,6 +77,7 @@ const ORDER: &[(&str, &str)] = &[
         "pcf",
         "what partners ask of each other and hand each other, and what is still to be delivered",
     ),
+    ("intake", "what is handed in or fetched: read, decided, stored, indexed"),
     ("facts", "tokens to claims; knows nothing of what they are used for"),
     (
         "dataspace",

@@ -1,13 +1,10 @@
-//! The table itself: every route of the service.
+//! What partners, connectors, people and operators call.
 
-use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::routing::{get, post, put};
 
 use super::route::{Caller, Carried, Method, Route, optional, required, route};
 use crate::http::problem::Kind;
-use crate::http::{
-    Shared, access, agreements, credentials, dataflows, deliveries, dev_connector, dev_issuer, exchange, ingest,
-    ledger, openapi, operations,
-};
+use crate::http::{access, agreements, credentials, dataflows, deliveries, exchange, ledger, openapi, operations};
 
 /// What handing in a footprint is refused with.
 const PUT_REFUSES: &[Kind] = &[Kind::Conflict, Kind::TooLarge, Kind::MediaType, Kind::Document];
@@ -18,24 +15,8 @@ const BEGIN_REFUSES: &[Kind] = &[Kind::Conflict, Kind::TooLarge];
 /// What a message about a data flow there is is refused with.
 const SIGNAL_REFUSES: &[Kind] = &[Kind::Flow, Kind::TooLarge];
 
-/// The one path a dev connector is mounted at: what lies below it is settled by the standards it speaks.
-const fn connector_route(name: &'static str, method: Method, mount: fn() -> MethodRouter<Shared>) -> Route {
-    Route {
-        dev_only: true,
-        success: if matches!(method, Method::Delete) { 204 } else { 200 },
-        ..route(
-            name,
-            method,
-            "/dev/connectors/{bpnl}/{face}/{*path}",
-            Caller::Anyone,
-            "The dev connector of a company: Dataspace Protocol (`dsp`), operator (`management`), data plane (`signaling`).",
-            mount,
-        )
-    }
-}
-
-/// Every route of the service.
-pub const ROUTES: &[Route] = &[
+/// The exchange, contracts, the ledger, data flows, credentials and operations.
+pub(super) const ROUTES: &[Route] = &[
     route(
         "exchange.footprint",
         Method::Get,
@@ -388,36 +369,6 @@ pub const ROUTES: &[Route] = &[
         )
     },
     Route {
-        success: 201,
-        body: Some(Carried::Document),
-        refuses: &[Kind::TooLarge, Kind::MediaType, Kind::Document],
-        ..route(
-            "ingest.request",
-            Method::Post,
-            "/ingest/{bpnl}/requests",
-            Caller::Integration,
-            "Ask a partner for a footprint, in the own company's name.",
-            || post(ingest::request),
-        )
-    },
-    Route {
-        success: 201,
-        query: &[optional(
-            "asset",
-            "An asset the footprint becomes part of; may stand several times.",
-        )],
-        body: Some(Carried::Document),
-        refuses: &[Kind::TooLarge, Kind::MediaType, Kind::Document],
-        ..route(
-            "ingest.footprint",
-            Method::Post,
-            "/ingest/{bpnl}/footprints",
-            Caller::Integration,
-            "Hand in a footprint document of the own company.",
-            || post(ingest::footprint),
-        )
-    },
-    Route {
         answers: "text/plain; charset=utf-8",
         ..route(
             "operations.health",
@@ -458,30 +409,4 @@ pub const ROUTES: &[Route] = &[
         "This description.",
         || get(openapi::serve),
     ),
-    Route {
-        dev_only: true,
-        ..route(
-            "dev.jwks",
-            Method::Get,
-            "/dev/issuers/{bpnl}/.well-known/jwks.json",
-            Caller::Anyone,
-            "The keys of the tenant's embedded issuer.",
-            || get(dev_issuer::jwks),
-        )
-    },
-    Route {
-        dev_only: true,
-        ..route(
-            "dev.token",
-            Method::Post,
-            "/dev/issuers/{bpnl}/oauth2/token",
-            Caller::Anyone,
-            "A token of the tenant's embedded issuer.",
-            || post(dev_issuer::token),
-        )
-    },
-    connector_route("dev.connector.get", Method::Get, || get(dev_connector::answer)),
-    connector_route("dev.connector.post", Method::Post, || post(dev_connector::answer)),
-    connector_route("dev.connector.put", Method::Put, || put(dev_connector::answer)),
-    connector_route("dev.connector.delete", Method::Delete, || delete(dev_connector::answer)),
 ];

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::UserFacts;
 use super::exchange::ExchangeFacts;
+use super::{SystemFacts, UserFacts};
 use crate::contract::Terms;
-use crate::ids::{AssetId, Bpnl, ClientId, Digest, PcfId, TenantId};
+use crate::ids::{AssetId, Bpnl, ClientId, Digest, PcfId, SecretName, TenantId};
 use crate::question::Question;
 use crate::question::value::{Action, Entity, EntityKind, EntityRef, Value};
 use crate::registry::{Agreement, Footprint, Partner, Signed, Tenant};
@@ -122,6 +122,30 @@ impl<'f> Slice<'f> {
             [("tenant", tenant_ref.into())],
             [],
         )
+    }
+
+    pub(super) fn system(&mut self, facts: &SystemFacts<'_>) -> EntityRef {
+        let tenant = self.tenant(facts.tenant);
+        let document = facts.document();
+        // A client without a document is stopped by taking it out of the tenant's identity.
+        let enabled = document.is_none_or(|document| document.enabled);
+        let attrs = [("tenant", tenant.into()), ("enabled", Value::Bool(enabled))];
+        let uid = self.add(EntityKind::Integration, owned(facts.tenant.id, facts.id()), attrs, []);
+        let Some(document) = document else { return uid };
+        let set = |names: BTreeSet<Value>| (!names.is_empty()).then_some(Value::Set(names));
+        let products = document.products.iter().map(|product| Value::from(product.as_str()));
+        self.set(&uid, "products", set(products.collect()));
+        let secrets = document.secrets().map(|secret| Value::from(secret.as_str()));
+        self.set(&uid, "secrets", set(secrets.collect()));
+        uid
+    }
+
+    pub(super) fn secret(&mut self, tenant: &Tenant, name: &SecretName, suffix: Option<&str>) -> EntityRef {
+        let owner = self.tenant(tenant);
+        let attrs = [("tenant", owner.into()), ("name", Value::from(name.as_str()))];
+        let uid = self.add(EntityKind::Secret, owned(tenant.id, name.as_str()), attrs, []);
+        self.set(&uid, "suffix", suffix.map(Value::from));
+        uid
     }
 
     pub(super) fn asset(&mut self, tenant: TenantId, asset: &AssetId) -> EntityRef {

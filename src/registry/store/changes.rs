@@ -15,6 +15,7 @@ use crate::database::{Transaction, args};
 use crate::ids::{AgreementId, AssetId, Digest, TenantId};
 use crate::registry::Registry;
 use crate::registry::agreement::{Agreement, AgreementState, Signed};
+use crate::registry::integration::Integration;
 use crate::registry::model::{Asset, Footprint, Map, Partner, Relation, Tenant, TenantWorld};
 use crate::registry::offer::OfferReader;
 use crate::registry::pool::TermsPool;
@@ -33,6 +34,7 @@ pub(super) struct Changes {
     footprints: Vec<(TenantId, Arc<Footprint>)>,
     assets: Vec<(TenantId, Arc<Asset>)>,
     relations: Vec<(TenantId, Arc<Relation>)>,
+    integrations: Vec<(TenantId, Arc<Integration>)>,
     agreements: Vec<Arc<Agreement>>,
     /// All offers of each of these tenants.
     offers: HashMap<TenantId, Vec<OfferRow>>,
@@ -56,17 +58,18 @@ impl Changes {
         since: i64,
         compiled: &Mutex<TermsPool>,
     ) -> Result<Self, RegistryError> {
-        let newer: Option<(bool, bool, bool, bool, bool, bool, bool)> = transaction
+        let newer: Option<(bool, bool, bool, bool, bool, bool, bool, bool)> = transaction
             .find(
                 // The greatest number is the end of an index.
                 "SELECT coalesce((SELECT max(version) FROM tenant), -1) > $1, coalesce((SELECT max(version) FROM partner), -1) > $1,
                  coalesce((SELECT max(version) FROM footprint), -1) > $1, coalesce((SELECT max(version) FROM asset), -1) > $1,
                  coalesce((SELECT max(version) FROM relation), -1) > $1, coalesce((SELECT max(version) FROM agreement), -1) > $1,
-                 coalesce((SELECT max(offers) FROM tenant), -1) > $1",
+                 coalesce((SELECT max(offers) FROM tenant), -1) > $1, coalesce((SELECT max(version) FROM integration), -1) > $1",
                 args![since],
             )
             .await?;
-        let (tenants, partners, footprints, assets, relations, agreements, offers) = newer.unwrap_or_default();
+        let (tenants, partners, footprints, assets, relations, agreements, offers, integrations) =
+            newer.unwrap_or_default();
         let mut changes = Self::default();
         if tenants {
             changes.tenants = documents(
@@ -97,6 +100,10 @@ impl Changes {
         if relations {
             let sql = "SELECT tenant, id, document FROM relation WHERE version > $1";
             changes.relations = owned(transaction, "relation", sql, since).await?;
+        }
+        if integrations {
+            let sql = "SELECT tenant, id, document FROM integration WHERE version > $1";
+            changes.integrations = owned(transaction, "integration", sql, since).await?;
         }
         if agreements {
             changes.agreements = read_agreements(transaction, since, compiled).await?;
@@ -133,6 +140,12 @@ impl Changes {
                 .of(*tenant)?
                 .relations
                 .insert_mut(relation.partner, Arc::clone(relation));
+        }
+        for (tenant, integration) in &self.integrations {
+            worlds
+                .of(*tenant)?
+                .integrations
+                .insert_mut(integration.id.clone(), Arc::clone(integration));
         }
         for agreement in &self.agreements {
             worlds.of(agreement.provider)?.agreements.insert_forward(agreement);

@@ -56,6 +56,13 @@ CREATE INDEX relation_version ON relation (version);
 CREATE INDEX agreement_version ON agreement (version);
 ",
         ),
+        Step::Sql(
+            "
+CREATE TABLE integration (tenant TEXT NOT NULL, id TEXT NOT NULL, document TEXT NOT NULL, version INTEGER NOT NULL,
+  PRIMARY KEY (tenant, id)) STRICT;
+CREATE INDEX integration_version ON integration (version);
+",
+        ),
     ],
     // Names are compared byte by byte: an index in the order of a language is broken by an update of the system's C library.
     postgres: &["
@@ -88,5 +95,9 @@ CREATE INDEX footprint_version ON footprint (version);
 CREATE INDEX asset_version ON asset (version);
 CREATE INDEX relation_version ON relation (version);
 CREATE INDEX agreement_version ON agreement (version);
+", "
+CREATE TABLE integration (tenant TEXT COLLATE \"C\" NOT NULL, id TEXT COLLATE \"C\" NOT NULL, document TEXT NOT NULL,
+  version BIGINT NOT NULL, PRIMARY KEY (tenant, id));
+CREATE INDEX integration_version ON integration (version);
 "],
 };

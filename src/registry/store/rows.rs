@@ -9,6 +9,7 @@ use super::RegistryError;
 use super::edit::Edit;
 use crate::database::args;
 use crate::ids::IdError;
+use crate::registry::integration::Integration;
 use crate::registry::model::{Footprint, Offer, Partner, Tenant, TenantWorld};
 
 /// A statement that writes a row of one of the tables that hold a tenant's things as documents.
@@ -131,6 +132,12 @@ async fn put_offers(edit: &mut Edit<'_>, world: &TenantWorld) -> Result<(), sqlx
 pub(super) async fn put_footprint(edit: &mut Edit<'_>, footprint: &Footprint) -> Result<(), sqlx::Error> {
     let key = (footprint.tenant.as_str(), footprint.id.as_str());
     put(edit, put!("footprint"), key, footprint).await
+}
+
+/// Writes a supplier system.
+pub(super) async fn put_integration(edit: &mut Edit<'_>, integration: &Integration) -> Result<(), sqlx::Error> {
+    let key = (integration.tenant.as_str(), integration.id.as_str());
+    put(edit, put!("integration"), key, integration).await
 }
 
 async fn put(

@@ -31,16 +31,19 @@ const SECOND_LINES: [(&str, &str); 4] = [
 ];
 
 /// Conditions no case can tell from their absence: the comparison of tenants, which a guardrail makes as well.
-const SHADOWED: [&str; 10] = [
+const SHADOWED: [&str; 13] = [
     "administration/own-ledger without condition 2",
     "agreements/list without condition 1",
     "agreements/retire without condition 1",
     "credentials/assume-role without condition 0",
     "credentials/change-secret without condition 0",
+    "credentials/fetch-secret without condition 0",
     "footprints/list without condition 1",
     "footprints/read without condition 1",
     "footprints/write without condition 0",
     "ingest/hand-in without condition 0",
+    "ingest/list-systems without condition 1",
+    "ingest/manage-system without condition 0",
     "users/manage without condition 0",
 ];
 

@@ -55,6 +55,7 @@ const PRODUCTS: [Option<&str>; 8] = [
     Some("{pcf}"),
     None,
 ];
+const SPACES: [&str; 4] = ["urn", "urn:gtin", "urn:gtin:4712345060507", "urn:gti"];
 const ROLES: [&str; 7] = [
     "admin",
     "admin",
@@ -146,6 +147,7 @@ impl Building {
                 EntityKind::AgreementStore,
                 EntityKind::AwsRole,
                 EntityKind::FootprintStore,
+                EntityKind::IntegrationStore,
                 EntityKind::Ledger,
             ];
             for kind in kinds {
@@ -247,6 +249,11 @@ impl Building {
         let system = self.owned(EntityKind::Integration, thing);
         let enabled = thing.dice[0].index(5) > 0;
         self.set(&system, "enabled", Some(Value::Bool(enabled)));
+        // Some are there for some products only, and some have secrets to fetch with.
+        let products = (thing.dice[2].index(3) == 0).then(|| Value::Set([pick(&SPACES, thing.dice[3]).into()].into()));
+        self.set(&system, "products", products);
+        let secrets = (thing.dice[2].index(2) == 0).then(|| Value::Set([pick(&NAMES, thing.dice[4]).into()].into()));
+        self.set(&system, "secrets", secrets);
         if thing.dice[1].index(3) == 0 {
             self.owned(EntityKind::Connector, thing);
         }
@@ -284,6 +291,8 @@ impl Building {
         self.set(&footprint, "owner", owner.map(Value::from));
         self.set(&footprint, "author", author.map(Value::from));
         self.set(&footprint, "product", pick(&PRODUCTS, thing.dice[2]).map(Value::from));
+        let spaces = (thing.dice[4].index(3) > 0).then(|| Value::Set([pick(&SPACES, thing.dice[4]).into()].into()));
+        self.set(&footprint, "productSpaces", spaces);
         self.set(&footprint, "status", Some(Value::from("Active")));
         let asset = self.asset_for(&tenant, thing.dice[3]);
         self.parent(&footprint, asset);

@@ -1,6 +1,9 @@
 //! A partner asks, and is told what will come of it.
 
 use tidegate::decision::Effect;
+use tidegate::ids::TenantId;
+use tidegate::ingest::Claims;
+use tidegate::vault::SessionScope;
 
 use super::{asked, decided, exchange};
 use crate::harness::{ELBE, HOLDS, ISAR, LOG, ODER, Service, WESER, block_on, footprint, post};
@@ -254,6 +257,19 @@ fn only_who_may_have_the_footprint_is_told_which_versions_there_are() {
     }
 }
 
+/// Puts a document into the vault and the index, as handing it in would if it were valid.
+fn keep(service: &Service, asset: &str, document: &str) {
+    let tenant: TenantId = ELBE.parse().unwrap();
+    let claims = Claims::read(document.as_bytes()).unwrap();
+    let assets = [asset.parse().unwrap()].into();
+    let footprint = claims.footprint(tenant, assets, document.as_bytes());
+    let (product, pcf) = (footprint.product.clone(), footprint.id.clone());
+    let scope = SessionScope::ObjectWrite { product, pcf };
+    let session = service.app.vault.session(tenant, scope);
+    block_on(session.put_object(&footprint.product, &footprint.id, document.into())).unwrap();
+    block_on(service.app.registry.put_footprint(footprint)).unwrap();
+}
+
 #[test]
 fn a_footprint_that_is_not_valid_in_its_own_model_answers_no_request() {
     let service = Service::start();
@@ -262,16 +278,18 @@ fn a_footprint_that_is_not_valid_in_its_own_model_answers_no_request() {
         "\"declaredUnitAmount\" : 1.0",
         "\"declaredUnitAmount\" : \"4711-secret\"",
     );
+    // None is taken in; but older versions of Tidegate took them, and what is in the vault may be from then.
     let answer = post(&format!("/ingest/{ELBE}/footprints?asset=pcf-resin"))
         .bearer(&service.integration(ELBE))
         .json(broken.clone())
         .send(service.address);
-    assert_eq!(answer.status, 201, "{}", answer.text());
-    let flaws = answer.json()["flaws"].as_array().unwrap().clone();
+    answer.check_problem(422, "document", "an invalid footprint");
+    let flaws = answer.json()["errors"].as_array().unwrap().clone();
     assert_eq!(flaws.len(), 1, "{flaws:?}");
-    let at = flaws[0]["at"].as_str().unwrap();
-    assert!(at.ends_with("/declaredUnitAmount"), "{at}");
+    let at = flaws[0]["pointer"].as_str().unwrap();
+    assert!(at.starts_with('#') && at.ends_with("/declaredUnitAmount"), "{at}");
     assert!(!answer.text().contains("4711"), "{}", answer.text());
+    keep(&service, "pcf-resin", &broken);
 
     let path = format!("footprintExchange/{}?manufacturerPartId=401765", exchange());
     let answer = asked(&service, ELBE, &path, WESER, RESIN);
@@ -286,7 +304,7 @@ fn a_footprint_that_is_not_valid_in_its_own_model_answers_no_request() {
         .bearer(&service.integration(ELBE))
         .json(footprint("9.0.0", ELBE, id))
         .send(service.address);
-    assert_eq!(answer.json().get("flaws"), None, "{}", answer.text());
+    assert_eq!(answer.status, 201, "{}", answer.text());
     assert_eq!(asked(&service, ELBE, &path, WESER, RESIN).status, 202);
 }
 

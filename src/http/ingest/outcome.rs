@@ -1,0 +1,63 @@
+//! What became of a document, as its sender is told.
+
+use serde::Serialize;
+
+use crate::http::decided::reasons;
+use crate::http::problem::{Kind, Problem};
+use crate::ids::{Digest, TenantId};
+use crate::intake::{Failure, Refused, Taken, Unfit};
+
+/// A document that was taken.
+#[derive(Debug, Serialize)]
+pub(super) struct Stored {
+    pcf_id: String,
+    product_id: String,
+    model: String,
+    digest: Digest,
+    /// Whether it differs from what was there.
+    changed: bool,
+}
+
+impl From<&Taken> for Stored {
+    fn from(taken: &Taken) -> Self {
+        let footprint = &taken.footprint;
+        Self {
+            pcf_id: footprint.id.to_string(),
+            product_id: footprint.product.to_string(),
+            model: footprint.model.full().to_owned(),
+            digest: footprint.digest,
+            changed: taken.changed,
+        }
+    }
+}
+
+/// A document that was not.
+pub(super) fn problem(refused: Refused, tenant: TenantId) -> Problem {
+    match refused {
+        Refused::Unfit(Unfit::Invalid { model, flaws }) => {
+            let detail = format!("the document is not valid in version {model} of the aspect model");
+            Problem::with(Kind::Document, detail).flaws(flaws)
+        }
+        Refused::Unfit(Unfit::Unread) => Problem::new(Kind::Internal),
+        Refused::Unfit(unfit) => Problem::with(Kind::Document, unfit.to_string()),
+        Refused::Denied(refusal) => {
+            let reasons = reasons(&refusal);
+            Problem::forbidden(&refusal, reasons).about(tenant)
+        }
+        Refused::Unrecorded => Problem::with(
+            Kind::Unrecorded,
+            "no decision is given that cannot be recorded; try again",
+        ),
+        Refused::Failed(permit, failure) => {
+            let problem = match &failure {
+                Failure::Vault(error) if error.is_not_found() => Problem::new(Kind::NotFound),
+                Failure::Vault(_) => Problem::new(Kind::Upstream),
+                Failure::Noting(_) | Failure::Index(_) => {
+                    tracing::error!(record = %permit.record(), error = %failure, "a footprint was not taken after an allow");
+                    Problem::with(Kind::Upstream, "the footprint was not taken; hand it in again")
+                }
+            };
+            problem.after(&permit)
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What supplier systems call, and those who look after them.
+
+use axum::routing::{get, post, put};
+
+use super::route::{Caller, Carried, Method, Route, optional, route};
+use crate::http::ingest;
+use crate::http::problem::Kind;
+
+/// Handing footprints in, asking for them, and the systems that do.
+pub(super) const ROUTES: &[Route] = &[
+    Route {
+        success: 201,
+        body: Some(Carried::Document),
+        refuses: &[Kind::TooLarge, Kind::MediaType, Kind::Document],
+        ..route(
+            "ingest.request",
+            Method::Post,
+            "/ingest/{bpnl}/requests",
+            Caller::Integration,
+            "Ask a partner for a footprint, in the own company's name.",
+            || post(ingest::request),
+        )
+    },
+    Route {
+        success: 201,
+        query: &[optional(
+            "asset",
+            "An asset the footprint becomes part of; may stand several times.",
+        )],
+        body: Some(Carried::Document),
+        refuses: &[Kind::TooLarge, Kind::MediaType, Kind::Document],
+        ..route(
+            "ingest.footprint",
+            Method::Post,
+            "/ingest/{bpnl}/footprints",
+            Caller::Integration,
+            "Hand in a footprint document of the own company.",
+            || post(ingest::hand_in),
+        )
+    },
+    route(
+        "ingest.integrations",
+        Method::Get,
+        "/ingest/{bpnl}/integrations",
+        Caller::Person,
+        "The own company's supplier systems: how they prove who they are, and what they are there for.",
+        || get(ingest::list_systems),
+    ),
+    Route {
+        body: Some(Carried::Document),
+        refuses: &[Kind::TooLarge, Kind::Document, Kind::Conflict, Kind::Upstream],
+        ..route(
+            "ingest.integration",
+            Method::Put,
+            "/ingest/{bpnl}/integrations/{id}",
+            Caller::Person,
+            "Add a supplier system of the own company, or put its document in place of what there is.",
+            || put(ingest::put_system),
+        )
+    },
+];

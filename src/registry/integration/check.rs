@@ -1,0 +1,169 @@
+//! What makes no sense in a document that reads.
+
+use std::collections::BTreeSet;
+
+use url::Url;
+
+use super::{Auth, Integration, Json, Proof, Pull, Push, Source};
+
+/// The most products and assets one names.
+const MOST_NAMES: usize = 1_000;
+/// The longest name for people, in characters.
+const LONGEST_NAME: usize = 200;
+/// The most certificates or keys one is known by at a time: two, while one takes the other's place, and some to spare.
+const MOST_PROOFS: usize = 8;
+/// The shortest time between two runs, in seconds, and the longest: a week.
+const SOONEST: u32 = 60;
+const LATEST: u32 = 7 * 24 * 3_600;
+/// The most requests a second to a supplier's system.
+const MOST_A_SECOND: u32 = 100;
+
+/// Headers that say something else than who asks, or that no client may set.
+const TAKEN: [&str; 10] = [
+    "accept",
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Everything that makes no sense, each with its place.
+pub(super) fn problems(integration: &Integration) -> Vec<String> {
+    let mut found = Vec::new();
+    let Integration {
+        name,
+        products,
+        assets,
+        push,
+        pull,
+        ..
+    } = integration;
+    if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
+        found.push(format!(
+            "`/name`: expected 1 to {LONGEST_NAME} characters, none of them a control character"
+        ));
+    }
+    for (at, count) in [("/products", products.len()), ("/assets", assets.len())] {
+        if count > MOST_NAMES {
+            found.push(format!("`{at}`: names {count}; at most {MOST_NAMES} are taken"));
+        }
+    }
+    match push {
+        Some(Push::Certificate(known)) => proofs("/push/certificate", known, &mut found),
+        Some(Push::ApiKey(known)) => proofs("/push/apiKey", known, &mut found),
+        Some(Push::Oauth2(_)) => {}
+        None if pull.is_none() => {
+            found.push(
+                "neither `push` nor `pull` stands: expected how the system proves who it is, `push` or `pull`"
+                    .to_owned(),
+            );
+        }
+        None => {}
+    }
+    if let Some(pull) = pull {
+        check_pull(pull, &mut found);
+    }
+    found
+}
+
+fn proofs(at: &str, known: &[Proof], found: &mut Vec<String>) {
+    if known.is_empty() || known.len() > MOST_PROOFS {
+        found.push(format!("`{at}`: expected 1 to {MOST_PROOFS}, found {}", known.len()));
+    }
+    let distinct: BTreeSet<_> = known.iter().map(|proof| proof.digest).collect();
+    if distinct.len() < known.len() {
+        found.push(format!("`{at}`: a digest stands twice"));
+    }
+}
+
+fn check_pull(pull: &Pull, found: &mut Vec<String>) {
+    if !(SOONEST..=LATEST).contains(&pull.every_seconds) {
+        found.push(format!("`/pull/everySeconds`: expected {SOONEST} to {LATEST}"));
+    }
+    if !(1..=MOST_A_SECOND).contains(&pull.requests_per_second) {
+        found.push(format!("`/pull/requestsPerSecond`: expected 1 to {MOST_A_SECOND}"));
+    }
+    match &pull.source {
+        Source::Pact(pact) => address("/pull/source/pact/url", &pact.url, found),
+        Source::Json(json) => check_json(json, found),
+    }
+    if let Auth::ApiKey(key) = &pull.auth {
+        let sound = !key.header.is_empty()
+            && key.header.len() <= 64
+            && key
+                .header
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if !sound || TAKEN.contains(&key.header.to_ascii_lowercase().as_str()) {
+            found.push(
+                "`/pull/auth/apiKey/header`: expected the name of a header for a key, such as `X-API-Key`".to_owned(),
+            );
+        }
+    }
+    if let Auth::Oauth2(token) = &pull.auth
+        && token.scope.as_ref().is_some_and(|scope| !is_scope(scope))
+    {
+        found.push(
+            "`/pull/auth/oauth2/scope`: expected scopes with single spaces between (RFC 6749, section 3.3)".to_owned(),
+        );
+    }
+    if let Some(trust) = &pull.trust {
+        let pem = |at: &str, text: &str, what: &str| {
+            let begins = format!("-----BEGIN {what}-----");
+            (!text.contains(&begins)).then(|| format!("`{at}`: expected PEM with `{begins}`"))
+        };
+        found.extend(pem("/pull/trust/authorities", &trust.authorities, "CERTIFICATE"));
+        let revoked = trust.revoked.as_deref();
+        found.extend(revoked.and_then(|text| pem("/pull/trust/revoked", text, "X509 CRL")));
+    }
+}
+
+fn check_json(json: &Json, found: &mut Vec<String>) {
+    address("/pull/source/json/url", &json.url, found);
+    let pointers = [("items", Some(&json.items)), ("next", json.next.as_ref())];
+    for (name, pointer) in pointers
+        .into_iter()
+        .filter_map(|(name, pointer)| Some((name, pointer?)))
+    {
+        if !(pointer.is_empty() || pointer.starts_with('/')) {
+            found.push(format!(
+                "`/pull/source/json/{name}`: expected a JSON pointer, such as `/data`"
+            ));
+        }
+    }
+    let plain = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.$".contains(&byte))
+    };
+    if json.since.as_deref().is_some_and(|since| !plain(since)) {
+        found.push("`/pull/source/json/since`: expected the name of a query parameter".to_owned());
+    }
+}
+
+/// Tokens of visible ASCII but `"` and `\\`, with single spaces between.
+fn is_scope(text: &str) -> bool {
+    let visible = |byte: u8| byte.is_ascii_graphic() && !b"\"\\".contains(&byte);
+    text.split(' ')
+        .all(|token| !token.is_empty() && token.bytes().all(visible))
+}
+
+/// An `https` address, or an `http` one on loopback, with neither user name nor fragment.
+fn address(at: &str, text: &str, found: &mut Vec<String>) {
+    let sound = text.parse::<Url>().is_ok_and(|url| {
+        let local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        let scheme = url.scheme() == "https" || (url.scheme() == "http" && local);
+        scheme && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+    });
+    if !sound {
+        found.push(format!(
+            "`{at}`: expected an `https` URL, or an `http` URL on loopback, without user name and fragment"
+        ));
+    }
+}
