@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::http::HeaderName;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use crate::agreements::{Book, Cause, Upkeep};
 use crate::bundle::{Bundle, Live, Source};
@@ -23,6 +24,7 @@ use crate::facts::did::DidClient;
 use crate::facts::edr::EdrKeys;
 use crate::facts::jwks_source::JwksClient;
 use crate::http::gates::Gates;
+use crate::http::ingest::BATCHES;
 use crate::http::standby::stand_by;
 use crate::http::{App, Limits};
 use crate::ids::{Bpnl, TenantId};
@@ -195,6 +197,7 @@ pub async fn assemble(
         base_url: parts.base_url,
         certificate_header: parts.certificate_header,
         limits: Limits::default(),
+        batches: Semaphore::new(BATCHES),
         metrics: parts.metrics,
         issuers: parts.issuers,
         connectors: parts.connectors,

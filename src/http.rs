@@ -37,6 +37,7 @@ use std::time::Duration;
 
 use axum::http::HeaderName;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::Semaphore;
 
 use crate::agreements::{Book, Upkeep};
 use crate::clock::Clock;
@@ -112,6 +113,8 @@ pub struct App {
     pub certificate_header: Option<HeaderName>,
     /// Bounds.
     pub limits: Limits,
+    /// As many places as batches may be taken in at once.
+    pub batches: Semaphore,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
     /// The embedded issuers of dev mode; empty otherwise.

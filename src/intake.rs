@@ -87,6 +87,8 @@ pub enum Refused {
     Unfit(Unfit),
     /// Policy says no.
     Denied(Refusal),
+    /// The system is not on record any more.
+    Gone,
     /// The decision could not be recorded.
     Unrecorded,
     /// Policy says yes, and it could not be stored.

@@ -4,6 +4,8 @@
 //! was there is delivered to every partner with an agreement in force on one of its assets. That it changes is noted before it
 //! does ([`crate::pcf::PcfStore::note_change`]), so that a crash on the way costs nobody the update.
 
+mod arriving;
+mod batch;
 pub(super) mod caller;
 pub mod certificate;
 mod footprints;
@@ -15,7 +17,7 @@ use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 
-pub use self::footprints::hand_in;
+pub use self::footprints::{BATCHES, hand_in};
 pub use self::request::request;
 pub use self::systems::{list as list_systems, put as put_system};
 use super::App;

@@ -1,5 +1,7 @@
 //! Around every request: its id, its deadline, its panic guard, its metrics and its one log line.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use axum::body::Body;
@@ -58,6 +60,21 @@ impl Outcome {
     pub fn about(self, tenant: TenantId) -> Self {
         let tenant = Some(tenant);
         Self { tenant, ..self }
+    }
+}
+
+/// That a request may take longer than others do: its handler watches by itself that it goes on.
+#[derive(Clone, Debug, Default)]
+pub struct Patience(Arc<AtomicBool>);
+
+impl Patience {
+    /// Asks for it.
+    pub fn ask(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -198,14 +215,19 @@ fn settle_path(app: &Shared, request: &mut Request) -> Result<(), Problem> {
 ///
 /// In a task of its own, which a peer that hangs up and the deadline do not stop: what was recorded in the ledger is done as well,
 /// whether or not anyone waits for the answer. A panic ends that task alone.
-async fn guarded(app: &Shared, request: Request<Body>, next: Next) -> Response {
-    let running = tokio::spawn(next.run(request));
-    match tokio::time::timeout(app.limits.request, running).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(_)) => {
-            tracing::error!("a handler panicked; this is a defect");
-            Problem::new(Kind::Internal).into_response()
+async fn guarded(app: &Shared, mut request: Request<Body>, next: Next) -> Response {
+    let patience = Patience::default();
+    request.extensions_mut().insert(patience.clone());
+    let mut running = tokio::spawn(next.run(request));
+    loop {
+        match tokio::time::timeout(app.limits.request, &mut running).await {
+            Ok(Ok(response)) => return response,
+            Ok(Err(_)) => {
+                tracing::error!("a handler panicked; this is a defect");
+                return Problem::new(Kind::Internal).into_response();
+            }
+            Err(_) if patience.is_asked() => {}
+            Err(_) => return Problem::new(Kind::Timeout).into_response(),
         }
-        Err(_) => Problem::new(Kind::Timeout).into_response(),
     }
 }

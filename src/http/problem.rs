@@ -56,6 +56,8 @@ pub enum Kind {
     Flow,
     /// An answer is to be sent later, and there is nowhere it could be sent, or no way.
     Unanswerable,
+    /// As much as can be done at once is being done.
+    Busy,
     /// The request took too long.
     Timeout,
     /// The decision could not be recorded.
@@ -68,7 +70,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for the API description.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Path,
         Self::Header,
         Self::Query,
@@ -84,6 +86,7 @@ impl Kind {
         Self::Conflict,
         Self::Flow,
         Self::Unanswerable,
+        Self::Busy,
         Self::Timeout,
         Self::Unrecorded,
         Self::Upstream,
@@ -144,6 +147,7 @@ impl Kind {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "No answer could be sent",
             ),
+            Self::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE, "Too much at once"),
             Self::Timeout => ("timeout", StatusCode::SERVICE_UNAVAILABLE, "The request took too long"),
             Self::Unrecorded => (
                 "unrecorded",
@@ -311,6 +315,21 @@ impl Problem {
         self
     }
 
+    /// What the caller is told, as the body has it.
+    pub fn told(&self) -> impl Serialize + '_ {
+        let (name, status, title) = self.kind.parts();
+        let record = self.outcome.as_ref().map(|outcome| outcome.record);
+        Body {
+            r#type: format!("urn:tidegate:problem:{name}"),
+            title,
+            status: status.as_u16(),
+            detail: self.detail.as_deref(),
+            instance: record.map(|record| format!("urn:uuid:{record}")),
+            reasons: &self.reasons,
+            more: self.more.as_deref(),
+        }
+    }
+
     /// What is wrong, by its stable name.
     pub fn kind(&self) -> Kind {
         self.kind
@@ -319,19 +338,10 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (name, status, title) = self.kind.parts();
+        let (_, status, _) = self.kind.parts();
         let record = self.outcome.as_ref().map(|outcome| outcome.record);
-        let body = Body {
-            r#type: format!("urn:tidegate:problem:{name}"),
-            title,
-            status: status.as_u16(),
-            detail: self.detail.as_deref(),
-            instance: record.map(|record| format!("urn:uuid:{record}")),
-            reasons: &self.reasons,
-            more: self.more.as_deref(),
-        };
         // Strings and numbers always serialise.
-        let bytes = serde_json::to_vec(&body).unwrap_or_default();
+        let bytes = serde_json::to_vec(&self.told()).unwrap_or_default();
         let mut response = (status, bytes).into_response();
         if let Some(cause) = self.cause {
             response.extensions_mut().insert(cause);

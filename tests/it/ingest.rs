@@ -141,7 +141,11 @@ fn what_is_not_a_footprint_is_refused_with_the_place_and_not_kept() {
         ),
         ("not UTF-8", not_text, "not JSON"),
         ("a byte order mark", format!("\u{feff}{sound}").into_bytes(), "not JSON"),
-        ("too deep", "[".repeat(100_000).into_bytes(), "recursion limit"),
+        (
+            "too deep",
+            format!("{{\"x\":{}", "[".repeat(100_000)).into_bytes(),
+            "recursion limit",
+        ),
         ("a version of tomorrow", replaced("7.0.0", "11.0.0"), "/specVersion"),
         ("no version", replaced("specVersion", "spec"), "specVersion"),
         ("no owner", replaced("companyIds", "ids"), "/companyIds/*"),

@@ -12,6 +12,7 @@
 
 mod agreements;
 mod bad_input;
+mod batches;
 mod binary;
 mod cli;
 #[expect(dead_code, reason = "the tests of the stores themselves use all of it")]

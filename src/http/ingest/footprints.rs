@@ -1,4 +1,4 @@
-//! A footprint handed in by itself.
+//! Footprints handed in: one, or many in one body.
 
 use std::collections::BTreeSet;
 
@@ -8,18 +8,31 @@ use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::arriving::{Arriving, Event, arrive};
+use super::batch;
 use super::caller::{Came, Proven};
 use super::outcome::{Stored, problem};
-use super::read_document;
-use crate::http::Shared;
+use crate::decide::Permit;
 use crate::http::caller::tenant;
 use crate::http::decided::recorded_answer;
+use crate::http::observe::Patience;
 use crate::http::problem::{Kind, Problem};
-use crate::ids::AssetId;
+use crate::http::{App, Shared};
+use crate::ids::{AssetId, TenantId};
+use crate::ingest::DOCUMENT_LIMIT;
 use crate::intake::read::read_all;
 use crate::intake::{Refused, Sender};
 use crate::ledger::record::Request;
 use crate::question::ask;
+use crate::registry::TenantWorld;
+
+/// What is the same of all documents of a request.
+pub(super) struct Asked {
+    pub(super) tenant: TenantId,
+    pub(super) proven: Proven,
+    pub(super) assets: BTreeSet<AssetId>,
+    pub(super) request: Request,
+}
 
 /// `POST /ingest/{bpnl}/footprints[?asset={id}]`
 pub async fn hand_in(
@@ -27,6 +40,7 @@ pub async fn hand_in(
     Path(bpnl): Path<String>,
     RawQuery(query): RawQuery,
     Extension(request): Extension<Request>,
+    Extension(patience): Extension<Patience>,
     came: Came,
     headers: HeaderMap,
     body: Body,
@@ -34,32 +48,71 @@ pub async fn hand_in(
     let now = app.clock.now();
     let registry = app.registry.current();
     let world = tenant(&registry, &bpnl)?;
-    let id = world.tenant.id;
+    let tenant = world.tenant.id;
     let proven = app.system(world, &headers, &came, now).await?;
-    let system = proven.facts(&world.tenant);
-
-    let permit = app.permitted(id, ask::ingest(&system, now), &request).await?;
+    let question = ask::ingest(&proven.facts(&world.tenant), now);
+    let permit = app.permitted(tenant, question, &request).await?;
     let after = |problem: Problem| problem.after(&permit);
-    let document = read_document(&headers, body).await.map_err(after)?;
     let assets = assets(&proven, query.as_deref()).map_err(after)?;
-    let sender = Sender {
-        system,
-        world,
-        assets: &assets,
-        request: &request,
-        now,
+    let asked = Asked {
+        tenant,
+        proven,
+        assets,
+        request,
     };
-    let read = read_all(&app.models, vec![document]).await;
-    let outcome = app.intake().take(&sender, read).await.pop();
-    match outcome {
-        Some(Ok(taken)) => {
-            let answer = (StatusCode::CREATED, Json(Stored::from(&taken))).into_response();
-            Ok(recorded_answer(answer, id, &taken.permit))
+    let mut events = match arrive(&headers, body, app.limits.request).await.map_err(after)? {
+        Arriving::One(document) => return app.one(world, &asked, document, &permit).await,
+        Arriving::Events(events) => events,
+    };
+    // Many take as long as they take: their sender, their reader and the disk are watched by themselves.
+    patience.ask();
+    let Ok(_place) = app.batches.try_acquire() else {
+        let detail = format!("{BATCHES} batches are being taken in; try again when one of them has ended");
+        return Err(after(Problem::with(Kind::Busy, detail)));
+    };
+    match events.recv().await {
+        Some(Event::One(Some(document))) => app.one(world, &asked, document, &permit).await,
+        Some(Event::One(None)) => {
+            let detail = format!("the document has more than {DOCUMENT_LIMIT} bytes, or does not unpack");
+            Err(after(Problem::with(Kind::TooLarge, detail)))
         }
-        // What nothing was asked about follows the decision that the system may hand in at all.
-        Some(Err(refused @ Refused::Unfit(_))) => Err(after(problem(refused, id))),
-        Some(Err(refused)) => Err(problem(refused, id)),
-        None => Err(Problem::new(Kind::Internal)),
+        first => {
+            let answer = batch::take(&app, &asked, first, events).await.map_err(after)?;
+            Ok(recorded_answer(answer, tenant, &permit))
+        }
+    }
+}
+
+/// How many batches are taken in at once: each has a thread, and some chunks in memory.
+pub const BATCHES: usize = 8;
+
+impl App {
+    /// Takes in one document, and answers.
+    async fn one(
+        &self,
+        world: &TenantWorld,
+        asked: &Asked,
+        document: Vec<u8>,
+        permit: &Permit,
+    ) -> Result<Response, Problem> {
+        let sender = Sender {
+            system: asked.proven.facts(&world.tenant),
+            world,
+            assets: &asked.assets,
+            request: &asked.request,
+            now: self.clock.now(),
+        };
+        let read = read_all(&self.models, vec![document]).await;
+        match self.intake().take(&sender, read).await.pop() {
+            Some(Ok(taken)) => {
+                let answer = (StatusCode::CREATED, Json(Stored::from(&taken))).into_response();
+                Ok(recorded_answer(answer, asked.tenant, &taken.permit))
+            }
+            // What nothing was asked about follows the decision that the system may hand in at all.
+            Some(Err(refused @ Refused::Unfit(_))) => Err(problem(refused, asked.tenant).after(permit)),
+            Some(Err(refused)) => Err(problem(refused, asked.tenant)),
+            None => Err(Problem::new(Kind::Internal)),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::http::decided::reasons;
 use crate::http::problem::{Kind, Problem};
-use crate::ids::{Digest, TenantId};
+use crate::ids::{Digest, RecordId, TenantId};
 use crate::intake::{Failure, Refused, Taken, Unfit};
 
 /// A document that was taken.
@@ -16,6 +16,8 @@ pub(super) struct Stored {
     digest: Digest,
     /// Whether it differs from what was there.
     changed: bool,
+    /// The record of the decision.
+    record: RecordId,
 }
 
 impl From<&Taken> for Stored {
@@ -27,6 +29,7 @@ impl From<&Taken> for Stored {
             model: footprint.model.full().to_owned(),
             digest: footprint.digest,
             changed: taken.changed,
+            record: taken.permit.record(),
         }
     }
 }
@@ -44,6 +47,7 @@ pub(super) fn problem(refused: Refused, tenant: TenantId) -> Problem {
             let reasons = reasons(&refusal);
             Problem::forbidden(&refusal, reasons).about(tenant)
         }
+        Refused::Gone => Problem::with(Kind::Forbidden, "the system was taken off the record while it sent"),
         Refused::Unrecorded => Problem::with(
             Kind::Unrecorded,
             "no decision is given that cannot be recorded; try again",

@@ -28,13 +28,14 @@ pub(super) const ROUTES: &[Route] = &[
             "An asset the footprint becomes part of; may stand several times.",
         )],
         body: Some(Carried::Document),
-        refuses: &[Kind::TooLarge, Kind::MediaType, Kind::Document],
+        otherwise: Some((200, "many documents in one body: what became of each, by its line")),
+        refuses: &[Kind::TooLarge, Kind::MediaType, Kind::Document, Kind::Busy],
         ..route(
             "ingest.footprint",
             Method::Post,
             "/ingest/{bpnl}/footprints",
             Caller::Integration,
-            "Hand in a footprint document of the own company.",
+            "Hand in a footprint document of the own company, or many: an array, or one on each line (`application/x-ndjson`); `gzip` or `zstd`.",
             || post(ingest::hand_in),
         )
     },

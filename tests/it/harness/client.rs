@@ -96,7 +96,7 @@ impl Ask {
 /// Sends bytes and reads the answer to its end; nothing where the service closed without one.
 pub fn exchange(address: SocketAddr, bytes: &[u8]) -> Option<Answer> {
     let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     // A service that refuses early may close before it has read everything; what it answered counts.
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
