@@ -92,7 +92,7 @@ pub async fn footprint(
     }
     let stored = session.put_object(&footprint.product, &footprint.id, document).await;
     app.opened(stored, &permit).await?;
-    let indexed = index(&app, footprint.clone()).await;
+    let indexed = index(&app, footprint.clone(), now).await;
     indexed.map_err(|problem| problem.after(&permit))?;
     if changed {
         app.pcf.changed();
@@ -184,8 +184,9 @@ async fn read_wish(headers: &HeaderMap, body: Body) -> Result<(Bpnl, Wanted), Pr
     Ok((wish.partner, wanted))
 }
 
-async fn index(app: &App, footprint: Footprint) -> Result<(), Problem> {
-    app.registry.put_footprint(footprint).await.map_err(|error| {
+async fn index(app: &App, footprint: Footprint, now: Timestamp) -> Result<(), Problem> {
+    let indexed = app.registry.put_footprint(footprint, now).await;
+    indexed.map(drop).map_err(|error| {
         tracing::error!(error = %error, "the footprint is stored but not in the index; handing it in again mends that");
         Problem::new(Kind::Upstream)
     })

@@ -9,7 +9,7 @@ use super::RegistryError;
 use super::edit::Edit;
 use crate::database::args;
 use crate::ids::IdError;
-use crate::registry::model::{Footprint, Offer, Partner, Tenant, TenantWorld};
+use crate::registry::model::{Offer, Partner, Tenant, TenantWorld};
 
 /// A statement that writes a row of one of the tables that hold a tenant's things as documents.
 macro_rules! put {
@@ -51,7 +51,7 @@ pub(super) async fn put_partner(
     Ok(true)
 }
 
-/// Writes everything of a tenant but its agreements, as far as it is not as it is known; returns whether anything was not.
+/// Writes everything of a tenant but its agreements and footprints, as far as it is not as it is known; returns whether anything was not.
 pub(super) async fn put_world(
     edit: &mut Edit<'_>,
     known: Option<&TenantWorld>,
@@ -62,12 +62,6 @@ pub(super) async fn put_world(
     if known.map(|known| &known.tenant) != Some(&world.tenant) {
         put_tenant(edit, &world.tenant).await?;
         written = true;
-    }
-    for footprint in world.footprints.values() {
-        if known.and_then(|known| known.footprints.get(&footprint.id)) != Some(footprint) {
-            put_footprint(edit, footprint).await?;
-            written = true;
-        }
     }
     for asset in world.assets.values() {
         if known.and_then(|known| known.assets.get(&asset.id)) != Some(asset) {
@@ -126,11 +120,6 @@ async fn put_offers(edit: &mut Edit<'_>, world: &TenantWorld) -> Result<(), sqlx
             .await?;
     }
     Ok(())
-}
-
-pub(super) async fn put_footprint(edit: &mut Edit<'_>, footprint: &Footprint) -> Result<(), sqlx::Error> {
-    let key = (footprint.tenant.as_str(), footprint.id.as_str());
-    put(edit, put!("footprint"), key, footprint).await
 }
 
 async fn put(
