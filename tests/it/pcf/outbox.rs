@@ -313,7 +313,7 @@ fn a_changed_footprint_goes_to_every_partner_with_a_live_agreement_on_it() {
         &footprint("9.0.0", ELBE, "99999999-0000-4000-8000-000000000002"),
     );
     wait_for("the changes are spread", || {
-        block_on(scene.service.app.pcf.changes()).unwrap().is_empty()
+        block_on(scene.service.app.pcf.changes(None, 1)).unwrap().is_empty()
     });
     assert_eq!(scene.told("").len(), 2);
 }
@@ -394,7 +394,7 @@ fn a_restart_loses_neither_an_answer_nor_an_update() {
         scene.told("")
     );
     wait_for("what never came about is dropped", || {
-        block_on(scene.service.app.pcf.changes()).unwrap().is_empty()
+        block_on(scene.service.app.pcf.changes(None, 1)).unwrap().is_empty()
     });
     assert_eq!(scene.partner.sent().len(), 2);
 }
