@@ -179,6 +179,15 @@ fn tried(service: &Service, route: &str) -> Tried {
                 Some(integration()),
             )
         }
+        "ingest.versions" => {
+            let pcf = service.agreement(HOLDS)["pcf_id"].as_str().unwrap().to_owned();
+            (
+                ask("GET", &format!("/ingest/{ELBE}/footprints/{pcf}/versions")),
+                200,
+                service.connector(ELBE),
+                Some(anna()),
+            )
+        }
         "operations.health" | "operations.ready" | "operations.metrics" | "operations.openapi" => {
             let path = ROUTES.iter().find(|known| known.name == route).unwrap().path;
             (ask("GET", path), 200, anna(), None)

@@ -5,8 +5,8 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 use super::route::{Caller, Carried, Method, Route, optional, required, route};
 use crate::http::problem::Kind;
 use crate::http::{
-    Shared, access, agreements, credentials, dataflows, deliveries, dev_connector, dev_issuer, exchange, ingest,
-    ledger, openapi, operations,
+    Shared, access, agreements, credentials, dataflows, deliveries, dev_connector, dev_issuer, exchange, footprints,
+    ingest, ledger, openapi, operations,
 };
 
 /// What handing in a footprint is refused with.
@@ -415,6 +415,18 @@ pub const ROUTES: &[Route] = &[
             Caller::Integration,
             "Hand in a footprint document of the own company.",
             || post(ingest::footprint),
+        )
+    },
+    Route {
+        query: &[optional("before", "Only those with a lower number.")],
+        refuses: &[Kind::Upstream],
+        ..route(
+            "ingest.versions",
+            Method::Get,
+            "/ingest/{bpnl}/footprints/{pcf_id}/versions",
+            Caller::Person,
+            "The versions of a footprint of the own company, the newest first.",
+            || get(footprints::versions),
         )
     },
     Route {
