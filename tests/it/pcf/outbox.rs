@@ -319,6 +319,18 @@ fn a_changed_footprint_goes_to_every_partner_with_a_live_agreement_on_it() {
 }
 
 #[test]
+fn that_a_footprint_became_deprecated_is_told_to_partners() {
+    let scene = Scene::new();
+    scene.retire("0b6f6a3e-7a55-4c8c-9d6b-0d1c5a4f1007");
+    let document = footprint("10.0.0", ELBE, PCF).replace("\"Active\"", "\"Deprecated\"");
+    scene.hand_in("", &document);
+    let sent = scene.sent(1);
+    assert!(sent[0].line.ends_with("?update=true"), "{}", sent[0].line);
+    assert_eq!(sent[0].body, document.as_bytes());
+    scene.settled("answered", 1);
+}
+
+#[test]
 fn a_newer_version_takes_the_place_of_one_that_waits() {
     let scene = Scene::new();
     scene.retire("0b6f6a3e-7a55-4c8c-9d6b-0d1c5a4f1007");
