@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! file              schema               what
-//! registry.sqlite   tidegate_registry    tenants, partners, offers, agreements, the index of footprints
+//! registry.sqlite   tidegate_registry    tenants, partners, offers, agreements, the index of footprints and its history
 //! dataspace.sqlite  tidegate_dataspace   data flows, and what their connectors still have to be told
 //! pcf.sqlite        tidegate_exchanges   requests, received footprints' index, deliveries
 //! ```
@@ -22,6 +22,7 @@
 //! until the first has committed, and is told that it changed no row; in SQLite it waits before its transaction begins. Either way
 //! it reads what is there now, and decides on that.
 
+mod insert;
 mod layout;
 mod tables;
 #[cfg(test)]
@@ -32,6 +33,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(crate) use self::insert::Insert;
 pub(crate) use self::layout::{Layout, Step};
 pub(crate) use self::tables::{Arg, Tables, Transaction, args};
 pub use self::url::{Database, DatabaseError};

@@ -17,6 +17,7 @@ pub mod deliveries;
 pub mod dev_connector;
 pub mod dev_issuer;
 pub mod exchange;
+pub mod footprints;
 pub mod gates;
 pub mod ingest;
 pub mod ledger;

@@ -11,6 +11,8 @@
 //! | product | `productIds` | `companyAndProductInformation[].productInformation[].productIds` |
 //! | status | `extWBCSD_pfStatus` | `…idAndVersion[].status` |
 //! | created | `created` | `…pcfAssessmentInformation[].time[].created` |
+//! | valid from | `validityPeriodStart` | `…pcfAssessmentInformation[].time[].validityPeriodStart` |
+//! | valid until | `validityPeriodEnd` | `…pcfAssessmentInformation[].time[].validityPeriodEnd` |
 //! | version | `specVersion` | `scopeOfPcfForm[].specVersion` |
 //!
 //! Owners are spelled `urn:bpn:id:BPNL…`, `urn:BPNL…` or `urn:cofinity-x.com:bpn:BPNL…`; a document must name exactly one
@@ -81,6 +83,10 @@ pub struct Claims {
     pub products: BTreeSet<String>,
     /// When it says it was declared, where it says so.
     pub created: Option<Timestamp>,
+    /// From when on it says it is valid, where it says so.
+    pub valid_from: Option<Timestamp>,
+    /// Until when it says it is valid, where it says so.
+    pub valid_until: Option<Timestamp>,
 }
 
 /// Where each member stands in one version of the model.
@@ -90,6 +96,8 @@ struct Places {
     product: &'static str,
     status: &'static str,
     created: &'static str,
+    valid_from: &'static str,
+    valid_until: &'static str,
 }
 
 const FLAT: Places = Places {
@@ -98,6 +106,8 @@ const FLAT: Places = Places {
     product: "/productIds/*",
     status: "/extWBCSD_pfStatus",
     created: "/created",
+    valid_from: "/validityPeriodStart",
+    valid_until: "/validityPeriodEnd",
 };
 
 const NESTED: Places = Places {
@@ -106,6 +116,8 @@ const NESTED: Places = Places {
     product: "/companyAndProductInformation/*/productInformation/*/productIds/*",
     status: "/pcfAssessmentAndMethodology/*/pcfAssessmentInformation/*/idAndVersion/*/status",
     created: "/pcfAssessmentAndMethodology/*/pcfAssessmentInformation/*/time/*/created",
+    valid_from: "/pcfAssessmentAndMethodology/*/pcfAssessmentInformation/*/time/*/validityPeriodStart",
+    valid_until: "/pcfAssessmentAndMethodology/*/pcfAssessmentInformation/*/time/*/validityPeriodEnd",
 };
 
 const SPEC: &str = "urn:io.catenax.pcf:datamodel:version:";
@@ -144,11 +156,18 @@ impl Claims {
             member(places.product, expected.into())
         };
         let indexed = products.iter().filter(|text| text.len() <= PRODUCT_BYTES);
-        let created = texts(value, places.created);
+        // One that is no instant orders nothing and is passed over.
+        let instants = |place| {
+            let texts = texts(value, place).into_iter();
+            texts.filter_map(|text| text.parse::<Timestamp>().ok())
+        };
         Ok(Self {
             products: indexed.take(MOST_PRODUCTS).map(|text| (*text).to_owned()).collect(),
-            // The latest, where a document has several; one that is no instant orders nothing and is passed over.
-            created: created.iter().filter_map(|text| text.parse().ok()).max(),
+            // The latest, where a document has several.
+            created: instants(places.created).max(),
+            // Of several periods, the one that all have in common.
+            valid_from: instants(places.valid_from).max(),
+            valid_until: instants(places.valid_until).min(),
             id: id.parse().map_err(|error| member(places.id, format!("{error}")))?,
             owner: owner(value, places.owner)?,
             product: product.ok_or_else(no_product)?,
@@ -157,10 +176,12 @@ impl Claims {
         })
     }
 
-    /// The index entry of the document under the prefix of `tenant`.
+    /// The index entry of the document under the prefix of `tenant`, as if it were the first of its id: which version it becomes is
+    /// known once it is taken in ([`RegistryStore::put_footprints`](crate::registry::store::RegistryStore::put_footprints)).
     pub fn footprint(&self, tenant: TenantId, assets: BTreeSet<AssetId>, document: &[u8]) -> Footprint {
         Footprint {
             id: self.id.clone(),
+            version: Footprint::FIRST,
             tenant,
             owner: self.owner,
             product: self.product.clone(),
@@ -168,6 +189,8 @@ impl Claims {
             status: self.status,
             products: self.products.clone(),
             created: self.created,
+            valid_from: self.valid_from,
+            valid_until: self.valid_until,
             assets,
             digest: Digest::of(document),
             length: document.len() as u64,
@@ -256,6 +279,8 @@ mod tests {
             assert_eq!(claims.model.full(), version);
             assert_eq!(claims.products, BTreeSet::from([claims.product.to_string()]));
             assert_eq!(claims.created, Some("2022-05-22T21:47:32Z".parse().unwrap()));
+            assert_eq!(claims.valid_from, Some("2022-01-01T00:00:01Z".parse().unwrap()));
+            assert_eq!(claims.valid_until, Some("2022-12-31T23:59:59Z".parse().unwrap()));
         }
         // The example of 7.0.0 names web addresses as company ids: it does not say whose it is, so it is refused.
         let error = Claims::read(read("7.0.0").as_bytes()).unwrap_err().to_string();
@@ -263,6 +288,39 @@ mod tests {
             error.contains("/companyIds/*") && error.contains("owner's BPNL"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn validity_is_read_in_every_model_and_what_is_no_instant_is_passed_over() {
+        for document in [
+            include_str!("../fixtures/pcf/dev/elbe-solvent-7.0.0.json"),
+            include_str!("../fixtures/pcf/dev/elbe-resin-9.0.0.json"),
+            include_str!("../fixtures/pcf/dev/elbe-ethanol-10.0.0.json"),
+        ] {
+            let validity = |text: &str| {
+                let claims = Claims::read(text.as_bytes()).unwrap();
+                let (from, until) = (claims.valid_from, claims.valid_until);
+                [from, until].map(|instant| instant.map(|instant| instant.to_string()))
+            };
+            let [from, until] = ["2022-01-01T00:00:01Z", "2022-12-31T23:59:59Z"];
+            assert_eq!(validity(document), [Some(from.to_owned()), Some(until.to_owned())]);
+            let with = |name: &str, written: &str, new: &str| {
+                let at = document.find(&format!("\"{name}\"")).unwrap();
+                let text = document[at..].replacen(written, new, 1);
+                validity(&format!("{}{text}", &document[..at]))
+            };
+            // Written in another zone it is the same instant.
+            let moved = with("validityPeriodStart", from, "2022-01-01T02:00:01+02:00");
+            assert_eq!(moved, [Some(from.to_owned()), Some(until.to_owned())]);
+            assert_eq!(
+                with("validityPeriodStart", from, "soon"),
+                [None, Some(until.to_owned())]
+            );
+            assert_eq!(
+                with("validityPeriodEnd", "validityPeriodEnd", "end"),
+                [Some(from.to_owned()), None]
+            );
+        }
     }
 
     #[test]

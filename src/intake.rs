@@ -8,10 +8,11 @@
 //!    ([`crate::ingest::Claims`]), and valid in that version's own schema ([`Models`]). Errors bear JSON pointers and never values.
 //! 2. **Decided.** Cedar and IAM are asked `writeFootprint` of each document by itself: of the system, the company the document names as
 //!    its owner, and its products. That the system may hand in at all (`ingest`) was asked before anything was read.
-//! 3. **Stored.** That the footprint changes is noted ([`PcfStore::note_change`]), then its bytes go into the vault through a session for
+//! 3. **Stored.** That the footprint changes is noted ([`PcfStore::note_changes`]), then its bytes go into the vault through a session for
 //!    that one object, then it is in the index. A crash in between loses nothing: what was handed in and not answered is handed in again.
 //!
-//! The same bytes once more are the same version: decided and recorded as any, but nothing is written. Documents are refused one by one;
+//! The same bytes once more are the same version: decided and recorded as any, but nothing is written. Other bytes are the next version, and
+//! those they take the place of are kept. Documents are refused one by one;
 //! of those that come together, the sound ones are stored whatever becomes of the others.
 //!
 //! # Worked example
@@ -22,8 +23,9 @@
 //! answer has three lines that say so, by the numbers of the lines that were sent.
 
 pub mod read;
+mod store;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -31,9 +33,9 @@ use jiff::Timestamp;
 
 pub use self::read::{Read, Unfit};
 use crate::decide::{Gate, Permit, Refusal};
-use crate::ids::{AssetId, PcfId};
+use crate::ids::AssetId;
 use crate::ledger::record::Request;
-use crate::pcf::{Change, Models, PcfStore};
+use crate::pcf::{Models, PcfStore};
 use crate::question::ask::{self, SystemFacts};
 use crate::registry::store::RegistryStore;
 use crate::registry::{Footprint, TenantWorld};
@@ -72,9 +74,9 @@ pub struct Sender<'a> {
 /// A document that was taken.
 #[derive(Debug)]
 pub struct Taken {
-    /// What the index has of it.
+    /// What the index has of it, its version among it.
     pub footprint: Footprint,
-    /// Whether it differs from what was there.
+    /// Whether it differs from what was there: a new version.
     pub changed: bool,
     /// The decision.
     pub permit: Permit,
@@ -95,6 +97,13 @@ pub enum Refused {
     Failed(Permit, Failure),
 }
 
+/// A document that was permitted and is not stored yet.
+struct Permitted {
+    footprint: Footprint,
+    document: Vec<u8>,
+    permit: Permit,
+}
+
 /// What failed after an allow.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -104,6 +113,9 @@ pub enum Failure {
     /// That the footprint changes could not be noted, so it was not stored.
     #[error("a change could not be noted, so the footprint was not taken: {0}")]
     Noting(String),
+    /// A document before it, of the same footprint, could not be stored; so it is not known which version this one is.
+    #[error("a document before it, of the same footprint, could not be stored; hand both in again")]
+    Before,
     /// It is stored and not in the index; handing it in again mends that.
     #[error("the footprint is stored but not in the index; handing it in again mends that: {0}")]
     Index(String),
@@ -112,157 +124,29 @@ pub enum Failure {
 /// What became of a document.
 pub type Outcome = Result<Taken, Refused>;
 
-/// A document that was permitted.
-struct Permitted {
-    /// Which of those that came together.
-    place: usize,
-    footprint: Footprint,
-    document: Vec<u8>,
-    permit: Permit,
-    changed: bool,
-}
-
 impl Intake<'_> {
-    /// Takes documents in that came together; gives what became of each, in their order.
+    /// Takes documents in that came together; gives what became of each, in their order. Several with one id are versions of one footprint,
+    /// one after the other.
     pub async fn take(&self, sender: &Sender<'_>, documents: Vec<Read>) -> Vec<Outcome> {
-        let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
-        let mut waiting: Vec<(usize, Read)> = documents.into_iter().enumerate().collect();
-        let mut known = BTreeMap::new();
-        // Of documents with the same id each comes after the one before it is stored: they are versions of one footprint.
-        while !waiting.is_empty() {
-            let (wave, later) = first_of_each(waiting);
-            waiting = later;
-            for (place, outcome) in self.take_distinct(sender, wave, &mut known).await {
-                outcomes.insert(place, outcome);
-            }
-        }
-        outcomes.into_values().collect()
+        let decided = documents.into_iter().map(|read| self.decide(sender, read));
+        let decided = join_all(decided).await;
+        self.store(sender, decided).await
     }
 
-    /// Takes documents in no two of which have the same id. `known` has what was stored of them before, where the sender's world cannot
-    /// know of it.
-    async fn take_distinct(
-        &self,
-        sender: &Sender<'_>,
-        documents: Vec<(usize, Read)>,
-        known: &mut BTreeMap<PcfId, Footprint>,
-    ) -> Vec<(usize, Outcome)> {
-        let decided = documents.into_iter().map(|(place, read)| {
-            let before = read.as_ref().ok().and_then(|sound| {
-                let id = &sound.claims.id;
-                known
-                    .get(id)
-                    .or_else(|| sender.world.footprints.get(id).map(AsRef::as_ref))
-                    .cloned()
-            });
-            self.decide(sender, place, read, before)
-        });
-        let mut outcomes = Vec::new();
-        let mut permitted = Vec::new();
-        for decided in join_all(decided).await {
-            match decided {
-                Ok(one) => permitted.push(one),
-                Err((place, refused)) => outcomes.push((place, Err(refused))),
-            }
-        }
-        let stored = self.store(permitted, sender.now).await;
-        for (place, outcome) in &stored {
-            if let Ok(taken) = outcome {
-                known.insert(taken.footprint.id.clone(), taken.footprint.clone());
-            }
-            debug_assert!(
-                outcomes.iter().all(|(other, _)| other != place),
-                "a document has one outcome"
-            );
-        }
-        outcomes.extend(stored);
-        outcomes
-    }
-
-    async fn decide(
-        &self,
-        sender: &Sender<'_>,
-        place: usize,
-        read: Read,
-        before: Option<Footprint>,
-    ) -> Result<Permitted, (usize, Refused)> {
-        let sound = read.map_err(|unfit| (place, Refused::Unfit(unfit)))?;
+    async fn decide(&self, sender: &Sender<'_>, read: Read) -> Result<Permitted, Refused> {
+        let sound = read.map_err(Refused::Unfit)?;
         let tenant = sender.world.tenant.id;
         let mut assets = sender.assets.clone();
-        let before = before.as_ref();
+        let before = sender.world.footprints.get(&sound.claims.id);
         assets.extend(before.into_iter().flat_map(|before| before.assets.iter().cloned()));
         let footprint = sound.claims.footprint(tenant, assets, &sound.document);
         let question = ask::write_footprint(&sender.system, &footprint, sender.now);
         let recorded = self.gate.decide(question, Some(tenant), sender.request).await;
-        let recorded = recorded.map_err(|_| (place, Refused::Unrecorded))?;
-        let permit = recorded.permit().map_err(|refusal| (place, Refused::Denied(refusal)))?;
+        let recorded = recorded.map_err(|_| Refused::Unrecorded)?;
         Ok(Permitted {
-            place,
-            changed: before.is_none_or(|before| before.digest != footprint.digest),
+            permit: recorded.permit().map_err(Refused::Denied)?,
             footprint,
             document: sound.document,
-            permit,
         })
     }
-
-    async fn store(&self, permitted: Vec<Permitted>, now: Timestamp) -> Vec<(usize, Outcome)> {
-        let mut outcomes = Vec::new();
-        for one in permitted {
-            let place = one.place;
-            outcomes.push((place, self.store_one(one, now).await));
-        }
-        outcomes
-    }
-
-    async fn store_one(&self, one: Permitted, now: Timestamp) -> Outcome {
-        let Permitted {
-            footprint,
-            document,
-            permit,
-            changed,
-            ..
-        } = one;
-        if changed {
-            let change = Change {
-                tenant: footprint.tenant,
-                pcf: footprint.id.clone(),
-                digest: footprint.digest,
-                at: now,
-            };
-            if let Err(error) = self.pcf.note_change(&change).await {
-                return Err(Refused::Failed(permit, Failure::Noting(error.to_string())));
-            }
-        }
-        let put = match self.vault.session_for(&permit) {
-            Ok(session) => session
-                .put_object(&footprint.product, &footprint.id, document)
-                .await
-                .map_err(OpenError::from),
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = put {
-            error.tell(self.gate, &permit).await;
-            return Err(Refused::Failed(permit, error.into()));
-        }
-        if let Err(error) = self.registry.put_footprint(footprint.clone()).await {
-            return Err(Refused::Failed(permit, Failure::Index(error.to_string())));
-        }
-        if changed {
-            self.pcf.changed();
-        }
-        Ok(Taken {
-            footprint,
-            changed,
-            permit,
-        })
-    }
-}
-
-/// The first of each id, and the others; what has none is among the first.
-fn first_of_each(documents: Vec<(usize, Read)>) -> (Vec<(usize, Read)>, Vec<(usize, Read)>) {
-    let mut seen = BTreeSet::new();
-    documents.into_iter().partition(|(_, read)| match read {
-        Ok(sound) => seen.insert(sound.claims.id.clone()),
-        Err(_) => true,
-    })
 }

@@ -48,4 +48,4 @@ pub use part::{PartError, PartId, Parts};
 pub use renewal::Renewed;
 pub use road::{Boxed, Endpoint, Goal, Road, RoadError, numbers};
 pub use segment::segment;
-pub use store::{Change, Ends, FILE, Page, Paved, PcfStore, PcfStoreError, Taken, Worn};
+pub use store::{Change, Ends, FILE, Page, Paved, PcfStore, PcfStoreError, Spread, Taken, Worn};

@@ -15,7 +15,10 @@
 //! {dir}/objects/{bpnl}/pcf/{product}/{pcf}.json the bytes of a footprint, as they were put
 //! {dir}/objects/{bpnl}/pcf/{product}/{pcf}.seal binds those bytes to this tenant, product and footprint
 //! {dir}/objects/{bpnl}/pcf/received/{partner}/  the same, of footprints that a partner handed in
+//! {dir}/objects/{bpnl}/history/{product}/{pcf}/{digest}.json, .seal
+//!                                               bytes of the tenant's own that others took the place of
 //! {dir}/secrets/{bpnl}/{name}.json              versions of a secret, each encrypted
+//! {dir}/staging/                                contents that have no name yet; empty when nothing is written
 //! ```
 //!
 //! Paths are made of parsed identifiers only, and no symbolic link is followed. Secrets are sealed with AES-256-GCM under a
@@ -57,9 +60,11 @@ mod files;
 mod key;
 mod object;
 mod permitted;
+mod puts;
 mod seal;
 mod secret;
 mod session;
+mod staging;
 
 #[cfg(test)]
 mod tests;
@@ -78,6 +83,7 @@ pub use error::{Denied, Refused, VaultError};
 pub use key::{KeyError, VaultKey};
 pub use object::Object;
 pub use permitted::{OpenError, ScopeError};
+pub use puts::ObjectPut;
 pub use seal::Seal;
 pub use secret::Stage;
 pub use session::{Operation, Session, SessionScope};

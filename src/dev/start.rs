@@ -21,7 +21,7 @@ use crate::database::{Database, Place};
 use crate::http::App;
 use crate::ids::{Bpnl, SecretName, TenantId};
 use crate::registry::store::RegistryStore;
-use crate::registry::{ConnectorSettings, NewAgreement};
+use crate::registry::{ConnectorSettings, Footprint, NewAgreement};
 use crate::vault::{SessionScope, Vault, VaultKey};
 
 /// The first part of the origins of dev ledgers.
@@ -128,7 +128,9 @@ pub async fn start(options: DevOptions, clock: Clock, metrics: PrometheusHandle)
         None => open_vault(&options.data, &vault_key, &bundle)?,
     };
     let registry = open_registry(&place, &options.data).await?;
-    fill((&world, &options.connectors), (&base_url, &issuers), &vault, &registry).await?;
+    let footprints = fill((&world, &options.connectors), (&base_url, &issuers), &vault, &registry).await?;
+    let indexed = registry.put_footprints(&footprints, clock.now()).await;
+    indexed.map_err(StartError::of("the registry"))?;
     let agreements = agreements(&world, &registry, clock.now())?;
 
     let around = Around {
@@ -193,15 +195,15 @@ async fn issuers(world: &DevWorld, data: &Path, base_url: &str) -> Result<HashMa
     })
 }
 
-/// Puts footprints and secrets into the vault and the rest into the registry, agreements aside.
+/// Puts footprints and secrets into the vault and the rest into the registry, agreements aside. Returns the footprints, for the index.
 async fn fill(
     (world, real): (&DevWorld, &RealConnectors),
     (base_url, issuers): (&str, &HashMap<TenantId, Issuer>),
     vault: &Vault,
     registry: &RegistryStore,
-) -> Result<(), StartError> {
+) -> Result<Vec<Footprint>, StartError> {
     let failed = StartError::of("the development world");
-    let mut worlds = Vec::new();
+    let (mut worlds, mut footprints) = (Vec::new(), Vec::new());
     for tenant in &world.tenants {
         let (mut made, documents) = tenant
             .world(base_url)
@@ -213,6 +215,7 @@ async fn fill(
                 .put_object(&footprint.product, &footprint.id, document.as_bytes().to_vec())
                 .await;
             stored.map_err(&failed)?;
+            footprints.push(footprint);
         }
         super::secrets::fill(tenant, issuers, vault).await?;
         if let Some(connector) = real.0.get(&tenant.id.0) {
@@ -229,7 +232,7 @@ async fn fill(
         .seed(&worlds, &partners)
         .await
         .map_err(StartError::of("the registry"))?;
-    Ok(())
+    Ok(footprints)
 }
 
 /// The agreements of the world that are not on record yet. They are dated relative to the start at which they come on record, and

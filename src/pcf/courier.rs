@@ -25,7 +25,7 @@ use super::exchange::{Asked, Delivery, Errand, State, Wanted};
 use super::model::{Model, Models};
 use super::retry;
 use super::road::{Endpoint, Goal, Road};
-use super::store::{PcfStore, PcfStoreError};
+use super::store::{Change, PcfStore, PcfStoreError, Spread};
 use crate::clock::Clock;
 use crate::decide::{Gate, Permit};
 use crate::ids::{Bpnl, ClientId, Digest, PcfId, RecordId, RequestId};
@@ -122,28 +122,55 @@ struct Permitted {
 /// How long a change that was noted may take to come about: far longer than a request may.
 const COMES_ABOUT: SignedDuration = SignedDuration::from_secs(60);
 
+/// How many changes are made into deliveries in one transaction, and in how many of these at once.
+const PAGE: u32 = 1_000;
+const PAGES: usize = 10;
+
+/// To whom a change is to be told, once it has come about, or to nobody if it never will.
+fn come_about(registry: &Registry, change: Change, now: Timestamp) -> Option<Spread> {
+    let world = registry.tenant(change.tenant);
+    let footprint = world.and_then(|world| world.footprints.get(&change.pcf));
+    let footprint = footprint.filter(|footprint| footprint.digest == change.digest);
+    let partners = match (world, footprint) {
+        (Some(world), Some(footprint)) => {
+            let agreements = live(world, footprint, None).into_iter();
+            agreements.map(|agreement| agreement.consumer).collect()
+        }
+        _ if now.duration_since(change.at) > COMES_ABOUT => BTreeSet::new(),
+        _ => return None,
+    };
+    Some(Spread { change, partners })
+}
+
 impl Courier<'_> {
     /// Makes changes that have come about into deliveries, one for each partner with an agreement in force on the footprint. A
-    /// change that has not come about for a while never will: the footprint was not stored.
+    /// change that has not come about for a while never will: the footprint was not stored. No more are made at once than
+    /// [`PAGES`] pages; where there are more, whoever waits for something to deliver is woken.
     ///
     /// # Errors
     /// The queue could not be read or written.
     pub async fn spread(&self) -> Result<(), PcfStoreError> {
-        for change in self.store.changes().await? {
+        let (mut last, mut is_any) = (None, false);
+        for _ in 0..PAGES {
+            let page = self.store.changes(last.as_ref(), PAGE).await?;
+            let is_last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
             let (registry, now) = (self.registry.current(), self.clock.now());
-            let world = registry.tenant(change.tenant);
-            let footprint = world.and_then(|world| world.footprints.get(&change.pcf));
-            match (world, footprint.filter(|footprint| footprint.digest == change.digest)) {
-                (Some(world), Some(footprint)) => {
-                    let partners = live(world, footprint, None)
-                        .into_iter()
-                        .map(|agreement| agreement.consumer);
-                    let partners: BTreeSet<Bpnl> = partners.collect();
-                    self.store.spread(&change, partners, now).await?;
-                }
-                _ if now.duration_since(change.at) > COMES_ABOUT => self.store.spread(&change, [], now).await?,
-                _ => {}
+            last = page.last().cloned();
+            let spread: Vec<_> = page
+                .into_iter()
+                .filter_map(|change| come_about(&registry, change, now))
+                .collect();
+            if !spread.is_empty() {
+                self.store.spread(&spread, now).await?;
+                is_any = true;
             }
+            if is_last {
+                return Ok(());
+            }
+        }
+        // Those that have not come about yet are looked at again soon enough.
+        if is_any {
+            self.store.changed();
         }
         Ok(())
     }

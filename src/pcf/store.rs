@@ -11,6 +11,7 @@
 //! takes them in this order, in which nobody waits for anybody in a circle: `received`, `outgoing`, `change`, `delivery`, `incoming`. A new
 //! row of `delivery` is nobody else's to wait for.
 
+mod changes;
 mod deliveries;
 mod requests;
 mod roads;
@@ -26,7 +27,8 @@ use tokio::sync::{Mutex, MutexGuard, Notify};
 use crate::database::{Layout, Place, Step, Tables, TablesError};
 use crate::ids::{Bpnl, TenantId};
 
-pub use deliveries::{Change, Page};
+pub use changes::{Change, Spread};
+pub use deliveries::Page;
 pub use requests::Taken;
 pub use roads::{Ends, Paved, Worn};
 
@@ -81,6 +83,7 @@ CREATE INDEX IF NOT EXISTS delivery_dead ON delivery (number) WHERE state = 'dea
         ),
         // Files of earlier versions have them or not.
         Step::Columns(&[("road", "version", "TEXT"), ("road", "agreed", "INTEGER")]),
+        Step::Sql("CREATE INDEX change_age ON change (at, tenant, pcf, digest);"),
     ],
     postgres: &["
 CREATE TABLE incoming (tenant TEXT COLLATE \"C\" NOT NULL, partner TEXT COLLATE \"C\" NOT NULL, exchange TEXT COLLATE \"C\" NOT NULL, asked TEXT NOT NULL,
@@ -102,7 +105,9 @@ CREATE TABLE road (tenant TEXT COLLATE \"C\" NOT NULL, partner TEXT COLLATE \"C\
 CREATE INDEX delivery_due ON delivery (next) WHERE state = 'open';
 CREATE INDEX delivery_of_tenant ON delivery (tenant, number);
 CREATE INDEX delivery_dead ON delivery (number) WHERE state = 'dead';
-"],
+",
+"CREATE INDEX change_age ON change (at, tenant, pcf, digest);"
+],
 };
 
 /// The requests, received footprints and deliveries of all tenants. Every method takes the tenant whose they are.

@@ -94,6 +94,7 @@ mod tests {
     fn footprint(id: u8, products: &BTreeSet<&str>) -> Arc<Footprint> {
         Arc::new(Footprint {
             id: format!("p-{id}").parse().unwrap(),
+            version: Footprint::FIRST,
             tenant: "BPNL000000000DWF".parse().unwrap(),
             owner: "BPNL000000000DWF".parse().unwrap(),
             product: "urn:x:own".parse().unwrap(),
@@ -101,6 +102,8 @@ mod tests {
             status: FootprintStatus::Active,
             products: products.iter().map(|product| (*product).to_owned()).collect(),
             created: None,
+            valid_from: None,
+            valid_until: None,
             assets: BTreeSet::new(),
             digest: Digest::ZERO,
             length: 0,

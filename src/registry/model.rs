@@ -228,6 +228,9 @@ impl FootprintStatus {
 pub struct Footprint {
     /// The document's own id.
     pub id: PcfId,
+    /// Which document of this id it is, from 1: each with other bytes than the one before is the next.
+    #[serde(default = "first")]
+    pub version: u32,
     /// Under whose prefix it lies.
     pub tenant: TenantId,
     /// The company the document names as its own.
@@ -244,6 +247,12 @@ pub struct Footprint {
     /// When the document says it was declared.
     #[serde(default)]
     pub created: Option<Timestamp>,
+    /// From when on it says it is valid.
+    #[serde(default)]
+    pub valid_from: Option<Timestamp>,
+    /// Until when.
+    #[serde(default)]
+    pub valid_until: Option<Timestamp>,
     /// The assets it is part of.
     pub assets: BTreeSet<AssetId>,
     /// SHA-256 of its bytes.
@@ -252,7 +261,14 @@ pub struct Footprint {
     pub length: u64,
 }
 
+fn first() -> u32 {
+    Footprint::FIRST
+}
+
 impl Footprint {
+    /// The version of a document that took no other's place.
+    pub const FIRST: u32 = 1;
+
     /// The ids its product goes by. Entries that an older version of Tidegate indexed have the one of the object's key only.
     pub fn product_names(&self) -> impl Iterator<Item = &str> + Clone {
         let key = self.products.is_empty().then(|| self.product.as_str());

@@ -1,7 +1,8 @@
 //! The registry at rest: tables in a file or a database, loaded at start, and every change written before it is seen.
 //!
 //! In memory is what decides. What of an agreement only proves (its text and the claims at signing) and what only counts (how often
-//! data was handed out) stays in the tables; see [`RegistryStore::papers`] and [`RegistryStore::turn`].
+//! data was handed out) stays in the tables; see [`RegistryStore::papers`] and [`RegistryStore::turn`]. So do the versions of footprints
+//! that others took the place of ([`RegistryStore::history`]).
 //!
 //! What is in memory is what rows say, one immutable value as of one version of the tables. A change takes its number first, which nobody
 //! else can until it is committed; brings what is in memory up to that; is checked against it; writes; and has what it wrote read
@@ -25,6 +26,7 @@ mod endings;
 mod layout;
 mod rows;
 mod uses;
+mod versions;
 
 #[cfg(test)]
 mod tests;
@@ -39,7 +41,8 @@ use self::changes::{Changes, NOTHING};
 pub use self::endings::Ending;
 pub use self::uses::Turn;
 use self::uses::Uses;
-use super::model::{Footprint, Partner, Tenant, TenantWorld};
+pub use self::versions::{Indexed, Superseded};
+use super::model::{Partner, Tenant, TenantWorld};
 use super::pool::TermsPool;
 use super::sharing::{Known, Shared, apart};
 use super::{Agreement, AgreementState, Integration, Registry, Taken};
@@ -174,8 +177,8 @@ impl RegistryStore {
         self.others.subscribe()
     }
 
-    /// Takes in everything of `worlds` but their agreements, and `partners`, in place of what was known under the same ids. What is
-    /// not named stays, but for offers: what a tenant offers is what is named. An offer that stayed could be accepted by anyone. What
+    /// Takes in everything of `worlds` but their agreements and footprints, which have ways in of their own, and `partners`, in place of
+    /// what was known under the same ids. What is not named stays, but for offers: what a tenant offers is what is named. An offer that stayed could be accepted by anyone. What
     /// is already so is not written.
     ///
     /// # Errors
@@ -242,20 +245,6 @@ impl RegistryStore {
             }
         });
         apart(staying.chain(coming))
-    }
-
-    /// Takes in one footprint, in place of the version before.
-    ///
-    /// # Errors
-    /// The database, or a tenant that is not there; the footprint is not taken in then.
-    pub async fn put_footprint(&self, footprint: Footprint) -> Result<(), RegistryError> {
-        let mut edit = self.edit().await?;
-        let tenant = footprint.tenant;
-        self.current()
-            .tenant(tenant)
-            .ok_or(RegistryError::NoSuchTenant(tenant))?;
-        rows::put_footprint(&mut edit, &footprint).await?;
-        edit.commit().await
     }
 
     /// The one value of these terms, which all agreements that bear them share.

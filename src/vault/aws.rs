@@ -47,7 +47,7 @@ use secrecy::SecretString;
 
 use self::sessions::Sessions;
 use super::Vault;
-use super::backend::{Backend, Person, VersionId};
+use super::backend::{Backend, Person, Put, VersionId};
 use super::credentials::{CredentialsError, TemporaryCredentials};
 use super::error::{Refused, VaultError};
 use super::object::{Object, ObjectKey};
@@ -126,8 +126,8 @@ impl Backend for InAws {
         self.fetch(session, key).await
     }
 
-    async fn put_object(&self, session: &Session, key: &ObjectKey, bytes: Vec<u8>) -> Result<Digest, VaultError> {
-        self.store(session, key, bytes).await
+    async fn put_objects(&self, puts: Vec<Put>) -> Vec<Result<Digest, VaultError>> {
+        self.store_all(puts).await
     }
 
     async fn delete_object(&self, session: &Session, key: &ObjectKey) -> Result<(), VaultError> {

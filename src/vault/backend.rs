@@ -18,6 +18,13 @@ use crate::ids::{Digest, PcfId, ProductId, SecretSuffix, TenantId, UserName};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct VersionId(pub(super) String);
 
+/// An object to be stored, and the session it is stored with.
+pub(super) struct Put {
+    pub(super) session: Session,
+    pub(super) key: ObjectKey,
+    pub(super) bytes: Vec<u8>,
+}
+
 /// The person credentials are for.
 #[derive(Clone, Copy)]
 pub(super) struct Person<'p> {
@@ -32,8 +39,9 @@ pub(super) trait Backend: Send + Sync {
     /// The object, its bytes proved to be those that were put.
     async fn get_object(&self, session: &Session, key: &ObjectKey) -> Result<Object, VaultError>;
 
-    /// Stores an object, replacing an older one whole; durable on return.
-    async fn put_object(&self, session: &Session, key: &ObjectKey, bytes: Vec<u8>) -> Result<Digest, VaultError>;
+    /// Stores objects, each replacing an older one whole; durable on return. What becomes of each is at its place, whatever becomes of
+    /// the others. Where one stands several times, they are stored in that order.
+    async fn put_objects(&self, puts: Vec<Put>) -> Vec<Result<Digest, VaultError>>;
 
     /// Deletes an object; one that is not there is deleted already.
     async fn delete_object(&self, session: &Session, key: &ObjectKey) -> Result<(), VaultError>;

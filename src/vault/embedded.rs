@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::backend::{Backend, Person, VersionId};
+use super::backend::{Backend, Person, Put, VersionId};
 use super::credentials::{CredentialsError, Register, TemporaryCredentials};
 use super::error::VaultError;
 use super::files::Root;
@@ -17,6 +17,7 @@ use super::key::VaultKey;
 use super::object::{Object, ObjectKey, Objects};
 use super::secret::{SecretKey, Secrets, Stage};
 use super::session::Session;
+use super::staging::Staging;
 use crate::decision::IamDecision;
 use crate::iam::Account;
 use crate::ids::{Digest, PcfId, ProductId, SecretSuffix, TenantId};
@@ -45,6 +46,7 @@ impl Embedded {
     pub(super) fn open(dir: &Path, key: &VaultKey, account: Arc<Account>) -> Result<Self, VaultError> {
         let root = Root::open(dir)?;
         let lock = root.lock()?;
+        Staging::clear(&root)?;
         let underived = VaultError::Internal("derive its keys");
         let objects = Objects::new(root.clone(), key).ok_or(underived)?;
         let secrets = Secrets::new(root.clone(), key)?;
@@ -140,9 +142,12 @@ impl Backend for Embedded {
         self.blocking(move |store| store.objects.get(&key)).await
     }
 
-    async fn put_object(&self, _: &Session, key: &ObjectKey, bytes: Vec<u8>) -> Result<Digest, VaultError> {
-        let key = key.clone();
-        self.writing(move |store| store.objects.put(&key, &bytes)).await
+    async fn put_objects(&self, puts: Vec<Put>) -> Vec<Result<Digest, VaultError>> {
+        let count = puts.len();
+        let puts = puts.into_iter().map(|put| (put.key, put.bytes)).collect();
+        let stored = self.writing(move |store| Ok(store.objects.put_all(puts))).await;
+        let lost = || Err(VaultError::Internal("finish its work on a file"));
+        stored.unwrap_or_else(|_| std::iter::repeat_with(lost).take(count).collect())
     }
 
     async fn delete_object(&self, _: &Session, key: &ObjectKey) -> Result<(), VaultError> {

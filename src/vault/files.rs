@@ -1,8 +1,11 @@
 //! Files of the vault: private, durable, replaced whole, and never behind a symbolic link.
+//!
+//! Here files are read, and replaced one by one; many at a time are replaced by [`super::staging`].
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aws_lc_rs::rand;
 
@@ -10,7 +13,12 @@ use super::error::VaultError;
 
 /// A directory below which paths are made of parsed identifiers.
 #[derive(Clone, Debug)]
-pub(super) struct Root(PathBuf);
+pub(super) struct Root {
+    dir: PathBuf,
+    /// The directory, open for as long as the vault is: of what the file system could not write out in that time, whoever writes
+    /// it out through this is told.
+    handle: Arc<File>,
+}
 
 impl Root {
     /// Makes `dir` if it is not there. The directory itself may be reached through a link; nothing below it may.
@@ -22,30 +30,30 @@ impl Root {
             .create(dir)
             .map_err(VaultError::io("create the directory", dir))?;
         let dir = fs::canonicalize(dir).map_err(VaultError::io("resolve", dir))?;
-        Ok(Self(dir))
+        let handle = File::open(&dir).map_err(VaultError::io("open", &dir))?;
+        let handle = Arc::new(handle);
+        Ok(Self { dir, handle })
     }
 
     /// The directory.
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        &self.dir
+    }
+
+    /// The directory, open.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "what is written out through it")
+    )]
+    pub(super) fn handle(&self) -> &File {
+        &self.handle
     }
 
     /// The path below the root, if no part of it that exists is a link or, but for the last, anything but a directory.
     pub(super) fn resolve(&self, parts: &[&str]) -> Result<PathBuf, VaultError> {
-        let mut path = self.0.clone();
+        let mut path = self.dir.clone();
         for (index, part) in parts.iter().enumerate() {
-            // Identifiers hold no separator and no `..`; this keeps that true if a type is ever loosened.
-            if part.is_empty() || part.starts_with('.') || part.contains(['/', '\\', '\0']) {
-                return Err(VaultError::ForeignPath(path.join(part.replace(['/', '\\', '\0'], "_"))));
-            }
-            path.push(part);
-            match fs::symlink_metadata(&path) {
-                Ok(found) if found.is_symlink() => return Err(VaultError::ForeignPath(path)),
-                Ok(found) if index + 1 < parts.len() && !found.is_dir() => return Err(VaultError::ForeignPath(path)),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(VaultError::io("look at", &path)(error)),
-            }
+            path = step(&path, part, index + 1 < parts.len())?;
         }
         Ok(path)
     }
@@ -57,12 +65,8 @@ impl Root {
                 continue;
             };
             let path = self.resolve(above)?;
-            let mut builder = DirBuilder::new();
-            private(&mut builder);
-            match builder.create(&path) {
-                Ok(()) => sync_dir(&path)?,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(VaultError::io("create the directory", &path)(error)),
+            if make_dir(&path)? {
+                sync_dir(&path)?;
             }
         }
         Ok(())
@@ -75,7 +79,7 @@ impl Root {
         let mut noise = [0; 8];
         rand::fill(&mut noise).map_err(|_| VaultError::Internal("draw random bytes"))?;
         let temporary = path.with_file_name(format!(".{}.tmp", hex::encode(noise)));
-        let written = write_new(&temporary, bytes).and_then(|()| fs::rename(&temporary, &path));
+        let written = write_new(&temporary, bytes, true).and_then(|()| fs::rename(&temporary, &path));
         if let Err(error) = written {
             // The write has failed already; a temporary file left behind is never read.
             let _ = fs::remove_file(&temporary);
@@ -86,24 +90,7 @@ impl Root {
 
     /// Reads a file of at most `limit` bytes; `None` if there is none.
     pub(super) fn read(&self, parts: &[&str], limit: usize) -> Result<Option<Vec<u8>>, VaultError> {
-        let path = self.resolve(parts)?;
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(VaultError::io("open", &path)(error)),
-        };
-        let mut bytes = Vec::new();
-        let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-        file.take(most)
-            .read_to_end(&mut bytes)
-            .map_err(VaultError::io("read", &path))?;
-        if bytes.len() > limit {
-            return Err(VaultError::tampered(
-                &path.display().to_string(),
-                "it is longer than the vault writes",
-            ));
-        }
-        Ok(Some(bytes))
+        read(&self.resolve(parts)?, limit)
     }
 
     /// Removes a file if it is there.
@@ -146,24 +133,76 @@ impl Root {
         let file = options.open(&path).map_err(VaultError::io("open", &path))?;
         match file.try_lock() {
             Ok(()) => Ok(file),
-            Err(fs::TryLockError::WouldBlock) => Err(VaultError::InUse(self.0.clone())),
+            Err(fs::TryLockError::WouldBlock) => Err(VaultError::InUse(self.dir.clone())),
             Err(fs::TryLockError::Error(error)) => Err(VaultError::io("lock", &path)(error)),
         }
     }
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// The path of `part` in the directory `above`, where it is no link and, where `dir` says so, anything there is a directory.
+pub(super) fn step(above: &Path, part: &str, dir: bool) -> Result<PathBuf, VaultError> {
+    // Identifiers hold no separator and no `..`; this keeps that true if a type is ever loosened.
+    if part.is_empty() || part.starts_with('.') || part.contains(['/', '\\', '\0']) {
+        let part = part.replace(['/', '\\', '\0'], "_");
+        return Err(VaultError::ForeignPath(above.join(part)));
+    }
+    let path = above.join(part);
+    match fs::symlink_metadata(&path) {
+        Ok(found) if found.is_symlink() || (dir && !found.is_dir()) => Err(VaultError::ForeignPath(path)),
+        Ok(_) => Ok(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path),
+        Err(error) => Err(VaultError::io("look at", &path)(error)),
+    }
+}
+
+/// Makes a directory, readable by the owner only; returns whether there was none. It is not durable yet.
+pub(super) fn make_dir(path: &Path) -> Result<bool, VaultError> {
+    let mut builder = DirBuilder::new();
+    private(&mut builder);
+    match builder.create(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(VaultError::io("create the directory", path)(error)),
+    }
+}
+
+/// Reads a file, at a path that was resolved, of at most `limit` bytes; `None` if there is none.
+pub(super) fn read(path: &Path, limit: usize) -> Result<Option<Vec<u8>>, VaultError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(VaultError::io("open", path)(error)),
+    };
+    let mut bytes = Vec::new();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(most)
+        .read_to_end(&mut bytes)
+        .map_err(VaultError::io("read", path))?;
+    if bytes.len() > limit {
+        return Err(VaultError::tampered(
+            &path.display().to_string(),
+            "it is longer than the vault writes",
+        ));
+    }
+    Ok(Some(bytes))
+}
+
+/// Writes a file that is not there, readable by the owner only; its content is on disk on return where `durably` says so.
+pub(super) fn write_new(path: &Path, bytes: &[u8], durably: bool) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
     file.write_all(bytes)?;
-    file.sync_all()
+    match durably {
+        true => file.sync_all(),
+        false => Ok(()),
+    }
 }
 
 /// Makes a change of name durable: the directory that holds `path` is written out.
-fn sync_dir(path: &Path) -> Result<(), VaultError> {
+pub(super) fn sync_dir(path: &Path) -> Result<(), VaultError> {
     let Some(parent) = path.parent() else {
         return Ok(());
     };

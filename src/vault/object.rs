@@ -1,17 +1,26 @@
 //! Footprints: bytes kept as they were put, each with a seal that binds them to their place.
 //!
 //! Object and seal are two files. While an object is replaced, its seal names both the old bytes and the new, so that a
-//! crash at any point leaves an object that its seal knows.
+//! crash at any point leaves an object that its seal knows. How objects are put, one or many at once, and what a crash can leave of
+//! that, is told in [`batch`].
+//!
+//! Of a tenant's own footprint the bytes that others took the place of are kept beside, each under its digest and with a seal of its own
+//! kind, which is no seal of the object: to put an old version back in the object's place takes more than to copy it there.
+
+pub(super) mod batch;
 
 use aws_lc_rs::hmac;
 
 use super::error::VaultError;
-use super::files::Root;
+use super::files::{Root, read};
 use super::key::VaultKey;
 use crate::ids::{Bpnl, Digest, PcfId, ProductId, TenantId};
 
 /// The longest object kept, in bytes.
 pub(super) const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// The longest seal: two lines.
+const SEAL_BYTES: usize = 256;
 
 /// A footprint as it was put.
 #[derive(Clone, PartialEq, Eq)]
@@ -64,6 +73,14 @@ impl ObjectKey {
         }
     }
 
+    /// The path of bytes that others took the place of, or of their seal; none where such are not kept.
+    fn with_history<T>(&self, digest: &Digest, extension: &str, then: impl FnOnce(&[&str]) -> T) -> Option<T> {
+        let Place::Own(product) = &self.place else { return None };
+        let (tenant, file) = (self.tenant.as_str(), format!("{digest}.{extension}"));
+        let (product, pcf) = (product.as_str(), self.pcf.as_str());
+        Some(then(&["objects", tenant, "history", product, pcf, &file]))
+    }
+
     /// The path of the object or of its seal.
     fn with_path<T>(&self, extension: &str, then: impl FnOnce(&[&str]) -> T) -> T {
         let (tenant, file) = (self.tenant.as_str(), format!("{}.{extension}", self.pcf));
@@ -97,6 +114,16 @@ impl Objects {
         hex::encode(hmac::sign(&self.key, text.as_bytes()))
     }
 
+    /// The line in a seal that stands for bytes that others took the place of.
+    fn history_seal(&self, at: &ObjectKey, digest: &Digest) -> String {
+        let place = match &at.place {
+            Place::Own(product) => product.as_str(),
+            Place::Received(partner) => partner.as_str(),
+        };
+        let text = format!("history v1/{}/{place}/{}/{digest}", at.tenant, at.pcf);
+        hex::encode(hmac::sign(&self.key, text.as_bytes()))
+    }
+
     pub(super) fn get(&self, at: &ObjectKey) -> Result<Object, VaultError> {
         // A writer may come between the two reads; its seal is settled by the next try.
         for _ in 0..3 {
@@ -116,36 +143,8 @@ impl Objects {
     }
 
     fn seals(&self, at: &ObjectKey) -> Result<String, VaultError> {
-        let bytes = at
-            .with_path("seal", |path| self.root.read(path, 256))?
-            .unwrap_or_default();
-        Ok(String::from_utf8(bytes).unwrap_or_default())
-    }
-
-    pub(super) fn put(&self, at: &ObjectKey, bytes: &[u8]) -> Result<Digest, VaultError> {
-        if bytes.len() > MAX_BYTES {
-            let size = bytes.len();
-            return Err(VaultError::TooLarge {
-                what: at.name(),
-                size,
-                limit: MAX_BYTES,
-            });
-        }
-        let digest = Digest::of(bytes);
-        let new = self.seal(at, &digest);
-        let old = at.with_path("json", |path| self.root.read(path, MAX_BYTES))?;
-        if let Some(old) = old {
-            // An object that its seal did not know must not become one that it does.
-            let old = self.seal(at, &Digest::of(&old));
-            let old = self.seals(at)?.lines().any(|line| line == old).then_some(old);
-            let both = format!("{new}\n{}\n", old.unwrap_or_default());
-            at.with_path("seal", |path| self.root.replace(path, both.as_bytes()))?;
-        } else {
-            at.with_path("seal", |path| self.root.replace(path, format!("{new}\n").as_bytes()))?;
-        }
-        at.with_path("json", |path| self.root.replace(path, bytes))?;
-        at.with_path("seal", |path| self.root.replace(path, format!("{new}\n").as_bytes()))?;
-        Ok(digest)
+        let path = at.with_path("seal", |path| self.root.resolve(path))?;
+        Ok(text(read(&path, SEAL_BYTES)?.unwrap_or_default()))
     }
 
     pub(super) fn delete(&self, at: &ObjectKey) -> Result<(), VaultError> {
@@ -167,4 +166,9 @@ impl Objects {
         }
         Ok(found)
     }
+}
+
+/// A seal as text; one that is none knows nothing.
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_default()
 }

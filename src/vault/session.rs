@@ -5,6 +5,7 @@ use std::fmt;
 use secrecy::SecretString;
 
 use super::Vault;
+use super::backend::Put;
 use super::error::{Denied, VaultError};
 use super::object::{Object, ObjectKey, Place};
 use super::secret::{SecretKey, Stage};
@@ -135,6 +136,11 @@ impl Session {
         self.tenant
     }
 
+    /// The vault it is of.
+    pub(super) fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
     /// What the session is for.
     pub fn scope(&self) -> &SessionScope {
         &self.scope
@@ -175,9 +181,22 @@ impl Session {
     /// # Errors
     /// [`VaultError::AccessDenied`], [`VaultError::TooLarge`] (16 MiB) or an IO error.
     pub async fn put_object(&self, product: &ProductId, pcf: &PcfId, bytes: Vec<u8>) -> Result<Digest, VaultError> {
+        let key = self.may_put(product, pcf)?;
+        self.put(key, bytes).await
+    }
+
+    /// Where the footprint is to be stored, if it may be.
+    pub(super) fn may_put(&self, product: &ProductId, pcf: &PcfId) -> Result<ObjectKey, VaultError> {
         self.authorize(Operation::PutObject(product, pcf), UNKNOWN_SUFFIX)?;
-        let key = self.object_key(product, pcf);
-        self.vault.backend.put_object(self, &key, bytes).await
+        Ok(self.object_key(product, pcf))
+    }
+
+    async fn put(&self, key: ObjectKey, bytes: Vec<u8>) -> Result<Digest, VaultError> {
+        let session = self.clone();
+        let mut stored = self.vault.backend.put_objects(vec![Put { session, key, bytes }]).await;
+        stored
+            .pop()
+            .unwrap_or(Err(VaultError::Internal("tell what became of an object")))
     }
 
     /// Stores a footprint that `partner` handed in, replacing an older one of that partner's whole; durable on return.
@@ -191,7 +210,7 @@ impl Session {
             place: Place::Received(*partner),
             pcf: pcf.clone(),
         };
-        self.vault.backend.put_object(self, &key, bytes).await
+        self.put(key, bytes).await
     }
 
     /// Deletes a footprint; as in S3, deleting one that is not there succeeds.

@@ -1,3 +1,4 @@
+mod batches;
 mod credentials;
 mod isolation;
 mod storage;

@@ -4,7 +4,7 @@ use serde_json::json;
 use tidegate::ids::{Bpnl, TenantId};
 use tidegate::ingest::DOCUMENT_LIMIT;
 
-use crate::harness::{Answer, ELBE, ISAR, Service, WESER, get, post};
+use crate::harness::{Answer, ELBE, ISAR, Service, WESER, footprint, get, post};
 
 const ID: &str = "11111111-2222-4333-8444-555555555555";
 /// The agreement of dev mode on an asset that had footprints of the oldest model when it was signed.
@@ -249,4 +249,95 @@ fn an_identifier_in_a_document_is_data_not_a_name_of_files() {
         .json(json!({ "companyIds": [stranger] }).to_string())
         .send(service.address);
     answer.check_problem(401, "unauthenticated", "another tenant's door");
+}
+
+fn versions(service: &Service, person: &str, pcf: &str, query: &str) -> Answer {
+    get(&format!("/ingest/{ELBE}/footprints/{pcf}/versions{query}"))
+        .bearer(&service.person(ELBE, person))
+        .send(service.address)
+}
+
+#[test]
+fn each_document_with_other_bytes_is_a_version_and_people_of_the_company_see_which_there_were() {
+    let service = Service::start();
+    let model = |version: &str| footprint(version, ELBE, ID);
+    let first = model("10.0.0");
+    let second = model("9.0.0").replace("\"Active\"", "\"Deprecated\"");
+    let third = model("7.0.0");
+    let handed_in = [&first, &first, &second, &third, &third];
+    let digests: Vec<_> = handed_in
+        .iter()
+        .map(|document| {
+            let answer = hand_in(&service, "?asset=pcf-solvent", (*document).clone());
+            assert_eq!(answer.status, 201, "{}", answer.text());
+            answer.json()["digest"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    let answer = versions(&service, "vera", ID, "");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.record().is_some());
+    let told = answer.json();
+    assert_eq!(told.get("before"), None);
+    let told = told["versions"].as_array().unwrap();
+    let of = |name: &str| told.iter().map(|version| version[name].clone()).collect::<Vec<_>>();
+    assert_eq!(of("version"), [3, 2, 1]);
+    assert_eq!(of("digest"), [&*digests[3], &*digests[2], &*digests[0]]);
+    assert_eq!(of("model"), ["7.0.0", "9.0.0", "10.0.0"]);
+    assert_eq!(of("status"), ["active", "deprecated", "active"]);
+    let is_there = |name: &str| {
+        told.iter()
+            .map(|version| version.get(name).is_some())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(is_there("superseded_at"), [false, true, true]);
+    for version in told {
+        let validity = ["created", "valid_from", "valid_until"].map(|name| version[name].as_str().unwrap());
+        let expected = [
+            "2022-05-22T21:47:32.000Z",
+            "2022-01-01T00:00:01.000Z",
+            "2022-12-31T23:59:59.000Z",
+        ];
+        assert_eq!(validity, expected);
+        assert_eq!(version["product_id"], "urn:mycompany.com:product-id:401765");
+    }
+
+    // From where one asks on, older ones; and nothing of it is a document.
+    let older = versions(&service, "anna", ID, "?before=3").json();
+    assert_eq!(older["versions"].as_array().unwrap(), &told[1..]);
+    let none = versions(&service, "anna", ID, "?before=1").json();
+    assert_eq!(none, json!({ "versions": [] }));
+    versions(&service, "anna", ID, "?before=x").check_problem(400, "query", "no number");
+    versions(&service, "anna", ID, "?after=1").check_problem(400, "query", "no such parameter");
+
+    // What was is served to nobody, and kept.
+    let served = fetch(&service, ID);
+    assert_eq!((served.status, served.body == third.as_bytes()), (200, true));
+    let kept = crate::objects(&service, &format!("{ELBE}/history/"));
+    let kept: Vec<_> = kept.iter().filter(|(key, _)| key.ends_with(".json")).collect();
+    for (digest, document) in [(&digests[0], &first), (&digests[2], &second)] {
+        let is_kept = |(key, bytes): &&(String, Vec<u8>)| key.contains(digest) && bytes == document.as_bytes();
+        assert_eq!(kept.iter().filter(|kept| is_kept(kept)).count(), 1, "{digest}");
+    }
+    assert_eq!(kept.len(), 2);
+}
+
+#[test]
+fn versions_are_told_to_whoever_may_read_the_footprint_and_to_nobody_else() {
+    let service = Service::shared();
+    let id = "88888888-2222-4333-8444-555555555555";
+    assert_eq!(hand_in(service, "", document(id, ELBE)).status, 201);
+    let unknown = "88888888-2222-4333-8444-000000000000";
+    let answer = versions(service, "anna", unknown, "");
+    answer.check_problem(404, "not-found", "a footprint there is not");
+    assert!(answer.record().is_some());
+    versions(service, "anna", "no%20id", "").check_problem(400, "path", "no id");
+    let stranger = get(&format!("/ingest/{ELBE}/footprints/{id}/versions"))
+        .bearer(&service.person(ISAR, "bert"))
+        .send(service.address);
+    stranger.check_problem(401, "unauthenticated", "another company's person");
+    // A supplier system hands in, and reads nothing.
+    let machine = get(&format!("/ingest/{ELBE}/footprints/{id}/versions"))
+        .bearer(&service.integration(ELBE))
+        .send(service.address);
+    machine.check_problem(401, "unauthenticated", "a machine");
 }

@@ -197,6 +197,15 @@ fn tried(service: &Service, route: &str) -> Tried {
             assert!([200, 201].contains(&known.status), "{}", known.text());
             (put, 200, integration(), Some(anna()))
         }
+        "ingest.versions" => {
+            let pcf = service.agreement(HOLDS)["pcf_id"].as_str().unwrap().to_owned();
+            (
+                ask("GET", &format!("/ingest/{ELBE}/footprints/{pcf}/versions")),
+                200,
+                service.connector(ELBE),
+                Some(anna()),
+            )
+        }
         "operations.health" | "operations.ready" | "operations.metrics" | "operations.openapi" => {
             let path = all().find(|known| known.name == route).unwrap().path;
             (ask("GET", path), 200, anna(), None)

@@ -14,7 +14,8 @@ pub(super) struct Stored {
     product_id: String,
     model: String,
     digest: Digest,
-    /// Whether it differs from what was there.
+    version: u32,
+    /// Whether it differs from what was there: a new version.
     changed: bool,
     /// The record of the decision.
     record: RecordId,
@@ -28,6 +29,7 @@ impl From<&Taken> for Stored {
             product_id: footprint.product.to_string(),
             model: footprint.model.full().to_owned(),
             digest: footprint.digest,
+            version: footprint.version,
             changed: taken.changed,
             record: taken.permit.record(),
         }
@@ -56,7 +58,7 @@ pub(super) fn problem(refused: Refused, tenant: TenantId) -> Problem {
             let problem = match &failure {
                 Failure::Vault(error) if error.is_not_found() => Problem::new(Kind::NotFound),
                 Failure::Vault(_) => Problem::new(Kind::Upstream),
-                Failure::Noting(_) | Failure::Index(_) => {
+                Failure::Noting(_) | Failure::Before | Failure::Index(_) => {
                     tracing::error!(record = %permit.record(), error = %failure, "a footprint was not taken after an allow");
                     Problem::with(Kind::Upstream, "the footprint was not taken; hand it in again")
                 }

@@ -3,8 +3,8 @@
 use axum::routing::{get, post, put};
 
 use super::route::{Caller, Carried, Method, Route, optional, route};
-use crate::http::ingest;
 use crate::http::problem::Kind;
+use crate::http::{footprints, ingest};
 
 /// Handing footprints in, asking for them, and the systems that do.
 pub(super) const ROUTES: &[Route] = &[
@@ -37,6 +37,18 @@ pub(super) const ROUTES: &[Route] = &[
             Caller::Integration,
             "Hand in a footprint document of the own company, or many: an array, or one on each line (`application/x-ndjson`); `gzip` or `zstd`.",
             || post(ingest::hand_in),
+        )
+    },
+    Route {
+        query: &[optional("before", "Only those with a lower number.")],
+        refuses: &[Kind::Upstream],
+        ..route(
+            "ingest.versions",
+            Method::Get,
+            "/ingest/{bpnl}/footprints/{pcf_id}/versions",
+            Caller::Person,
+            "The versions of a footprint of the own company, the newest first.",
+            || get(footprints::versions),
         )
     },
     route(

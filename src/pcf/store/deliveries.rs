@@ -4,21 +4,8 @@ use jiff::Timestamp;
 
 use super::{PcfStore, PcfStoreError, from_json, instant, parsed, row, to_json};
 use crate::database::{Transaction, args};
-use crate::ids::{Bpnl, Digest, PcfId, RecordId, TenantId};
+use crate::ids::{Bpnl, RecordId, TenantId};
 use crate::pcf::exchange::{Delivery, Errand, ExchangeId, Letter, State};
-
-/// A change of a footprint that has not become deliveries yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// The tenant whose footprint it is.
-    pub tenant: TenantId,
-    /// The footprint.
-    pub pcf: PcfId,
-    /// What its bytes are to be.
-    pub digest: Digest,
-    /// When it was noted.
-    pub at: Timestamp,
-}
 
 /// Which deliveries of a tenant are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,70 +61,6 @@ pub(super) async fn put(
 }
 
 impl PcfStore {
-    /// Notes that a footprint is about to change, before it does.
-    ///
-    /// # Errors
-    /// The database; the footprint must not change then, or nobody would be told.
-    pub async fn note_change(&self, change: &Change) -> Result<(), PcfStoreError> {
-        let sql = "INSERT INTO change (tenant, pcf, digest, at) VALUES ($1, $2, $3, $4)
-                   ON CONFLICT (tenant, pcf, digest) DO UPDATE SET at = excluded.at";
-        let digest = change.digest.to_string();
-        let args = args![
-            change.tenant.as_str(),
-            change.pcf.as_str(),
-            &digest,
-            change.at.as_millisecond(),
-        ];
-        self.tables.run(sql, args).await?;
-        Ok(())
-    }
-
-    /// The changes that have not become deliveries, oldest first.
-    ///
-    /// # Errors
-    /// The database, or a row that does not read.
-    pub async fn changes(&self) -> Result<Vec<Change>, PcfStoreError> {
-        let sql = "SELECT tenant, pcf, digest, at FROM change ORDER BY at LIMIT 100";
-        let rows: Vec<(String, String, String, i64)> = self.tables.fetch(sql, args![]).await?;
-        let read = |(tenant, pcf, digest, at): (String, String, String, i64)| {
-            Ok(Change {
-                tenant: parsed("change", &tenant)?,
-                pcf: parsed("change", &pcf)?,
-                digest: parsed("change", &digest)?,
-                at: instant("change", at)?,
-            })
-        };
-        rows.into_iter().map(read).collect()
-    }
-
-    /// Makes a change into one delivery for each of `partners` and crosses it off, both or neither. What was crossed off before is not
-    /// delivered again.
-    ///
-    /// # Errors
-    /// The database; the change stays then.
-    pub async fn spread(
-        &self,
-        change: &Change,
-        partners: impl IntoIterator<Item = Bpnl>,
-        now: Timestamp,
-    ) -> Result<(), PcfStoreError> {
-        let mut transaction = self.tables.begin().await?;
-        let sql = "DELETE FROM change WHERE tenant = $1 AND pcf = $2 AND digest = $3";
-        let digest = change.digest.to_string();
-        let args = args![change.tenant.as_str(), change.pcf.as_str(), &digest];
-        if transaction.run(sql, args).await? == 0 {
-            return Ok(());
-        }
-        let errand = Errand::Update(change.pcf.clone(), change.digest);
-        for partner in partners {
-            let exchange = ExchangeId::new();
-            put(&mut transaction, change.tenant, partner, exchange, &errand, now).await?;
-        }
-        transaction.commit().await?;
-        self.wake();
-        Ok(())
-    }
-
     /// Wakes whoever waits for something to deliver: a change that was noted has come about.
     pub fn changed(&self) {
         self.wake();

@@ -85,6 +85,7 @@ on_both!(
     an_answered_request_stays_answered_and_one_that_ended_can_be_asked_again,
     a_delivery_that_was_not_crossed_off_is_found_again_as_it_was,
     a_change_is_lost_neither_before_nor_after_it_comes_about,
+    many_changes_are_noted_and_spread_as_they_would_be_one_by_one,
     only_the_partner_that_was_asked_answers_and_once,
     deliveries_are_told_page_by_page_latest_first,
     a_request_that_two_processes_take_is_taken_once,
@@ -192,17 +193,94 @@ fn change() -> Change {
     }
 }
 
+fn spread(change: &Change, partners: &[&str]) -> Spread {
+    Spread {
+        change: change.clone(),
+        partners: partners.iter().map(|partner| bpnl(partner)).collect(),
+    }
+}
+
+async fn many_changes_are_noted_and_spread_as_they_would_be_one_by_one(on: On) {
+    let (home, store) = open(on).await;
+    let (_other_home, single) = open(on).await;
+    let numbered = |number: i64| Change {
+        pcf: format!("p-{}", number % 97).parse().unwrap(),
+        digest: Digest::of(&number.to_be_bytes()),
+        at: at(number / 3),
+        ..change()
+    };
+    let mut noted: Vec<Change> = (0..150).map(numbered).collect();
+    // The same again counts as noted last.
+    noted.push(Change {
+        at: at(99),
+        ..numbered(7)
+    });
+    store.note_changes(&noted).await.unwrap();
+    for change in &noted {
+        single.note_change(change).await.unwrap();
+    }
+    store.note_changes(&[]).await.unwrap();
+    let store = reopened(&home, store).await;
+    let paged = async |store: &PcfStore| {
+        let (mut all, mut last): (Vec<Change>, _) = (Vec::new(), None);
+        loop {
+            let page = store.changes(last.as_ref(), 40).await.unwrap();
+            let Some(end) = page.last() else { return all };
+            last = Some(end.clone());
+            all.extend(page);
+        }
+    };
+    let all = paged(&store).await;
+    assert_eq!((all.len(), paged(&single).await), (150, all.clone()));
+    assert!(all.is_sorted_by_key(|change| change.at));
+    assert_eq!(all.last().unwrap().at, at(99));
+    // Some are told to two, some to one, some to nobody.
+    let partners = [WESER, ISAR];
+    let spreads: Vec<_> = (0..)
+        .zip(&all)
+        .map(|(place, change)| spread(change, &partners[..place % 3]))
+        .collect();
+    store.spread(&spreads, at(200)).await.unwrap();
+    for spread in &spreads {
+        single.spread(std::slice::from_ref(spread), at(200)).await.unwrap();
+    }
+    // Those crossed off are not told again, though they are among others.
+    let more = numbered(1_000);
+    store.note_change(&more).await.unwrap();
+    single.note_change(&more).await.unwrap();
+    let again: Vec<_> = spreads.iter().cloned().chain([spread(&more, &[ISAR])]).collect();
+    store.spread(&again, at(201)).await.unwrap();
+    single.spread(&again, at(201)).await.unwrap();
+    let store = reopened(&home, store).await;
+    assert_eq!(paged(&store).await, []);
+    let told = async |store: &PcfStore| {
+        let page = Page {
+            state: None,
+            before: None,
+            limit: 1_000,
+        };
+        let letters = store.deliveries(tenant(ELBE), page).await.unwrap();
+        let told = letters
+            .into_iter()
+            .map(|letter| (letter.delivery.partner, letter.delivery.errand, letter.at));
+        told.collect::<Vec<_>>()
+    };
+    let (many, one) = (told(&store).await, told(&single).await);
+    assert_eq!((many.len(), many), (151, one));
+}
+
 async fn a_change_is_lost_neither_before_nor_after_it_comes_about(on: On) {
     let (home, store) = open(on).await;
     let change = change();
     store.note_change(&change).await.unwrap();
     // The process is gone before the footprint is stored, or after.
     let store = reopened(&home, store).await;
-    assert_eq!(store.changes().await.unwrap(), std::slice::from_ref(&change));
+    assert_eq!(store.changes(None, 9).await.unwrap(), std::slice::from_ref(&change));
     assert_eq!(due(&store, 9).await, []);
-    store.spread(&change, [bpnl(WESER), bpnl(ISAR)], at(1)).await.unwrap();
+    let spread = spread(&change, &[WESER, ISAR]);
+    store.spread(&[spread], at(1)).await.unwrap();
     let store = reopened(&home, store).await;
-    assert_eq!(store.changes().await.unwrap(), []);
+    assert_eq!(store.changes(None, 9).await.unwrap(), []);
     let queue = due(&store, 1).await;
     assert_eq!(queue.len(), 2);
     assert!(
@@ -310,10 +388,8 @@ async fn a_request_that_two_processes_take_is_taken_once(on: On) {
     // A change is spread once.
     let change = change();
     store.note_change(&change).await.unwrap();
-    let (one, two) = tokio::join!(
-        store.spread(&change, [bpnl(ISAR)], at(1)),
-        other.spread(&change, [bpnl(ISAR)], at(1)),
-    );
+    let spread = [spread(&change, &[ISAR])];
+    let (one, two) = tokio::join!(store.spread(&spread, at(1)), other.spread(&spread, at(1)),);
     one.unwrap();
     two.unwrap();
     assert_eq!(store.depth().await.unwrap(), (9, 0));

@@ -2,7 +2,7 @@
 //!
 //! `version` has one row: how often what decides was changed. Each row that decides has the number of the change that wrote it last; a
 //! tenant's row also that of its offers, which are replaced together and may go. So what is newer than a number that one knows is found
-//! without looking at anything else ([`super::changes`]). `papers`, `ending` and the column `uses` decide nothing.
+//! without looking at anything else ([`super::changes`]). `papers`, `ending`, `history` and the column `uses` decide nothing.
 
 use crate::database::{Layout, Step};
 
@@ -63,6 +63,12 @@ CREATE TABLE integration (tenant TEXT NOT NULL, id TEXT NOT NULL, document TEXT 
 CREATE INDEX integration_version ON integration (version);
 ",
         ),
+        Step::Sql(
+            "
+CREATE TABLE history (tenant TEXT NOT NULL, pcf TEXT NOT NULL, number INTEGER NOT NULL, document TEXT NOT NULL,
+  PRIMARY KEY (tenant, pcf, number)) STRICT, WITHOUT ROWID;
+",
+        ),
     ],
     // Names are compared byte by byte: an index in the order of a language is broken by an update of the system's C library.
     postgres: &["
@@ -99,5 +105,9 @@ CREATE INDEX agreement_version ON agreement (version);
 CREATE TABLE integration (tenant TEXT COLLATE \"C\" NOT NULL, id TEXT COLLATE \"C\" NOT NULL, document TEXT NOT NULL,
   version BIGINT NOT NULL, PRIMARY KEY (tenant, id));
 CREATE INDEX integration_version ON integration (version);
+",
+"
+CREATE TABLE history (tenant TEXT COLLATE \"C\" NOT NULL, pcf TEXT COLLATE \"C\" NOT NULL, number BIGINT NOT NULL, document TEXT NOT NULL,
+  PRIMARY KEY (tenant, pcf, number));
 "],
 };

@@ -10,7 +10,7 @@ use super::edit::Edit;
 use crate::database::args;
 use crate::ids::IdError;
 use crate::registry::integration::Integration;
-use crate::registry::model::{Footprint, Offer, Partner, Tenant, TenantWorld};
+use crate::registry::model::{Offer, Partner, Tenant, TenantWorld};
 
 /// A statement that writes a row of one of the tables that hold a tenant's things as documents.
 macro_rules! put {
@@ -52,7 +52,7 @@ pub(super) async fn put_partner(
     Ok(true)
 }
 
-/// Writes everything of a tenant but its agreements, as far as it is not as it is known; returns whether anything was not.
+/// Writes everything of a tenant but its agreements and footprints, as far as it is not as it is known; returns whether anything was not.
 pub(super) async fn put_world(
     edit: &mut Edit<'_>,
     known: Option<&TenantWorld>,
@@ -63,12 +63,6 @@ pub(super) async fn put_world(
     if known.map(|known| &known.tenant) != Some(&world.tenant) {
         put_tenant(edit, &world.tenant).await?;
         written = true;
-    }
-    for footprint in world.footprints.values() {
-        if known.and_then(|known| known.footprints.get(&footprint.id)) != Some(footprint) {
-            put_footprint(edit, footprint).await?;
-            written = true;
-        }
     }
     for asset in world.assets.values() {
         if known.and_then(|known| known.assets.get(&asset.id)) != Some(asset) {
@@ -127,11 +121,6 @@ async fn put_offers(edit: &mut Edit<'_>, world: &TenantWorld) -> Result<(), sqlx
             .await?;
     }
     Ok(())
-}
-
-pub(super) async fn put_footprint(edit: &mut Edit<'_>, footprint: &Footprint) -> Result<(), sqlx::Error> {
-    let key = (footprint.tenant.as_str(), footprint.id.as_str());
-    put(edit, put!("footprint"), key, footprint).await
 }
 
 /// Writes a supplier system.

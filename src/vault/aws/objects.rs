@@ -1,4 +1,6 @@
-//! Footprints in S3.
+//! Footprints in S3. What is put in the place of an older one leaves that one as a version of the object, where the bucket keeps versions.
+
+use std::collections::HashSet;
 
 use aws_credential_types::Credentials;
 use aws_sdk_s3::config::Builder;
@@ -7,12 +9,18 @@ use aws_sdk_s3::types::{ChecksumMode, ServerSideEncryption};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use futures_util::stream::{self, StreamExt as _};
+
 use super::InAws;
 use crate::aws::{Aws, Service};
 use crate::ids::{Digest, PcfId, ProductId};
+use crate::vault::backend::Put;
 use crate::vault::error::VaultError;
 use crate::vault::object::{MAX_BYTES, Object, ObjectKey, Place};
 use crate::vault::session::Session;
+
+/// How many objects are stored at once.
+const AT_ONCE: usize = 16;
 
 impl InAws {
     pub(super) async fn fetch(&self, session: &Session, key: &ObjectKey) -> Result<Object, VaultError> {
@@ -43,7 +51,25 @@ impl InAws {
         Ok(Object { bytes, digest })
     }
 
-    pub(super) async fn store(&self, session: &Session, key: &ObjectKey, bytes: Vec<u8>) -> Result<Digest, VaultError> {
+    /// Stores objects, some at a time. One that stands several times is stored in that order: S3 takes the last that came for the newest.
+    pub(super) async fn store_all(&self, puts: Vec<Put>) -> Vec<Result<Digest, VaultError>> {
+        let mut done: Vec<(usize, Result<Digest, VaultError>)> = Vec::with_capacity(puts.len());
+        let mut left: Vec<(usize, Put)> = puts.into_iter().enumerate().collect();
+        while !left.is_empty() {
+            let mut seen = HashSet::new();
+            let (now, later): (Vec<_>, Vec<_>) = left.into_iter().partition(|(_, put)| seen.insert(put.key.path()));
+            left = later;
+            let stored = now
+                .into_iter()
+                .map(|(number, put)| async move { (number, self.store(&put.session, &put.key, put.bytes).await) });
+            let stored = stream::iter(stored).buffer_unordered(AT_ONCE);
+            done.extend(stored.collect::<Vec<_>>().await);
+        }
+        done.sort_by_key(|(number, _)| *number);
+        done.into_iter().map(|(_, result)| result).collect()
+    }
+
+    async fn store(&self, session: &Session, key: &ObjectKey, bytes: Vec<u8>) -> Result<Digest, VaultError> {
         if bytes.len() > MAX_BYTES {
             return Err(too_large(key, bytes.len()));
         }

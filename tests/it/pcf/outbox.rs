@@ -321,9 +321,21 @@ fn a_changed_footprint_goes_to_every_partner_with_a_live_agreement_on_it() {
         &footprint("9.0.0", ELBE, "99999999-0000-4000-8000-000000000002"),
     );
     wait_for("the changes are spread", || {
-        block_on(scene.service.app.pcf.changes()).unwrap().is_empty()
+        block_on(scene.service.app.pcf.changes(None, 1)).unwrap().is_empty()
     });
     assert_eq!(scene.told("").len(), 2);
+}
+
+#[test]
+fn that_a_footprint_became_deprecated_is_told_to_partners() {
+    let scene = Scene::new();
+    scene.retire("0b6f6a3e-7a55-4c8c-9d6b-0d1c5a4f1007");
+    let document = footprint("10.0.0", ELBE, PCF).replace("\"Active\"", "\"Deprecated\"");
+    scene.hand_in("", &document);
+    let sent = scene.sent(1);
+    assert!(sent[0].line.ends_with("?update=true"), "{}", sent[0].line);
+    assert_eq!(sent[0].body, document.as_bytes());
+    scene.settled("answered", 1);
 }
 
 #[test]
@@ -402,7 +414,7 @@ fn a_restart_loses_neither_an_answer_nor_an_update() {
         scene.told("")
     );
     wait_for("what never came about is dropped", || {
-        block_on(scene.service.app.pcf.changes()).unwrap().is_empty()
+        block_on(scene.service.app.pcf.changes(None, 1)).unwrap().is_empty()
     });
     assert_eq!(scene.partner.sent().len(), 2);
 }

@@ -267,7 +267,7 @@ fn keep(service: &Service, asset: &str, document: &str) {
     let scope = SessionScope::ObjectWrite { product, pcf };
     let session = service.app.vault.session(tenant, scope);
     block_on(session.put_object(&footprint.product, &footprint.id, document.into())).unwrap();
-    block_on(service.app.registry.put_footprint(footprint)).unwrap();
+    block_on(service.app.registry.put_footprint(footprint, service.app.clock.now())).unwrap();
 }
 
 #[test]
@@ -306,6 +306,45 @@ fn a_footprint_that_is_not_valid_in_its_own_model_answers_no_request() {
         .send(service.address);
     assert_eq!(answer.status, 201, "{}", answer.text());
     assert_eq!(asked(&service, ELBE, &path, WESER, RESIN).status, 202);
+}
+
+#[test]
+fn a_deprecated_footprint_answers_only_where_none_is_in_use() {
+    let service = Service::start();
+    let known = "3893bb5d-da16-4dc1-9185-11d97476c254";
+    let [old, new] = ["a", "b"].map(|last| format!("77777777-2222-4333-8444-55555555555{last}"));
+    let hand_in = |id: &str, status: &str, created: &str| {
+        let document = footprint("10.0.0", ELBE, id)
+            .replace("\"Active\"", &format!("\"{status}\""))
+            .replace("2022-05-22T21:47:32Z", created);
+        let answer = post(&format!("/ingest/{ELBE}/footprints?asset=pcf-ethanol"))
+            .bearer(&service.integration(ELBE))
+            .json(document)
+            .send(service.address);
+        assert_eq!(
+            (answer.status, answer.json().get("flaws")),
+            (201, None),
+            "{}",
+            answer.text()
+        );
+    };
+    let answers = |id: &str, what: &str| {
+        let answer = asked(&service, ELBE, &ethanol("10.0.0"), WESER, HOLDS);
+        assert_eq!(answer.status, 202, "{what}: {}", answer.text());
+        let (_, resource, _) = decided(&service, ELBE, answer.record().unwrap());
+        assert!(resource.contains(id), "{what}: {resource}");
+    };
+    hand_in(&new, "Deprecated", "2030-01-01T00:00:00Z");
+    answers(known, "the one in use, though the deprecated one was declared later");
+    hand_in(known, "Deprecated", "2022-05-22T21:47:32Z");
+    answers(&new, "where none is in use, the last of the deprecated ones");
+    hand_in(&old, "Active", "2001-01-01T00:00:00Z");
+    answers(&old, "the one in use, though it is the oldest");
+    // Its next version is deprecated: the version before is in use no more.
+    hand_in(&old, "Deprecated", "2001-01-01T00:00:00Z");
+    answers(&new, "what another version took the place of is not in use");
+    hand_in(known, "Active", "2022-05-22T21:47:32Z");
+    answers(known, "the one that came back into use");
 }
 
 #[test]

@@ -25,9 +25,18 @@ fn id(text: &str) -> AgreementId {
     text.parse().unwrap()
 }
 
-fn footprint(name: &str, length: u64) -> Footprint {
+/// A version of the footprint with bytes of its own.
+pub(super) fn other_bytes(name: &str, number: usize) -> Footprint {
+    Footprint {
+        digest: crate::ids::Digest::of(&number.to_be_bytes()),
+        ..footprint(name, number as u64)
+    }
+}
+
+pub(super) fn footprint(name: &str, length: u64) -> Footprint {
     Footprint {
         id: name.parse().unwrap(),
+        version: Footprint::FIRST,
         tenant: provider(),
         owner: provider().0,
         product: "urn:x:1".parse().unwrap(),
@@ -35,6 +44,8 @@ fn footprint(name: &str, length: u64) -> Footprint {
         status: FootprintStatus::Active,
         products: Default::default(),
         created: None,
+        valid_from: None,
+        valid_until: None,
         assets: ["pcf".parse::<AssetId>().unwrap()].into(),
         digest: crate::ids::Digest::of(name.as_bytes()),
         length,
@@ -42,7 +53,7 @@ fn footprint(name: &str, length: u64) -> Footprint {
 }
 
 /// All that is in memory, spelled alike wherever it is alike.
-fn seen(store: &RegistryStore) -> String {
+pub(super) fn seen(store: &RegistryStore) -> String {
     let registry = store.current();
     let mut worlds: Vec<_> = registry.tenants().collect();
     worlds.sort_by_key(|world| world.tenant.id);
@@ -69,8 +80,8 @@ async fn what_another_process_changed_is_in_memory_after_a_look(on: On) {
     assert!(!store.catch_up().await.unwrap(), "nothing changed");
     put(&other, agreement("a-2")).await;
     end(&other, "a-1").await.unwrap();
-    other.put_footprint(footprint("p-1", 1)).await.unwrap();
-    other.put_footprint(footprint("p-1", 2)).await.unwrap();
+    other.put_footprint(footprint("p-1", 1), now()).await.unwrap();
+    other.put_footprint(footprint("p-1", 2), now()).await.unwrap();
     let mut renamed = world();
     renamed.tenant.name = "Elbe Polymers".into();
     let mut second = world();
@@ -107,12 +118,12 @@ async fn all_that_several_write_at_once_is_there(on: On) {
             for place in 0..EACH {
                 put(&store, agreement(&format!("a-{number}-{place}"))).await;
                 store
-                    .put_footprint(footprint(&format!("p-{number}-{place}"), 1))
+                    .put_footprint(footprint(&format!("p-{number}-{place}"), 1), now())
                     .await
                     .unwrap();
                 // All write this one.
                 store
-                    .put_footprint(footprint("p", (number * EACH + place) as u64))
+                    .put_footprint(other_bytes("p", number * EACH + place), now())
                     .await
                     .unwrap();
             }
@@ -127,6 +138,15 @@ async fn all_that_several_write_at_once_is_there(on: On) {
         let world = registry.tenant(provider()).unwrap();
         assert_eq!(world.agreements.len(), 3 * EACH);
         assert_eq!(world.footprints.values().count(), 3 * EACH + 1);
+        // Whoever wrote it, each version of the one that all write is there, once.
+        let shared = world.footprints.get(&"p".parse().unwrap()).unwrap();
+        let older = store
+            .history(provider(), &shared.id, shared.version, 100)
+            .await
+            .unwrap();
+        let numbers: Vec<_> = older.iter().rev().map(|old| old.footprint.version).collect();
+        assert_eq!(numbers, (1..shared.version).collect::<Vec<_>>());
+        assert_eq!(shared.version as usize, 3 * EACH);
     }
     let all = [
         seen(&stores[0]),
@@ -166,7 +186,7 @@ async fn what_is_written_is_checked_against_what_others_wrote(on: On) {
     other.seed(std::slice::from_ref(&second), &[]).await.unwrap();
     let mut made = footprint("p-1", 1);
     made.tenant = second.tenant.id;
-    store.put_footprint(made).await.unwrap();
+    store.put_footprint(made, now()).await.unwrap();
 }
 
 async fn what_ended_here_stays_ended_whatever_others_write(on: On) {
@@ -253,7 +273,10 @@ async fn a_change_that_does_not_come_to_its_end_changes_nothing(on: On) {
     let (before, other) = (seen(&store), reopen(&home).await);
     // The process is gone after some statements: its transaction goes with it.
     let mut edit = store.edit().await.unwrap();
-    rows::put_footprint(&mut edit, &footprint("p-1", 1)).await.unwrap();
+    let (document, version) = (rows::to_json(&footprint("p-1", 1)), edit.version());
+    let sql = "INSERT INTO footprint (tenant, id, document, version) VALUES ($1, $2, $3, $4)";
+    let values = args![PROVIDER, "p-1", &document, version];
+    edit.transaction().run(sql, values).await.unwrap();
     let sql = "UPDATE agreement SET state = 'retired'";
     edit.transaction().run(sql, args![]).await.unwrap();
     drop(edit);
@@ -280,7 +303,7 @@ async fn an_older_state_in_the_place_of_the_registry_is_told(on: On) {
     put(&store, agreement("a-1")).await;
     home.edit(FILE, "UPDATE version SET number = 0").await;
     assert!(matches!(store.catch_up().await, Err(RegistryError::Rewound { .. })));
-    let written = store.put_footprint(footprint("p-1", 1)).await;
+    let written = store.put_footprint(footprint("p-1", 1), now()).await;
     assert!(matches!(written, Err(RegistryError::Rewound { .. })));
 }
 
