@@ -305,9 +305,10 @@ mod tests {
             let [from, until] = ["2022-01-01T00:00:01Z", "2022-12-31T23:59:59Z"];
             assert_eq!(validity(document), [Some(from.to_owned()), Some(until.to_owned())]);
             let with = |name: &str, written: &str, new: &str| {
-                let at = document.find(&format!("\"{name}\"")).unwrap();
-                let text = document[at..].replacen(written, new, 1);
-                validity(&format!("{}{text}", &document[..at]))
+                let name = format!("\"{name}\"");
+                let (before, after) = document.split_once(&name).unwrap();
+                let text = format!("{name}{after}").replacen(written, new, 1);
+                validity(&format!("{before}{text}"))
             };
             // Written in another zone it is the same instant.
             let moved = with("validityPeriodStart", from, "2022-01-01T02:00:01+02:00");

@@ -81,7 +81,7 @@ struct Old {
 }
 
 /// Objects that are put together, each of them once.
-pub(in crate::vault) struct Batch<'o> {
+struct Batch<'o> {
     objects: &'o Objects,
     staging: Staging<'o>,
     under_way: Vec<Laid>,
@@ -116,12 +116,10 @@ impl Objects {
         if let Err(error) = batch.lay(puts) {
             return all_failed(numbers, error);
         }
-        batch.settle();
-        batch.announce();
-        batch.settle();
-        batch.place();
-        batch.settle();
-        batch.close();
+        for step in Batch::STEPS {
+            batch.settle();
+            step(&mut batch);
+        }
         batch.end()
     }
 
@@ -201,7 +199,10 @@ impl Objects {
 }
 
 impl<'o> Batch<'o> {
-    pub(in crate::vault) fn begin(objects: &'o Objects, puts: usize) -> Result<Self, VaultError> {
+    /// What follows when all is laid, each once that before it is on disk.
+    const STEPS: [fn(&mut Self); 3] = [Self::announce, Self::place, Self::close];
+
+    fn begin(objects: &'o Objects, puts: usize) -> Result<Self, VaultError> {
         Ok(Self {
             objects,
             staging: Staging::begin(&objects.root, puts.saturating_mul(FILES))?,
@@ -211,7 +212,7 @@ impl<'o> Batch<'o> {
     }
 
     /// Reads and writes files, by several threads where there are many.
-    pub(in crate::vault) fn lay(&mut self, puts: Vec<Numbered>) -> Result<(), VaultError> {
+    fn lay(&mut self, puts: Vec<Numbered>) -> Result<(), VaultError> {
         let (objects, staging) = (self.objects, &self.staging);
         let laid = in_parallel(&puts, |put| (put.0, objects.lay(staging, put)))?;
         for (number, laid) in laid {
@@ -224,7 +225,7 @@ impl<'o> Batch<'o> {
     }
 
     /// Has seals name both, and the history the old bytes.
-    pub(in crate::vault) fn announce(&mut self) {
+    fn announce(&mut self) {
         self.step(|staging, laid| {
             if let Some(old) = laid.old.take() {
                 old.keep(staging, &laid.object)?;
@@ -234,7 +235,7 @@ impl<'o> Batch<'o> {
     }
 
     /// Gives the bytes their names.
-    pub(in crate::vault) fn place(&mut self) {
+    fn place(&mut self) {
         self.step(|staging, laid| match laid.bytes.take() {
             Some(bytes) => staging.name(bytes, &laid.object),
             None => {
@@ -245,12 +246,12 @@ impl<'o> Batch<'o> {
     }
 
     /// Has seals name the new bytes alone.
-    pub(in crate::vault) fn close(&mut self) {
+    fn close(&mut self) {
         self.step(|staging, laid| laid.last.take().map_or(Ok(()), |seal| staging.name(seal, &laid.seal)));
     }
 
     /// Waits for the disk; where that fails nobody's bytes are known to be there.
-    pub(in crate::vault) fn settle(&mut self) {
+    fn settle(&mut self) {
         if let Err(unsettled) = self.staging.settle() {
             let failed = |laid: Laid| (laid.number, Err(Unsettled::error(&unsettled)));
             self.done.extend(self.under_way.drain(..).map(failed));

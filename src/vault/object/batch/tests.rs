@@ -174,15 +174,11 @@ fn states() -> (Vec<Subject>, Vec<Tree>) {
     let mut states = vec![tree(dir.path())];
     batch.lay(puts(&subjects).into_iter().enumerate().collect()).unwrap();
     states.push(tree(dir.path()));
-    batch.settle();
-    batch.announce();
-    states.push(tree(dir.path()));
-    batch.settle();
-    batch.place();
-    states.push(tree(dir.path()));
-    batch.settle();
-    batch.close();
-    states.push(tree(dir.path()));
+    for step in Batch::STEPS {
+        batch.settle();
+        step(&mut batch);
+        states.push(tree(dir.path()));
+    }
     assert!(batch.end().iter().all(|(_, result)| result.is_ok()));
     (subjects, states)
 }
