@@ -5,9 +5,11 @@
 
 mod aws;
 mod operators;
+mod tls;
 mod witnesses;
 
 pub use aws::AwsSettings;
+pub use tls::TlsSettings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -50,6 +52,8 @@ pub struct Config {
     /// The header in which the load balancer puts the certificate of a client, where it ends TLS and asks for one. Whoever can reach the
     /// service past the load balancer could write that header.
     pub client_certificate_header: Option<String>,
+    /// The listener that speaks TLS and asks for client certificates, where there is one.
+    pub tls: Option<TlsSettings>,
     /// A document of tenants, partners, offers and agreements to take in at start.
     pub world: Option<PathBuf>,
 }
@@ -91,6 +95,7 @@ struct Written {
     vault_key_env: Option<String>,
     world: Option<PathBuf>,
     client_certificate_header: Option<String>,
+    tls: Option<tls::Written>,
     witness_quorum: Option<i64>,
     #[serde(default)]
     witness: Vec<witnesses::Written>,
@@ -198,6 +203,7 @@ impl Config {
                 "`client_certificate_header` is not the name of a header, such as `x-amzn-mtls-clientcert-leaf`".into(),
             );
         }
+        let tls = tls::read(&mut problems, written.tls);
         let aws = aws::read(&mut problems, written.aws);
         let operators = operators::read(&mut problems, written.operators);
         match (listen, data, base_url, bundle, ledger_origin, vault_key) {
@@ -221,6 +227,7 @@ impl Config {
                     operators,
                     aws,
                     client_certificate_header,
+                    tls,
                     world,
                 })
             }

@@ -31,6 +31,7 @@ mod road;
 pub mod routes;
 pub mod server;
 pub mod standby;
+pub mod tls;
 
 use std::collections::HashMap;
 use std::sync::Arc;

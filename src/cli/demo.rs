@@ -87,7 +87,7 @@ async fn demo(args: &DemoArgs) -> Outcome {
     let base_url = started.base_url.clone();
     let app: Shared = Arc::new(started.app);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(serve(Arc::clone(&app), started.listener, async {
+    let serving = tokio::spawn(serve(Arc::clone(&app), started.listener, None, async {
         let _ = stopped.await;
     }));
 

@@ -16,12 +16,13 @@ use crate::assemble::{BundleSource, Parts, StartError, assemble, open_ledger, op
 use crate::aws::Aws;
 use crate::bundle::Bundle;
 use crate::clock::Clock;
-use crate::config::{AwsSettings, Config, DatabaseSource, KeySource};
+use crate::config::{AwsSettings, Config, DatabaseSource, KeySource, TlsSettings};
 use crate::database::{Database, Place};
 use crate::dev::start::{DevOptions, RealConnectors, start};
 use crate::http::deliveries::deliver;
 use crate::http::reload::reload;
-use crate::http::server::serve;
+use crate::http::server::{Tls, serve};
+use crate::http::tls::acceptor;
 use crate::http::{App, Shared, dataflows};
 use crate::ledger::{Standing, segment};
 use crate::pcf::Road;
@@ -159,7 +160,7 @@ async fn serve_dev(args: &ServeArgs, mut stop: Stop) -> Outcome {
         data.display(),
         started.manifest.display()
     ));
-    run_until_stopped(started.app, started.listener, stop).await
+    run_until_stopped(started.app, started.listener, None, stop).await
 }
 
 fn real_connectors(path: &Path) -> Result<RealConnectors, Failure> {
@@ -172,6 +173,8 @@ fn real_connectors(path: &Path) -> Result<RealConnectors, Failure> {
 struct Configured {
     app: App,
     listener: TcpListener,
+    /// Where TLS is spoken, where it is.
+    tls: Option<Tls>,
     /// Where segments are kept, where they are.
     segments: Option<PathBuf>,
 }
@@ -183,6 +186,7 @@ async fn serve_configured(args: &ServeArgs, path: &Path, mut stop: Stop) -> Outc
     let Configured {
         app,
         listener,
+        tls,
         segments,
     } = configured;
     let address = listener.local_addr().map_err(Failure::failed)?;
@@ -193,7 +197,7 @@ async fn serve_configured(args: &ServeArgs, path: &Path, mut stop: Stop) -> Outc
     ));
     let place = app.gate.ledger().place().clone();
     let keeping = segments.map(|data| tokio::spawn(segment::keep(place, data, Clock::system())));
-    let stopped = run_until_stopped(app, listener, stop).await;
+    let stopped = run_until_stopped(app, listener, tls, stop).await;
     if let Some(keeping) = keeping {
         keeping.abort();
     }
@@ -223,6 +227,10 @@ async fn configure(args: &ServeArgs, path: &Path) -> Result<Configured, Failure>
     let place = Place::of(args.database_or("database", config.database.as_ref())?, &data);
     let rivals = ledger.is_some();
     let listener = TcpListener::bind(listen).await.map_err(Failure::failed)?;
+    let tls = match &config.tls {
+        Some(settings) => Some(bind_tls(settings).await?),
+        None => None,
+    };
     // Before anything else is opened, for until this process writes to it, another one changes all that is read here.
     let ledger = open_ledger(&data, &config.ledger_origin, ledger, Clock::system(), &listener).await;
     let ledger = ledger.map_err(start_failure)?;
@@ -276,8 +284,18 @@ async fn configure(args: &ServeArgs, path: &Path) -> Result<Configured, Failure>
     Ok(Configured {
         app,
         listener,
+        tls,
         segments,
     })
+}
+
+/// The listener that speaks TLS. A standby takes no connections there: none is accepted before it serves.
+async fn bind_tls(settings: &TlsSettings) -> Result<Tls, Failure> {
+    let acceptor = acceptor(&settings.certificate, &settings.key);
+    let acceptor = acceptor.map_err(|error| Failure::invalid(format!("`tls`: {error}")))?;
+    let listener = TcpListener::bind(settings.listen).await;
+    let listener = listener.map_err(|error| Failure::failed(format!("`tls.listen`: {error}")))?;
+    Ok(Tls { listener, acceptor })
 }
 
 /// The vault in AWS, after a look whether the credentials here are of the account the bundle means.
@@ -319,7 +337,7 @@ fn fresh_directory() -> Result<PathBuf, Failure> {
     Ok(path)
 }
 
-async fn run_until_stopped(app: App, listener: TcpListener, mut told: Stop) -> Outcome {
+async fn run_until_stopped(app: App, listener: TcpListener, tls: Option<Tls>, mut told: Stop) -> Outcome {
     let app: Shared = Arc::new(app);
     let reloading = tokio::spawn(reload(Arc::clone(&app)));
     let watching = tokio::spawn(dataflows::watch(Arc::clone(&app)));
@@ -341,7 +359,7 @@ async fn run_until_stopped(app: App, listener: TcpListener, mut told: Stop) -> O
         // Before the ledger is closed: what is under way is made again after the next start.
         delivering.abort();
     };
-    serve(app, listener, stop).await;
+    serve(app, listener, tls, stop).await;
     for task in [reloading, watching, following] {
         task.abort();
     }

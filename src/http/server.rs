@@ -6,16 +6,20 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::Extensions;
 use axum::middleware;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
+use super::ingest::certificate::PeerCertificate;
 use super::observe::{note_route, observe};
 use super::routes::router;
 use super::{Limits, Shared};
@@ -33,8 +37,16 @@ pub fn service(app: &Shared) -> Router {
     outer.layer(middleware::from_fn_with_state(Arc::clone(app), observe))
 }
 
-/// Serves until `stop` is done, then lets open requests finish.
-pub async fn serve(app: Shared, listener: TcpListener, stop: impl Future<Output = ()>) {
+/// A listener that speaks TLS, and what it speaks it with.
+pub struct Tls {
+    /// Where connections come in.
+    pub listener: TcpListener,
+    /// What shakes hands on each; see [`super::tls`].
+    pub acceptor: TlsAcceptor,
+}
+
+/// Serves until `stop` is done, then lets open requests finish; over TLS too, where that is to be.
+pub async fn serve(app: Shared, listener: TcpListener, tls: Option<Tls>, stop: impl Future<Output = ()>) {
     let service = service(&app);
     let keeping = tokio::spawn({
         let app = Arc::clone(&app);
@@ -48,10 +60,22 @@ pub async fn serve(app: Shared, listener: TcpListener, stop: impl Future<Output 
             }
         })
     });
+    let (told, mut stopping) = watch::channel(false);
+    let beside = tls.map(|tls| {
+        let stop = async move {
+            // Where nobody can tell any more, it is time to stop as well.
+            let _ = stopping.wait_for(|stop| *stop).await;
+        };
+        tokio::spawn(serve_tls(Arc::clone(&app), tls, stop))
+    });
     let open = accept(&listener, &service, app.limits, stop).await;
+    told.send_replace(true);
     // Whoever comes now is refused and can go elsewhere at once; in the kernel's queue they would wait for nothing.
     drop(listener);
     finish(open).await;
+    if let Some(beside) = beside {
+        let _ = beside.await;
+    }
     keeping.abort();
     agreements::write_uses(&app.agreements).await;
     app.gate.close().await;
@@ -61,11 +85,30 @@ pub async fn serve(app: Shared, listener: TcpListener, stop: impl Future<Output 
     }
 }
 
+/// Serves over TLS until `stop` is done, then lets open requests finish. What keeps the service in order is with [`serve`].
+pub async fn serve_tls(app: Shared, tls: Tls, stop: impl Future<Output = ()>) {
+    let Tls { listener, acceptor } = tls;
+    let service = service(&app);
+    let open = accept_over(&listener, &service, app.limits, Some(acceptor), stop).await;
+    drop(listener);
+    finish(open).await;
+}
+
 /// Takes connections until `stop` is done; gives those that are open then.
 pub(super) async fn accept(
     listener: &TcpListener,
     service: &Router,
     limits: Limits,
+    stop: impl Future<Output = ()>,
+) -> GracefulShutdown {
+    accept_over(listener, service, limits, None, stop).await
+}
+
+async fn accept_over(
+    listener: &TcpListener,
+    service: &Router,
+    limits: Limits,
+    acceptor: Option<TlsAcceptor>,
     stop: impl Future<Output = ()>,
 ) -> GracefulShutdown {
     let graceful = GracefulShutdown::new();
@@ -91,22 +134,53 @@ pub(super) async fn accept(
             () = &mut stop => break,
         };
         let _ = stream.set_nodelay(true);
-        let service = service
-            .clone()
-            .map_request(|request: Request<Incoming>| request.map(axum::body::Body::new));
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.headers)
-            .max_headers(64)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-        let connection = graceful.watch(connection);
+        let (service, watcher, acceptor) = (service.clone(), graceful.watcher(), acceptor.clone());
         tokio::spawn(async move {
             // How a connection ends is the peer's affair: requests have their own log lines.
-            let _ = connection.await;
+            match acceptor {
+                None => connection(stream, None, service, limits, watcher).await,
+                Some(acceptor) => {
+                    let shaken = tokio::time::timeout(limits.headers, acceptor.accept(stream)).await;
+                    let Ok(Ok(stream)) = shaken else { return };
+                    let peer = stream.get_ref().1.peer_certificates();
+                    let peer = peer.and_then(|chain| chain.first());
+                    let peer = peer.map(|certificate| PeerCertificate(certificate.as_ref().into()));
+                    connection(stream, peer, service, limits, watcher).await;
+                }
+            }
             drop(place);
         });
     }
     graceful
+}
+
+/// Serves the requests of one connection.
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Option<PeerCertificate>,
+    service: Router,
+    limits: Limits,
+    watcher: Watcher,
+) {
+    let service = service.map_request(move |request: Request<Incoming>| {
+        let mut request = request.map(axum::body::Body::new);
+        request.extensions_mut().extend(extension(peer.clone()));
+        request
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.headers)
+        .max_headers(64)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    let _ = watcher.watch(connection).await;
+}
+
+fn extension(peer: Option<PeerCertificate>) -> Extensions {
+    let mut extensions = Extensions::new();
+    if let Some(peer) = peer {
+        extensions.insert(peer);
+    }
+    extensions
 }
 
 /// Lets the requests of open connections finish.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use axum::http::HeaderName;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -91,6 +92,11 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     RUNTIME.block_on(future)
 }
 
+/// Runs beside everything else, as long as this process.
+pub fn spawn(future: impl Future<Output = ()> + Send + 'static) {
+    RUNTIME.spawn(future);
+}
+
 /// For tests that set or read what the whole process shares, such as a gauge.
 pub fn alone() -> MutexGuard<'static, ()> {
     static LOCK: Mutex<()> = Mutex::new(());
@@ -172,6 +178,13 @@ impl Service {
         Self::changed(data, Clock::system(), BundleSource::BuiltIn, (None, None), change).unwrap()
     }
 
+    /// A service behind a load balancer that puts clients' certificates into that header.
+    pub fn behind(header: &'static str) -> Self {
+        let change = |app: &mut App| app.certificate_header = Some(HeaderName::from_static(header));
+        let (data, clock) = (tempfile::tempdir().unwrap(), Clock::system());
+        Self::changed(data, clock, BundleSource::BuiltIn, (None, None), change).unwrap()
+    }
+
     fn changed(
         data: TempDir,
         clock: Clock,
@@ -197,7 +210,7 @@ impl Service {
                 tokio::spawn(dataflows::follow(Arc::clone(&serving))),
             ];
             let delivering = tokio::spawn(deliveries::deliver(Arc::clone(&serving), road));
-            server::serve(serving, started.listener, async {
+            server::serve(serving, started.listener, None, async {
                 let _ = stopped.await;
                 delivering.abort();
             })

@@ -1,5 +1,10 @@
 //! Supplier systems: one document each, put on a running service; what each proves itself by, and what that opens.
 
+mod certificates;
+
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
 use serde_json::{Value, json};
 use tidegate::ids::Digest;
 use tidegate::pcf::ExchangeId;
@@ -226,4 +231,82 @@ fn a_document_that_makes_no_sense_is_answered_with_all_that_is_wrong_with_it() {
         .json(with_key("good", KEY).to_string())
         .send(service.address);
     answer.check_problem(422, "document", "another id");
+}
+
+/// Runs the program against a service, as an operator would.
+fn run(service: &Service, arguments: &[&str]) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+        .arg("integration")
+        .args(arguments)
+        .arg("--data")
+        .arg(service.data())
+        .output()
+        .unwrap();
+    let told = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap(), String::from_utf8(told).unwrap())
+}
+
+#[test]
+fn a_system_is_added_listed_and_stopped_by_the_command_line() {
+    let service = Service::start();
+    let file = service.data().join("sap.json");
+    std::fs::write(&file, with_key("sap", KEY).to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    assert_eq!(run(&service, &["list", ELBE]).0, 4, "nothing yet");
+    let (code, told) = run(&service, &["add", file, "--dry-run"]);
+    assert_eq!(code, 0, "{told}");
+    by_key(&service, KEY, &fresh()).check_problem(401, "unauthenticated", "asked nobody");
+    let (code, told) = run(&service, &["add", file]);
+    assert!(code == 0 && told.contains("added `sap`"), "{told}");
+    assert_eq!(by_key(&service, KEY, &fresh()).status, 201);
+    let (code, told) = run(&service, &["list", ELBE]);
+    assert!(code == 0 && told.contains("sap  enabled  hands in by key"), "{told}");
+    let (code, told) = run(&service, &["disable", ELBE, "sap"]);
+    assert!(code == 0 && told.contains("stopped"), "{told}");
+    by_key(&service, KEY, &fresh()).check_problem(403, "forbidden", "stopped");
+    assert_eq!(run(&service, &["enable", ELBE, "sap"]).0, 0);
+    assert_eq!(by_key(&service, KEY, &fresh()).status, 201);
+    assert_eq!(run(&service, &["enable", ELBE, "nobody"]).0, 3);
+
+    std::fs::write(service.data().join("bad.json"), "{}").unwrap();
+    let bad = service.data().join("bad.json");
+    let (code, told) = run(&service, &["add", bad.to_str().unwrap()]);
+    assert!(code == 3 && told.contains("missing field"), "{told}");
+}
+
+#[test]
+fn systems_come_and_go_while_partners_are_served_and_no_exchange_fails() {
+    let service = Service::start();
+    let (done, served) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let ask = service.sound_exchange();
+    std::thread::scope(|scope| {
+        let serving = || {
+            while !done.load(Ordering::Relaxed) {
+                let answer = ask.send(service.address);
+                assert_eq!(answer.status, 200, "{}", answer.text());
+                served.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let exchanges: Vec<_> = (0..4).map(|_| scope.spawn(serving)).collect();
+        let before = |count: usize| served.load(Ordering::Relaxed) >= count;
+        crate::harness::wait_for("partners are served", || before(20));
+        for number in 0..12 {
+            let at = served.load(Ordering::Relaxed);
+            let key = format!("{number}{KEY}");
+            // Every third is a client of the same issuer that the connector's tokens come from.
+            let push = match number % 3 {
+                0 => json!({ "oauth2": { "client": format!("system-{number}") } }),
+                _ => json!({ "apiKey": [{ "digest": digest(&key) }] }),
+            };
+            add(&service, &system(&format!("system-{number}"), push));
+            if number % 3 != 0 {
+                assert_eq!(by_key(&service, &key, &fresh()).status, 201);
+            }
+            crate::harness::wait_for("and are served on", || before(at + 10));
+        }
+        done.store(true, Ordering::Relaxed);
+        for exchange in exchanges {
+            exchange.join().unwrap();
+        }
+    });
 }
