@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use axum::http::HeaderName;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -180,7 +179,7 @@ impl Service {
 
     /// A service behind a load balancer that puts clients' certificates into that header.
     pub fn behind(header: &'static str) -> Self {
-        let change = |app: &mut App| app.certificate_header = Some(HeaderName::from_static(header));
+        let change = |app: &mut App| app.certificate_header = Some(header.parse().unwrap());
         let (data, clock) = (tempfile::tempdir().unwrap(), Clock::system());
         Self::changed(data, clock, BundleSource::BuiltIn, (None, None), change).unwrap()
     }
