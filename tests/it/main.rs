@@ -61,3 +61,9 @@ fn objects(service: &harness::Service, prefix: &str) -> Vec<(String, Vec<u8>)> {
     let files = files.filter(|(key, _)| key.starts_with(prefix));
     files.map(|(key, file)| (key, std::fs::read(file).unwrap())).collect()
 }
+
+/// What others took the place of in the vault of a company.
+fn superseded(service: &harness::Service, tenant: &str) -> Option<Vec<(String, Vec<u8>)>> {
+    let kept = objects(service, &format!("{tenant}/history/"));
+    Some(kept.into_iter().filter(|(key, _)| key.ends_with(".json")).collect())
+}
