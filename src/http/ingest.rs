@@ -1,6 +1,6 @@
 //! Supplier systems handing in footprints, and asking partners for theirs.
 //!
-//! Which system it is its proof says ([`caller`]), what it may hand in the policies ([`crate::intake`]). A footprint that differs from what
+//! Which system it is its proof says (`caller`), what it may hand in the policies ([`crate::intake`]). A footprint that differs from what
 //! was there is delivered to every partner with an agreement in force on one of its assets. That it changes is noted before it
 //! does ([`crate::pcf::PcfStore::note_changes`]), so that a crash on the way costs nobody the update.
 

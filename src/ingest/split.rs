@@ -172,7 +172,8 @@ impl Splitter {
             let is_last = *byte == b']';
             let is_there = self.cut(pieces);
             // `[]` is an array without elements; everywhere else an element must stand.
-            if !is_there && !(is_last && self.number == 1) {
+            let is_empty_array = is_last && self.number == 1;
+            if !is_there && !is_empty_array {
                 return Err(SplitError::Missing(place));
             }
             self.number += 1;
@@ -265,7 +266,10 @@ mod tests {
 
     const LIMIT: usize = 16;
 
-    fn split(form: Form, parts: &[&[u8]]) -> (Vec<(u64, Option<String>)>, Result<(), SplitError>) {
+    /// The number of a document and its text.
+    type Cut = (u64, Option<String>);
+
+    fn split(form: Form, parts: &[&[u8]]) -> (Vec<Cut>, Result<(), SplitError>) {
         let (mut splitter, mut pieces) = (Splitter::new(form, LIMIT), Vec::new());
         let mut end = Ok(());
         for part in parts {

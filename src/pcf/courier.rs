@@ -145,7 +145,7 @@ fn come_about(registry: &Registry, change: Change, now: Timestamp) -> Option<Spr
 impl Courier<'_> {
     /// Makes changes that have come about into deliveries, one for each partner with an agreement in force on the footprint. A
     /// change that has not come about for a while never will: the footprint was not stored. No more are made at once than
-    /// [`PAGES`] pages; where there are more, whoever waits for something to deliver is woken.
+    /// `PAGES` pages; where there are more, whoever waits for something to deliver is woken.
     ///
     /// # Errors
     /// The queue could not be read or written.

@@ -36,6 +36,7 @@ use super::certificate::{PeerCertificate, Presented};
 use crate::facts::ClientKind;
 use crate::http::App;
 use crate::http::caller::optional_header;
+use crate::http::observe::Patience;
 use crate::http::problem::{Kind, Problem};
 use crate::ids::{ClientId, Digest};
 use crate::question::ask::{System, SystemFacts};
@@ -79,15 +80,23 @@ impl Proven {
     }
 }
 
-/// How a request came here, besides its headers: over which connection.
+/// How a request came here, besides its headers.
 #[derive(Clone, Debug)]
-pub struct Came(Option<PeerCertificate>);
+pub struct Came {
+    /// Over a connection whose peer has that certificate.
+    peer: Option<PeerCertificate>,
+    /// May ask for more time than others have.
+    pub(super) patience: Patience,
+}
 
 impl<S: Sync> FromRequestParts<S> for Came {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(parts.extensions.get().cloned()))
+        Ok(Self {
+            peer: parts.extensions.get().cloned(),
+            patience: parts.extensions.get().cloned().unwrap_or_default(),
+        })
     }
 }
 
@@ -135,7 +144,7 @@ impl App {
     }
 
     fn presented(&self, headers: &HeaderMap, came: &Came) -> Result<Option<Presented>, Problem> {
-        match (&came.0, self.certificate_header.as_ref()) {
+        match (&came.peer, self.certificate_header.as_ref()) {
             (Some(peer), _) => Presented::of(peer).map(Some).ok_or_else(|| refused("certificate")),
             (None, Some(name)) => match optional_header(headers, name) {
                 Ok(None) => Ok(None),

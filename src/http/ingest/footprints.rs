@@ -15,7 +15,6 @@ use super::outcome::{Stored, problem};
 use crate::decide::Permit;
 use crate::http::caller::tenant;
 use crate::http::decided::recorded_answer;
-use crate::http::observe::Patience;
 use crate::http::problem::{Kind, Problem};
 use crate::http::{App, Shared};
 use crate::ids::{AssetId, TenantId};
@@ -40,7 +39,6 @@ pub async fn hand_in(
     Path(bpnl): Path<String>,
     RawQuery(query): RawQuery,
     Extension(request): Extension<Request>,
-    Extension(patience): Extension<Patience>,
     came: Came,
     headers: HeaderMap,
     body: Body,
@@ -65,7 +63,7 @@ pub async fn hand_in(
         Arriving::Events(events) => events,
     };
     // Many take as long as they take: their sender, their reader and the disk are watched by themselves.
-    patience.ask();
+    came.patience.ask();
     let Ok(_place) = app.batches.try_acquire() else {
         let detail = format!("{BATCHES} batches are being taken in; try again when one of them has ended");
         return Err(after(Problem::with(Kind::Busy, detail)));

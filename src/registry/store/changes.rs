@@ -20,6 +20,9 @@ use crate::registry::model::{Asset, Footprint, Map, Partner, Relation, Tenant, T
 use crate::registry::offer::OfferReader;
 use crate::registry::pool::TermsPool;
 
+/// Of which tables something is newer.
+type Newer = (bool, bool, bool, bool, bool, bool, bool, bool);
+
 /// Before the first version: everything is newer.
 pub(super) const NOTHING: i64 = -1;
 
@@ -58,7 +61,7 @@ impl Changes {
         since: i64,
         compiled: &Mutex<TermsPool>,
     ) -> Result<Self, RegistryError> {
-        let newer: Option<(bool, bool, bool, bool, bool, bool, bool, bool)> = transaction
+        let newer: Option<Newer> = transaction
             .find(
                 // The greatest number is the end of an index.
                 "SELECT coalesce((SELECT max(version) FROM tenant), -1) > $1, coalesce((SELECT max(version) FROM partner), -1) > $1,
