@@ -46,13 +46,8 @@ fn known(service: &Service, id: &str) -> Option<Digest> {
     let tenant: TenantId = ELBE.parse().unwrap();
     let id: PcfId = id.parse().unwrap();
     let registry = service.app.registry.current();
-    let found = registry
-        .tenant(tenant)
-        .unwrap()
-        .footprints
-        .get(&id)
-        .map(|found| found.digest);
-    found
+    let footprints = &registry.tenant(tenant).unwrap().footprints;
+    footprints.get(&id).map(|found| found.digest)
 }
 
 fn statuses(answer: &Answer) -> Vec<(u64, String)> {
@@ -231,7 +226,7 @@ fn a_hundred_thousand_lines_are_answered_in_their_order() {
     let mut body = String::new();
     let mut sound = Vec::new();
     for number in 1..=100_000_u64 {
-        if number % 1_000 == 0 {
+        if number.is_multiple_of(1_000) {
             let id = fresh();
             body.push_str(&line(ELBE, &id));
             sound.push((number, id));
@@ -246,7 +241,11 @@ fn a_hundred_thousand_lines_are_answered_in_their_order() {
     assert_eq!((&told["stored"], &told["refused"]), (&json!(100), &json!(99_900)));
     for (place, (line, status)) in statuses(&answer).into_iter().enumerate() {
         let number = place as u64 + 1;
-        let expected = if number % 1_000 == 0 { "stored" } else { "refused" };
+        let expected = if number.is_multiple_of(1_000) {
+            "stored"
+        } else {
+            "refused"
+        };
         assert_eq!((line, status.as_str()), (number, expected));
     }
     for (line, id) in sound {
