@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use axum::http::HeaderName;
 use serde::Deserialize;
 
 use crate::ids::{OperatorName, OperatorRole};
@@ -51,7 +52,7 @@ pub struct Config {
     pub aws: Option<AwsSettings>,
     /// The header in which the load balancer puts the certificate of a client, where it ends TLS and asks for one. Whoever can reach the
     /// service past the load balancer could write that header.
-    pub client_certificate_header: Option<String>,
+    pub client_certificate_header: Option<HeaderName>,
     /// The listener that speaks TLS and asks for client certificates, where there is one.
     pub tls: Option<TlsSettings>,
     /// A document of tenants, partners, offers and agreements to take in at start.
@@ -194,15 +195,13 @@ impl Config {
         );
         let database = database(&mut problems, "database", (written.database, written.database_env));
         let witnesses = witnesses::read(&mut problems, written.witness, written.witness_quorum);
-        let client_certificate_header = written.client_certificate_header;
-        if client_certificate_header
-            .as_deref()
-            .is_some_and(|name| !is_header(name))
-        {
+        let named = written.client_certificate_header.as_deref().map(header);
+        if named == Some(None) {
             problems.push(
                 "`client_certificate_header` is not the name of a header, such as `x-amzn-mtls-clientcert-leaf`".into(),
             );
         }
+        let client_certificate_header = named.flatten();
         let tls = tls::read(&mut problems, written.tls);
         let aws = aws::read(&mut problems, written.aws);
         let operators = operators::read(&mut problems, written.operators);
@@ -236,10 +235,10 @@ impl Config {
     }
 }
 
-/// Whether a text names a header as HTTP/1.1 spells one in lower case.
-fn is_header(name: &str) -> bool {
+/// The header of a name that is in lower case, of letters, digits and dashes.
+fn header(name: &str) -> Option<HeaderName> {
     let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    !name.is_empty() && name.bytes().all(known)
+    name.bytes().all(known).then(|| name.parse().ok())?
 }
 
 /// Whether an `http` URL leads to this machine.

@@ -38,7 +38,7 @@ pub(super) enum IntegrationCommand {
 #[derive(Args, Debug)]
 struct ServiceArgs {
     /// The data directory of a service in dev mode: where it is, and who may, stands in its dev.json
-    #[arg(long, value_name = "DIR", required_unless_present_any = ["url", "dry_run"], conflicts_with = "url")]
+    #[arg(long, value_name = "DIR", conflicts_with = "url")]
     data: Option<PathBuf>,
     /// The URL of the service
     #[arg(long, value_name = "URL", requires = "token")]
@@ -46,9 +46,6 @@ struct ServiceArgs {
     /// A file with the token of a person who may do this, an admin of the company
     #[arg(long, value_name = "FILE")]
     token: Option<PathBuf>,
-    /// Only say whether the document is sound; asks no service
-    #[arg(long)]
-    dry_run: bool,
 }
 
 /// What `integration add` takes.
@@ -56,6 +53,9 @@ struct ServiceArgs {
 pub(super) struct AddArgs {
     /// The document; `-` reads standard input
     file: PathBuf,
+    /// Only say whether the document is sound; asks no service
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     service: ServiceArgs,
 }
@@ -94,7 +94,7 @@ fn add(args: &AddArgs) -> Outcome {
     let name = args.file.display();
     let document = read(&args.file).map_err(|error| Failure::invalid(format!("{name}: {error}")))?;
     let integration = Integration::read(&document).map_err(|error| Failure::invalid(format!("{name}:\n{error}")))?;
-    if args.service.dry_run {
+    if args.dry_run {
         print(&format!(
             "{name}: the document of `{}` is sound; nothing was asked\n",
             integration.id

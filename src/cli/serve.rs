@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use axum::http::HeaderName;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -259,9 +258,6 @@ async fn configure(args: &ServeArgs, path: &Path) -> Result<Configured, Failure>
         agreements = seed.agreements;
     }
     let seal = seal(&key).map_err(start_failure)?;
-    let certificate_header = config.client_certificate_header.as_deref().map(HeaderName::try_from);
-    // Its spelling was looked at when the configuration was read.
-    let certificate_header = certificate_header.transpose().map_err(Failure::invalid)?;
     let segments = config.segments.then(|| data.clone());
     let parts = Parts {
         data,
@@ -273,7 +269,7 @@ async fn configure(args: &ServeArgs, path: &Path) -> Result<Configured, Failure>
         witnesses: config.witnesses,
         base_url: config.base_url,
         base_host: config.base_host,
-        certificate_header,
+        certificate_header: config.client_certificate_header,
         clock: Clock::system(),
         metrics: telemetry::collect_metrics(),
         issuers: Default::default(),

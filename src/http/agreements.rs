@@ -6,13 +6,12 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Extension, Path, RawQuery, State};
-use axum::http::header::CACHE_CONTROL;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::caller::{tenant, user};
-use super::decided::recorded_answer;
+use super::decided::{recorded_answer, unkept_answer};
 use super::exchange::Query;
 use super::ingest::read_body;
 use super::problem::{Kind, Problem};
@@ -125,10 +124,7 @@ pub async fn list(
         agreements: shown.iter().map(answer).collect(),
         next: shown.last().filter(|_| more).map(|listed| &listed.agreement.id),
     };
-    let mut response = Json(answer).into_response();
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(recorded_answer(response, id, &permit))
+    Ok(recorded_answer(unkept_answer(answer), id, &permit))
 }
 
 /// `POST /agreements/{bpnl}/{id}/retire`

@@ -2,19 +2,17 @@
 
 pub mod secrets;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
-use axum::http::header::CACHE_CONTROL;
-use axum::http::{HeaderMap, HeaderValue};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::Shared;
 use super::caller::{tenant, user};
-use super::decided::recorded_answer;
+use super::decided::{recorded_answer, unkept_answer};
 use super::ingest::read_body;
 use super::problem::{Kind, Problem};
 use crate::ledger::record::Request;
@@ -49,15 +47,6 @@ struct Brought {
     web_identity_token: Option<String>,
 }
 
-/// An answer that holds a secret: no cache may keep it.
-fn secret_answer(body: impl Serialize) -> Response {
-    let mut response = Json(body).into_response();
-    response
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
 /// `POST /credentials/{bpnl}/session`
 pub async fn session(
     State(app): State<Shared>,
@@ -90,7 +79,7 @@ pub async fn session(
         session_token: issued.session_token.expose_secret(),
         expiration: spell_time(issued.expiration),
     };
-    let answer = secret_answer(SessionAnswer {
+    let answer = unkept_answer(SessionAnswer {
         credentials,
         assumed_role: &issued.role_arn,
     });

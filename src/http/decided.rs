@@ -3,8 +3,11 @@
 //! A handler gives its question to [`App::permitted`] and goes on with a permit, or ends with the problem that tells of the
 //! recorded deny. Which reasons a caller may know is the one thing in which handlers differ.
 
+use axum::Json;
 use axum::http::HeaderValue;
-use axum::response::Response;
+use axum::http::header::CACHE_CONTROL;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 
 use super::App;
 use super::exchange::RECORD;
@@ -77,7 +80,7 @@ impl App {
     }
 }
 
-fn unrecorded() -> Problem {
+pub(super) fn unrecorded() -> Problem {
     Problem::with(
         Kind::Unrecorded,
         "no decision is given that cannot be recorded; try again",
@@ -120,6 +123,14 @@ pub(super) async fn count(turn: Option<Turn>, recorded: &Recorded) -> Result<(),
     })
 }
 
+/// An answer that no cache may keep.
+pub(super) fn unkept_answer(body: impl Serialize) -> Response {
+    let mut response = Json(body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 /// An answer that follows a decision: it names the record, and so does its log line.
 pub(super) fn recorded_answer(mut response: Response, tenant: TenantId, recorded: &Recorded) -> Response {
     let record = recorded.record();
@@ -154,7 +165,8 @@ impl App {
     }
 }
 
-fn upstream(error: &OpenError, recorded: &Recorded) -> Problem {
+/// Plain to the caller: there is nothing there, or the vault failed.
+pub(super) fn upstream(error: &OpenError, recorded: &Recorded) -> Problem {
     let kind = if error.is_not_found() {
         Kind::NotFound
     } else {

@@ -45,14 +45,17 @@ struct Trusted {
 }
 
 impl Trusted {
+    /// Asked at every request, so nothing is copied.
     fn is_of(&self, world: &TenantWorld) -> bool {
-        self.identity == world.tenant.identity && self.systems.iter().eq(&clients(world))
+        // No client is two systems', so as many of them, all known, are the same.
+        self.identity == world.tenant.identity
+            && clients(world).count() == self.systems.len()
+            && clients(world).all(|client| self.systems.contains(client))
     }
 }
 
-fn clients(world: &TenantWorld) -> BTreeSet<ClientId> {
-    let clients = world.integrations.values().filter_map(|system| system.client());
-    clients.cloned().collect()
+fn clients(world: &TenantWorld) -> impl Iterator<Item = &ClientId> {
+    world.integrations.values().filter_map(|system| system.client())
 }
 
 /// The verifiers of all tenants.
@@ -77,17 +80,16 @@ impl Gates {
         let id = world.tenant.id;
         let known = {
             let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
-            made.get(&id).cloned()
-        };
-        let known = match known {
-            Some((trusted, gate)) if trusted.is_of(world) => return Ok(gate),
-            // A supplier system came or went: the keys are where they were, and nobody has to wait until they are fetched again.
-            Some((trusted, gate)) if trusted.identity == world.tenant.identity => Some(gate.keys().clone()),
-            _ => None,
+            match made.get(&id) {
+                Some((trusted, gate)) if trusted.is_of(world) => return Ok(Arc::clone(gate)),
+                // A supplier system came or went: the keys are where they were, and nobody has to wait until they are fetched again.
+                Some((trusted, gate)) if trusted.identity == world.tenant.identity => Some(gate.keys().clone()),
+                _ => None,
+            }
         };
         let trusted = Trusted {
             identity: world.tenant.identity.clone(),
-            systems: clients(world),
+            systems: clients(world).cloned().collect(),
         };
         let keys = known.map_or_else(|| self.keys(&world.tenant, issuers), Ok)?;
         let gate = Arc::new(make(&world.tenant, &trusted.systems, keys)?);

@@ -55,10 +55,11 @@ pub(super) async fn read_body(body: Body, limit: usize) -> Result<Vec<u8>, Probl
     use http_body_util::{BodyExt, LengthLimitError, Limited};
     match Limited::new(body, limit).collect().await {
         Ok(whole) => Ok(whole.to_bytes().into()),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(Problem::with(
-            Kind::TooLarge,
-            format!("at most {limit} bytes are taken"),
-        )),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large(limit)),
         Err(_) => Err(Problem::with(Kind::Body, "the body broke off")),
     }
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::with(Kind::TooLarge, format!("at most {limit} bytes are taken"))
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::Extensions;
 use axum::middleware;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -68,7 +67,7 @@ pub async fn serve(app: Shared, listener: TcpListener, tls: Option<Tls>, stop: i
         };
         tokio::spawn(serve_tls(Arc::clone(&app), tls, stop))
     });
-    let open = accept(&listener, &service, app.limits, stop).await;
+    let open = accept(&listener, &service, app.limits, None, stop).await;
     told.send_replace(true);
     // Whoever comes now is refused and can go elsewhere at once; in the kernel's queue they would wait for nothing.
     drop(listener);
@@ -89,22 +88,13 @@ pub async fn serve(app: Shared, listener: TcpListener, tls: Option<Tls>, stop: i
 pub async fn serve_tls(app: Shared, tls: Tls, stop: impl Future<Output = ()>) {
     let Tls { listener, acceptor } = tls;
     let service = service(&app);
-    let open = accept_over(&listener, &service, app.limits, Some(acceptor), stop).await;
+    let open = accept(&listener, &service, app.limits, Some(acceptor), stop).await;
     drop(listener);
     finish(open).await;
 }
 
-/// Takes connections until `stop` is done; gives those that are open then.
+/// Takes connections until `stop` is done, over TLS where there is an acceptor; gives those that are open then.
 pub(super) async fn accept(
-    listener: &TcpListener,
-    service: &Router,
-    limits: Limits,
-    stop: impl Future<Output = ()>,
-) -> GracefulShutdown {
-    accept_over(listener, service, limits, None, stop).await
-}
-
-async fn accept_over(
     listener: &TcpListener,
     service: &Router,
     limits: Limits,
@@ -164,7 +154,9 @@ async fn connection(
 ) {
     let service = service.map_request(move |request: Request<Incoming>| {
         let mut request = request.map(axum::body::Body::new);
-        request.extensions_mut().extend(extension(peer.clone()));
+        if let Some(peer) = peer.clone() {
+            request.extensions_mut().insert(peer);
+        }
         request
     });
     let connection = http1::Builder::new()
@@ -173,14 +165,6 @@ async fn connection(
         .max_headers(64)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let _ = watcher.watch(connection).await;
-}
-
-fn extension(peer: Option<PeerCertificate>) -> Extensions {
-    let mut extensions = Extensions::new();
-    if let Some(peer) = peer {
-        extensions.insert(peer);
-    }
-    extensions
 }
 
 /// Lets the requests of open connections finish.

@@ -46,7 +46,7 @@ pub async fn stand_by(ledger: &Ledger, listener: &TcpListener) -> Result<(), Led
         tracing::info!(%address, "standing by");
     }
     let mut taken = Ok(());
-    let open = accept(listener, &service, Limits::default(), async {
+    let open = accept(listener, &service, Limits::default(), None, async {
         taken = ledger.writing().await;
     });
     finish(open.await).await;

@@ -10,6 +10,8 @@ use crate::pcf::{Flaw, Model, Models};
 pub struct Sound {
     /// What it says of itself.
     pub claims: Claims,
+    /// The version of the model it is valid in.
+    pub model: Model,
     /// Its bytes.
     pub document: Vec<u8>,
 }
@@ -58,7 +60,11 @@ pub fn read(models: &Models, document: Vec<u8>) -> Read {
     let model = Model::of(&claims.model).ok_or(Unfit::Unread)?;
     let flaws = models.flaws(model, &value);
     match flaws.is_empty() {
-        true => Ok(Sound { claims, document }),
+        true => Ok(Sound {
+            claims,
+            model,
+            document,
+        }),
         false => Err(Unfit::Invalid {
             model: model.version(),
             flaws,

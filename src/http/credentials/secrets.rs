@@ -12,11 +12,10 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use super::secret_answer;
 use crate::decide::Permit;
 use crate::facts::UserToken;
 use crate::http::caller::{tenant, user};
-use crate::http::decided::recorded_answer;
+use crate::http::decided::{recorded_answer, unkept_answer};
 use crate::http::ingest::read_body;
 use crate::http::problem::{Kind, Problem};
 use crate::http::{App, Shared};
@@ -72,7 +71,7 @@ impl Asked<'_> {
     /// What it is answered with once the secret was changed.
     fn changed(&self) -> Response {
         let (name, stage) = (self.name.as_str(), Stage::Current);
-        let answer = secret_answer(ChangeAnswer { name, stage });
+        let answer = unkept_answer(ChangeAnswer { name, stage });
         recorded_answer(answer, self.tenant, &self.permit)
     }
 }
@@ -88,7 +87,7 @@ pub async fn read(
     let asked = app.asked(&about, Action::ReadSecret, &request).await?;
     let value = asked.session.get_secret(asked.name).await;
     let value = app.opened(value, &asked.permit).await?;
-    let answer = secret_answer(ReadAnswer {
+    let answer = unkept_answer(ReadAnswer {
         name: asked.name.as_str(),
         value: value.expose_secret(),
     });

@@ -30,7 +30,8 @@ use crate::http::ingest::read_document;
 use crate::http::problem::{Kind, Problem};
 use crate::http::{App, Shared};
 use crate::ids::{Digest, PcfId, TenantId};
-use crate::ingest::Claims;
+use crate::intake::Unfit;
+use crate::intake::read::read;
 use crate::ledger::record::Request;
 use crate::pcf::{Answerable, ExchangeId, Model, PcfStoreError, Received};
 use crate::question::ask::{self, ExchangeFacts};
@@ -144,31 +145,31 @@ async fn take(
     Ok(recorded_answer(Json(kept).into_response(), id, &permit))
 }
 
+/// Why a document cannot be taken, with the first flaw in a sentence.
+fn unfit(unfit: Unfit) -> Problem {
+    match unfit {
+        Unfit::Invalid { model, flaws } => {
+            let first = flaws.first().map(ToString::to_string).unwrap_or_default();
+            let detail = format!("the document is not valid in the version {model} of the model: {first}");
+            Problem::with(Kind::Document, detail).flaws(flaws)
+        }
+        Unfit::Unread => {
+            let detail = "the document is of no version of the model that is taken";
+            Problem::with(Kind::Document, detail)
+        }
+        Unfit::Document(error) => Problem::with(Kind::Document, error.to_string()),
+    }
+}
+
 impl App {
     /// The document in the body.
     async fn sent(&self, tenant: TenantId, headers: &HeaderMap, body: Body) -> Result<Sent, Problem> {
         let document = read_document(headers, body).await?;
-        let claims = Claims::read(&document).map_err(|error| Problem::with(Kind::Document, error.to_string()))?;
-        let unreadable = || {
-            Problem::with(
-                Kind::Document,
-                "the document is of no version of the model that is taken",
-            )
-        };
-        let model = Model::of(&claims.model).ok_or_else(unreadable)?;
-        let value = crate::json::parse(&document).map_err(|error| Problem::with(Kind::Document, error.to_string()))?;
-        let flaws = self.models.flaws(model, &value);
-        if let Some(first) = flaws.first() {
-            let detail = format!(
-                "the document is not valid in the version {} of the model: {first}",
-                model.version()
-            );
-            return Err(Problem::with(Kind::Document, detail).flaws(flaws));
-        }
+        let sound = read(&self.models, document).map_err(unfit)?;
         Ok(Sent {
-            entry: claims.footprint(tenant, Default::default(), &document),
-            model,
-            document,
+            entry: sound.claims.footprint(tenant, Default::default(), &sound.document),
+            model: sound.model,
+            document: sound.document,
         })
     }
 

@@ -14,6 +14,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http_body_util::BodyExt as _;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use super::too_large;
 use crate::http::caller::{one_header, optional_header};
 use crate::http::problem::{Kind, Problem};
 use crate::ingest::DOCUMENT_LIMIT;
@@ -89,7 +90,7 @@ pub(super) async fn arrive(headers: &HeaderMap, mut body: Body, patience: Durati
             match first {
                 Some(b'[') => break,
                 Some(_) => return rest(begun, body, patience).await.map(Arriving::One),
-                None if length(&begun) > DOCUMENT_LIMIT => return Err(too_large()),
+                None if length(&begun) > DOCUMENT_LIMIT => return Err(too_large(DOCUMENT_LIMIT)),
                 None => {}
             }
         }
@@ -159,17 +160,13 @@ fn broken(why: &'static str) -> Problem {
     Problem::with(Kind::Body, format!("the body broke off: {why}"))
 }
 
-fn too_large() -> Problem {
-    Problem::with(Kind::TooLarge, format!("at most {DOCUMENT_LIMIT} bytes are taken"))
-}
-
 fn length(parts: &[Bytes]) -> usize {
     parts.iter().map(Bytes::len).sum()
 }
 
 fn whole(parts: Vec<Bytes>) -> Result<Vec<u8>, Problem> {
     match length(&parts) > DOCUMENT_LIMIT {
-        true => Err(too_large()),
+        true => Err(too_large(DOCUMENT_LIMIT)),
         false => Ok(parts.concat()),
     }
 }

@@ -33,13 +33,15 @@ use metrics::counter;
 
 use super::SCOPE;
 use super::certificate::{PeerCertificate, Presented};
+use crate::decide::Permit;
 use crate::facts::ClientKind;
 use crate::http::App;
-use crate::http::caller::optional_header;
+use crate::http::caller::{optional_header, tenant};
 use crate::http::observe::Patience;
 use crate::http::problem::{Kind, Problem};
 use crate::ids::{ClientId, Digest};
-use crate::question::ask::{System, SystemFacts};
+use crate::ledger::record::Request;
+use crate::question::ask::{self, System, SystemFacts};
 use crate::registry::{Integration, Tenant, TenantWorld};
 use crate::telemetry;
 
@@ -105,12 +107,39 @@ fn refused(code: &'static str) -> Problem {
     Problem::unauthenticated(true).because(code)
 }
 
+/// A supplier system that may hand in at all.
+pub(super) struct Entered {
+    /// The tenant of the route, as it was then.
+    pub(super) world: Arc<TenantWorld>,
+    pub(super) proven: Proven,
+    pub(super) permit: Permit,
+}
+
 impl App {
+    /// Lets in whoever may hand in at the tenant of the route; nothing of the body has been looked at.
+    ///
+    /// # Errors
+    /// As for [`App::system`]; 404: no such tenant; 403: policy says no; 503: that could not be recorded.
+    pub(super) async fn let_in(
+        &self,
+        bpnl: &str,
+        headers: &HeaderMap,
+        came: &Came,
+        request: &Request,
+    ) -> Result<Entered, Problem> {
+        let now = self.clock.now();
+        let world = Arc::clone(tenant(&self.registry.current(), bpnl)?);
+        let proven = self.system(&world, headers, came, now).await?;
+        let question = ask::ingest(&proven.facts(&world.tenant), now);
+        let permit = self.permitted(world.tenant.id, question, request).await?;
+        Ok(Entered { world, proven, permit })
+    }
+
     /// The supplier system of the tenant of the route that the request proves to come from.
     ///
     /// # Errors
     /// 401 for every proof that is none of this tenant's; 400 for two at once.
-    pub(super) async fn system(
+    async fn system(
         &self,
         world: &TenantWorld,
         headers: &HeaderMap,

@@ -10,10 +10,9 @@ use axum::response::{IntoResponse, Response};
 
 use super::arriving::{Arriving, Event, arrive};
 use super::batch;
-use super::caller::{Came, Proven};
+use super::caller::{Came, Entered, Proven};
 use super::outcome::{Stored, problem};
 use crate::decide::Permit;
-use crate::http::caller::tenant;
 use crate::http::decided::recorded_answer;
 use crate::http::problem::{Kind, Problem};
 use crate::http::{App, Shared};
@@ -22,7 +21,6 @@ use crate::ingest::DOCUMENT_LIMIT;
 use crate::intake::read::read_all;
 use crate::intake::{Refused, Sender};
 use crate::ledger::record::Request;
-use crate::question::ask;
 use crate::registry::TenantWorld;
 
 /// What is the same of all documents of a request.
@@ -43,13 +41,8 @@ pub async fn hand_in(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let now = app.clock.now();
-    let registry = app.registry.current();
-    let world = tenant(&registry, &bpnl)?;
+    let Entered { world, proven, permit } = app.let_in(&bpnl, &headers, &came, &request).await?;
     let tenant = world.tenant.id;
-    let proven = app.system(world, &headers, &came, now).await?;
-    let question = ask::ingest(&proven.facts(&world.tenant), now);
-    let permit = app.permitted(tenant, question, &request).await?;
     let after = |problem: Problem| problem.after(&permit);
     let assets = assets(&proven, query.as_deref()).map_err(after)?;
     let asked = Asked {
@@ -59,7 +52,7 @@ pub async fn hand_in(
         request,
     };
     let mut events = match arrive(&headers, body, app.limits.request).await.map_err(after)? {
-        Arriving::One(document) => return app.one(world, &asked, document, &permit).await,
+        Arriving::One(document) => return app.one(&world, &asked, document, &permit).await,
         Arriving::Events(events) => events,
     };
     // Many take as long as they take: their sender, their reader and the disk are watched by themselves.
@@ -69,7 +62,7 @@ pub async fn hand_in(
         return Err(after(Problem::with(Kind::Busy, detail)));
     };
     match events.recv().await {
-        Some(Event::One(Some(document))) => app.one(world, &asked, document, &permit).await,
+        Some(Event::One(Some(document))) => app.one(&world, &asked, document, &permit).await,
         Some(Event::One(None)) => {
             let detail = format!("the document has more than {DOCUMENT_LIMIT} bytes, or does not unpack");
             Err(after(Problem::with(Kind::TooLarge, detail)))

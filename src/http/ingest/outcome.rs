@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::http::decided::reasons;
+use crate::http::decided::{reasons, unrecorded, upstream};
 use crate::http::problem::{Kind, Problem};
 use crate::ids::{Digest, RecordId, TenantId};
 use crate::intake::{Failure, Refused, Taken, Unfit};
@@ -50,20 +50,11 @@ pub(super) fn problem(refused: Refused, tenant: TenantId) -> Problem {
             Problem::forbidden(&refusal, reasons).about(tenant)
         }
         Refused::Gone => Problem::with(Kind::Forbidden, "the system was taken off the record while it sent"),
-        Refused::Unrecorded => Problem::with(
-            Kind::Unrecorded,
-            "no decision is given that cannot be recorded; try again",
-        ),
+        Refused::Unrecorded => unrecorded(),
+        Refused::Failed(permit, Failure::Vault(error)) => upstream(&error, &permit),
         Refused::Failed(permit, failure) => {
-            let problem = match &failure {
-                Failure::Vault(error) if error.is_not_found() => Problem::new(Kind::NotFound),
-                Failure::Vault(_) => Problem::new(Kind::Upstream),
-                Failure::Noting(_) | Failure::Before | Failure::Index(_) => {
-                    tracing::error!(record = %permit.record(), error = %failure, "a footprint was not taken after an allow");
-                    Problem::with(Kind::Upstream, "the footprint was not taken; hand it in again")
-                }
-            };
-            problem.after(&permit)
+            tracing::error!(record = %permit.record(), error = %failure, "a footprint was not taken after an allow");
+            Problem::with(Kind::Upstream, "the footprint was not taken; hand it in again").after(&permit)
         }
     }
 }

@@ -7,16 +7,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use super::caller::Came;
+use super::caller::{Came, Entered};
 use super::read_document;
 use crate::http::Shared;
-use crate::http::caller::tenant;
 use crate::http::decided::recorded_answer;
 use crate::http::problem::{Kind, Problem};
 use crate::ids::{AssetId, Bpnl};
 use crate::ledger::record::Request;
 use crate::pcf::{ExchangeId, MESSAGE, Model, ModelError, PartId, Parts, Wanted};
-use crate::question::ask;
 
 /// A request to a partner, as the tenant's system puts it.
 #[derive(Deserialize)]
@@ -45,13 +43,8 @@ pub async fn request(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let now = app.clock.now();
-    let registry = app.registry.current();
-    let world = tenant(&registry, &bpnl)?;
-    let id = world.tenant.id;
-    let system = app.system(world, &headers, &came, now).await?;
-    let question = ask::ingest(&system.facts(&world.tenant), now);
-    let permit = app.permitted(id, question, &request).await?;
+    let Entered { world, permit, .. } = app.let_in(&bpnl, &headers, &came, &request).await?;
+    let (id, now) = (world.tenant.id, app.clock.now());
     let read = read_wish(&headers, body).await;
     let (partner, wanted) = read.map_err(|problem| problem.after(&permit))?;
     let exchange = ExchangeId::new();

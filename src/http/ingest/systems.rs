@@ -6,15 +6,14 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
-use axum::http::header::CACHE_CONTROL;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::read_body;
 use crate::http::Shared;
 use crate::http::caller::{tenant, user};
-use crate::http::decided::recorded_answer;
+use crate::http::decided::{recorded_answer, unkept_answer};
 use crate::http::problem::{Kind, Problem};
 use crate::ids::{IntegrationId, TenantId};
 use crate::ledger::record::Request;
@@ -52,10 +51,7 @@ pub async fn list(
     let permit = app.permitted(id, question, &request).await?;
     let mut integrations: Vec<&Integration> = world.integrations.values().map(AsRef::as_ref).collect();
     integrations.sort_by(|one, other| one.id.cmp(&other.id));
-    let mut response = Json(ListAnswer { integrations }).into_response();
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(recorded_answer(response, id, &permit))
+    Ok(recorded_answer(unkept_answer(ListAnswer { integrations }), id, &permit))
 }
 
 /// `PUT /ingest/{bpnl}/integrations/{id}`
