@@ -4,7 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{
     ArrayBuilder, ComponentsBuilder, ContentBuilder, Deprecated, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder,
     PathsBuilder, Ref, RefOr, Required, ResponseBuilder, ResponsesBuilder, Schema, Type,
@@ -28,9 +30,19 @@ pub fn describe(dev: bool) -> OpenApi {
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
         .build();
+    let certificate = SecurityScheme::MutualTls {
+        description: Some("A client certificate that the document of an integration names by its SHA-256.".to_owned()),
+        deprecated: None,
+        extensions: None,
+    };
     let components = ComponentsBuilder::new()
         .schema("Problem", problem_schema())
         .security_scheme("bearer", SecurityScheme::Http(bearer))
+        .security_scheme(
+            "key",
+            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key"))),
+        )
+        .security_scheme("certificate", certificate)
         .build();
     let info = InfoBuilder::new()
         .title("Tidegate")
@@ -106,21 +118,29 @@ fn item(route: &Route) -> PathItem {
         }
     }
     if let Some(carried) = route.body {
-        let (media, required) = match carried {
-            Carried::Document => ("application/json", true),
-            Carried::Remark => ("application/json", false),
-            Carried::Form => ("application/x-www-form-urlencoded", false),
+        let (media, required): (&[&str], _) = match carried {
+            Carried::Document => (&["application/json"], true),
+            Carried::Documents => (&["application/json", "application/x-ndjson"], true),
+            Carried::Remark => (&["application/json"], false),
+            Carried::Form => (&["application/x-www-form-urlencoded"], false),
         };
-        let body = RequestBodyBuilder::new()
-            .content(media, ContentBuilder::new().build())
-            .required(Some(needed(required)));
+        let body = media.iter().fold(RequestBodyBuilder::new(), |body, media| {
+            body.content(*media, ContentBuilder::new().build())
+        });
+        let body = body.required(Some(needed(required)));
         operation = operation.request_body(Some(body.build()));
     }
     if route.deprecated {
         operation = operation.deprecated(Some(Deprecated::True));
     }
-    if ![Caller::Anyone, Caller::Partner].contains(&route.caller) {
-        operation = operation.security(SecurityRequirement::new::<_, [&str; 0], &str>("bearer", []));
+    // One of these.
+    let proofs: &[&str] = match route.caller {
+        Caller::Anyone | Caller::Partner => &[],
+        Caller::Connector | Caller::Person => &["bearer"],
+        Caller::Integration => &["bearer", "key", "certificate"],
+    };
+    for proof in proofs {
+        operation = operation.security(SecurityRequirement::new::<_, [&str; 0], &str>(*proof, []));
     }
     PathItem::new(method, operation.responses(responses(route)).build())
 }

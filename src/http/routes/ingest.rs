@@ -27,7 +27,7 @@ pub(super) const ROUTES: &[Route] = &[
             "asset",
             "An asset the footprint becomes part of; may stand several times.",
         )],
-        body: Some(Carried::Document),
+        body: Some(Carried::Documents),
         otherwise: Some((200, "many documents in one body: what became of each, by its line")),
         refuses: &[Kind::TooLarge, Kind::MediaType, Kind::Document, Kind::Busy],
         ..route(

@@ -12,7 +12,7 @@ pub enum Caller {
     Anyone,
     /// The tenant's own connector, with a machine token.
     Connector,
-    /// A supplier system of the tenant, with a machine token.
+    /// A supplier system of the tenant, with a machine token, a key or a client certificate.
     Integration,
     /// A person of the tenant, with a user token.
     Person,
@@ -61,6 +61,8 @@ pub struct Parameter {
 pub enum Carried {
     /// A JSON document.
     Document,
+    /// A JSON document, an array of them, or one on each line.
+    Documents,
     /// A JSON document, or nothing.
     Remark,
     /// A form, which may stand in the query too.
