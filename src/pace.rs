@@ -19,6 +19,14 @@ pub(crate) struct Pace<K> {
 }
 
 impl<K: Eq + Hash> Pace<K> {
+    /// Returns when a call would have its turn at once, without taking that.
+    pub(crate) async fn free(&self, to: &K) {
+        let last = self.next.lock().await.get(to).copied();
+        if let Some(last) = last {
+            sleep_until(last + self.apart).await;
+        }
+    }
+
     /// So many calls a second, and `at_once` of them without a wait between after some time without any.
     pub(crate) fn new(rate: u32, at_once: u32) -> Self {
         let apart = Duration::from_secs(1) / rate.max(1);
@@ -70,6 +78,7 @@ mod tests {
     #[tokio::test]
     async fn with_nothing_saved_up_every_call_is_apart_from_the_one_before() {
         let (pace, began) = (Pace::new(20, 1), Instant::now());
+        pace.free(&()).await;
         pace.turn(()).await;
         let first = began.elapsed();
         for _ in 0..4 {
@@ -78,5 +87,8 @@ mod tests {
         let paced = began.elapsed();
         assert!(paced >= Duration::from_millis(190), "{paced:?}");
         assert!(first < paced, "{first:?} of {paced:?}");
+        pace.free(&()).await;
+        let free = began.elapsed();
+        assert!(free >= Duration::from_millis(240), "{free:?}");
     }
 }

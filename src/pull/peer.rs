@@ -166,6 +166,11 @@ impl Peer {
         })
     }
 
+    /// Returns when a page may be asked for, as far as the document's rate goes.
+    pub async fn free(&self) {
+        self.pace.free(&()).await;
+    }
+
     /// Asks for a page, once; twice where the token that was had is not good any more.
     ///
     /// # Errors

@@ -100,6 +100,8 @@ type Row = (
     Option<String>,
 );
 
+type RefusalRow = (i64, i64, Option<String>, String, Option<String>);
+
 /// The runs of all tenants' systems.
 #[derive(Debug)]
 pub struct PullStore {
@@ -270,7 +272,7 @@ impl PullStore {
             let sql = "SELECT page, place, pcf, reason, record FROM refusal WHERE tenant = $1 AND integration = $2 AND number = $3
                        ORDER BY page, place";
             let args = args![tenant.as_str(), integration.as_str(), run.key.number];
-            let rows: Vec<(i64, i64, Option<String>, String, Option<String>)> = look.fetch(sql, args).await?;
+            let rows: Vec<RefusalRow> = look.fetch(sql, args).await?;
             let refusals: Result<Vec<_>, _> = rows.into_iter().map(listed).collect();
             runs.push((run, refusals?));
         }
@@ -343,7 +345,7 @@ fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-fn listed(row: (i64, i64, Option<String>, String, Option<String>)) -> Result<Listed, PullStoreError> {
+fn listed(row: RefusalRow) -> Result<Listed, PullStoreError> {
     let (page, place, pcf, reason, record) = row;
     let record: Option<uuid::Uuid> = record.as_deref().map(parsed).transpose()?;
     Ok(Listed {

@@ -254,6 +254,8 @@ impl Walk<'_> {
         loop {
             // Before each request, for there may be a long wait before it.
             self.on_record().map_err(Fetched::Halt)?;
+            // A place is for asking, not for waiting.
+            peer.free().await;
             let place = self.puller.fetching.places.take(self.key.tenant).await;
             let place = place.ok_or_else(|| Fetched::Halt(Halt::failed("the service is ending")))?;
             let now = self.puller.clock.now();

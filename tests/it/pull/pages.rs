@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::supplier::{Asked, Reply, Supplier, page};
 use super::*;
+use crate::binary::check;
 use crate::harness::{Answer, wait_for};
 
 /// So many documents, each on a page of its own that names the next one.
@@ -45,6 +46,28 @@ fn all_pages_are_fetched_in_their_order() {
     assert_eq!(counts(&run), [4, 4, 0, 0], "{run}");
     assert_eq!(supplier.paths(), expected(4));
     assert!(ids.iter().all(|id| is_known(&service, id)));
+
+    // Its people see that from the command line as well, and have it go on.
+    let data = service.data().to_str().unwrap();
+    let said = check(&["integration", "runs", ELBE, "sap", "--data", data], 0);
+    assert!(
+        said.starts_with("1  complete  ") && said.ends_with("4 pages: 4 taken, 0 unchanged, 0 refused\n"),
+        "{said}"
+    );
+    supplier.will_answer(|_| page(&["{}".to_owned()], None));
+    let said = check(&["integration", "fetch", ELBE, "sap", "--whole", "--data", data], 0);
+    assert!(
+        said.starts_with(&format!("run 2 of `sap` of {ELBE} has begun (record ")),
+        "{said}"
+    );
+    ended(&service, "sap", 2);
+    let said = check(&["integration", "runs", ELBE, "sap", "--data", data], 0);
+    assert!(
+        said.contains("page 1, entry 0: (no id): a PACT footprint without"),
+        "{said}"
+    );
+    add(&service, &system("other", pact(&supplier), by_key()));
+    check(&["integration", "runs", ELBE, "nobodys", "--data", data], 3);
 }
 
 #[test]
