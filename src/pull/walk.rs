@@ -59,6 +59,10 @@ impl Halt {
         Self::end(RunState::Failed, problem)
     }
 
+    pub(super) fn gone() -> Self {
+        Self::end(RunState::Stopped, "the system is not on record any more")
+    }
+
     fn end(state: RunState, problem: impl Into<String>) -> Self {
         Self::End(End {
             state,
@@ -179,7 +183,7 @@ impl Walk<'_> {
         let world = world.filter(|world| world.tenant.state == TenantState::Active);
         let world = world.ok_or_else(|| stopped("the company is not active on this platform"))?;
         let integration = world.integrations.get(&self.key.integration).cloned();
-        let integration = integration.ok_or_else(|| stopped("the system is not on record any more"))?;
+        let integration = integration.ok_or_else(Halt::gone)?;
         if !integration.enabled {
             return Err(stopped("the system was stopped"));
         }

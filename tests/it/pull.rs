@@ -126,7 +126,7 @@ fn is_known(service: &Service, id: &str) -> bool {
 
 /// What lies in the vault under a footprint's id.
 fn stored(service: &Service, id: &str) -> Option<Vec<u8>> {
-    let all = crate::objects(service, ELBE);
+    let all = crate::objects(service, &format!("{ELBE}/pcf/"));
     let found = all
         .into_iter()
         .find(|(key, _)| key.contains(id) && key.ends_with(".json"));

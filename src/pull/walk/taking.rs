@@ -9,7 +9,7 @@ use crate::pull::run::{Listed, Told};
 use crate::pull::store::MOST_REFUSALS;
 
 /// How many documents are taken in together: between two such chunks the registry is looked at anew.
-const CHUNK: usize = 64;
+const CHUNK: usize = 256;
 
 /// An entry whose document is to be taken.
 struct Waiting {
@@ -93,6 +93,7 @@ impl Walk<'_> {
                     reason: denied(&refusal),
                     record: Some(refusal.record()),
                 },
+                Err(Refused::Gone) => return Err(Halt::gone()),
                 Err(Refused::Unrecorded) => return Err(Halt::failed("a decision could not be recorded")),
                 Err(Refused::Failed(permit, failure)) => {
                     let record = permit.record();
