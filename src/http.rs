@@ -17,6 +17,7 @@ pub mod deliveries;
 pub mod dev_connector;
 pub mod dev_issuer;
 pub mod exchange;
+pub mod fetching;
 pub mod gates;
 pub mod ingest;
 pub mod ledger;
@@ -48,6 +49,7 @@ use crate::ids::{Bpnl, TenantId};
 use crate::ledger::Readers;
 use crate::ledger::witness::Witnesses;
 use crate::pcf::{Carrier, Models, PcfStore};
+use crate::pull::Fetching;
 use crate::registry::store::RegistryStore;
 use crate::vault::Vault;
 
@@ -98,6 +100,8 @@ pub struct App {
     pub pcf: PcfStore,
     /// The schemas footprints are held against.
     pub models: Arc<Models>,
+    /// What is fetched from suppliers' systems.
+    pub fetching: Fetching,
     /// Sends to partners.
     pub carrier: Carrier,
     /// Data flows, their tokens, and the tenants' connectors.

@@ -118,6 +118,8 @@ struct Permitted {
     document: Vec<u8>,
     permit: Permit,
     changed: bool,
+    /// Whether it is there already, with all that is known of it: then nothing is written.
+    known: bool,
 }
 
 impl Intake<'_> {
@@ -197,6 +199,7 @@ impl Intake<'_> {
         Ok(Permitted {
             place,
             changed: before.is_none_or(|before| before.digest != footprint.digest),
+            known: before.is_some_and(|before| *before == footprint),
             footprint,
             document: sound.document,
             permit,
@@ -218,8 +221,16 @@ impl Intake<'_> {
             document,
             permit,
             changed,
+            known,
             ..
         } = one;
+        if known {
+            return Ok(Taken {
+                footprint,
+                changed,
+                permit,
+            });
+        }
         if changed {
             let change = Change {
                 tenant: footprint.tenant,

@@ -9,6 +9,7 @@ pub mod certificate;
 mod footprints;
 mod outcome;
 mod request;
+mod runs;
 mod systems;
 
 use axum::body::Body;
@@ -17,6 +18,7 @@ use axum::http::header::CONTENT_TYPE;
 
 pub use self::footprints::hand_in;
 pub use self::request::request;
+pub use self::runs::{begin as begin_run, list as list_runs};
 pub use self::systems::{list as list_systems, put as put_system};
 use super::App;
 use super::caller::one_header;

@@ -20,7 +20,7 @@ use tidegate::clock::Clock;
 use tidegate::database::Database;
 use tidegate::dev::issuer::{Issuer, SigningKey, sign};
 use tidegate::dev::start::{DevOptions, start};
-use tidegate::http::{App, Shared, dataflows, deliveries, reload, server};
+use tidegate::http::{App, Shared, dataflows, deliveries, fetching, reload, server};
 use tidegate::ledger::LogId;
 use tidegate::ledger::read::{Cursor, Reader, Stored};
 use tidegate::ledger::witness::Witnesses;
@@ -197,9 +197,11 @@ impl Service {
                 tokio::spawn(dataflows::follow(Arc::clone(&serving))),
             ];
             let delivering = tokio::spawn(deliveries::deliver(Arc::clone(&serving), road));
+            let fetching = tokio::spawn(fetching::fetch(Arc::clone(&serving)));
             server::serve(serving, started.listener, async {
                 let _ = stopped.await;
                 delivering.abort();
+                fetching.abort();
             })
             .await;
             for task in tasks {

@@ -34,6 +34,7 @@ mod matrix;
 mod openapi;
 mod oracle;
 mod pcf;
+mod pull;
 mod reload;
 mod restore;
 mod routes;
