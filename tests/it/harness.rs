@@ -172,6 +172,13 @@ impl Service {
         Self::changed(data, Clock::system(), BundleSource::BuiltIn, (None, None), change).unwrap()
     }
 
+    /// A service that fetches at most so many pages in a run.
+    pub fn bounded(most_pages: u64) -> Self {
+        let (data, clock) = (tempfile::tempdir().unwrap(), Clock::system());
+        let change = |app: &mut App| app.fetching.most_pages = most_pages;
+        Self::changed(data, clock, BundleSource::BuiltIn, (None, None), change).unwrap()
+    }
+
     fn changed(
         data: TempDir,
         clock: Clock,
