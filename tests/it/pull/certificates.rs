@@ -84,19 +84,16 @@ fn revoked(by: &Authority, serials: &[u64], until: i32) -> String {
     params.signed_by(by).unwrap().pem().unwrap()
 }
 
-/// A run that goes to a server that shows `shown`, and believes what `trust` says.
-fn fetched(shown: &Certified, trust: Value) -> (Supplier, Value) {
-    let service = Service::start();
-    keep_secret(&service, KEY);
+/// A run that goes to a server that shows `shown`, and believes what `trust` says. `name` is that of the system.
+fn fetched(service: &Service, name: &str, shown: &Certified, trust: Value) -> (Supplier, Value) {
     let id = fresh();
     let items = vec![document(&id)];
     let supplier = Supplier::over_tls(shown.server(None), move |_| page(&items, None));
-    let mut document = system("sap", pact(&supplier), by_key());
+    let mut document = system(name, pact(&supplier), by_key());
     if !trust.is_null() {
         document["pull"]["trust"] = trust;
     }
-    let run = first_run(&service, &document);
-    check_secret(&service, KEY);
+    let run = first_run(service, &document);
     (supplier, run)
 }
 
@@ -104,12 +101,20 @@ fn fetched(shown: &Certified, trust: Value) -> (Supplier, Value) {
 fn the_authority_of_the_document_is_believed() {
     let ca = authority("Supplier CA");
     let shown = certified(&ca, "localhost", 2099);
-    for trust in [
-        json!({ "authorities": ca.pem() }),
-        json!({ "authorities": authority("Another").pem() + &ca.pem() }),
-        json!({ "authorities": ca.pem(), "revoked": revoked(&ca, &[1], 2099) }),
+    let service = Service::start();
+    keep_secret(&service, KEY);
+    for (name, trust) in [
+        ("one", json!({ "authorities": ca.pem() })),
+        (
+            "among-others",
+            json!({ "authorities": authority("Another").pem() + &ca.pem() }),
+        ),
+        (
+            "not-revoked",
+            json!({ "authorities": ca.pem(), "revoked": revoked(&ca, &[1], 2099) }),
+        ),
     ] {
-        let (supplier, run) = fetched(&shown, trust);
+        let (supplier, run) = fetched(&service, name, &shown, trust);
         assert_eq!(run["state"], "complete", "{run}");
         assert_eq!(counts(&run), [1, 1, 0, 0]);
         assert_eq!(supplier.asked()[0].header("x-supplier-key"), KEY);
@@ -151,12 +156,15 @@ fn a_server_that_does_not_prove_itself_gets_nothing() {
             "put the newest one there",
         ),
     ];
-    for (what, shown, trust, told) in cases {
-        let (supplier, run) = fetched(&shown, trust);
+    let service = Service::start();
+    keep_secret(&service, KEY);
+    for (number, (what, shown, trust, told)) in cases.into_iter().enumerate() {
+        let (supplier, run) = fetched(&service, &format!("s-{number}"), &shown, trust);
         assert_eq!(run["state"], "failed", "{what}: {run}");
         assert!(problem(&run).contains(told), "{what}: {}", problem(&run));
         assert!(supplier.asked().is_empty(), "{what}: something was sent");
     }
+    check_secret(&service, KEY);
 }
 
 #[test]
