@@ -254,12 +254,14 @@ fn unreachable(error: reqwest::Error, url: &Url) -> Missed {
 
 /// Whether a handshake failed: rustls tells of it as data that is not valid.
 fn is_of_tls(error: &reqwest::Error) -> bool {
-    let causes = std::iter::successors(std::error::Error::source(error), |&cause| cause.source());
-    let mut causes = causes;
-    causes.any(|error| {
-        let io = error.downcast_ref::<std::io::Error>();
-        io.is_some_and(|error| error.kind() == std::io::ErrorKind::InvalidData)
-    })
+    let mut causes = std::iter::successors(std::error::Error::source(error), |&cause| cause.source());
+    causes.any(|cause| cause.downcast_ref().is_some_and(is_invalid))
+}
+
+/// An error of input and output may wrap another one, and does not say so as its cause.
+fn is_invalid(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    error.kind() == std::io::ErrorKind::InvalidData || inner.is_some_and(is_invalid)
 }
 
 fn refused(url: &Url, status: u16, headers: &HeaderMap, now: Timestamp) -> Missed {

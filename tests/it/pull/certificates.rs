@@ -162,6 +162,11 @@ fn a_server_that_does_not_prove_itself_gets_nothing() {
         let (supplier, run) = fetched(&service, &format!("s-{number}"), &shown, trust);
         assert_eq!(run["state"], "failed", "{what}: {run}");
         assert!(problem(&run).contains(told), "{what}: {}", problem(&run));
+        assert!(
+            !problem(&run).contains("times"),
+            "{what}: asked again in vain: {}",
+            problem(&run)
+        );
         assert!(supplier.asked().is_empty(), "{what}: something was sent");
     }
     check_secret(&service, KEY);
@@ -182,7 +187,10 @@ fn a_client_certificate_is_shown_to_a_server_that_asks_for_it() {
     keep_secret(&service, &stranger.pem());
     let run = first_run(&service, &document);
     assert_eq!(run["state"], "failed", "{run}");
-    assert!(problem(&run).contains("alert"), "{run}");
+    assert!(
+        problem(&run).contains("alert") && !problem(&run).contains("times"),
+        "{run}"
+    );
     assert!(supplier.asked().is_empty());
 
     let own = certified(&clients, "tidegate", 2099);
