@@ -31,6 +31,7 @@ use crate::ids::{Bpnl, TenantId};
 use crate::ledger::witness::Witnesses;
 use crate::ledger::{Ledger, LedgerKeys, Options, Standing};
 use crate::pcf::{self, Carrier, Models, PcfStore};
+use crate::pull::{self, Fetching, PullStore};
 use crate::registry::store::RegistryStore;
 use crate::registry::{self, NewAgreement, Registry, TenantWorld};
 use crate::vault::{Seal, Vault, VaultKey};
@@ -67,7 +68,7 @@ pub enum BundleSource {
 pub struct Parts {
     /// The data directory.
     pub data: PathBuf,
-    /// Where registry, data flows and exchanges are: files of the data directory, or a database.
+    /// Where registry, data flows, exchanges and runs are: files of the data directory, or a database.
     pub place: Place,
     /// Seals what partners hand out, where registry, data flows and exchanges are.
     pub seal: Arc<Seal>,
@@ -174,6 +175,10 @@ pub async fn assemble(
     let models = Arc::new(models);
     // In dev mode partners are on this machine.
     let carrier = Carrier::new(!parts.issuers.is_empty()).map_err(StartError::of("speaking to partners"))?;
+    let runs = PullStore::open(&parts.place, Arc::clone(&parts.seal)).await;
+    let runs = runs.map_err(StartError::of("the runs"))?;
+    // In dev mode suppliers' systems are on this machine.
+    let fetching = Fetching::new(runs, !parts.issuers.is_empty());
     let dataspace = dataspace(&parts, &registry.current()).await?;
     let logs = match &parts.witnesses {
         Some(witnesses) => gate.ledger().readers().cosigned_by(witnesses.quorum().clone()),
@@ -183,6 +188,7 @@ pub async fn assemble(
         logs,
         pcf,
         models,
+        fetching,
         carrier,
         gate,
         registry,
@@ -231,14 +237,14 @@ pub async fn open_ledger(
     Ok(ledger)
 }
 
-/// Opens the registry. Where that is in a database, no file of the data directory may hold one, nor data flows, nor exchanges: what is in
+/// Opens the registry. Where that is in a database, no file of the data directory may hold one, nor data flows, nor exchanges, nor runs: what is in
 /// it would not be seen, and whoever changed the configuration may not know.
 ///
 /// # Errors
 /// The registry cannot be used, or such a file is there.
 pub async fn open_registry(place: &Place, data: &Path) -> Result<RegistryStore, StartError> {
     if let Place::Postgres(_) = place {
-        let files = [registry::store::FILE, flow::FILE, pcf::FILE].map(|file| data.join(file));
+        let files = [registry::store::FILE, flow::FILE, pcf::FILE, pull::FILE].map(|file| data.join(file));
         if let Some(file) = files.iter().find(|file| file.exists()) {
             return Err(StartError(format!(
                 "`{}` is there, but registry, data flows and exchanges are to be in a database, where what is in the file is not seen; \

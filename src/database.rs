@@ -10,6 +10,7 @@
 //! registry.sqlite   tidegate_registry    tenants, partners, offers, agreements, the index of footprints and its history
 //! dataspace.sqlite  tidegate_dataspace   data flows, and what their connectors still have to be told
 //! pcf.sqlite        tidegate_exchanges   requests, received footprints' index, deliveries
+//! pulls.sqlite      tidegate_pulls       runs in which footprints are fetched, and what they report
 //! ```
 //!
 //! What several processes do at once is safe by two means, which the SQL of a set uses and says where: a row whose lock serialises

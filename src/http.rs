@@ -17,6 +17,7 @@ pub mod deliveries;
 pub mod dev_connector;
 pub mod dev_issuer;
 pub mod exchange;
+pub mod fetching;
 pub mod footprints;
 pub mod gates;
 pub mod ingest;
@@ -51,6 +52,7 @@ use crate::ids::{Bpnl, TenantId};
 use crate::ledger::Readers;
 use crate::ledger::witness::Witnesses;
 use crate::pcf::{Carrier, Models, PcfStore};
+use crate::pull::Fetching;
 use crate::registry::store::RegistryStore;
 use crate::vault::Vault;
 
@@ -101,6 +103,8 @@ pub struct App {
     pub pcf: PcfStore,
     /// The schemas footprints are held against.
     pub models: Arc<Models>,
+    /// What is fetched from suppliers' systems.
+    pub fetching: Fetching,
     /// Sends to partners.
     pub carrier: Carrier,
     /// Data flows, their tokens, and the tenants' connectors.

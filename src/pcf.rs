@@ -44,6 +44,7 @@ pub use exchange::{
     StateError, Wanted,
 };
 pub use model::{Flaw, MOST_FLAWS, Model, ModelError, Models, SchemaError};
+pub(crate) use outside::{Outside, is_entered};
 pub use part::{PartError, PartId, Parts};
 pub use renewal::Renewed;
 pub use road::{Boxed, Endpoint, Goal, Road, RoadError, numbers};

@@ -62,6 +62,9 @@ pub const DELIVERIES: &str = "tidegate_deliveries_total";
 /// Deliveries that are not done, by `state`: `open` are still tried, `dead` were given up.
 pub const DELIVERIES_WAITING: &str = "tidegate_deliveries_waiting";
 
+/// Runs in which footprints were fetched from suppliers' systems, by the `state` they ended in (`complete`, `failed`, `stopped`).
+pub const PULL_RUNS: &str = "tidegate_pull_runs_total";
+
 /// Calls to AWS, by `service`, `operation` and `outcome`: `ok`, why not, or `kept-away` from a service that does not answer.
 pub const AWS_CALLS: &str = "tidegate_aws_calls_total";
 /// Seconds a call to AWS takes with all its attempts, by `service` and `operation`.

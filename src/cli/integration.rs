@@ -3,6 +3,7 @@
 //! What is added is asked of the service, not written beside it: so it is decided by policy, recorded, and in force with the next
 //! request, and whoever adds it needs a token and no access to the service's machine.
 
+mod runs;
 mod service;
 
 use std::io::Read as _;
@@ -13,6 +14,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use self::runs::FetchArgs;
 use self::service::{Answer, Service};
 use super::{Exit, Failure, Outcome, block_on, print};
 use crate::ids::{Digest, IntegrationId, TenantId};
@@ -30,6 +32,10 @@ pub(super) enum IntegrationCommand {
     Disable(OneArgs),
     /// Have a supplier system that was stopped go on
     Enable(OneArgs),
+    /// Show what was fetched from a supplier system: how each run stands, what it took, and what it did not, with the reason
+    Runs(OneArgs),
+    /// Fetch from a supplier system now
+    Fetch(FetchArgs),
     /// Draw a key at random and print it with the digest for the document
     Key,
 }
@@ -69,7 +75,7 @@ pub(super) struct ListArgs {
     service: ServiceArgs,
 }
 
-/// What `integration enable` and `disable` take.
+/// What `integration enable`, `disable` and `runs` take.
 #[derive(Args, Debug)]
 pub(super) struct OneArgs {
     /// The company, by its BPNL
@@ -86,6 +92,8 @@ pub(super) fn run(command: &IntegrationCommand) -> Outcome {
         IntegrationCommand::List(args) => block_on(list(args))?,
         IntegrationCommand::Disable(args) => block_on(set_enabled(args, false))?,
         IntegrationCommand::Enable(args) => block_on(set_enabled(args, true))?,
+        IntegrationCommand::Runs(args) => block_on(runs::runs(args))?,
+        IntegrationCommand::Fetch(args) => block_on(runs::fetch(args))?,
         IntegrationCommand::Key => key(),
     }
 }

@@ -20,6 +20,7 @@ use crate::config::{AwsSettings, Config, DatabaseSource, KeySource, TlsSettings}
 use crate::database::{Database, Place};
 use crate::dev::start::{DevOptions, RealConnectors, start};
 use crate::http::deliveries::deliver;
+use crate::http::fetching::fetch;
 use crate::http::reload::reload;
 use crate::http::server::{Tls, serve};
 use crate::http::tls::acceptor;
@@ -343,6 +344,7 @@ async fn run_until_stopped(app: App, listener: TcpListener, tls: Option<Tls>, mu
     let watching = tokio::spawn(dataflows::watch(Arc::clone(&app)));
     let following = tokio::spawn(dataflows::follow(Arc::clone(&app)));
     let delivering = tokio::spawn(deliver(Arc::clone(&app), Arc::clone(&app) as Arc<dyn Road>));
+    let fetching = tokio::spawn(fetch(Arc::clone(&app)));
     let ledger = app.gate.ledger().clone();
     let written = ledger.clone();
     let displaced = Arc::<OnceLock<Arc<str>>>::default();
@@ -358,6 +360,7 @@ async fn run_until_stopped(app: App, listener: TcpListener, tls: Option<Tls>, mu
         }
         // Before the ledger is closed: what is under way is made again after the next start.
         delivering.abort();
+        fetching.abort();
     };
     serve(app, listener, tls, stop).await;
     for task in [reloading, watching, following] {

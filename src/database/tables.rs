@@ -24,7 +24,7 @@ const LONG: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Arg<'a> {
     Text(Option<&'a str>),
-    Number(i64),
+    Number(Option<i64>),
     Flag(bool),
 }
 
@@ -48,6 +48,12 @@ impl<'a> From<Option<&'a str>> for Arg<'a> {
 
 impl From<i64> for Arg<'_> {
     fn from(number: i64) -> Self {
+        Self::Number(Some(number))
+    }
+}
+
+impl From<Option<i64>> for Arg<'_> {
+    fn from(number: Option<i64>) -> Self {
         Self::Number(number)
     }
 }

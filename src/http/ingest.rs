@@ -11,6 +11,7 @@ pub mod certificate;
 mod footprints;
 mod outcome;
 mod request;
+mod runs;
 mod systems;
 
 use axum::body::Body;
@@ -19,6 +20,7 @@ use axum::http::header::CONTENT_TYPE;
 
 pub use self::footprints::{BATCHES, hand_in};
 pub use self::request::request;
+pub use self::runs::{begin as begin_run, list as list_runs};
 pub use self::systems::{list as list_systems, put as put_system};
 use super::App;
 use super::caller::one_header;

@@ -4,7 +4,6 @@
 //! address of a private network is entered, whether by its number or by a name that resolves to it ([`outside`](super::outside)), of
 //! an answer only the status is used (and of one to a renewal, the new token), and all of it has an end in time.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use secrecy::ExposeSecret;
 
 use super::exchange::{Asked, ExchangeId, Form, Wanted};
 use super::model::Model;
-use super::outside::{Outside, is_outside};
+use super::outside::{Outside, is_entered};
 use super::part::PartId;
 use super::road::Endpoint;
 use super::segment::segment;
@@ -161,15 +160,7 @@ impl Carrier {
         let url: Url = text
             .parse()
             .map_err(|_| "the partner's connector gave an address that is none".to_owned())?;
-        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let number: Option<IpAddr> = host.parse().ok();
-        let sound = match (url.scheme(), number) {
-            ("https", number) => number.is_none_or(|number| is_outside(number, self.loopback)),
-            ("http", number) if self.loopback => number.is_none_or(|number| number.is_loopback()),
-            _ => false,
-        };
-        let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-        if sound && bare {
+        if is_entered(&url, self.loopback) {
             Ok(url)
         } else {
             Err("the partner's connector gave an address that is not entered: expected https, no user name, and no number of a private network".into())

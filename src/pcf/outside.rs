@@ -2,13 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// Resolves names to addresses outside of here, and to no others.
 #[derive(Debug)]
-pub(super) struct Outside {
+pub(crate) struct Outside {
     /// Dev mode: loopback, and nothing else.
-    pub(super) loopback: bool,
+    pub(crate) loopback: bool,
 }
 
 impl Resolve for Outside {
@@ -25,8 +26,21 @@ impl Resolve for Outside {
     }
 }
 
+/// Whether a URL may be entered: https without a user name, and no number of a private network; in dev mode loopback, by http as well.
+pub(crate) fn is_entered(url: &Url, loopback: bool) -> bool {
+    let number: Option<IpAddr> = url
+        .host_str()
+        .and_then(|host| host.trim_matches(['[', ']']).parse().ok());
+    let sound = match (url.scheme(), number) {
+        ("https", number) => number.is_none_or(|number| is_outside(number, loopback)),
+        ("http", number) if loopback => number.is_none_or(|number| number.is_loopback()),
+        _ => false,
+    };
+    sound && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+}
+
 /// Whether an address may be entered.
-pub(super) fn is_outside(address: IpAddr, loopback: bool) -> bool {
+fn is_outside(address: IpAddr, loopback: bool) -> bool {
     if loopback {
         return address.is_loopback();
     }

@@ -17,14 +17,37 @@ pub const ATTEMPTS: u32 = 20;
 
 /// How long to wait after the attempt of that number, counted from 1; nothing where it was the last. `dice` is a random number.
 pub fn wait(attempt: u32, dice: u32) -> Option<SignedDuration> {
-    if attempt >= ATTEMPTS {
-        return None;
+    let waits = Waits {
+        first: FIRST,
+        longest: LONGEST,
+        attempts: ATTEMPTS,
+    };
+    waits.after(attempt, dice)
+}
+
+/// Waits between attempts at something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waits {
+    /// The wait after the first attempt, before jitter.
+    pub first: SignedDuration,
+    /// The longest wait, before jitter.
+    pub longest: SignedDuration,
+    /// After how many attempts it is given up.
+    pub attempts: u32,
+}
+
+impl Waits {
+    /// How long to wait after the attempt of that number, counted from 1; nothing where it was the last. `dice` is a random number.
+    pub fn after(&self, attempt: u32, dice: u32) -> Option<SignedDuration> {
+        if attempt >= self.attempts {
+            return None;
+        }
+        let doublings = attempt.saturating_sub(1).min(20);
+        let whole = (self.first.as_millis() << doublings).min(self.longest.as_millis());
+        let half = whole / 2;
+        let waited = half + half * i128::from(dice) / i128::from(u32::MAX);
+        Some(SignedDuration::from_millis(i64::try_from(waited).unwrap_or(i64::MAX)))
     }
-    let doublings = attempt.saturating_sub(1).min(20);
-    let whole = (FIRST.as_millis() << doublings).min(LONGEST.as_millis());
-    let half = whole / 2;
-    let waited = half + half * i128::from(dice) / i128::from(u32::MAX);
-    Some(SignedDuration::from_millis(i64::try_from(waited).unwrap_or(i64::MAX)))
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ mod clients;
 mod groups;
 mod mapping;
 mod marker;
-mod pace;
 mod role;
 mod secrets;
 
@@ -17,12 +16,12 @@ use std::sync::Arc;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 
 use self::clients::Made;
-use self::pace::Pace;
 use super::journal::Run;
 use super::wanted::{Purpose, Setting, Wanted};
 use super::{Care, Difference, Office, PassageError, Watch};
 use crate::aws::{Aws, Class, Failure, Service};
 use crate::iam::{Account, DocumentKind, Outline};
+use crate::pace::Pace;
 use crate::registry::Tenant;
 
 /// AWS, as onboarding reaches it.
@@ -35,7 +34,9 @@ pub struct Provision {
     identity: aws_sdk_cognitoidentity::Client,
     secrets: aws_sdk_secretsmanager::Client,
     s3: aws_sdk_s3::Client,
-    pace: Pace,
+    /// AWS counts administrative calls of an account by a bucket of tokens for each service, and refuses what is beyond; the SDK would try that
+    /// again, but three times only.
+    pace: Pace<Service>,
     /// The app clients of the user pool by name, read once: it is one list for all tenants.
     listed: tokio::sync::Mutex<Option<BTreeMap<String, Vec<String>>>>,
 }
@@ -49,7 +50,7 @@ impl Provision {
             identity: aws_sdk_cognitoidentity::Client::new(aws.config()),
             secrets: aws_sdk_secretsmanager::Client::new(aws.config()),
             s3: aws.s3(),
-            pace: Pace::new(rate),
+            pace: Pace::new(rate, rate),
             aws,
             account,
             setting,

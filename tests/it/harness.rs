@@ -20,7 +20,7 @@ use tidegate::clock::Clock;
 use tidegate::database::Database;
 use tidegate::dev::issuer::{Issuer, SigningKey, sign};
 use tidegate::dev::start::{DevOptions, start};
-use tidegate::http::{App, Shared, dataflows, deliveries, reload, server};
+use tidegate::http::{App, Shared, dataflows, deliveries, fetching, reload, server};
 use tidegate::ledger::LogId;
 use tidegate::ledger::read::{Cursor, Reader, Stored};
 use tidegate::ledger::witness::Witnesses;
@@ -184,6 +184,13 @@ impl Service {
         Self::changed(data, clock, BundleSource::BuiltIn, (None, None), change).unwrap()
     }
 
+    /// A service that fetches at most so many pages in a run.
+    pub fn bounded(most_pages: u64) -> Self {
+        let (data, clock) = (tempfile::tempdir().unwrap(), Clock::system());
+        let change = |app: &mut App| app.fetching.most_pages = most_pages;
+        Self::changed(data, clock, BundleSource::BuiltIn, (None, None), change).unwrap()
+    }
+
     fn changed(
         data: TempDir,
         clock: Clock,
@@ -209,9 +216,11 @@ impl Service {
                 tokio::spawn(dataflows::follow(Arc::clone(&serving))),
             ];
             let delivering = tokio::spawn(deliveries::deliver(Arc::clone(&serving), road));
+            let fetching = tokio::spawn(fetching::fetch(Arc::clone(&serving)));
             server::serve(serving, started.listener, None, async {
                 let _ = stopped.await;
                 delivering.abort();
+                fetching.abort();
             })
             .await;
             for task in tasks {

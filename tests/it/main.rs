@@ -35,6 +35,7 @@ mod matrix;
 mod openapi;
 mod oracle;
 mod pcf;
+mod pull;
 mod reload;
 mod restore;
 mod routes;

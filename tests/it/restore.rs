@@ -52,7 +52,7 @@ fn copy_vault(data: &Path, to: &Path) {
 fn back_up(data: &Path, to: &Path, keys: &Path) {
     std::fs::create_dir(to).unwrap();
     let tables = |name: &str| vacuum(&data.join(name), &to.join(name));
-    ["pcf.sqlite", "dataspace.sqlite", "registry.sqlite"]
+    ["pulls.sqlite", "pcf.sqlite", "dataspace.sqlite", "registry.sqlite"]
         .into_iter()
         .for_each(tables);
     copy_vault(data, to);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tidegate::dev::issuer::{SigningKey, sign};
 use tidegate::http::routes::{Caller, Route, all};
 
-use crate::harness::{Ask, ELBE, HOLDS, ISAR, ODER, Service, WESER, ask, claims, footprint};
+use crate::harness::{Ask, ELBE, HOLDS, ISAR, ODER, Service, WESER, ask, claims, footprint, wait_for};
 
 /// The body by which a secret of Elbe's becomes what it is.
 fn unchanged(service: &Service, name: &str) -> String {
@@ -203,6 +203,35 @@ fn tried(service: &Service, route: &str) -> Tried {
                 ask("GET", &format!("/ingest/{ELBE}/footprints/{pcf}/versions")),
                 200,
                 service.connector(ELBE),
+                Some(anna()),
+            )
+        }
+        "ingest.runs" | "ingest.fetch" => {
+            let path = format!("/ingest/{ELBE}/integrations/fetched");
+            let document = json!({
+                "id": "fetched", "tenant": ELBE, "name": "Fetched from",
+                "pull": {
+                    "source": { "pact": { "url": "http://localhost:9" } }, "everySeconds": 604_800,
+                    "auth": { "apiKey": { "header": "X-Key", "secret": "nobodys" } },
+                },
+            });
+            let put = ask("PUT", &path).json(document.to_string()).bearer(&anna());
+            assert!([200, 201].contains(&put.send(service.address).status));
+            // It fails at once, for there is no such secret; a route is tried several times.
+            let runs = ask("GET", &format!("{path}/runs")).bearer(&anna());
+            wait_for("the end of its runs", || {
+                let runs = runs.send(service.address).json()["runs"].as_array().unwrap().clone();
+                !runs.is_empty() && runs.iter().all(|run| run["state"] != "running")
+            });
+            let (method, success) = if route == "ingest.runs" {
+                ("GET", 200)
+            } else {
+                ("POST", 202)
+            };
+            (
+                ask(method, &format!("{path}/runs")),
+                success,
+                integration(),
                 Some(anna()),
             )
         }

@@ -260,7 +260,13 @@ fn a_service_that_stands_by_takes_over_on_postgres() {
         &database,
         &["ledger", "export", "--data", place, "--out", out.to_str().unwrap()],
     );
-    for file in ["ledger.sqlite", "registry.sqlite", "dataspace.sqlite", "pcf.sqlite"] {
+    for file in [
+        "ledger.sqlite",
+        "registry.sqlite",
+        "dataspace.sqlite",
+        "pcf.sqlite",
+        "pulls.sqlite",
+    ] {
         assert!(!data.path().join(file).exists(), "{file}");
     }
 }

@@ -90,7 +90,13 @@ fn an_exchange_with_all_tables_on_postgres() {
     assert!(listed.text().contains(HOLDS), "{}", listed.text());
     retire(&service, ELBE, HOLDS);
     assert_eq!(service.sound_exchange().send(service.address).status, 403);
-    for file in ["ledger.sqlite", "registry.sqlite", "dataspace.sqlite", "pcf.sqlite"] {
+    for file in [
+        "ledger.sqlite",
+        "registry.sqlite",
+        "dataspace.sqlite",
+        "pcf.sqlite",
+        "pulls.sqlite",
+    ] {
         assert!(!service.data().join(file).exists(), "{file}");
     }
     let data = service.stop();

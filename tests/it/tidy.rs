@@ -14,6 +14,7 @@ const ORDER: &[(&str, &str)] = &[
     ("ids", "names, parsed once; everything else is written in terms of them"),
     ("causes", "what an error says with its causes; knows of nothing"),
     ("answer", "what others answer over HTTP, no more of it than a bound"),
+    ("pace", "not too many calls at once; knows of nothing"),
     ("clock", "the one reader of wall time; knows of nothing"),
     ("json", "the one strict reader of JSON; knows of nothing"),
     (
@@ -78,6 +79,7 @@ const ORDER: &[(&str, &str)] = &[
         "what partners ask of each other and hand each other, and what is still to be delivered",
     ),
     ("intake", "what is handed in or fetched: read, decided, stored, indexed"),
+    ("pull", "fetches from suppliers' systems, and takes in what it finds"),
     ("facts", "tokens to claims; knows nothing of what they are used for"),
     (
         "dataspace",
@@ -114,6 +116,11 @@ const PURE: &[(&str, &[&str])] = &[
     ("pcf/part", &[]),
     ("pcf/exchange", &[]),
     ("pcf/retry", &[]),
+    ("pull/document", &[]),
+    ("pull/link", &[]),
+    ("pull/page", &[]),
+    ("pull/peer/after", &[]),
+    ("pull/run", &[]),
     ("parity", &["parity/corpus.rs"]),
     ("ledger/record", &[]),
     ("ledger/quorum", &[]),

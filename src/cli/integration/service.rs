@@ -11,7 +11,7 @@ use super::{ServiceArgs, text};
 use crate::causes::with_causes;
 use crate::cli::{Exit, Failure};
 use crate::dev::start::MANIFEST;
-use crate::ids::TenantId;
+use crate::ids::{IntegrationId, TenantId};
 use crate::registry::Integration;
 
 /// The longest answer that is read, in bytes: as much as a company's systems can come to.
@@ -25,7 +25,7 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// The record of the decision, where there is one.
     pub(super) record: String,
-    body: Value,
+    pub(super) body: Value,
 }
 
 impl Answer {
@@ -125,7 +125,12 @@ impl Service {
     }
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.request_with(method, path, None)
+    }
+
+    fn request_with(&self, method: Method, path: &str, query: Option<&str>) -> reqwest::RequestBuilder {
         let mut url = self.url.clone();
+        url.set_query(query);
         url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
         self.client.request(method, url).bearer_auth(self.token.expose_secret())
     }
@@ -136,6 +141,23 @@ impl Service {
         let document = serde_json::to_vec(integration).map_err(Failure::failed)?;
         let request = self.request(Method::PUT, &path).body(document);
         ask(request.header("content-type", "application/json")).await
+    }
+
+    /// The last runs of a system.
+    pub(super) async fn runs(&self, tenant: TenantId, id: &IntegrationId) -> Result<Vec<Value>, Failure> {
+        let path = format!("/ingest/{tenant}/integrations/{id}/runs");
+        let answer = ask(self.request(Method::GET, &path)).await?;
+        match (answer.status, answer.body.get("runs").and_then(Value::as_array)) {
+            (200, Some(runs)) => Ok(runs.clone()),
+            _ => Err(answer.refused()),
+        }
+    }
+
+    /// Begins a run of a system.
+    pub(super) async fn fetch(&self, tenant: TenantId, id: &IntegrationId, whole: bool) -> Result<Answer, Failure> {
+        let path = format!("/ingest/{tenant}/integrations/{id}/runs");
+        let query = whole.then_some("whole=true");
+        ask(self.request_with(Method::POST, &path, query)).await
     }
 
     /// Every system of a company.

@@ -71,4 +71,31 @@ pub(super) const ROUTES: &[Route] = &[
             || put(ingest::put_system),
         )
     },
+    Route {
+        refuses: &[Kind::Upstream],
+        ..route(
+            "ingest.runs",
+            Method::Get,
+            "/ingest/{bpnl}/integrations/{id}/runs",
+            Caller::Person,
+            "What was fetched from a supplier system: the last runs, the latest first, and what of each was not taken.",
+            || get(ingest::list_runs),
+        )
+    },
+    Route {
+        success: 202,
+        query: &[optional(
+            "whole",
+            "`true`: everything is asked for, and not only what changed since the last run that came to its end.",
+        )],
+        refuses: &[Kind::Query, Kind::Conflict, Kind::Upstream],
+        ..route(
+            "ingest.fetch",
+            Method::Post,
+            "/ingest/{bpnl}/integrations/{id}/runs",
+            Caller::Person,
+            "Fetch from a supplier system now.",
+            || post(ingest::begin_run),
+        )
+    },
 ];

@@ -92,6 +92,15 @@ fn check_pull(pull: &Pull, found: &mut Vec<String>) {
         Source::Pact(pact) => address("/pull/source/pact/url", &pact.url, found),
         Source::Json(json) => check_json(json, found),
     }
+    let url = match &pull.source {
+        Source::Pact(pact) => &pact.url,
+        Source::Json(json) => &json.url,
+    };
+    if matches!(pull.auth, Auth::Certificate(_)) && url.starts_with("http:") {
+        found.push(
+            "`/pull/auth/certificate`: a certificate is shown in TLS: expected a source with an `https` URL".to_owned(),
+        );
+    }
     if let Auth::ApiKey(key) = &pull.auth {
         let sound = !key.header.is_empty()
             && key.header.len() <= 64

@@ -10,11 +10,12 @@ use crate::cluster::{Cluster, TestDatabase};
 use crate::harness::{ELBE, block_on, exchange};
 use crate::standby::{Replica, ends};
 
-const SCHEMAS: [&str; 4] = [
+const SCHEMAS: [&str; 5] = [
     "tidegate_ledger",
     "tidegate_registry",
     "tidegate_dataspace",
     "tidegate_exchanges",
+    "tidegate_pulls",
 ];
 
 /// One of PostgreSQL's programs, from `PATH` or where Debian keeps it.
@@ -88,7 +89,7 @@ fn a_dump_of_a_running_service_is_a_service_again_on_postgres() {
     let newer = checkpoint(&database);
     drop(first);
     block_on(async {
-        let drop = "DROP SCHEMA tidegate_ledger, tidegate_registry, tidegate_dataspace, tidegate_exchanges CASCADE";
+        let drop = "DROP SCHEMA tidegate_ledger, tidegate_registry, tidegate_dataspace, tidegate_exchanges, tidegate_pulls CASCADE";
         database.run(drop).await;
     });
     std::fs::remove_dir_all(&original).unwrap();

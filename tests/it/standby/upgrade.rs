@@ -171,7 +171,12 @@ fn tables_of_a_newer_version_are_not_served_from_on_postgres() {
     second.stop();
 
     // The other tables are opened last; by then it holds the lease, and another may take that once it has lapsed.
-    for schema in ["tidegate_registry", "tidegate_dataspace", "tidegate_exchanges"] {
+    for schema in [
+        "tidegate_registry",
+        "tidegate_dataspace",
+        "tidegate_exchanges",
+        "tidegate_pulls",
+    ] {
         edit(&format!("UPDATE {schema}.format SET format = format + 1"));
         let said = refused();
         assert!(said.contains("use the version that wrote them"), "{schema}: {said}");
