@@ -17,6 +17,7 @@ mod footprints;
 mod guarantee;
 mod model;
 mod offer;
+mod pact;
 mod pool;
 mod sharing;
 pub mod store;
@@ -33,6 +34,7 @@ pub use model::{
     TenantWorld,
 };
 pub use offer::{OfferError, OfferReader};
+pub use pact::{PactClient, Taken, secret as pact_secret};
 pub use pool::TermsPool;
 pub use sharing::{Shared, apart};
 

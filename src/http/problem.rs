@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use super::exchange::RECORD;
 use super::observe::Outcome;
+use super::pact::Spoken;
 use crate::decide::Recorded;
 use crate::ids::TenantId;
 use crate::pcf::Flaw;
@@ -54,6 +55,8 @@ pub enum Kind {
     Conflict,
     /// A message that does not fit where its data flow stands.
     Flow,
+    /// Something the standard has and this service does not do.
+    Unsupported,
     /// An answer is to be sent later, and there is nowhere it could be sent, or no way.
     Unanswerable,
     /// The request took too long.
@@ -68,7 +71,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for the API description.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Path,
         Self::Header,
         Self::Query,
@@ -83,6 +86,7 @@ impl Kind {
         Self::Model,
         Self::Conflict,
         Self::Flow,
+        Self::Unsupported,
         Self::Unanswerable,
         Self::Timeout,
         Self::Unrecorded,
@@ -138,6 +142,11 @@ impl Kind {
                 "flow",
                 StatusCode::BAD_REQUEST,
                 "The message does not fit where the data flow stands",
+            ),
+            Self::Unsupported => (
+                "unsupported",
+                StatusCode::BAD_REQUEST,
+                "This service does not do what is asked",
             ),
             Self::Unanswerable => (
                 "unanswerable",
@@ -336,6 +345,12 @@ impl IntoResponse for Problem {
         if let Some(cause) = self.cause {
             response.extensions_mut().insert(cause);
         }
+        response.extensions_mut().insert(Spoken {
+            kind: self.kind,
+            detail: self.detail,
+            reasons: self.reasons,
+            cause: self.cause,
+        });
         if let Some(outcome) = self.outcome {
             response.extensions_mut().insert(*outcome);
         }

@@ -1,19 +1,24 @@
 //! The route table. The router, the API description and the test that tries every route as nobody, as a stranger and as
 //! somebody are all made from it, so a route cannot be served without being described and tried.
 
+mod pact;
 mod route;
 mod table;
 
 use axum::Router;
 
 pub use self::route::{Caller, Carried, Method, Parameter, Route};
-pub use self::table::ROUTES;
 use super::Shared;
 use super::problem::{Kind, Problem};
 
+/// Every route there is.
+pub fn all() -> impl Iterator<Item = &'static Route> {
+    [table::ROUTES, pact::ROUTES].into_iter().flatten()
+}
+
 /// The routes this service has: those of dev mode only where `dev` says so.
 pub fn table(dev: bool) -> impl Iterator<Item = &'static Route> {
-    ROUTES.iter().filter(move |route| dev || !route.dev_only)
+    all().filter(move |route| dev || !route.dev_only)
 }
 
 /// The router over the table.

@@ -10,6 +10,7 @@ use super::agreement::Signed;
 use super::collection::Agreements;
 use super::footprints::Footprints;
 use super::guarantee::Guarantee;
+use super::pact::PactClient;
 use crate::contract::Terms;
 use crate::ids::{
     AssetId, Bpnl, ClientId, Did, GroupNames, OfferId, PcfId, ProductId, SecretName, SecretSuffix, TenantId, UserName,
@@ -168,6 +169,10 @@ pub struct Relation {
     /// References of the bilateral contracts the two have.
     #[serde(default)]
     pub contracts: BTreeSet<String>,
+    /// The clients with which the partner may come to the tenant's PACT endpoint by itself. Where nothing is said of them, those that
+    /// are on record stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pact: Option<Vec<PactClient>>,
 }
 
 /// An asset of a tenant's connector.

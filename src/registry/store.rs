@@ -39,13 +39,14 @@ use self::changes::{Changes, NOTHING};
 pub use self::endings::Ending;
 pub use self::uses::Turn;
 use self::uses::Uses;
-use super::model::{Footprint, Partner, Tenant, TenantWorld};
+use super::model::{Footprint, Partner, Relation, Tenant, TenantWorld};
+use super::pact::{PactClient, Taken, taken};
 use super::pool::TermsPool;
 use super::sharing::{Shared, apart};
 use super::{Agreement, AgreementState, Registry};
 use crate::contract::{ContractError, Terms};
 use crate::database::{Place, Tables, TablesError};
-use crate::ids::{AgreementId, TenantId};
+use crate::ids::{AgreementId, Bpnl, TenantId};
 
 /// The file below the data directory.
 pub const FILE: &str = "registry.sqlite";
@@ -100,6 +101,9 @@ pub enum RegistryError {
     /// Two tenants cannot be told apart.
     #[error("the registry `{FILE}`: {0}")]
     Shared(#[from] Shared),
+    /// A PACT client that is another partner's as well.
+    #[error("{0}")]
+    Client(Taken),
     /// Something is said of a tenant that is not there.
     #[error("`{0}` is not a tenant of this platform")]
     NoSuchTenant(TenantId),
@@ -227,6 +231,32 @@ impl RegistryStore {
             .tenant(tenant)
             .ok_or(RegistryError::NoSuchTenant(tenant))?;
         rows::put_footprint(&mut edit, &footprint).await?;
+        edit.commit().await
+    }
+
+    /// Gives a partner of `tenant` these PACT clients, in place of those it had; what else is on record about it stays. Of a client
+    /// that is not among them no token is good any more.
+    ///
+    /// # Errors
+    /// The database, a tenant that is not there, or a client that is another partner's; what was on record stays then.
+    pub async fn put_pact_clients(
+        &self,
+        tenant: TenantId,
+        partner: Bpnl,
+        clients: Vec<PactClient>,
+    ) -> Result<(), RegistryError> {
+        let mut edit = self.edit().await?;
+        let current = self.current();
+        let world = current.tenant(tenant).ok_or(RegistryError::NoSuchTenant(tenant))?;
+        if let Some(taken) = taken(world, partner, &clients) {
+            return Err(RegistryError::Client(taken));
+        }
+        let held = world.relations.get(&partner).map(|held| Relation::clone(held));
+        let relation = Relation {
+            pact: Some(clients),
+            ..held.unwrap_or_else(|| Relation::with(partner))
+        };
+        rows::put_relation(&mut edit, tenant, &relation).await?;
         edit.commit().await
     }
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use tidegate::dev::issuer::{SigningKey, sign};
-use tidegate::http::routes::{Caller, ROUTES, Route};
+use tidegate::http::routes::{Caller, Route, all};
 
 use crate::harness::{Ask, ELBE, HOLDS, ISAR, ODER, Service, WESER, ask, claims, footprint};
 
@@ -180,7 +180,7 @@ fn tried(service: &Service, route: &str) -> Tried {
             )
         }
         "operations.health" | "operations.ready" | "operations.metrics" | "operations.openapi" => {
-            let path = ROUTES.iter().find(|known| known.name == route).unwrap().path;
+            let path = all().find(|known| known.name == route).unwrap().path;
             (ask("GET", path), 200, anna(), None)
         }
         "dev.jwks" => (
@@ -334,8 +334,8 @@ fn wrong_tokens(service: &Service, sound: &str) -> Vec<(&'static str, String)> {
 #[test]
 fn nobody_gets_anything_and_somebody_what_the_route_is_for() {
     let service = Service::shared();
-    // Partners' own tokens are no tokens of an issuer; `dataflows` tries those routes.
-    for route in ROUTES.iter().filter(|route| route.caller != Caller::Partner) {
+    // Partners' own tokens are no tokens of an issuer; `dataflows` and `pact` try those routes.
+    for route in all().filter(|route| ![Caller::Partner, Caller::PactClient].contains(&route.caller)) {
         let tried = tried(service, route.name);
         assert_eq!(tried.success, route.success, "{}", route.name);
         assert_eq!(tried.ask.method, route.method.as_str());
@@ -370,8 +370,8 @@ fn nobody_gets_anything_and_somebody_what_the_route_is_for() {
 #[test]
 fn whatever_is_wrong_with_a_token_the_answer_is_the_same_to_the_byte() {
     let service = Service::shared();
-    let guarded = |route: &&Route| ![Caller::Anyone, Caller::Partner].contains(&route.caller);
-    for route in ROUTES.iter().filter(guarded) {
+    let guarded = |route: &&Route| ![Caller::Anyone, Caller::Partner, Caller::PactClient].contains(&route.caller);
+    for route in all().filter(guarded) {
         let tried = tried(service, route.name);
         let somebody = tried.somebody.unwrap();
         let elsewhere = match route.caller {
@@ -436,7 +436,7 @@ fn whatever_is_wrong_with_a_token_the_answer_is_the_same_to_the_byte() {
 
 #[test]
 fn the_routes_of_dev_mode_are_marked_as_such() {
-    for route in ROUTES {
+    for route in all() {
         assert_eq!(route.dev_only, route.path.starts_with("/dev/"), "{}", route.name);
     }
 }

@@ -35,7 +35,7 @@ const fn connector_route(name: &'static str, method: Method, mount: fn() -> Meth
 }
 
 /// Every route of the service.
-pub const ROUTES: &[Route] = &[
+pub(super) const ROUTES: &[Route] = &[
     route(
         "exchange.footprint",
         Method::Get,
