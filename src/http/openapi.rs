@@ -182,7 +182,11 @@ fn responses(route: &Route) -> utoipa::openapi::Responses {
         told.push(status.as_u16());
         let (schema, media, described) = match route.caller {
             Caller::PactClient => ("PactError", "application/json", title.to_owned()),
-            _ => ("Problem", "application/problem+json", format!("{title} (`urn:tidegate:problem:{name}`)")),
+            _ => (
+                "Problem",
+                "application/problem+json",
+                format!("{title} (`urn:tidegate:problem:{name}`)"),
+            ),
         };
         let schema = RefOr::Ref(Ref::from_schema_name(schema));
         let content = ContentBuilder::new().schema(Some(schema)).build();
@@ -194,7 +198,14 @@ fn responses(route: &Route) -> utoipa::openapi::Responses {
 
 /// PACT's `Error`.
 fn pact_error_schema() -> Schema {
-    let codes = ["BadRequest", "AccessDenied", "TokenExpired", "NotFound", "InternalError", "NotImplemented"];
+    let codes = [
+        "BadRequest",
+        "AccessDenied",
+        "TokenExpired",
+        "NotFound",
+        "InternalError",
+        "NotImplemented",
+    ];
     let text = || ObjectBuilder::new().schema_type(Type::String);
     let object = ObjectBuilder::new()
         .property("code", text().enum_values(Some(codes)))

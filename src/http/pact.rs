@@ -54,7 +54,11 @@ impl App {
     /// Where a tenant's PACT endpoint is, as whoever came by that host reaches it. A host of the tenant's own was held against the one
     /// configured before, so it may stand in an address.
     fn pact_url(&self, tenant: TenantId, own: Option<&OwnHost>) -> String {
-        let scheme = self.base_url.parse().ok().and_then(|base: Uri| base.scheme_str().map(str::to_owned));
+        let scheme = self
+            .base_url
+            .parse()
+            .ok()
+            .and_then(|base: Uri| base.scheme_str().map(str::to_owned));
         match (own, scheme) {
             (Some(OwnHost(host)), Some(scheme)) => format!("{scheme}://{host}"),
             _ => self.exchange_url(tenant),

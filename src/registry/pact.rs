@@ -111,11 +111,7 @@ impl TenantWorld {
     }
 
     /// The entry of a client that fits. A client on record of two partners is neither's.
-    fn one_pact_client(
-        &self,
-        client: &ClientId,
-        fits: impl Fn(&PactClient) -> bool,
-    ) -> Option<(Bpnl, &PactClient)> {
+    fn one_pact_client(&self, client: &ClientId, fits: impl Fn(&PactClient) -> bool) -> Option<(Bpnl, &PactClient)> {
         let holders = self.relations.values().filter_map(|relation| {
             let mut own = relation.pact_clients().iter().filter(|known| known.client == *client);
             own.clone().next()?;

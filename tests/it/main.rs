@@ -32,6 +32,7 @@ mod ledger;
 mod matrix;
 mod openapi;
 mod oracle;
+mod pact;
 mod pcf;
 mod reload;
 mod restore;

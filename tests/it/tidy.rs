@@ -112,6 +112,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("pcf/model", &[]),
     ("pcf/part", &[]),
     ("pcf/exchange", &[]),
+    ("pcf/pact", &[]),
     ("pcf/retry", &[]),
     ("parity", &["parity/corpus.rs"]),
     ("ledger/record", &[]),

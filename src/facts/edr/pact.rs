@@ -149,10 +149,16 @@ mod tests {
         let (before, end) = ("2026-11-25T09:14:59.999Z", "2026-11-25T09:15:00Z");
         assert_eq!(read(&keys, ELBE, ENDPOINT, before), Ok(grant()));
         assert_eq!(read(&keys, ELBE, ENDPOINT, end), Err(EdrError::Expired));
-        assert_eq!(read(&keys, ELBE, "https://other.example", before), Err(EdrError::Endpoint));
+        assert_eq!(
+            read(&keys, ELBE, "https://other.example", before),
+            Err(EdrError::Endpoint)
+        );
         assert_eq!(read(&keys, ISAR, ENDPOINT, before), Err(EdrError::Signature));
         // The generation before is good, the one before that is not.
-        assert_eq!(read(&EdrKeys::from_seed(&[7; 32], 3), ELBE, ENDPOINT, before), Ok(grant()));
+        assert_eq!(
+            read(&EdrKeys::from_seed(&[7; 32], 3), ELBE, ENDPOINT, before),
+            Ok(grant())
+        );
         let later = EdrKeys::from_seed(&[7; 32], 4);
         assert_eq!(read(&later, ELBE, ENDPOINT, before), Err(EdrError::Generation));
     }

@@ -86,7 +86,11 @@ mod tests {
 
     #[test]
     fn pact_is_spoken_below_3_and_nowhere_else() {
-        for path in ["/exchange/BPNL000000000DWF/3/footprints", "/exchange/x/3/events", "/exchange/x/3"] {
+        for path in [
+            "/exchange/BPNL000000000DWF/3/footprints",
+            "/exchange/x/3/events",
+            "/exchange/x/3",
+        ] {
             assert!(speaks(path), "{path}");
         }
         for path in [

@@ -74,7 +74,10 @@ pub(in crate::http) async fn list(
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if page.more {
         let base = app.pact_url(id, own.as_ref().map(|Extension(own)| own));
-        let link = format!("<{base}/3/footprints?{}>; rel=\"next\"", listing.next(page.last.as_ref()));
+        let link = format!(
+            "<{base}/3/footprints?{}>; rel=\"next\"",
+            listing.next(page.last.as_ref())
+        );
         let link = HeaderValue::from_str(&link).map_err(|_| Problem::new(Kind::Internal).after(&permit))?;
         headers.insert(LINK, link);
     }
@@ -88,7 +91,9 @@ impl App {
         let mut last = listing.after.clone();
         let mut rest = candidates.iter();
         while data.len() < listing.limit && opened < OPENED {
-            let Some((footprint, agreements)) = rest.next() else { break };
+            let Some((footprint, agreements)) = rest.next() else {
+                break;
+            };
             last = Some(footprint.id.clone());
             let Some(granted) = self.pact_granted(asking, footprint, agreements).await? else {
                 continue;
@@ -130,7 +135,8 @@ fn candidates<'w>(
         for asset in &footprint.assets {
             let own = known.entry(asset).or_insert_with(|| {
                 let on = world.agreements.on(asset).map(AsRef::as_ref);
-                on.filter(|agreement: &&Agreement| agreement.consumer == partner).collect()
+                on.filter(|agreement: &&Agreement| agreement.consumer == partner)
+                    .collect()
             });
             agreements.extend(own.iter().copied());
         }

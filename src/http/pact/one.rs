@@ -61,7 +61,11 @@ pub(in crate::http) async fn one(
     let (handed, permit) = app.pact_handed(granted, footprint, &Filter::default()).await?;
     let told = match handed {
         Handed::Out(told) => told,
-        Handed::Untold(untold) => return Err(Problem::with(Kind::NotFound, untold.to_string()).after(&permit).about(id)),
+        Handed::Untold(untold) => {
+            return Err(Problem::with(Kind::NotFound, untold.to_string())
+                .after(&permit)
+                .about(id));
+        }
         Handed::Unasked => return Err(nothing().after(&permit).about(id)),
     };
     let mut response = Json(json!({ "data": told })).into_response();
@@ -107,5 +111,6 @@ impl App {
 fn latest<'w>(world: &'w TenantWorld, footprint: &Footprint, partner: Bpnl) -> Option<&'w Agreement> {
     let on_it = |agreement: &&Agreement| agreement.consumer == partner && footprint.assets.contains(&agreement.asset);
     let all = world.agreements.values().map(AsRef::as_ref);
-    all.filter(on_it).max_by_key(|agreement| (agreement.signed_at, &agreement.id))
+    all.filter(on_it)
+        .max_by_key(|agreement| (agreement.signed_at, &agreement.id))
 }

@@ -59,7 +59,10 @@ impl Listing {
             let known = KNOWN.into_iter().find(|known| known.eq_ignore_ascii_case(name));
             let name = known.ok_or_else(|| {
                 let expected = KNOWN.join("`, `");
-                Problem::with(Kind::Query, format!("a query parameter is not known here; `{expected}` are"))
+                Problem::with(
+                    Kind::Query,
+                    format!("a query parameter is not known here; `{expected}` are"),
+                )
             })?;
             let value = decoded(value).filter(|value| value.len() <= LONGEST);
             let value = value.ok_or_else(|| wrong(name, "is not percent-encoded UTF-8 of at most 512 bytes"))?;
@@ -102,9 +105,12 @@ impl Listing {
     }
 
     fn instant(&mut self, name: &'static str, value: String) -> Result<(), Problem> {
-        let at: Timestamp = value
-            .parse()
-            .map_err(|_| wrong(name, "is no date and time with an offset, such as `2026-01-01T00:00:00Z`"))?;
+        let at: Timestamp = value.parse().map_err(|_| {
+            wrong(
+                name,
+                "is no date and time with an offset, such as `2026-01-01T00:00:00Z`",
+            )
+        })?;
         let place = match name {
             "validOn" => &mut self.filter.valid_on,
             "validAfter" => &mut self.filter.valid_after,
@@ -125,7 +131,9 @@ impl Listing {
     pub(super) fn next(&self, last: Option<&PcfId>) -> String {
         let again = self.again.iter().map(|(name, value)| (*name, value.as_str()));
         let after = last.map(|last| ("after", last.as_str()));
-        let pairs = again.chain(after).map(|(name, value)| format!("{name}={}", segment(value)));
+        let pairs = again
+            .chain(after)
+            .map(|(name, value)| format!("{name}={}", segment(value)));
         pairs.collect::<Vec<_>>().join("&")
     }
 }
@@ -157,7 +165,10 @@ mod tests {
         assert_eq!((listing.limit, listing.after.as_ref()), (2, None));
         let last: PcfId = "3893bb5d-da16-4dc1-9185-11d97476c254".parse().unwrap();
         let next = read(&listing.next(Some(&last)));
-        assert_eq!((&next.filter, next.limit, &next.after), (&listing.filter, 2, &Some(last)));
+        assert_eq!(
+            (&next.filter, next.limit, &next.after),
+            (&listing.filter, 2, &Some(last))
+        );
         assert_eq!(read("").limit, MOST);
         assert_eq!(read("limit=100000").limit, MOST);
         assert_eq!(read("limit=0").limit, 0);

@@ -14,20 +14,29 @@ const CRITERIA: &[Parameter] = &[
         "geography",
         "A region, country or subdivision; may stand more than once. A country has its subdivisions, a region no countries.",
     ),
-    optional("classification", "A classification of the product by its URN; may stand more than once."),
+    optional(
+        "classification",
+        "A classification of the product by its URN; may stand more than once.",
+    ),
     optional("validOn", "Only those that are valid at that instant."),
     optional("validAfter", "Only those that begin to be valid after that instant."),
     optional("validBefore", "Only those that end to be valid before that instant."),
     optional("status", "`Active` or `Deprecated`."),
     optional("limit", "At most so many; 100 where it does not stand, and never more."),
-    optional("after", "Only those whose ids come after this one: stands in the link to the next page."),
+    optional(
+        "after",
+        "Only those whose ids come after this one: stands in the link to the next page.",
+    ),
 ];
 
 /// Every route of the PACT endpoint.
 pub(super) const ROUTES: &[Route] = &[
     Route {
         body: Some(Carried::Form),
-        otherwise: Some((400, "No token is given: the request is not one, an error of RFC 6749, section 5.2.")),
+        otherwise: Some((
+            400,
+            "No token is given: the request is not one, an error of RFC 6749, section 5.2.",
+        )),
         refuses: &[Kind::TooLarge],
         ..route(
             "pact.token",

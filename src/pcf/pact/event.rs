@@ -128,7 +128,8 @@ impl Event {
 }
 
 fn parsed(at: &'static str, text: &str) -> Result<Timestamp, EventError> {
-    text.parse().map_err(|_| wrong(at, "is no date and time with an offset (RFC 3339)"))
+    text.parse()
+        .map_err(|_| wrong(at, "is no date and time with an offset (RFC 3339)"))
 }
 
 /// The data of an event.

@@ -116,7 +116,9 @@ fn open(pcf: Node<'_>) -> Result<Open, Underivable> {
     }
     let rules: Vec<Value> = pcf.nodes("productOrSectorSpecificRules").filter_map(rule).collect();
     open.put("productOrSectorSpecificRules", (!rules.is_empty()).then_some(rules));
-    open.sources(sources(pcf.texts_below("secondaryEmissionFactorSources", "secondaryEmissionFactorSource"))?);
+    open.sources(sources(
+        pcf.texts_below("secondaryEmissionFactorSources", "secondaryEmissionFactorSource"),
+    )?);
     open.quality(pcf.below("dataQualityRating"));
     Ok(open)
 }

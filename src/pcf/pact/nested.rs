@@ -82,9 +82,7 @@ fn carbon(nodes: &Nodes<'_>, time: Node<'_>) -> Result<CarbonFootprint, Underiva
     let factor = gwp.need("ipccCharacterizationFactors", "ipccCharacterizationFactors")?;
     let number = |node: Node<'_>, name: &'static str| node.need_number(name, name);
     Ok(CarbonFootprint {
-        declared_unit_of_measurement: unit(
-            product.need("declaredUnitOfMeasurement", "declaredUnitOfMeasurement")?,
-        )?,
+        declared_unit_of_measurement: unit(product.need("declaredUnitOfMeasurement", "declaredUnitOfMeasurement")?)?,
         declared_unit_amount: number(product, "declaredUnitAmount")?,
         product_mass_per_declared_unit: number(product, "productMassPerDeclaredUnit")?,
         reference_period_start: time.need_instant("referencePeriodStart", "referencePeriodStart")?,
@@ -108,7 +106,10 @@ fn carbon(nodes: &Nodes<'_>, time: Node<'_>) -> Result<CarbonFootprint, Underiva
 fn open(nodes: &Nodes<'_>, boundary: Node<'_>) -> Result<Open, Underivable> {
     let mut open = Open::default();
     let same = |names: &[&'static str]| names.iter().map(|name| (*name, *name)).collect::<Vec<_>>();
-    open.numbers(nodes.content, &same(&["biogenicCarbonContent", "recycledCarbonContent"]));
+    open.numbers(
+        nodes.content,
+        &same(&["biogenicCarbonContent", "recycledCarbonContent"]),
+    );
     open.numbers(
         nodes.production,
         &same(&[
@@ -135,7 +136,10 @@ fn open(nodes: &Nodes<'_>, boundary: Node<'_>) -> Result<Open, Underivable> {
     for (node, name) in [
         (technology, "boundaryProcessesDescription"),
         (boundary, "exemptedEmissionsDescription"),
-        (nodes.methodology.below("allocationInForeground"), "allocationRulesDescription"),
+        (
+            nodes.methodology.below("allocationInForeground"),
+            "allocationRulesDescription",
+        ),
     ] {
         open.put(name, node.text(name));
     }

@@ -9,7 +9,6 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::ingest::Claims;
-use crate::pcf::Models;
 
 const OFFICIAL: [(Model, &str); 3] = [
     (Model::V7, include_str!("../../../fixtures/pcf/official/7.0.0.json")),
@@ -18,18 +17,35 @@ const OFFICIAL: [(Model, &str); 3] = [
 ];
 
 const DEV: [(Model, &str); 5] = [
-    (Model::V10, include_str!("../../../fixtures/pcf/dev/elbe-ethanol-10.0.0.json")),
-    (Model::V9, include_str!("../../../fixtures/pcf/dev/elbe-resin-9.0.0.json")),
-    (Model::V7, include_str!("../../../fixtures/pcf/dev/elbe-solvent-7.0.0.json")),
-    (Model::V9, include_str!("../../../fixtures/pcf/dev/isar-housing-9.0.0.json")),
-    (Model::V7, include_str!("../../../fixtures/pcf/dev/isar-bracket-7.0.0.json")),
+    (
+        Model::V10,
+        include_str!("../../../fixtures/pcf/dev/elbe-ethanol-10.0.0.json"),
+    ),
+    (
+        Model::V9,
+        include_str!("../../../fixtures/pcf/dev/elbe-resin-9.0.0.json"),
+    ),
+    (
+        Model::V7,
+        include_str!("../../../fixtures/pcf/dev/elbe-solvent-7.0.0.json"),
+    ),
+    (
+        Model::V9,
+        include_str!("../../../fixtures/pcf/dev/isar-housing-9.0.0.json"),
+    ),
+    (
+        Model::V7,
+        include_str!("../../../fixtures/pcf/dev/isar-bracket-7.0.0.json"),
+    ),
 ];
 
 /// PACT's own schema of a type, as its description of the API has it.
 fn schema(of: &str) -> Validator {
     let all: Value = serde_json::from_str(include_str!("../../../fixtures/pact/schemas.json")).unwrap();
     let schema = json!({ "components": { "schemas": all }, "$ref": format!("#/components/schemas/{of}") });
-    let options = jsonschema::options().with_draft(Draft::Draft202012).should_validate_formats(true);
+    let options = jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .should_validate_formats(true);
     options.build(&schema).unwrap()
 }
 
@@ -38,7 +54,10 @@ fn parse(text: &str) -> Value {
 }
 
 fn flaws(schema: &Validator, value: &Value) -> Vec<String> {
-    schema.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
+    schema
+        .iter_errors(value)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect()
 }
 
 /// Every document of the fixtures with which nothing is wrong, and what it is told as.
@@ -124,18 +143,42 @@ fn what_cannot_be_told_is_named_and_nothing_is_made_up() {
     let (flat, nested) = (DEV[2], DEV[0]);
     assert_eq!(why(OFFICIAL[0], &|_| {}), "companyIds");
     for (change, member) in [
-        (set("/pcf/pcfIncludingBiogenic", Value::Null), "pcfIncludingBiogenicUptake"),
-        (set("/pcf/biogenicCarbonWithdrawal", Value::Null), "pcfExcludingBiogenicUptake"),
-        (set("/pcf/biogenicCarbonWithdrawal", json!(0.5)), "pcfExcludingBiogenicUptake"),
-        (set("/pcf/extWBCSD_fossilCarbonContent", Value::Null), "fossilCarbonContent"),
+        (
+            set("/pcf/pcfIncludingBiogenic", Value::Null),
+            "pcfIncludingBiogenicUptake",
+        ),
+        (
+            set("/pcf/biogenicCarbonWithdrawal", Value::Null),
+            "pcfExcludingBiogenicUptake",
+        ),
+        (
+            set("/pcf/biogenicCarbonWithdrawal", json!(0.5)),
+            "pcfExcludingBiogenicUptake",
+        ),
+        (
+            set("/pcf/extWBCSD_fossilCarbonContent", Value::Null),
+            "fossilCarbonContent",
+        ),
         (set("/pcf/fossilGhgEmissions", Value::Null), "fossilGhgEmissions"),
-        (set("/pcf/crossSectoralStandardsUsed", json!([])), "crossSectoralStandards"),
-        (set("/pcf/referencePeriodEnd", json!("2022-12-31T23:59:59")), "referencePeriodEnd"),
-        (set("/validityPeriodEnd", json!("2022-12-31T24:00:00Z")), "validityPeriodEnd"),
+        (
+            set("/pcf/crossSectoralStandardsUsed", json!([])),
+            "crossSectoralStandards",
+        ),
+        (
+            set("/pcf/referencePeriodEnd", json!("2022-12-31T23:59:59")),
+            "referencePeriodEnd",
+        ),
+        (
+            set("/validityPeriodEnd", json!("2022-12-31T24:00:00Z")),
+            "validityPeriodEnd",
+        ),
         (set("/productDescription", Value::Null), "productDescription"),
         (set("/productIds", json!(["401777"])), "productIds"),
         (
-            set("/pcf/secondaryEmissionFactorSources", json!([{"secondaryEmissionFactorSource": "our own"}])),
+            set(
+                "/pcf/secondaryEmissionFactorSources",
+                json!([{"secondaryEmissionFactorSource": "our own"}]),
+            ),
             "secondaryEmissionFactorSources",
         ),
     ] {
@@ -148,7 +191,9 @@ fn what_cannot_be_told_is_named_and_nothing_is_made_up() {
     };
     assert_eq!(why(nested, &geography), "geographyRegionOrSubregion");
     let twice = move |document: &mut Value| {
-        let stages = document["productLifeCycleStagesAndEmissions"][0]["productionStage"].as_array_mut().unwrap();
+        let stages = document["productLifeCycleStagesAndEmissions"][0]["productionStage"]
+            .as_array_mut()
+            .unwrap();
         stages.push(stages[0].clone());
     };
     assert_eq!(why(nested, &twice), "pcfExcludingBiogenicUptake");
@@ -175,8 +220,10 @@ fn without(value: &mut Value, choice: &mut impl Iterator<Item = bool>) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(|item| without(item, choice)),
         Value::Object(members) => {
-            let kept: Map<String, Value> =
-                std::mem::take(members).into_iter().filter(|_| choice.next() != Some(true)).collect();
+            let kept: Map<String, Value> = std::mem::take(members)
+                .into_iter()
+                .filter(|_| choice.next() != Some(true))
+                .collect();
             *members = kept;
             members.values_mut().for_each(|member| without(member, choice));
         }
@@ -234,12 +281,30 @@ fn a_footprint_that_does_not_say_how_long_is_valid_for_three_years_from_its_refe
     document["pcf"]["referencePeriodEnd"] = json!("2024-02-29T00:00:00Z");
     let footprint = convert(Model::V7, &document).unwrap();
     let at = |text: &str| Some(text.parse().unwrap());
-    let on = |text: &str| Filter { valid_on: at(text), ..Filter::default() }.fits(&footprint);
+    let on = |text: &str| {
+        Filter {
+            valid_on: at(text),
+            ..Filter::default()
+        }
+        .fits(&footprint)
+    };
     assert!(!on("2024-02-28T23:59:59Z") && on("2024-02-29T00:00:00Z"));
     assert!(on("2027-02-28T00:00:00Z") && !on("2027-02-28T00:00:01Z"));
-    let after = |text: &str| Filter { valid_after: at(text), ..Filter::default() }.fits(&footprint);
+    let after = |text: &str| {
+        Filter {
+            valid_after: at(text),
+            ..Filter::default()
+        }
+        .fits(&footprint)
+    };
     assert!(after("2024-02-28T23:59:59Z") && !after("2024-02-29T00:00:00Z"));
-    let before = |text: &str| Filter { valid_before: at(text), ..Filter::default() }.fits(&footprint);
+    let before = |text: &str| {
+        Filter {
+            valid_before: at(text),
+            ..Filter::default()
+        }
+        .fits(&footprint)
+    };
     assert!(before("2027-02-28T00:00:01Z") && !before("2027-02-28T00:00:00Z"));
 }
 
@@ -256,9 +321,18 @@ fn an_event_is_one_of_four_and_whole() {
     let footprint = serde_json::to_value(convert(DEV[0].0, &parse(DEV[0].1)).unwrap()).unwrap();
     let id = "3a6c14a7-4deb-498a-b5ea-16ce2535b576";
     let all = BTreeMap::from([
-        ("RequestCreatedEvent", json!({ "productId": ["urn:x:1"], "validOn": "2026-01-01T00:00:00Z", "comment": "please" })),
-        ("RequestFulfilledEvent", json!({ "requestEventId": "r-1", "pfs": [footprint] })),
-        ("RequestRejectedEvent", json!({ "requestEventId": "r-1", "error": { "code": "NotFound", "message": "none" } })),
+        (
+            "RequestCreatedEvent",
+            json!({ "productId": ["urn:x:1"], "validOn": "2026-01-01T00:00:00Z", "comment": "please" }),
+        ),
+        (
+            "RequestFulfilledEvent",
+            json!({ "requestEventId": "r-1", "pfs": [footprint] }),
+        ),
+        (
+            "RequestRejectedEvent",
+            json!({ "requestEventId": "r-1", "error": { "code": "NotFound", "message": "none" } }),
+        ),
         ("PublishedEvent", json!({ "pfIds": [id] })),
     ]);
     for (kind, data) in &all {
@@ -279,7 +353,12 @@ fn an_event_is_one_of_four_and_whole() {
         other["specversion"] = json!("0.3");
         assert!(read(&other).is_err());
     }
-    assert_eq!(read(&event("PublishedEvent", all["PublishedEvent"].clone())).unwrap().told, Told::Published(vec![id.into()]));
+    assert_eq!(
+        read(&event("PublishedEvent", all["PublishedEvent"].clone()))
+            .unwrap()
+            .told,
+        Told::Published(vec![id.into()])
+    );
     for bad in [
         event("PublishedEvent", json!({ "pfIds": ["urn:gtin:4712345060507"] })),
         event("PublishedEvent", json!({ "pfIds": [] })),

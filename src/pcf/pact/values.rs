@@ -60,7 +60,11 @@ impl Decimal {
         }
         // Rust spells a float by the fewest digits that read back as it, and never with an exponent.
         let float = number.as_f64().filter(|float| float.is_finite())?;
-        Some(Self(if float == 0.0 { "0".to_owned() } else { float.to_string() }))
+        Some(Self(if float == 0.0 {
+            "0".to_owned()
+        } else {
+            float.to_string()
+        }))
     }
 
     /// Whether it is greater than nothing.
@@ -219,7 +223,13 @@ pub(super) fn standards<'d>(names: impl IntoIterator<Item = &'d str>) -> Result<
         "PAS 2050" => "PAS2050",
         other => other,
     };
-    let all = distinct(names.into_iter().map(named).filter(|name| !name.is_empty()).map(str::to_owned));
+    let all = distinct(
+        names
+            .into_iter()
+            .map(named)
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned),
+    );
     match all.is_empty() {
         true => Err(super::missing("crossSectoralStandards")),
         false => Ok(all),
@@ -315,7 +325,10 @@ mod tests {
             of(Some("Africa"), Some("DE"), Some("US-NY")),
             Ok(Some(Geography::Subdivision("US-NY".into())))
         );
-        assert_eq!(of(Some("Africa"), Some("DE"), None), Ok(Some(Geography::Country("DE".into()))));
+        assert_eq!(
+            of(Some("Africa"), Some("DE"), None),
+            Ok(Some(Geography::Country("DE".into())))
+        );
         assert_eq!(of(Some("Western Europe"), None, None), region("Western Europe"));
         assert_eq!(of(Some("Global"), None, None), Ok(None));
         assert_eq!(of(None, None, None), Ok(None));

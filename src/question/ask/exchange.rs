@@ -158,7 +158,9 @@ fn catalog(slice: &mut Slice<'_>, facts: &ExchangeFacts<'_>) -> [(&'static str, 
 ///
 /// The client stands in the facts; a request that a connector carried makes no such question, for it has none.
 pub fn pact(facts: &ExchangeFacts<'_>, action: Action, criteria: impl IntoIterator<Item = String>) -> Option<Question> {
-    let Via::PactClient(client) = facts.via else { return None };
+    let Via::PactClient(client) = facts.via else {
+        return None;
+    };
     let mut slice = Slice::of(facts);
     let tenant = &facts.world.tenant;
     let owner = slice.tenant(tenant);

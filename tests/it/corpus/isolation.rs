@@ -65,7 +65,10 @@ fn nobody_receives_a_footprint_without_an_agreement_that_names_them() {
         let agreement = in_context(question, "agreement").unwrap();
         let of = |name| entity_in(question, &agreement, name);
         if let Some(client) = in_context(question, "client") {
-            prop_assert_eq!(entity_in(question, &client, "partner"), Some(question.principal.clone()));
+            prop_assert_eq!(
+                entity_in(question, &client, "partner"),
+                Some(question.principal.clone())
+            );
             prop_assert_eq!(tenant_of(question, &client), tenant_of(question, &question.resource));
         }
         prop_assert_eq!(of("consumer"), Some(question.principal.clone()));

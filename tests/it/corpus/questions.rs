@@ -124,9 +124,13 @@ impl Dice {
             let carried = own.filter(|_| !self.rare(2)).map(|own| own.uid.clone());
             let carried = carried.unwrap_or_else(|| pick(world, EntityKind::Connector, self.connector));
             // One in three of those that may comes by the partner itself, mostly with a client that is its own there.
-            let by_itself = matches!(action, Action::Transfer | Action::Access | Action::Submit) && self.rare[4] % 3 == 0;
+            let by_itself =
+                matches!(action, Action::Transfer | Action::Access | Action::Submit) && self.rare[4] % 3 == 0;
             match by_itself {
-                true => context.insert("client".to_owned(), Value::Entity(self.client(world, &principal, tenant))),
+                true => context.insert(
+                    "client".to_owned(),
+                    Value::Entity(self.client(world, &principal, tenant)),
+                ),
                 false => context.insert("connector".to_owned(), Value::Entity(carried)),
             };
             context.insert("purpose".to_owned(), Value::from(self.purpose));
@@ -152,7 +156,9 @@ impl Dice {
             }
         }
         if matches!(action, Action::SearchFootprints | Action::AnnounceFootprints) {
-            let tenant = world.entity(&resource).and_then(|resource| resource.attrs.get("tenant"));
+            let tenant = world
+                .entity(&resource)
+                .and_then(|resource| resource.attrs.get("tenant"));
             let client = self.client(world, &principal, tenant);
             context.insert("client".to_owned(), Value::Entity(client));
             context.insert("criteria".to_owned(), Value::Set([Value::from("status=Active")].into()));
@@ -166,7 +172,10 @@ impl Dice {
             let own = Value::Entity(partner.clone());
             client.attrs.get("tenant") == tenant && client.attrs.get("partner") == Some(&own)
         };
-        let own = world.of_kind(EntityKind::PactClient).find(is_own).filter(|_| !self.rare(2));
+        let own = world
+            .of_kind(EntityKind::PactClient)
+            .find(is_own)
+            .filter(|_| !self.rare(2));
         let any = || pick(world, EntityKind::PactClient, self.connector);
         own.map_or_else(any, |own| own.uid.clone())
     }
