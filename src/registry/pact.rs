@@ -161,3 +161,80 @@ pub(super) fn taken(world: &TenantWorld, partner: Bpnl, clients: &[PactClient]) 
             wanted: partner,
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::registry::world::WorldDocument;
+
+    const ELBE: &str = "BPNL000000000DWF";
+    const WESER: &str = "BPNL00000000C3EF";
+    const ODER: &str = "BPNL00000000D4GH";
+
+    fn now() -> Timestamp {
+        "2026-11-25T09:00:00Z".parse().unwrap()
+    }
+
+    /// A world document of Elbe with these relations.
+    fn document(relations: &serde_json::Value) -> Result<TenantWorld, String> {
+        let identity = serde_json::json!({
+            "issuer": "https://i.example", "jwks": "https://i.example/jwks", "resource_server": ELBE, "connectors": ["edc"],
+            "integrations": [], "user_clients": [],
+        });
+        let tenant = serde_json::json!({ "id": ELBE, "name": "Elbe", "state": "active", "identity": identity });
+        let all = serde_json::json!({ "tenants": [tenant], "partners": [], "relations": relations });
+        let document = WorldDocument::read(all.to_string().as_bytes()).map_err(|error| error.to_string())?;
+        let seed = document.seed().map_err(|error| error.to_string())?;
+        Ok(seed.worlds.into_iter().next().unwrap())
+    }
+
+    fn relation(partner: &str, client: &str, secret: &str) -> serde_json::Value {
+        let digest = Digest::of(secret.as_bytes());
+        let pact = serde_json::json!([{ "client": client, "digest": digest }]);
+        serde_json::json!({ "provider": ELBE, "partner": partner, "pact": pact })
+    }
+
+    #[test]
+    fn the_world_document_gives_clients_and_each_is_one_partners() {
+        let both = serde_json::json!([relation(WESER, "weser", "one"), relation(ODER, "oder", "two")]);
+        let world = document(&both).unwrap();
+        let shows = |client: &str, secret: &str| {
+            let found = world.pact_partner(&client.parse().unwrap(), secret, now());
+            found.map(|(partner, _)| partner.to_string())
+        };
+        assert_eq!(shows("weser", "one").as_deref(), Some(WESER));
+        assert_eq!(shows("oder", "two").as_deref(), Some(ODER));
+        for (client, secret) in [("weser", "two"), ("oder", "one"), ("weser", ""), ("nobody", "one")] {
+            assert_eq!(shows(client, secret), None, "{client} {secret}");
+        }
+        let shared = serde_json::json!([relation(WESER, "weser", "one"), relation(ODER, "weser", "two")]);
+        let refused = document(&shared).unwrap_err();
+        assert!(refused.contains("a client of its own"), "{refused}");
+    }
+
+    /// Two sources of what is on record could still bring it about: then the client is nobody's.
+    #[test]
+    fn a_client_of_two_partners_is_neithers() {
+        let mut world = document(&serde_json::json!([relation(WESER, "weser", "one")])).unwrap();
+        let client: ClientId = "weser".parse().unwrap();
+        assert!(world.pact_partner(&client, "one", now()).is_some());
+        let other = Relation {
+            pact: Some(vec![PactClient::new(client.clone(), &"two".into())]),
+            ..Relation::with(ODER.parse().unwrap())
+        };
+        world.relations.insert_mut(other.partner, Arc::new(other));
+        for secret in ["one", "two"] {
+            assert_eq!(world.pact_partner(&client, secret, now()), None);
+            assert_eq!(world.pact_holder(&client, Digest::of(secret.as_bytes()), now()), None);
+        }
+    }
+
+    #[test]
+    fn secrets_are_long_and_never_the_same() {
+        let (one, other) = (secret().unwrap(), secret().unwrap());
+        assert_eq!(one.expose_secret().len(), 64);
+        assert_ne!(one.expose_secret(), other.expose_secret());
+    }
+}

@@ -125,7 +125,7 @@ impl Dice {
             let carried = carried.unwrap_or_else(|| pick(world, EntityKind::Connector, self.connector));
             // One in three of those that may comes by the partner itself, mostly with a client that is its own there.
             let by_itself =
-                matches!(action, Action::Transfer | Action::Access | Action::Submit) && self.rare[4] % 3 == 0;
+                matches!(action, Action::Transfer | Action::Access | Action::Submit) && self.rare[4].is_multiple_of(3);
             match by_itself {
                 true => context.insert(
                     "client".to_owned(),
