@@ -25,6 +25,7 @@ pub mod ledger;
 pub mod observe;
 pub mod openapi;
 pub mod operations;
+mod pact;
 pub mod path;
 pub mod problem;
 pub mod reload;

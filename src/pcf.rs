@@ -28,6 +28,7 @@ mod courier;
 mod exchange;
 mod model;
 mod outside;
+pub mod pact;
 mod part;
 mod renewal;
 pub mod retry;
@@ -38,7 +39,7 @@ mod trial;
 
 pub use carrier::{Carrier, Parcel, Reply};
 pub use choose::{Found, choose, nameless};
-pub use courier::{Attempt, Courier, is_valid};
+pub use courier::{Attempt, Courier, is_valid, live};
 pub use exchange::{
     Answerable, Asked, Delivery, Errand, ExchangeId, ExchangeIdError, Form, Incoming, Letter, MESSAGE, Received, State,
     StateError, Wanted,

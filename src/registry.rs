@@ -18,6 +18,7 @@ mod guarantee;
 pub mod integration;
 mod model;
 mod offer;
+mod pact;
 mod pool;
 mod sharing;
 pub mod store;
@@ -35,6 +36,7 @@ pub use model::{
     TenantWorld,
 };
 pub use offer::{OfferError, OfferReader};
+pub use pact::{PactClient, Taken, secret as pact_secret};
 pub use pool::TermsPool;
 pub use sharing::{Known, Shared, apart};
 

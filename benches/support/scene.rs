@@ -13,7 +13,7 @@ use tidegate::dev::world::DevWorld;
 use tidegate::facts::{MachineToken, TenantVerifier};
 use tidegate::http::exchange::{PURPOSE, SCOPE};
 use tidegate::ids::{AgreementId, Bpnl, ClientId, CompanyRole, PcfId, SecretName, TenantId, UserName};
-use tidegate::question::ask::{self, ExchangeFacts, UserFacts};
+use tidegate::question::ask::{self, ExchangeFacts, UserFacts, Via};
 use tidegate::question::{Action, Question};
 use tidegate::registry::{Partner, Registry, TenantWorld, TermsPool};
 
@@ -99,7 +99,7 @@ impl Scene {
         let facts = ExchangeFacts {
             now: self.now,
             world,
-            connector: &self.connector,
+            via: Via::Connector(&self.connector),
             partner: self.consumer,
             known,
             purpose: PURPOSE,

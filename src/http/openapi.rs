@@ -28,16 +28,23 @@ pub fn describe(dev: bool) -> OpenApi {
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
         .build();
+    let pact = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("biscuit")
+        .description(Some("a token of `POST /exchange/{bpnl}/auth/token`"))
+        .build();
     let components = ComponentsBuilder::new()
         .schema("Problem", problem_schema())
+        .schema("PactError", pact_error_schema())
         .security_scheme("bearer", SecurityScheme::Http(bearer))
+        .security_scheme("pact", SecurityScheme::Http(pact))
         .build();
     let info = InfoBuilder::new()
         .title("Tidegate")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
             "Authorization service of a multi-tenant exchange of Product Carbon Footprints. Every refusal is a problem \
-             document (RFC 9457) with a stable `type`; every answer that follows a decision names its ledger record.",
+             document (RFC 9457) with a stable `type`, but for the PACT endpoint, whose errors are PACT's; every answer that follows a decision names its ledger record.",
         ))
         .build();
     OpenApiBuilder::new()
@@ -110,6 +117,7 @@ fn item(route: &Route) -> PathItem {
             Carried::Document => ("application/json", true),
             Carried::Remark => ("application/json", false),
             Carried::Form => ("application/x-www-form-urlencoded", false),
+            Carried::Event => ("application/cloudevents+json", true),
         };
         let body = RequestBodyBuilder::new()
             .content(media, ContentBuilder::new().build())
@@ -119,8 +127,13 @@ fn item(route: &Route) -> PathItem {
     if route.deprecated {
         operation = operation.deprecated(Some(Deprecated::True));
     }
-    if ![Caller::Anyone, Caller::Partner].contains(&route.caller) {
-        operation = operation.security(SecurityRequirement::new::<_, [&str; 0], &str>("bearer", []));
+    let scheme = match route.caller {
+        Caller::Anyone | Caller::Partner => None,
+        Caller::PactClient => Some("pact"),
+        Caller::Connector | Caller::Integration | Caller::Person => Some("bearer"),
+    };
+    if let Some(scheme) = scheme {
+        operation = operation.security(SecurityRequirement::new::<_, [&str; 0], &str>(scheme, []));
     }
     PathItem::new(method, operation.responses(responses(route)).build())
 }
@@ -167,14 +180,39 @@ fn responses(route: &Route) -> utoipa::openapi::Responses {
             continue;
         }
         told.push(status.as_u16());
-        let schema = RefOr::Ref(Ref::from_schema_name("Problem"));
+        let (schema, media, described) = match route.caller {
+            Caller::PactClient => ("PactError", "application/json", title.to_owned()),
+            _ => (
+                "Problem",
+                "application/problem+json",
+                format!("{title} (`urn:tidegate:problem:{name}`)"),
+            ),
+        };
+        let schema = RefOr::Ref(Ref::from_schema_name(schema));
         let content = ContentBuilder::new().schema(Some(schema)).build();
-        let response = ResponseBuilder::new()
-            .description(format!("{title} (`urn:tidegate:problem:{name}`)"))
-            .content("application/problem+json", content);
+        let response = ResponseBuilder::new().description(described).content(media, content);
         responses = responses.response(status.as_str(), response);
     }
     responses.build()
+}
+
+/// PACT's `Error`.
+fn pact_error_schema() -> Schema {
+    let codes = [
+        "BadRequest",
+        "AccessDenied",
+        "TokenExpired",
+        "NotFound",
+        "InternalError",
+        "NotImplemented",
+    ];
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let object = ObjectBuilder::new()
+        .property("code", text().enum_values(Some(codes)))
+        .property("message", text())
+        .required("code")
+        .required("message");
+    Schema::Object(object.build())
 }
 
 fn problem_schema() -> Schema {

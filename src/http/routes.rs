@@ -3,6 +3,7 @@
 
 mod dev;
 mod ingest;
+mod pact;
 mod route;
 mod table;
 
@@ -13,7 +14,7 @@ use super::Shared;
 use super::problem::{Kind, Problem};
 
 /// The parts of the table.
-const PARTS: [&[Route]; 3] = [table::ROUTES, ingest::ROUTES, dev::ROUTES];
+const PARTS: [&[Route]; 4] = [table::ROUTES, pact::ROUTES, ingest::ROUTES, dev::ROUTES];
 
 /// Every route there is.
 pub fn all() -> impl Iterator<Item = &'static Route> {

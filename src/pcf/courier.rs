@@ -30,7 +30,7 @@ use crate::clock::Clock;
 use crate::decide::{Gate, Permit};
 use crate::ids::{Bpnl, ClientId, Digest, PcfId, RecordId, RequestId};
 use crate::ledger::record::Request;
-use crate::question::ask::{self, ExchangeFacts};
+use crate::question::ask::{self, ExchangeFacts, Via};
 use crate::registry::store::RegistryStore;
 use crate::registry::store::Turn;
 use crate::registry::{Agreement, Footprint, Registry, TenantWorld};
@@ -359,7 +359,7 @@ impl Courier<'_> {
         ExchangeFacts {
             now: self.clock.now(),
             world,
-            connector,
+            via: Via::Connector(connector),
             partner,
             known: registry.partner(partner).map(AsRef::as_ref),
             purpose: self.purpose,
@@ -441,7 +441,7 @@ pub fn is_valid(models: &Models, footprint: &Footprint, document: &[u8]) -> bool
 }
 
 /// The agreements on an asset of the footprint, of all partners or of this one, that are in force by their state; the latest first.
-fn live<'w>(world: &'w TenantWorld, footprint: &Footprint, of: Option<Bpnl>) -> Vec<&'w Agreement> {
+pub fn live<'w>(world: &'w TenantWorld, footprint: &Footprint, of: Option<Bpnl>) -> Vec<&'w Agreement> {
     let on_assets = footprint.assets.iter().flat_map(|asset| world.agreements.on(asset));
     let mut live: Vec<&Agreement> = on_assets
         .map(AsRef::as_ref)

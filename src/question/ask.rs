@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-pub use self::exchange::{ExchangeFacts, access, offer, submit, transfer};
+pub use self::exchange::{ExchangeFacts, Via, access, offer, pact, submit, transfer};
 use self::slice::Slice;
 use super::Question;
 use super::value::{Action, EntityKind, EntityRef, Value};

@@ -65,6 +65,8 @@ schema_names! {
         Integration = "Integration",
         /// A company asking from outside.
         Partner = "Partner",
+        /// An OAuth2 client of a partner at a tenant's PACT endpoint.
+        PactClient = "PactClient",
         /// A group of the platform's staff.
         OperatorRole = "OperatorRole",
         /// One of the platform's staff or services.
@@ -155,6 +157,10 @@ schema_names! {
         Access = "access",
         /// Hand a footprint in to a company, as its partner under an agreement.
         Submit = "submit",
+        /// Search a company's footprints, as its partner.
+        SearchFootprints = "searchFootprints",
+        /// Tell a company of footprints of one's own, as its partner.
+        AnnounceFootprints = "announceFootprints",
         /// See which policies are in force.
         ReadBundle = "readBundle",
         /// Put policies in force.

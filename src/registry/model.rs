@@ -11,6 +11,7 @@ use super::collection::Agreements;
 use super::footprints::Footprints;
 use super::guarantee::Guarantee;
 use super::integration::Integration;
+use super::pact::PactClient;
 use crate::contract::Terms;
 use crate::ids::{
     AssetId, Bpnl, ClientId, Did, GroupNames, IntegrationId, OfferId, PcfId, ProductId, SecretName, SecretSuffix,
@@ -169,6 +170,10 @@ pub struct Relation {
     /// References of the bilateral contracts the two have.
     #[serde(default)]
     pub contracts: BTreeSet<String>,
+    /// The clients with which the partner may come to the tenant's PACT endpoint by itself. Where nothing is said of them, those that
+    /// are on record stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pact: Option<Vec<PactClient>>,
 }
 
 /// An asset of a tenant's connector.

@@ -34,6 +34,7 @@ mod ledger;
 mod matrix;
 mod openapi;
 mod oracle;
+mod pact;
 mod pcf;
 mod pull;
 mod reload;

@@ -115,6 +115,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("pcf/model", &[]),
     ("pcf/part", &[]),
     ("pcf/exchange", &[]),
+    ("pcf/pact", &[]),
     ("pcf/retry", &[]),
     ("pull/document", &[]),
     ("pull/link", &[]),

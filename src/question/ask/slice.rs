@@ -148,6 +148,13 @@ impl<'f> Slice<'f> {
         uid
     }
 
+    /// The client that `tenant` gave `partner`. Whose it is comes from what the tenant has on record, as its token proved.
+    pub(super) fn pact_client(&mut self, tenant: &Tenant, client: &ClientId, partner: Bpnl) -> EntityRef {
+        let tenant_ref = self.tenant(tenant);
+        let attrs = [("tenant", tenant_ref.into()), ("partner", company(partner).into())];
+        self.add(EntityKind::PactClient, owned(tenant.id, client.as_str()), attrs, [])
+    }
+
     pub(super) fn asset(&mut self, tenant: TenantId, asset: &AssetId) -> EntityRef {
         let tenant_ref = EntityRef::new(EntityKind::Tenant, tenant.as_str());
         let attrs = [("tenant", tenant_ref.into())];

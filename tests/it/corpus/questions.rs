@@ -123,7 +123,16 @@ impl Dice {
                 .find(|own| own.attrs.get("tenant") == tenant);
             let carried = own.filter(|_| !self.rare(2)).map(|own| own.uid.clone());
             let carried = carried.unwrap_or_else(|| pick(world, EntityKind::Connector, self.connector));
-            context.insert("connector".to_owned(), Value::Entity(carried));
+            // One in three of those that may comes by the partner itself, mostly with a client that is its own there.
+            let by_itself =
+                matches!(action, Action::Transfer | Action::Access | Action::Submit) && self.rare[4].is_multiple_of(3);
+            match by_itself {
+                true => context.insert(
+                    "client".to_owned(),
+                    Value::Entity(self.client(world, &principal, tenant)),
+                ),
+                false => context.insert("connector".to_owned(), Value::Entity(carried)),
+            };
             context.insert("purpose".to_owned(), Value::from(self.purpose));
             context.extend(world.versions(action).map(|versions| ("versions".to_owned(), versions)));
             if matches!(action, Action::Transfer | Action::Access | Action::Submit) && self.rare[3] > 0 {
@@ -138,11 +147,37 @@ impl Dice {
                 let named = self.agreement.get(if any { &all } else { &own });
                 if let (false, Some(Value::Entity(consumer))) = (any, named.attrs.get("consumer")) {
                     principal = consumer.clone();
+                    if by_itself {
+                        let client = self.client(world, &principal, tenant);
+                        context.insert("client".to_owned(), Value::Entity(client));
+                    }
                 }
                 context.insert("agreement".to_owned(), Value::Entity(named.uid.clone()));
             }
         }
+        if matches!(action, Action::SearchFootprints | Action::AnnounceFootprints) {
+            let tenant = world
+                .entity(&resource)
+                .and_then(|resource| resource.attrs.get("tenant"));
+            let client = self.client(world, &principal, tenant);
+            context.insert("client".to_owned(), Value::Entity(client));
+            context.insert("criteria".to_owned(), Value::Set([Value::from("status=Active")].into()));
+        }
         world.question(principal, action, resource, context)
+    }
+
+    /// The partner's client at that company; rarely, and where it has none, any.
+    fn client(&self, world: &World, partner: &EntityRef, tenant: Option<&Value>) -> EntityRef {
+        let is_own = |client: &&Entity| {
+            let own = Value::Entity(partner.clone());
+            client.attrs.get("tenant") == tenant && client.attrs.get("partner") == Some(&own)
+        };
+        let own = world
+            .of_kind(EntityKind::PactClient)
+            .find(is_own)
+            .filter(|_| !self.rare(2));
+        let any = || pick(world, EntityKind::PactClient, self.connector);
+        own.map_or_else(any, |own| own.uid.clone())
     }
 }
 

@@ -170,6 +170,13 @@ impl Building {
             let partner = building.put(EntityKind::Partner, number, attrs);
             building.partners.push(partner);
         }
+        for tenant in building.tenants.clone() {
+            for partner in building.partners.clone() {
+                let id = format!("{}/pact-{}", tenant.id, partner.id);
+                let attrs = [("tenant", tenant.clone().into()), ("partner", partner.into())];
+                building.put(EntityKind::PactClient, &id, attrs);
+            }
+        }
         for role in ["onboarding", "security", "auditor", "policy-admin"] {
             let operator = building.put(EntityKind::Operator, role, [("enabled", Value::Bool(true))]);
             building.parent(&operator, EntityRef::new(EntityKind::OperatorRole, role));
