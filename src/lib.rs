@@ -49,4 +49,5 @@ pub mod registry;
 pub mod shadow;
 pub mod telemetry;
 pub mod tenant;
+pub mod twin;
 pub mod vault;

@@ -92,6 +92,7 @@ const BUILT_IN: &[(&str, &[u8])] = built_in![
     "policies/platform/guardrails.cedar",
     "policies/platform/ingest.cedar",
     "policies/platform/tenants.cedar",
+    "policies/platform/twins.cedar",
     "policies/platform/users.cedar",
     "schema/tidegate.cedarschema",
 ];

@@ -39,7 +39,7 @@ use self::changes::{Changes, NOTHING};
 pub use self::endings::Ending;
 pub use self::uses::Turn;
 use self::uses::Uses;
-use super::model::{Footprint, Partner, Tenant, TenantWorld};
+use super::model::{Footprint, Partner, Tenant, TenantWorld, TwinRules};
 use super::pool::TermsPool;
 use super::sharing::{Shared, apart};
 use super::{Agreement, AgreementState, Registry};
@@ -227,6 +227,19 @@ impl RegistryStore {
             .tenant(tenant)
             .ok_or(RegistryError::NoSuchTenant(tenant))?;
         rows::put_footprint(&mut edit, &footprint).await?;
+        edit.commit().await
+    }
+
+    /// Takes in the access rules of a tenant's digital twins in place of those before, or that it has none.
+    ///
+    /// # Errors
+    /// The database, or a tenant that is not there; the rules are as they were then.
+    pub async fn put_twin_rules(&self, tenant: TenantId, rules: Option<&TwinRules>) -> Result<(), RegistryError> {
+        let mut edit = self.edit().await?;
+        self.current()
+            .tenant(tenant)
+            .ok_or(RegistryError::NoSuchTenant(tenant))?;
+        rows::put_twin_rules(&mut edit, tenant, rules.map(|rules| &*rules.text)).await?;
         edit.commit().await
     }
 

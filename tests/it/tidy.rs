@@ -33,6 +33,10 @@ const ORDER: &[(&str, &str)] = &[
         "ODRL to terms; a contract is what it is before anyone asks about it",
     ),
     (
+        "twin",
+        "access rules of a registry of digital twins, compiled as contracts are; asks nothing",
+    ),
+    (
         "registry",
         "what the platform knows, terms among it; not what is asked of it",
     ),
@@ -103,6 +107,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("json", &[]),
     ("decision", &[]),
     ("contract", &[]),
+    ("twin", &[]),
     ("question", &[]),
     ("iam", &[]),
     ("cedar", &[]),

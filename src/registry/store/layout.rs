@@ -2,7 +2,7 @@
 //!
 //! `version` has one row: how often what decides was changed. Each row that decides has the number of the change that wrote it last; a
 //! tenant's row also that of its offers, which are replaced together and may go. So what is newer than a number that one knows is found
-//! without looking at anything else ([`super::changes`]). `papers`, `ending` and the column `uses` decide nothing.
+//! without looking at anything else ([`super::changes`]). The row of `twin_rules` of a tenant that has none any more has no document. `papers`, `ending` and the column `uses` decide nothing.
 
 use crate::database::{Layout, Step};
 
@@ -56,6 +56,12 @@ CREATE INDEX relation_version ON relation (version);
 CREATE INDEX agreement_version ON agreement (version);
 ",
         ),
+        Step::Sql(
+            "
+CREATE TABLE twin_rules (tenant TEXT PRIMARY KEY, document TEXT, version INTEGER NOT NULL) STRICT;
+CREATE INDEX twin_rules_version ON twin_rules (version);
+",
+        ),
     ],
     // Names are compared byte by byte: an index in the order of a language is broken by an update of the system's C library.
     postgres: &["
@@ -88,5 +94,8 @@ CREATE INDEX footprint_version ON footprint (version);
 CREATE INDEX asset_version ON asset (version);
 CREATE INDEX relation_version ON relation (version);
 CREATE INDEX agreement_version ON agreement (version);
+", "
+CREATE TABLE twin_rules (tenant TEXT COLLATE \"C\" PRIMARY KEY, document TEXT, version BIGINT NOT NULL);
+CREATE INDEX twin_rules_version ON twin_rules (version);
 "],
 };

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::RegistryError;
 use super::edit::Edit;
 use crate::database::args;
-use crate::ids::IdError;
+use crate::ids::{IdError, TenantId};
 use crate::registry::model::{Footprint, Offer, Partner, Tenant, TenantWorld};
 
 /// A statement that writes a row of one of the tables that hold a tenant's things as documents.
@@ -131,6 +131,20 @@ async fn put_offers(edit: &mut Edit<'_>, world: &TenantWorld) -> Result<(), sqlx
 pub(super) async fn put_footprint(edit: &mut Edit<'_>, footprint: &Footprint) -> Result<(), sqlx::Error> {
     let key = (footprint.tenant.as_str(), footprint.id.as_str());
     put(edit, put!("footprint"), key, footprint).await
+}
+
+/// Writes the access rules of a tenant's twins, or that it has none.
+pub(super) async fn put_twin_rules(
+    edit: &mut Edit<'_>,
+    tenant: TenantId,
+    text: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    let sql = "INSERT INTO twin_rules (tenant, document, version) VALUES ($1, $2, $3)
+               ON CONFLICT (tenant) DO UPDATE SET document = excluded.document, version = excluded.version";
+    let version = edit.version();
+    let args = args![tenant.as_str(), text, version];
+    edit.transaction().run(sql, args).await?;
+    Ok(())
 }
 
 async fn put(

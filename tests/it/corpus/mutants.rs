@@ -31,7 +31,7 @@ const SECOND_LINES: [(&str, &str); 4] = [
 ];
 
 /// Conditions no case can tell from their absence: the comparison of tenants, which a guardrail makes as well.
-const SHADOWED: [&str; 10] = [
+const SHADOWED: [&str; 12] = [
     "administration/own-ledger without condition 2",
     "agreements/list without condition 1",
     "agreements/retire without condition 1",
@@ -41,6 +41,8 @@ const SHADOWED: [&str; 10] = [
     "footprints/read without condition 1",
     "footprints/write without condition 0",
     "ingest/hand-in without condition 0",
+    "twins/read-rules without condition 1",
+    "twins/write-rules without condition 1",
     "users/manage without condition 0",
 ];
 
