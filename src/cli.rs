@@ -19,6 +19,7 @@ mod health;
 mod iam;
 mod ledger;
 mod matrix;
+mod registry;
 pub mod replay;
 mod serve;
 mod tenant;
@@ -69,6 +70,11 @@ enum Command {
     Iam {
         #[command(subcommand)]
         command: iam::IamCommand,
+    },
+    /// What is registered of a company's footprints in a digital twin registry, and who sees it
+    Registry {
+        #[command(subcommand)]
+        command: registry::RegistryCommand,
     },
     /// Make recorded decisions again
     Replay(replay::ReplayArgs),
@@ -181,6 +187,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Explain(args) => explain::run(&args),
         Command::Ledger { command } => ledger::run(&command),
         Command::Iam { command } => iam::run(&command),
+        Command::Registry { command } => registry::run(&command),
         Command::Replay(args) => replay::run(&args),
         Command::Tenant { command } => tenant::run(&command),
     };

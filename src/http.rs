@@ -30,6 +30,7 @@ mod road;
 pub mod routes;
 pub mod server;
 pub mod standby;
+pub mod twins;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -47,6 +47,7 @@ pub mod pcf;
 pub mod question;
 pub mod registry;
 pub mod shadow;
+pub mod shell;
 pub mod telemetry;
 pub mod tenant;
 pub mod twin;

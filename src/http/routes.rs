@@ -3,13 +3,35 @@
 
 mod route;
 mod table;
+mod twin;
 
 use axum::Router;
 
 pub use self::route::{Caller, Carried, Method, Parameter, Route};
-pub use self::table::ROUTES;
 use super::Shared;
 use super::problem::{Kind, Problem};
+
+/// Every route of the service.
+pub const ROUTES: &[Route] = &joined::<{ table::ROUTES.len() + twin::ROUTES.len() }>([table::ROUTES, twin::ROUTES]);
+
+/// The routes of several tables as one.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "evaluated by the compiler, which refuses what is out of bounds"
+)]
+const fn joined<const ALL: usize>(tables: [&[Route]; 2]) -> [Route; ALL] {
+    let mut all = [tables[0][0]; ALL];
+    let (mut at, mut table) = (0, 0);
+    while table < tables.len() {
+        let mut row = 0;
+        while row < tables[table].len() {
+            all[at] = tables[table][row];
+            (at, row) = (at + 1, row + 1);
+        }
+        table += 1;
+    }
+    all
+}
 
 /// The routes this service has: those of dev mode only where `dev` says so.
 pub fn table(dev: bool) -> impl Iterator<Item = &'static Route> {

@@ -81,6 +81,10 @@ const ORDER: &[(&str, &str)] = &[
         "pcf",
         "what partners ask of each other and hand each other, and what is still to be delivered",
     ),
+    (
+        "shell",
+        "what is registered of footprints, and who is to see it, which it asks the engine",
+    ),
     ("facts", "tokens to claims; knows nothing of what they are used for"),
     (
         "dataspace",
@@ -108,6 +112,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("decision", &[]),
     ("contract", &[]),
     ("twin", &[]),
+    ("shell", &[]),
     ("question", &[]),
     ("iam", &[]),
     ("cedar", &[]),

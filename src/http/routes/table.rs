@@ -1,4 +1,4 @@
-//! The table itself: every route of the service.
+//! The table itself: every route of the service but those that stand in a table of their own.
 
 use axum::routing::{MethodRouter, delete, get, post, put};
 
@@ -34,8 +34,8 @@ const fn connector_route(name: &'static str, method: Method, mount: fn() -> Meth
     }
 }
 
-/// Every route of the service.
-pub const ROUTES: &[Route] = &[
+/// The routes.
+pub(super) const ROUTES: &[Route] = &[
     route(
         "exchange.footprint",
         Method::Get,
