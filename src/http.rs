@@ -34,6 +34,7 @@ pub mod routes;
 pub mod server;
 pub mod standby;
 pub mod tls;
+pub mod twins;
 
 use std::collections::HashMap;
 use std::sync::Arc;

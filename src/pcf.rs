@@ -39,7 +39,7 @@ mod trial;
 
 pub use carrier::{Carrier, Parcel, Reply};
 pub use choose::{Found, choose, nameless};
-pub use courier::{Attempt, Courier, is_valid, live};
+pub use courier::{Attempt, Courier, is_valid};
 pub use exchange::{
     Answerable, Asked, Delivery, Errand, ExchangeId, ExchangeIdError, Form, Incoming, Letter, MESSAGE, Received, State,
     StateError, Wanted,

@@ -93,6 +93,7 @@ const BUILT_IN: &[(&str, &[u8])] = built_in![
     "policies/platform/ingest.cedar",
     "policies/platform/pact.cedar",
     "policies/platform/tenants.cedar",
+    "policies/platform/twins.cedar",
     "policies/platform/users.cedar",
     "schema/tidegate.cedarschema",
 ];

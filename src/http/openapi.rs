@@ -112,6 +112,15 @@ fn item(route: &Route) -> PathItem {
             operation = operation.parameter(header);
         }
     }
+    if route.name == "twins.authorized" {
+        let header = ParameterBuilder::new()
+            .name("Edc-Bpn")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::True)
+            .description(Some("The company that asks at the address."))
+            .schema(Some(text_schema()));
+        operation = operation.parameter(header);
+    }
     if let Some(carried) = route.body {
         let (media, required) = match carried {
             Carried::Document => ("application/json", true),

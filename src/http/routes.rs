@@ -6,6 +6,7 @@ mod ingest;
 mod pact;
 mod route;
 mod table;
+mod twin;
 
 use axum::Router;
 
@@ -14,7 +15,7 @@ use super::Shared;
 use super::problem::{Kind, Problem};
 
 /// The parts of the table.
-const PARTS: [&[Route]; 4] = [table::ROUTES, pact::ROUTES, ingest::ROUTES, dev::ROUTES];
+const PARTS: [&[Route]; 5] = [table::ROUTES, pact::ROUTES, ingest::ROUTES, twin::ROUTES, dev::ROUTES];
 
 /// Every route there is.
 pub fn all() -> impl Iterator<Item = &'static Route> {

@@ -3,7 +3,7 @@
 //! Each kind of request the schema knows is a table of its own: a row for each actor, a column for each resource. Where a
 //! request may name an agreement, an actor has a row without one and a row for each agreement of the world. A partner's
 //! requests are carried by a connector of the tenant that owns the resource; at the PACT endpoint a partner comes with the client that
-//! tenant gave it.
+//! tenant gave it. Of a twin's specific asset ids the first is asked for.
 //!
 //! Where the layers disagree, the cell is held to the list of divergences as a case is, by the causes and for the kinds of
 //! principals that cases of the corpus bear.
@@ -19,7 +19,7 @@ use super::world::World;
 use crate::bundle::Bundle;
 use crate::decision::Effect;
 use crate::engine;
-use crate::question::{Action, Entity, EntityKind, EntityRef, Value};
+use crate::question::{Action, Entity, EntityKind, EntityRef, Value, lookup, moment};
 
 /// A kind of request: of a principal, to do something, to a resource.
 pub type Environment = (EntityKind, Action, EntityKind);
@@ -203,16 +203,19 @@ fn context(
         context.extend(client.map(|client| ("client".to_owned(), Value::Entity(client.uid.clone()))));
         context.insert("criteria".to_owned(), Value::Set(BTreeSet::new()));
     }
-    if matches!(
-        action,
-        Action::Discover | Action::Negotiate | Action::Transfer | Action::Access | Action::Submit
-    ) {
+    if moment(action).is_some() {
         context.insert("purpose".to_owned(), Value::from(world.purpose()));
         context.extend(world.versions(action).map(|versions| ("versions".to_owned(), versions)));
+    }
+    if moment(action).is_some() || lookup(action).is_some() {
         let own = world
             .of_kind(EntityKind::Connector)
             .find(|connector| connector.attrs.get("tenant") == tenant);
         context.extend(own.map(|connector| ("connector".to_owned(), Value::Entity(connector.uid.clone()))));
+    }
+    if let (Action::ReadAssetId, Some(Value::Set(ids))) = (action, resource.attrs.get("assetIds")) {
+        // Of a twin's specific asset ids the first in order stands for all.
+        context.extend(ids.first().map(|id| ("assetId".to_owned(), id.clone())));
     }
     context.extend(agreement.map(|agreement| ("agreement".to_owned(), Value::Entity(agreement.clone()))));
     context

@@ -5,6 +5,7 @@
 
 mod exchange;
 mod slice;
+mod twin;
 
 use std::collections::BTreeSet;
 
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 
 pub use self::exchange::{ExchangeFacts, Via, access, offer, pact, submit, transfer};
 use self::slice::Slice;
+pub use self::twin::{TwinFacts, access_rules, asset_id, submodel, twin};
 use super::Question;
 use super::value::{Action, EntityKind, EntityRef, Value};
 use crate::ids::{ClientId, CompanyRole, OperatorName, OperatorRole, PcfId, SecretName, UserName};

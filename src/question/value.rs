@@ -91,6 +91,12 @@ schema_names! {
         AgreementStore = "AgreementStore",
         /// All supplier systems of a tenant.
         IntegrationStore = "IntegrationStore",
+        /// The digital twin of a product.
+        Twin = "Twin",
+        /// A submodel of a twin.
+        Submodel = "Submodel",
+        /// The access rules of a tenant's twins.
+        AccessRuleStore = "AccessRuleStore",
         /// A version of the policies.
         Bundle = "Bundle",
         /// A decision log.
@@ -147,6 +153,16 @@ schema_names! {
         ListAgreements = "listAgreements",
         /// End an agreement of the own company.
         RetireAgreement = "retireAgreement",
+        /// Find a digital twin.
+        ReadTwin = "readTwin",
+        /// See a specific asset id of a digital twin.
+        ReadAssetId = "readAssetId",
+        /// Reach a submodel of a digital twin.
+        ReachSubmodel = "reachSubmodel",
+        /// See the access rules of the own company's twins.
+        ReadAccessRules = "readAccessRules",
+        /// Change the access rules of the own company's twins.
+        WriteAccessRules = "writeAccessRules",
         /// See an offer in the catalog.
         Discover = "discover",
         /// Agree on a contract.

@@ -42,7 +42,7 @@ pub use self::endings::Ending;
 pub use self::uses::Turn;
 use self::uses::Uses;
 pub use self::versions::{Indexed, Superseded};
-use super::model::{Partner, Relation, Tenant, TenantWorld};
+use super::model::{Partner, Relation, Tenant, TenantWorld, TwinRules};
 use super::pact::{PactClient, taken};
 use super::pool::TermsPool;
 use super::sharing::{Known, Shared, apart};
@@ -274,6 +274,19 @@ impl RegistryStore {
             ..held.unwrap_or_else(|| Relation::with(partner))
         };
         rows::put_relation(&mut edit, tenant, &relation).await?;
+        edit.commit().await
+    }
+
+    /// Takes in the access rules of a tenant's digital twins in place of those before, or that it has none.
+    ///
+    /// # Errors
+    /// The database, or a tenant that is not there; the rules are as they were then.
+    pub async fn put_twin_rules(&self, tenant: TenantId, rules: Option<&TwinRules>) -> Result<(), RegistryError> {
+        let mut edit = self.edit().await?;
+        self.current()
+            .tenant(tenant)
+            .ok_or(RegistryError::NoSuchTenant(tenant))?;
+        rows::put_twin_rules(&mut edit, tenant, rules.map(|rules| &*rules.text)).await?;
         edit.commit().await
     }
 

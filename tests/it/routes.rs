@@ -109,6 +109,29 @@ fn tried(service: &Service, route: &str) -> Tried {
             integration(),
             None,
         ),
+        "twins.writeRules" | "twins.readRules" | "twins.removeRules" => {
+            // That show what is there to those who get it anyhow: the service is shared.
+            let rules = json!([crate::twins::rule("PUBLIC_READABLE", "401765", "10.0.0")]).to_string();
+            let path = format!("/registry/{ELBE}/access-rules");
+            let (ask, kind) = match route {
+                "twins.writeRules" => (ask("PUT", &path).json(rules), service.connector(ELBE)),
+                "twins.readRules" => {
+                    let there = ask("PUT", &path).bearer(&anna()).json(rules).send(service.address);
+                    assert_eq!(there.status, 200, "{}", there.text());
+                    (ask("GET", &path), service.connector(ELBE))
+                }
+                _ => (ask("DELETE", &path), service.connector(ELBE)),
+            };
+            (ask, 200, kind, Some(anna()))
+        }
+        "twins.authorized" => {
+            let path = service.footprint_path(HOLDS);
+            let url = format!("{}{path}", service.app.base_url);
+            let ask = ask("POST", "/submodel-descriptor/authorized")
+                .header("Edc-Bpn", WESER)
+                .json(json!({ "submodelEndpointUrl": url }).to_string());
+            (ask, 200, integration(), connector())
+        }
         "access.evaluation" => {
             let body = json!({
                 "subject": { "type": "Partner", "id": WESER },

@@ -14,7 +14,6 @@ use crate::http::problem::{Kind, Problem};
 use crate::http::{App, Shared};
 use crate::ids::{Bpnl, PcfId};
 use crate::ledger::record::Request;
-use crate::pcf::live;
 use crate::pcf::pact::Filter;
 use crate::question::ask::{self, ExchangeFacts};
 use crate::registry::store::Turn;
@@ -46,7 +45,7 @@ pub(in crate::http) async fn one(
     let footprint = world.footprints.get(&pcf).map(AsRef::as_ref);
     let granted = match footprint {
         Some(footprint) => {
-            let agreements = live(world, footprint, Some(caller.partner));
+            let agreements = world.agreements_on(footprint, Some(caller.partner));
             app.pact_granted(asking, footprint, &agreements).await?
         }
         None => None,

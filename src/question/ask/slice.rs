@@ -7,15 +7,15 @@ use super::exchange::ExchangeFacts;
 use super::{SystemFacts, UserFacts};
 use crate::contract::Terms;
 use crate::ids::{AssetId, Bpnl, ClientId, Digest, PcfId, SecretName, TenantId};
-use crate::question::Question;
 use crate::question::value::{Action, Entity, EntityKind, EntityRef, Value};
+use crate::question::{Question, Supplement};
 use crate::registry::{Agreement, Footprint, Partner, Signed, Tenant};
 
 /// Collects the slice: each entity once, sorted.
 #[derive(Default)]
 pub(super) struct Slice<'f> {
     entities: BTreeMap<EntityRef, Entity>,
-    terms: BTreeMap<Digest, Arc<Terms>>,
+    terms: BTreeMap<Digest, Supplement>,
     /// The partner's request, where it is one: what a tenant has on record about partners and assets counts then.
     exchange: Option<&'f ExchangeFacts<'f>>,
 }
@@ -61,7 +61,12 @@ impl<'f> Slice<'f> {
 
     /// Brings terms along.
     pub(super) fn terms(&mut self, terms: &Arc<Terms>) {
-        self.terms.insert(terms.digest(), Arc::clone(terms));
+        self.bring(Supplement::Terms(Arc::clone(terms)));
+    }
+
+    /// Brings somebody's own policies along.
+    pub(super) fn bring(&mut self, supplement: Supplement) {
+        self.terms.insert(supplement.digest(), supplement);
     }
 
     pub(super) fn tenant(&mut self, tenant: &Tenant) -> EntityRef {

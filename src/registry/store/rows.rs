@@ -140,6 +140,20 @@ pub(super) async fn put_relation(
     put(edit, put!("relation"), key, relation).await
 }
 
+/// Writes the access rules of a tenant's twins, or that it has none.
+pub(super) async fn put_twin_rules(
+    edit: &mut Edit<'_>,
+    tenant: TenantId,
+    text: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    let sql = "INSERT INTO twin_rules (tenant, document, version) VALUES ($1, $2, $3)
+               ON CONFLICT (tenant) DO UPDATE SET document = excluded.document, version = excluded.version";
+    let version = edit.version();
+    let args = args![tenant.as_str(), text, version];
+    edit.transaction().run(sql, args).await?;
+    Ok(())
+}
+
 async fn put(
     edit: &mut Edit<'_>,
     sql: &'static str,

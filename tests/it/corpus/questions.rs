@@ -7,9 +7,8 @@ use std::sync::{Arc, LazyLock};
 use jiff::ToSpan;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use tidegate::cedar;
 use tidegate::parity::{self, Environment, World};
-use tidegate::question::{Action, Entity, EntityKind, EntityRef, Question, Value};
+use tidegate::question::{Action, Entity, EntityKind, EntityRef, Question, Value, lookup, moment};
 
 use super::BUNDLE;
 use super::law::exchange;
@@ -74,6 +73,13 @@ fn pick(world: &World, kind: EntityKind, index: Index) -> EntityRef {
     index.get(&all).uid.clone()
 }
 
+fn asset_ids(twin: &Entity) -> Vec<Value> {
+    match twin.attrs.get("assetIds") {
+        Some(Value::Set(ids)) => ids.iter().cloned().collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// The dice of one question: indices, and numbers of 0..20 that turn rare things on.
 #[derive(Clone, Debug)]
 struct Dice {
@@ -114,7 +120,7 @@ impl Dice {
         let days = if self.rare(1) { self.days } else { 0 };
         let now = world.now() + (24 * days).hours();
         let mut context = BTreeMap::from([("now".to_owned(), Value::DateTime(now))]);
-        if cedar::moment(action).is_some() {
+        if moment(action).is_some() || lookup(action).is_some() {
             let tenant = world
                 .entity(&resource)
                 .and_then(|resource| resource.attrs.get("tenant"));
@@ -133,7 +139,16 @@ impl Dice {
                 ),
                 false => context.insert("connector".to_owned(), Value::Entity(carried)),
             };
-            context.insert("purpose".to_owned(), Value::from(self.purpose));
+            if moment(action).is_some() {
+                context.insert("purpose".to_owned(), Value::from(self.purpose));
+            }
+            if action == Action::ReadAssetId {
+                // Mostly one that the twin has.
+                let ids: Vec<_> = world.of_kind(EntityKind::Twin).flat_map(asset_ids).collect();
+                let own: Vec<_> = world.entity(&resource).into_iter().flat_map(asset_ids).collect();
+                let from = if own.is_empty() || self.rare(3) { &ids } else { &own };
+                context.insert("assetId".to_owned(), self.agreement.get(from).clone());
+            }
             context.extend(world.versions(action).map(|versions| ("versions".to_owned(), versions)));
             if matches!(action, Action::Transfer | Action::Access | Action::Submit) && self.rare[3] > 0 {
                 // Mostly one of the provider's, asked under by its own consumer; else any.
