@@ -16,6 +16,7 @@
 //! The question of [`crate::question`] (a partner asks for a footprint) falls into the slot (Partner, access, Footprint).
 //! In it stand the guardrails that bind an agreement to its parties, asset and dates, all `forbid`; the one `permit` comes
 //! from the contract itself, compiled from its ODRL and brought along by the question as [`Terms`](crate::contract::Terms).
+//! So are the access rules of a company's digital twins ([`crate::twin`]).
 //! Without an agreement there is no permit, so consent is not a rule one could forget.
 
 mod explain;
@@ -25,10 +26,9 @@ mod translate;
 
 use cedar_policy::{Authorizer, PolicySet, Schema};
 
-use crate::contract::Moment;
 use crate::decision::{CedarAnswer, Effect};
 use crate::ids::Digest;
-use crate::question::{Action, Question};
+use crate::question::Question;
 
 pub use explain::{Clause, Explanation, Ground, NearMiss, explain};
 pub use index::Index;
@@ -49,10 +49,8 @@ pub fn answer_slice(index: &Index, schema: &Schema, question: &Question, slice: 
     if let Some(policies) = index.slot(question.principal.kind, question.action, question.resource.kind) {
         tally.add(&request, policies);
     }
-    if let Some(moment) = moment(question.action) {
-        for terms in question.terms.values() {
-            tally.add(&request, terms.policies(moment));
-        }
+    for policies in brought(question) {
+        tally.add(&request, policies);
     }
     tally.answer()
 }
@@ -72,19 +70,13 @@ pub fn answer_in_full(policies: &PolicySet, schema: &Schema, question: &Question
         Err(error) => return untranslatable(&error),
     };
     let mut all = policies.clone();
-    if let Some(moment) = moment(question.action) {
-        for policy in question
-            .terms
-            .values()
-            .flat_map(|terms| terms.policies(moment).policies())
-        {
-            if let Err(error) = all.add(policy.clone()) {
-                return CedarAnswer {
-                    decision: Effect::Deny,
-                    errors: vec![error.to_string()],
-                    policies: vec![],
-                };
-            }
+    for policy in brought(question).flat_map(PolicySet::policies) {
+        if let Err(error) = all.add(policy.clone()) {
+            return CedarAnswer {
+                decision: Effect::Deny,
+                errors: vec![error.to_string()],
+                policies: vec![],
+            };
         }
     }
     let mut tally = Tally::default();
@@ -92,16 +84,10 @@ pub fn answer_in_full(policies: &PolicySet, schema: &Schema, question: &Question
     tally.answer()
 }
 
-/// The moment of a contract at which `action` is judged, if there is one. A contract says of what is handed in what it says of
-/// what is handed out.
-pub fn moment(action: Action) -> Option<Moment> {
-    match action {
-        Action::Discover => Some(Moment::Discover),
-        Action::Negotiate => Some(Moment::Negotiate),
-        Action::Transfer => Some(Moment::Transfer),
-        Action::Access | Action::Submit => Some(Moment::Access),
-        _ => None,
-    }
+/// The policies a question brings along that have a say.
+fn brought(question: &Question) -> impl Iterator<Item = &PolicySet> {
+    let supplements = question.terms.values();
+    supplements.filter_map(|supplement| supplement.policies(question.action))
 }
 
 /// Joins the answers over several policy sets into the answer over their union: some forbid satisfied denies; else some

@@ -20,6 +20,7 @@ mod iam;
 mod integration;
 mod ledger;
 mod matrix;
+mod registry;
 pub mod replay;
 mod serve;
 mod tenant;
@@ -75,6 +76,11 @@ enum Command {
     Integration {
         #[command(subcommand)]
         command: integration::IntegrationCommand,
+    },
+    /// What is registered of a company's footprints in a digital twin registry, and who sees it
+    Registry {
+        #[command(subcommand)]
+        command: registry::RegistryCommand,
     },
     /// Make recorded decisions again
     Replay(replay::ReplayArgs),
@@ -188,6 +194,7 @@ pub fn run(cli: Cli) -> Exit {
         Command::Ledger { command } => ledger::run(&command),
         Command::Iam { command } => iam::run(&command),
         Command::Integration { command } => integration::run(&command),
+        Command::Registry { command } => registry::run(&command),
         Command::Replay(args) => replay::run(&args),
         Command::Tenant { command } => tenant::run(&command),
     };

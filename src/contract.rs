@@ -117,6 +117,7 @@ use self::compile::Compiled;
 use self::constraint::Constraint;
 pub use self::constraint::no_group;
 pub use self::difference::Difference;
+pub(crate) use self::error::shown;
 pub use self::error::{ContractError, Fault};
 pub use self::explain::{Clause, Notice};
 pub use self::moment::{Moment, UnknownMoment};
@@ -125,6 +126,7 @@ use self::operand::Operand;
 pub use self::render::render_table;
 use self::source::{Naming, Source};
 pub use self::source::{OtherParty, Parties, Role};
+pub(crate) use self::words::quoted;
 use crate::ids::Digest;
 
 /// Which of the two policies of an offer terms are, told by the action of their rules.

@@ -118,6 +118,12 @@ impl Gate {
         &self.ledger
     }
 
+    /// What would be decided now. It is not recorded, so it is good for one thing: to choose what to ask. Whatever is answered or
+    /// handed out follows from [`Gate::decide`].
+    pub fn foresee(&self, question: &Question) -> Effect {
+        engine::decide(&self.live.current(), question).effect
+    }
+
     /// Decides `question` and records the decision in the log of `tenant`, or the platform's where it is no tenant's.
     ///
     /// # Errors

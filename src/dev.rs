@@ -6,6 +6,7 @@ pub mod companies;
 pub mod connector;
 pub mod issuer;
 mod manifest;
+mod pact;
 mod secrets;
 pub mod start;
 pub mod world;

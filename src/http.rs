@@ -25,6 +25,7 @@ pub mod ledger;
 pub mod observe;
 pub mod openapi;
 pub mod operations;
+mod pact;
 pub mod path;
 pub mod problem;
 pub mod reload;
@@ -33,6 +34,7 @@ pub mod routes;
 pub mod server;
 pub mod standby;
 pub mod tls;
+pub mod twins;
 
 use std::collections::HashMap;
 use std::sync::Arc;

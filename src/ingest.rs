@@ -34,7 +34,7 @@ pub const DOCUMENT_LIMIT: usize = 1 << 20;
 
 /// The most product ids of one document that are indexed, and the most bytes of one.
 pub const MOST_PRODUCTS: usize = 64;
-const PRODUCT_BYTES: usize = 512;
+pub(crate) const PRODUCT_BYTES: usize = 512;
 
 /// The versions of the aspect model that are taken.
 pub const MODELS: [&str; 3] = ["7.0.0", "9.0.0", "10.0.0"];
@@ -162,7 +162,7 @@ impl Claims {
             texts.filter_map(|text| text.parse::<Timestamp>().ok())
         };
         Ok(Self {
-            products: indexed.take(MOST_PRODUCTS).map(|text| (*text).to_owned()).collect(),
+            products: products_of(indexed.copied()),
             // The latest, where a document has several.
             created: instants(places.created).max(),
             // Of several periods, the one that all have in common.
@@ -196,6 +196,12 @@ impl Claims {
             length: document.len() as u64,
         }
     }
+}
+
+/// The first of them by name, each once: fewer than [`MOST_PRODUCTS`] are all there are.
+fn products_of<'d>(indexed: impl Iterator<Item = &'d str>) -> BTreeSet<String> {
+    let all: BTreeSet<&str> = indexed.collect();
+    all.into_iter().take(MOST_PRODUCTS).map(str::to_owned).collect()
 }
 
 fn version(value: &Value) -> Result<(Version, &'static Places), DocumentError> {

@@ -50,6 +50,8 @@ pub mod pull;
 pub mod question;
 pub mod registry;
 pub mod shadow;
+pub mod shell;
 pub mod telemetry;
 pub mod tenant;
+pub mod twin;
 pub mod vault;

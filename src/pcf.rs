@@ -28,6 +28,7 @@ mod courier;
 mod exchange;
 mod model;
 mod outside;
+pub mod pact;
 mod part;
 mod renewal;
 pub mod retry;

@@ -16,7 +16,7 @@
 //! context    now, purpose = "cx.pcf.base:1", connector, agreement
 //! entities   the footprint with its asset, the tenant with its state, the partner with its verified credentials,
 //!            the connector, the agreement with its parties, asset, terms digest, state and signing time
-//! terms      the normalised ODRL the agreement's digest stands for
+//! terms      the normalised ODRL the agreement's digest stands for; of a digital twin, its company's access rules
 //! ```
 //!
 //! The JSON spelling is Cedar's own entity and context format, so a question can be read, written by hand, kept in the
@@ -24,15 +24,17 @@
 
 pub mod ask;
 mod json;
+mod supplement;
 mod value;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::contract::{Notice, Terms};
+use crate::contract::Notice;
 use crate::ids::Digest;
 
 pub use json::{QuestionError, read_entities, record, reference, spell_time};
+pub use supplement::{Supplement, SupplementError, lookup, moment};
 pub use value::{Action, Entity, EntityKind, EntityRef, Value};
 
 /// All that an answer may depend on.
@@ -48,8 +50,8 @@ pub struct Question {
     pub context: BTreeMap<String, Value>,
     /// The entities a policy can reach, each once, sorted by reference.
     pub entities: Vec<Entity>,
-    /// The contract terms whose digests the entities name.
-    pub terms: BTreeMap<Digest, Arc<Terms>>,
+    /// The contract terms and access rules whose digests the entities name.
+    pub terms: BTreeMap<Digest, Supplement>,
 }
 
 /// The parts of a question as they are stored: each in canonical JSON, with its digest.
@@ -93,7 +95,7 @@ impl Question {
 
     /// What the contracts it is about say that no machine can judge: to be shown with the decision.
     pub fn notices(&self) -> Vec<Notice> {
-        self.terms.values().flat_map(|terms| terms.notices()).collect()
+        self.terms.values().flat_map(Supplement::notices).collect()
     }
 
     /// The canonical parts and the digest of the whole. Two questions have the same digest exactly when no policy can tell

@@ -18,6 +18,7 @@ mod guarantee;
 pub mod integration;
 mod model;
 mod offer;
+mod pact;
 mod pool;
 mod sharing;
 pub mod store;
@@ -32,9 +33,10 @@ pub use guarantee::{Bound, Guarantee, NoBound};
 pub use integration::{Integration, IntegrationError, Taken};
 pub use model::{
     Asset, ConnectorSettings, Footprint, FootprintStatus, Identity, Map, Offer, Partner, Relation, Tenant, TenantState,
-    TenantWorld,
+    TenantWorld, TwinRules,
 };
 pub use offer::{OfferError, OfferReader};
+pub use pact::{Held, PactClient, secret as pact_secret};
 pub use pool::TermsPool;
 pub use sharing::{Known, Shared, apart};
 
@@ -56,6 +58,11 @@ impl Registry {
     /// What is known of the company `bpnl` as a partner.
     pub fn partner(&self, bpnl: Bpnl) -> Option<&Arc<Partner>> {
         self.partners.get(&bpnl)
+    }
+
+    /// Every company that is known as a partner, in no order.
+    pub fn partners(&self) -> impl Iterator<Item = &Arc<Partner>> {
+        self.partners.values()
     }
 
     /// The company that `text` names as connectors do: by its BPNL, or by the DID that is on record of it.

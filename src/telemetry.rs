@@ -34,6 +34,8 @@ pub const WITNESS_REQUESTS: &str = "tidegate_witness_requests_total";
 pub const UNRECORDED: &str = "tidegate_unrecorded_total";
 /// Tokens that did not verify, by `code`.
 pub const TOKEN_REFUSALS: &str = "tidegate_token_refusals_total";
+/// Footprints that were granted at the PACT endpoint and have none in PACT's words, by the `member` that cannot be told.
+pub const PACT_UNTOLD: &str = "tidegate_pact_untold_total";
 /// EDR tokens that could not be checked in time: the machine stalled.
 pub const EDR_TIMEOUTS: &str = "tidegate_edr_timeouts_total";
 /// Signals to connectors that a data flow was ended, by `outcome`: `told`, `failed` (sent again) or `given-up`.
@@ -156,6 +158,10 @@ fn describe() {
         "requests without an answer because their decision could not be recorded"
     );
     describe_counter!(TOKEN_REFUSALS, "tokens that did not verify, by code");
+    describe_counter!(
+        PACT_UNTOLD,
+        "footprints granted at the PACT endpoint that cannot be told in PACT's words, by member"
+    );
     describe_counter!(EDR_TIMEOUTS, "EDR tokens that could not be checked in time");
     describe_counter!(SIGNALS, "signals to connectors that a data flow was ended, by outcome");
     describe_gauge!(CONNECTOR_UP, "1 while a tenant's connector is as it should be");

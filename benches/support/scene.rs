@@ -7,13 +7,12 @@ use cedar_policy::{Authorizer, Context, Entities, EntityUid, PolicySet, Request}
 use jiff::Timestamp;
 use serde_json::Value as Json;
 use tidegate::bundle::{Bundle, Source};
-use tidegate::cedar::moment;
 use tidegate::clock::Clock;
 use tidegate::dev::world::DevWorld;
 use tidegate::facts::{MachineToken, TenantVerifier};
 use tidegate::http::exchange::{PURPOSE, SCOPE};
 use tidegate::ids::{AgreementId, Bpnl, ClientId, CompanyRole, PcfId, SecretName, TenantId, UserName};
-use tidegate::question::ask::{self, ExchangeFacts, UserFacts};
+use tidegate::question::ask::{self, ExchangeFacts, UserFacts, Via};
 use tidegate::question::{Action, Question};
 use tidegate::registry::{Partner, Registry, TenantWorld, TermsPool};
 
@@ -99,7 +98,7 @@ impl Scene {
         let facts = ExchangeFacts {
             now: self.now,
             world,
-            connector: &self.connector,
+            via: Via::Connector(&self.connector),
             partner: self.consumer,
             known,
             purpose: PURPOSE,
@@ -235,14 +234,10 @@ impl Bare {
 
 fn with_terms(policies: &PolicySet, question: &Question) -> PolicySet {
     let mut all = policies.clone();
-    if let Some(moment) = moment(question.action) {
-        let terms = question
-            .terms
-            .values()
-            .flat_map(|terms| terms.policies(moment).policies());
-        for policy in terms {
-            all.add(policy.clone()).expect("terms' policies have ids of their own");
-        }
+    let brought = question.terms.values();
+    let brought = brought.filter_map(|terms| terms.policies(question.action));
+    for policy in brought.flat_map(PolicySet::policies) {
+        all.add(policy.clone()).expect("terms' policies have ids of their own");
     }
     all
 }

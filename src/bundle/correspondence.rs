@@ -230,12 +230,12 @@ fn fill(template: &str, known: &Params<'_>) -> Result<String, String> {
 }
 
 /// The tenant whose role the principal acts with: a person's or a supplier system's own; for a partner, that of the
-/// connector that carried the request.
+/// connector that carried the request, or that gave the partner its client.
 fn acting_tenant(question: &Question) -> Option<TenantId> {
     let actor = match question.principal.kind {
         EntityKind::User | EntityKind::Integration => &question.principal,
-        EntityKind::Partner => match question.context.get("connector") {
-            Some(Value::Entity(connector)) => connector,
+        EntityKind::Partner => match question.context.get("connector").or(question.context.get("client")) {
+            Some(Value::Entity(carrier)) => carrier,
             _ => return None,
         },
         _ => return None,

@@ -91,7 +91,9 @@ const BUILT_IN: &[(&str, &[u8])] = built_in![
     "policies/platform/footprints.cedar",
     "policies/platform/guardrails.cedar",
     "policies/platform/ingest.cedar",
+    "policies/platform/pact.cedar",
     "policies/platform/tenants.cedar",
+    "policies/platform/twins.cedar",
     "policies/platform/users.cedar",
     "schema/tidegate.cedarschema",
 ];

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::translate::{Prepared, translate};
-use super::{Index, answer, moment};
+use super::{Index, answer, brought};
 use crate::decision::{CedarAnswer, Effect};
 use crate::question::Question;
 
@@ -89,10 +89,7 @@ pub fn explain(index: &Index, schema: &Schema, question: &Question) -> Explanati
     let mut policies = Vec::new();
     if let Ok(request) = translate(question, schema) {
         let slot = index.slot(question.principal.kind, question.action, question.resource.kind);
-        let terms = moment(question.action)
-            .into_iter()
-            .flat_map(|moment| question.terms.values().map(move |terms| terms.policies(moment)));
-        for policy in slot.into_iter().chain(terms).flat_map(PolicySet::policies) {
+        for policy in slot.into_iter().chain(brought(question)).flat_map(PolicySet::policies) {
             policies.push(take_apart(policy, &request));
         }
     }

@@ -30,11 +30,11 @@ pub enum TranslateError {
     /// The principal, action and resource do not go together.
     #[error("the schema does not let {0}")]
     Request(String),
-    /// An offer or an agreement whose terms the question does not bring along. Terms also forbid, so without them the rest
+    /// An offer or an agreement whose terms, or a twin whose access rules the question does not bring along. Terms also forbid, so without them the rest
     /// could permit what the contract as a whole refuses.
     #[error("the terms `{terms}` of {entity} are not at hand")]
     Terms {
-        /// The offer or the agreement.
+        /// The offer, the agreement or the twin.
         entity: EntityRef,
         /// The digest it names.
         terms: String,
@@ -135,6 +135,7 @@ fn terms_at_hand(entity: &Entity, question: &Question) -> Result<(), TranslateEr
     let names: &[&str] = match entity.uid.kind {
         EntityKind::Offer => &["accessTerms", "usageTerms"],
         EntityKind::Agreement => &["terms"],
+        EntityKind::Twin => &["accessRules"],
         _ => &[],
     };
     for name in names {

@@ -7,6 +7,8 @@ mod show;
 
 use std::path::PathBuf;
 
+pub(super) use self::office::tables;
+
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{BundleArgs, Exit, Failure, Format, Outcome, block_on};

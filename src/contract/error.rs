@@ -203,7 +203,7 @@ impl fmt::Display for Path {
 }
 
 /// A caller's text fit for a message, between backticks: hidden characters escaped, cut to 80 characters.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     cut(text, '`')
 }
 

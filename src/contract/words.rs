@@ -17,7 +17,7 @@ pub(super) fn all_quoted(values: &[String]) -> String {
 }
 
 /// A text in quotes: for people, and a Cedar string literal. Cedar reads the escapes that are written; the tests try hostile texts.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("\"{}\"", visible(text, '"'))
 }
 

@@ -48,7 +48,6 @@
 //! ```
 
 mod claims;
-mod form;
 mod grant;
 mod key;
 mod oauth;
@@ -62,9 +61,10 @@ use std::path::Path;
 use secrecy::SecretString;
 
 pub use key::{KeyError, SigningKey, sign};
-pub use oauth::{OAuthError, TokenResponse};
+pub use oauth::TokenResponse;
 pub use store::IssuerError;
 
+pub use crate::facts::OAuthError;
 use crate::facts::{ClientKind, JwksError, KeySet, MachineClient, TenantFacts};
 use crate::ids::{ClientId, CompanyRole, GroupNames, TenantId, UserName};
 

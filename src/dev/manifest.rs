@@ -1,11 +1,13 @@
 //! `dev.json`: everything a client of a service in dev mode needs, with nothing left to guess.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use super::connector::Connector;
+use super::pact::DevClient;
 use super::world::{DevError, DevTenant, DevWorld};
 use crate::http::{App, exchange, ingest};
 use crate::ids::{Digest, TenantId};
@@ -21,6 +23,18 @@ struct Manifest<'a> {
     connectors: Vec<ConnectorPart<'a>>,
     agreements: Vec<AgreementPart<'a>>,
     ledger: Vec<LedgerPart>,
+    /// Clients of partners at the tenants' PACT endpoints.
+    pact: Vec<PactPart<'a>>,
+}
+
+#[derive(Serialize)]
+struct PactPart<'a> {
+    bpnl: TenantId,
+    partner: String,
+    /// What PACT's paths, `/3/…` and `/auth/token`, are below.
+    url: String,
+    client_id: &'a str,
+    client_secret: &'a str,
 }
 
 #[derive(Serialize)]
@@ -106,7 +120,12 @@ struct LedgerPart {
 }
 
 /// The text of `dev.json`.
-pub(super) fn write(world: &DevWorld, app: &App, data: &Path) -> Result<String, DevError> {
+pub(super) fn write(
+    world: &DevWorld,
+    app: &App,
+    data: &Path,
+    clients: &BTreeMap<TenantId, Vec<DevClient>>,
+) -> Result<String, DevError> {
     let registry = app.registry.current();
     let missing = || DevError("a company of the world is not on the platform".into());
     let pairs = world.tenants.iter().map(|tenant| {
@@ -148,8 +167,19 @@ pub(super) fn write(world: &DevWorld, app: &App, data: &Path) -> Result<String, 
         connectors: connectors(app),
         agreements,
         ledger,
+        pact: clients.values().flatten().map(|made| pact_part(made, app)).collect(),
     };
     serde_json::to_string_pretty(&manifest).map_err(DevError::from)
+}
+
+fn pact_part<'a>(made: &'a DevClient, app: &App) -> PactPart<'a> {
+    PactPart {
+        bpnl: made.tenant,
+        partner: made.partner.to_string(),
+        url: format!("{}/exchange/{}", app.base_url, made.tenant),
+        client_id: made.client.as_str(),
+        client_secret: made.secret.expose_secret(),
+    }
 }
 
 /// The dev connectors, by BPNL.

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use super::companies::{self, Around, KEY_NAME, connectors};
 use super::issuer::Issuer;
 use super::manifest;
+use super::pact::{self, DevClient};
 use super::world::{DevTenant, DevWorld};
 use crate::assemble::{BundleSource, Parts, StartError, assemble, open_ledger, open_registry, open_vault, seal};
 use crate::clock::Clock;
@@ -128,7 +129,13 @@ pub async fn start(options: DevOptions, clock: Clock, metrics: PrometheusHandle)
         None => open_vault(&options.data, &vault_key, &bundle)?,
     };
     let registry = open_registry(&place, &options.data).await?;
-    let footprints = fill((&world, &options.connectors), (&base_url, &issuers), &vault, &registry).await?;
+    let clients = clients(&world, &vault_key)?;
+    let filling = Filling {
+        world: &world,
+        real: &options.connectors,
+        clients: &clients,
+    };
+    let footprints = fill(filling, (&base_url, &issuers), &vault, &registry).await?;
     let indexed = registry.put_footprints(&footprints, clock.now()).await;
     indexed.map_err(StartError::of("the registry"))?;
     let agreements = agreements(&world, &registry, clock.now())?;
@@ -161,7 +168,7 @@ pub async fn start(options: DevOptions, clock: Clock, metrics: PrometheusHandle)
     };
     let app = assemble(parts, bundle, registry, vault).await?;
     let manifest = options.data.join(MANIFEST);
-    let text = manifest::write(&world, &app, &options.data).map_err(StartError::of("dev.json"))?;
+    let text = manifest::write(&world, &app, &options.data, &clients).map_err(StartError::of("dev.json"))?;
     write_private(&manifest, text.as_bytes())?;
     Ok(Started {
         app,
@@ -195,9 +202,24 @@ async fn issuers(world: &DevWorld, data: &Path, base_url: &str) -> Result<HashMa
     })
 }
 
+/// The PACT clients of each tenant's partners.
+fn clients(world: &DevWorld, key: &VaultKey) -> Result<BTreeMap<TenantId, Vec<DevClient>>, StartError> {
+    let failed = StartError::of("the PACT clients");
+    let all = world.tenants.iter();
+    let all = all.map(|tenant| Ok((tenant.id, pact::clients(tenant, key).map_err(&failed)?)));
+    all.collect()
+}
+
+/// What the registry is filled with.
+struct Filling<'a> {
+    world: &'a DevWorld,
+    real: &'a RealConnectors,
+    clients: &'a BTreeMap<TenantId, Vec<DevClient>>,
+}
+
 /// Puts footprints and secrets into the vault and the rest into the registry, agreements aside. Returns the footprints, for the index.
 async fn fill(
-    (world, real): (&DevWorld, &RealConnectors),
+    Filling { world, real, clients }: Filling<'_>,
     (base_url, issuers): (&str, &HashMap<TenantId, Issuer>),
     vault: &Vault,
     registry: &RegistryStore,
@@ -218,6 +240,7 @@ async fn fill(
             footprints.push(footprint);
         }
         super::secrets::fill(tenant, issuers, vault).await?;
+        pact::fill(&mut made, clients.get(&tenant.id).map_or(&[], Vec::as_slice));
         if let Some(connector) = real.0.get(&tenant.id.0) {
             made.tenant.connector = Some(real_connector(vault, tenant.id, connector).await?);
         }

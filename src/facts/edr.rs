@@ -81,6 +81,7 @@ mod admission;
 mod authority;
 mod error;
 mod keys;
+mod pact;
 mod refresh;
 mod verify;
 
@@ -94,6 +95,7 @@ use secrecy::SecretString;
 
 pub use error::EdrError;
 pub use keys::{EdrKeyError, EdrKeys, FILE};
+pub use pact::PactGrant;
 pub use refresh::Refresh;
 pub use verify::{Edr, EdrVerifier};
 

@@ -24,7 +24,7 @@ use crate::facts::ClientKind;
 use crate::ids::{AgreementId, AssetId, Bpnl, IdError, OfferId, PcfId};
 use crate::ledger::LogId;
 use crate::ledger::record::Request;
-use crate::question::ask::{self, ExchangeFacts};
+use crate::question::ask::{self, ExchangeFacts, Via};
 use crate::question::{Action, EntityKind, Question};
 use crate::registry::Agreement;
 use crate::registry::store::Turn;
@@ -121,7 +121,7 @@ pub async fn evaluation(
     let facts = ExchangeFacts {
         now,
         world,
-        connector: machine.client(),
+        via: Via::Connector(machine.client()),
         partner,
         known: registry.partner(partner).map(AsRef::as_ref),
         purpose: asked.context.purpose.as_deref().unwrap_or(PURPOSE),

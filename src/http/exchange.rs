@@ -15,7 +15,7 @@ use axum::http::HeaderName;
 use jiff::Timestamp;
 
 pub use caller::{Caller, EDC_AGREEMENT, EDC_BPN, Errand, RECIPIENT};
-pub(super) use query::Query;
+pub(super) use query::{Query, decoded};
 pub(super) use request::{request, request_by_product};
 pub(super) use submit::{submit, submit_by_product};
 pub(super) use token::token;
@@ -24,7 +24,7 @@ pub(super) use value::footprint;
 use super::decided::reasons;
 use super::problem::{Problem, Reason};
 use crate::decide::Recorded;
-use crate::question::ask::ExchangeFacts;
+use crate::question::ask::{ExchangeFacts, Via};
 use crate::registry::{Agreement, Registry, TenantWorld};
 
 /// The header in which an answer names the record of its decision.
@@ -50,7 +50,7 @@ impl Caller {
         Ok(ExchangeFacts {
             now,
             world,
-            connector: &self.connector,
+            via: Via::Connector(&self.connector),
             partner: self.partner,
             known: self
                 .known

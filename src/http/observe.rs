@@ -14,6 +14,7 @@ use metrics::{counter, histogram};
 
 use super::Shared;
 use super::caller::{optional_header, request_facts};
+use super::pact::{OwnHost, speaks, translate};
 use super::path;
 use super::problem::{Cause, Kind, Problem};
 use super::routes;
@@ -102,10 +103,14 @@ pub async fn observe(State(app): State<Shared>, mut request: Request, next: Next
     let (facts, problem) = request_facts(request.headers());
     request.extensions_mut().insert(facts.clone());
     let settled = problem.map_or_else(|| settle_path(&app, &mut request), Err);
+    let speaks_pact = speaks(request.uri().path());
     let mut response = match settled {
         Ok(()) => guarded(&app, request, next).await,
         Err(problem) => problem.into_response(),
     };
+    if speaks_pact {
+        response = translate(response);
+    }
     if let Ok(value) = HeaderValue::from_str(facts.id.as_str()) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
@@ -195,6 +200,8 @@ fn settle_path(app: &Shared, request: &mut Request) -> Result<(), Problem> {
         let host = host.or_else(|| request.uri().host()).unwrap_or_default();
         if let Some(tenant) = path::tenant_of_host(host, base) {
             settled = path::below_host(tenant, &settled).ok_or(Problem::new(Kind::NotFound))?;
+            let own = OwnHost(host.to_owned());
+            request.extensions_mut().insert(own);
         }
     }
     if settled != request.uri().path() {

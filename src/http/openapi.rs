@@ -35,21 +35,28 @@ pub fn describe(dev: bool) -> OpenApi {
         deprecated: None,
         extensions: None,
     };
+    let pact = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("biscuit")
+        .description(Some("a token of `POST /exchange/{bpnl}/auth/token`"))
+        .build();
     let components = ComponentsBuilder::new()
         .schema("Problem", problem_schema())
+        .schema("PactError", pact_error_schema())
         .security_scheme("bearer", SecurityScheme::Http(bearer))
         .security_scheme(
             "key",
             SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key"))),
         )
         .security_scheme("certificate", certificate)
+        .security_scheme("pact", SecurityScheme::Http(pact))
         .build();
     let info = InfoBuilder::new()
         .title("Tidegate")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
             "Authorization service of a multi-tenant exchange of Product Carbon Footprints. Every refusal is a problem \
-             document (RFC 9457) with a stable `type`; every answer that follows a decision names its ledger record.",
+             document (RFC 9457) with a stable `type`, but for the PACT endpoint, whose errors are PACT's; every answer that follows a decision names its ledger record.",
         ))
         .build();
     OpenApiBuilder::new()
@@ -117,12 +124,22 @@ fn item(route: &Route) -> PathItem {
             operation = operation.parameter(header);
         }
     }
+    if route.name == "twins.authorized" {
+        let header = ParameterBuilder::new()
+            .name("Edc-Bpn")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::True)
+            .description(Some("The company that asks at the address."))
+            .schema(Some(text_schema()));
+        operation = operation.parameter(header);
+    }
     if let Some(carried) = route.body {
         let (media, required): (&[&str], _) = match carried {
             Carried::Document => (&["application/json"], true),
             Carried::Documents => (&["application/json", "application/x-ndjson"], true),
             Carried::Remark => (&["application/json"], false),
             Carried::Form => (&["application/x-www-form-urlencoded"], false),
+            Carried::Event => (&["application/cloudevents+json"], true),
         };
         let body = media.iter().fold(RequestBodyBuilder::new(), |body, media| {
             body.content(*media, ContentBuilder::new().build())
@@ -136,6 +153,7 @@ fn item(route: &Route) -> PathItem {
     // One of these.
     let proofs: &[&str] = match route.caller {
         Caller::Anyone | Caller::Partner => &[],
+        Caller::PactClient => &["pact"],
         Caller::Connector | Caller::Person => &["bearer"],
         Caller::Integration => &["bearer", "key", "certificate"],
     };
@@ -187,14 +205,39 @@ fn responses(route: &Route) -> utoipa::openapi::Responses {
             continue;
         }
         told.push(status.as_u16());
-        let schema = RefOr::Ref(Ref::from_schema_name("Problem"));
+        let (schema, media, described) = match route.caller {
+            Caller::PactClient => ("PactError", "application/json", title.to_owned()),
+            _ => (
+                "Problem",
+                "application/problem+json",
+                format!("{title} (`urn:tidegate:problem:{name}`)"),
+            ),
+        };
+        let schema = RefOr::Ref(Ref::from_schema_name(schema));
         let content = ContentBuilder::new().schema(Some(schema)).build();
-        let response = ResponseBuilder::new()
-            .description(format!("{title} (`urn:tidegate:problem:{name}`)"))
-            .content("application/problem+json", content);
+        let response = ResponseBuilder::new().description(described).content(media, content);
         responses = responses.response(status.as_str(), response);
     }
     responses.build()
+}
+
+/// PACT's `Error`.
+fn pact_error_schema() -> Schema {
+    let codes = [
+        "BadRequest",
+        "AccessDenied",
+        "TokenExpired",
+        "NotFound",
+        "InternalError",
+        "NotImplemented",
+    ];
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let object = ObjectBuilder::new()
+        .property("code", text().enum_values(Some(codes)))
+        .property("message", text())
+        .required("code")
+        .required("message");
+    Schema::Object(object.build())
 }
 
 fn problem_schema() -> Schema {

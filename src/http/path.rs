@@ -153,8 +153,8 @@ pub fn below_host(tenant: TenantId, path: &str) -> Option<String> {
     if let Some(rest) = inner.strip_prefix("dataflows/") {
         return Some(format!("{flows}{rest}"));
     }
-    let known = ["pcf/", "footprintExchange/", "productIds/"];
-    let is_known = inner == "token" || known.iter().any(|prefix| inner.starts_with(prefix));
+    let known = ["pcf/", "footprintExchange/", "productIds/", "3/"];
+    let is_known = ["token", "auth/token"].contains(&inner) || known.iter().any(|prefix| inner.starts_with(prefix));
     is_known.then(|| format!("{own}{inner}"))
 }
 
@@ -302,6 +302,13 @@ mod tests {
             Some("/exchange/BPNL000000000DWF/token")
         );
         assert_eq!(below_host(tenant, "/tokens"), None);
+        for (path, own) in [
+            ("/auth/token", "/exchange/BPNL000000000DWF/auth/token"),
+            ("/3/footprints", "/exchange/BPNL000000000DWF/3/footprints"),
+        ] {
+            assert_eq!(below_host(tenant, path).as_deref(), Some(own));
+        }
+        assert_eq!(below_host(tenant, "/auth/tokens"), None);
         // Whatever stands where a tenant may stand on the shared host is a flow's id here, and the tenant is the host's.
         for (path, own) in [
             ("/dataflows/start", "/dataflows/BPNL000000000DWF/start"),

@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use super::exchange::RECORD;
 use super::observe::Outcome;
+use super::pact::Spoken;
 use crate::decide::Recorded;
 use crate::ids::TenantId;
 use crate::pcf::Flaw;
@@ -54,6 +55,8 @@ pub enum Kind {
     Conflict,
     /// A message that does not fit where its data flow stands.
     Flow,
+    /// Something the standard has and this service does not do.
+    Unsupported,
     /// An answer is to be sent later, and there is nowhere it could be sent, or no way.
     Unanswerable,
     /// As much as can be done at once is being done.
@@ -70,7 +73,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for the API description.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Path,
         Self::Header,
         Self::Query,
@@ -85,6 +88,7 @@ impl Kind {
         Self::Model,
         Self::Conflict,
         Self::Flow,
+        Self::Unsupported,
         Self::Unanswerable,
         Self::Busy,
         Self::Timeout,
@@ -141,6 +145,11 @@ impl Kind {
                 "flow",
                 StatusCode::BAD_REQUEST,
                 "The message does not fit where the data flow stands",
+            ),
+            Self::Unsupported => (
+                "unsupported",
+                StatusCode::BAD_REQUEST,
+                "This service does not do what is asked",
             ),
             Self::Unanswerable => (
                 "unanswerable",
@@ -346,6 +355,12 @@ impl IntoResponse for Problem {
         if let Some(cause) = self.cause {
             response.extensions_mut().insert(cause);
         }
+        response.extensions_mut().insert(Spoken {
+            kind: self.kind,
+            detail: self.detail,
+            reasons: self.reasons,
+            cause: self.cause,
+        });
         if let Some(outcome) = self.outcome {
             response.extensions_mut().insert(*outcome);
         }

@@ -3,8 +3,10 @@
 
 mod dev;
 mod ingest;
+mod pact;
 mod route;
 mod table;
+mod twin;
 
 use axum::Router;
 
@@ -13,7 +15,7 @@ use super::Shared;
 use super::problem::{Kind, Problem};
 
 /// The parts of the table.
-const PARTS: [&[Route]; 3] = [table::ROUTES, ingest::ROUTES, dev::ROUTES];
+const PARTS: [&[Route]; 5] = [table::ROUTES, pact::ROUTES, ingest::ROUTES, twin::ROUTES, dev::ROUTES];
 
 /// Every route there is.
 pub fn all() -> impl Iterator<Item = &'static Route> {

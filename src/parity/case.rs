@@ -84,7 +84,7 @@ pub struct ExpectPolicies {
     /// How many policies fail to evaluate.
     #[serde(default)]
     pub errors: usize,
-    /// The policies that determine the decision: of contract terms as `terms/{name in the world}/…`.
+    /// The policies that determine the decision: of contract terms as `terms/{name in the world}/…`, of access rules as `rules/…`.
     pub policies: BTreeSet<String>,
 }
 

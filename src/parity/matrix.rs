@@ -2,7 +2,8 @@
 //!
 //! Each kind of request the schema knows is a table of its own: a row for each actor, a column for each resource. Where a
 //! request may name an agreement, an actor has a row without one and a row for each agreement of the world. A partner's
-//! requests are carried by a connector of the tenant that owns the resource.
+//! requests are carried by a connector of the tenant that owns the resource; at the PACT endpoint a partner comes with the client that
+//! tenant gave it. Of a twin's specific asset ids the first is asked for.
 //!
 //! Where the layers disagree, the cell is held to the list of divergences as a case is, by the causes and for the kinds of
 //! principals that cases of the corpus bear.
@@ -18,7 +19,7 @@ use super::world::World;
 use crate::bundle::Bundle;
 use crate::decision::Effect;
 use crate::engine;
-use crate::question::{Action, Entity, EntityKind, EntityRef, Value};
+use crate::question::{Action, Entity, EntityKind, EntityRef, Value, lookup, moment};
 
 /// A kind of request: of a principal, to do something, to a resource.
 pub type Environment = (EntityKind, Action, EntityKind);
@@ -93,7 +94,7 @@ pub fn matrix(bundle: &Bundle, world: &World, listed: &Listed) -> Matrix {
         for actor in world.of_kind(principal) {
             for agreement in agreements(world, action) {
                 let cells = resources.iter().map(|resource| {
-                    let context = context(world, action, resource, agreement);
+                    let context = context(world, action, (actor, resource), agreement);
                     cell(bundle, world, listed, (actor, action, resource), context)
                 });
                 rows.push(Row {
@@ -182,19 +183,39 @@ fn agreements(world: &World, action: Action) -> Vec<Option<&EntityRef>> {
     list
 }
 
-fn context(world: &World, action: Action, resource: &Entity, agreement: Option<&EntityRef>) -> BTreeMap<String, Value> {
+fn context(
+    world: &World,
+    action: Action,
+    (actor, resource): (&Entity, &Entity),
+    agreement: Option<&EntityRef>,
+) -> BTreeMap<String, Value> {
     let mut context = BTreeMap::from([("now".to_owned(), Value::DateTime(world.now()))]);
-    if matches!(
-        action,
-        Action::Discover | Action::Negotiate | Action::Transfer | Action::Access | Action::Submit
-    ) {
+    let tenant = resource.attrs.get("tenant");
+    if matches!(action, Action::SearchFootprints | Action::AnnounceFootprints) {
+        // A partner comes with the client it has at that company; who has none there, with another's.
+        let there = || {
+            let clients = world.of_kind(EntityKind::PactClient);
+            clients.filter(|client| client.attrs.get("tenant") == tenant)
+        };
+        let own = Value::Entity(actor.uid.clone());
+        let client = there().find(|client| client.attrs.get("partner") == Some(&own));
+        let client = client.or_else(|| there().next());
+        context.extend(client.map(|client| ("client".to_owned(), Value::Entity(client.uid.clone()))));
+        context.insert("criteria".to_owned(), Value::Set(BTreeSet::new()));
+    }
+    if moment(action).is_some() {
         context.insert("purpose".to_owned(), Value::from(world.purpose()));
         context.extend(world.versions(action).map(|versions| ("versions".to_owned(), versions)));
-        let tenant = resource.attrs.get("tenant");
+    }
+    if moment(action).is_some() || lookup(action).is_some() {
         let own = world
             .of_kind(EntityKind::Connector)
             .find(|connector| connector.attrs.get("tenant") == tenant);
         context.extend(own.map(|connector| ("connector".to_owned(), Value::Entity(connector.uid.clone()))));
+    }
+    if let (Action::ReadAssetId, Some(Value::Set(ids))) = (action, resource.attrs.get("assetIds")) {
+        // Of a twin's specific asset ids the first in order stands for all.
+        context.extend(ids.first().map(|id| ("assetId".to_owned(), id.clone())));
     }
     context.extend(agreement.map(|agreement| ("agreement".to_owned(), Value::Entity(agreement.clone()))));
     context

@@ -1,7 +1,7 @@
 //! A world: the entities and contract terms that cases are drawn from.
 //!
-//! A world file holds entities in Cedar's JSON format, as a question spells them, and contract texts by name. Where an
-//! attribute is the digest of terms, the file names the terms: `{"__terms": "pcf-usage"}`. A question drawn from a world holds
+//! A world file holds entities in Cedar's JSON format, as a question spells them, and contract texts and access rules by name. Where an
+//! attribute is the digest of such a text, the file names it: `{"__terms": "pcf-usage"}`. A question drawn from a world holds
 //! the entities that can be reached from its principal, resource and context, and the terms whose digests stand in those.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,8 @@ use serde_json::Value as Json;
 
 use crate::contract::Terms;
 use crate::ids::{Digest, Version};
-use crate::question::{Action, Entity, EntityKind, EntityRef, Question, Value, read_entities};
+use crate::question::{Action, Entity, EntityKind, EntityRef, Question, Supplement, Value, read_entities};
+use crate::twin::AccessRules;
 
 /// Companies, people, things and contracts to ask about.
 #[derive(Clone, Debug)]
@@ -22,7 +23,7 @@ pub struct World {
     now: Timestamp,
     purpose: String,
     versions: VersionsFile,
-    terms: BTreeMap<String, Arc<Terms>>,
+    terms: BTreeMap<String, Supplement>,
     entities: BTreeMap<EntityRef, Entity>,
 }
 
@@ -53,7 +54,27 @@ struct VersionsFile {
 #[serde(deny_unknown_fields)]
 struct TermsFile {
     name: String,
-    odrl: Json,
+    /// A contract.
+    odrl: Option<Json>,
+    /// The access rules of a company's digital twins.
+    #[serde(rename = "accessRules")]
+    access_rules: Option<Json>,
+}
+
+impl TermsFile {
+    fn compile(&self) -> Result<Supplement, String> {
+        match (&self.odrl, &self.access_rules) {
+            (Some(text), None) => {
+                let terms = Terms::from_odrl(&text.to_string()).map_err(|error| error.to_string())?;
+                Ok(Supplement::Terms(Arc::new(terms)))
+            }
+            (None, Some(text)) => {
+                let rules = AccessRules::from_json(&text.to_string()).map_err(|error| error.to_string())?;
+                Ok(Supplement::Rules(Arc::new(rules)))
+            }
+            _ => Err("give one of `odrl` and `accessRules`".to_owned()),
+        }
+    }
 }
 
 impl World {
@@ -68,16 +89,18 @@ impl World {
             return Err(format!("its name is `{}`; it must be that of the file", file.name));
         }
         let mut terms = BTreeMap::new();
-        for TermsFile { name, odrl } in file.terms {
-            let compiled =
-                Terms::from_odrl(&odrl.to_string()).map_err(|error| format!("the terms `{name}`: {error}"))?;
+        for file in file.terms {
+            let compiled = file
+                .compile()
+                .map_err(|error| format!("the terms `{}`: {error}", file.name))?;
+            let name = file.name;
             if terms
                 .values()
-                .any(|known: &Arc<Terms>| known.digest() == compiled.digest())
+                .any(|known: &Supplement| known.digest() == compiled.digest())
             {
                 return Err(format!("the terms `{name}` stand under another name already"));
             }
-            if terms.insert(name.clone(), Arc::new(compiled)).is_some() {
+            if terms.insert(name.clone(), compiled).is_some() {
                 return Err(format!("the terms `{name}` stand twice"));
             }
         }
@@ -148,8 +171,8 @@ impl World {
         self.entities.get(reference)
     }
 
-    /// The contract terms by the names the world gives them.
-    pub fn terms(&self) -> impl Iterator<Item = (&str, &Arc<Terms>)> {
+    /// The contract terms and access rules by the names the world gives them.
+    pub fn terms(&self) -> impl Iterator<Item = (&str, &Supplement)> {
         self.terms.iter().map(|(name, terms)| (name.as_str(), terms))
     }
 
@@ -193,7 +216,7 @@ impl World {
             .filter_map(digest)
             .collect();
         let terms = self.terms.values().filter(|terms| named.contains(&terms.digest()));
-        let terms = terms.map(|terms| (terms.digest(), Arc::clone(terms))).collect();
+        let terms = terms.map(|terms| (terms.digest(), terms.clone())).collect();
         Question {
             principal,
             action,
@@ -226,21 +249,15 @@ impl World {
         }
     }
 
-    /// A policy id as a case spells it, with the name of the terms where the compiled policy has their digest.
+    /// A policy id as a case spells it, with the name of the terms or access rules where the compiled policy has their digest.
     pub fn spelled(&self, policy: &str) -> String {
         let found = self.terms.iter().find_map(|(name, terms)| {
-            policy
-                .strip_prefix(&prefix(terms.digest()))
-                .map(|rest| format!("terms/{name}/{rest}"))
+            let prefix = terms.prefix();
+            let (kind, rest) = (prefix.split('/').next()?, policy.strip_prefix(&prefix)?);
+            Some(format!("{kind}/{name}/{rest}"))
         });
         found.unwrap_or_else(|| policy.to_owned())
     }
-}
-
-/// What the ids of policies compiled from terms begin with.
-fn prefix(digest: Digest) -> String {
-    let digits: String = digest.to_string().chars().skip("sha256:".len()).take(16).collect();
-    format!("terms/{digits}/")
 }
 
 fn digest(value: &Value) -> Option<Digest> {

@@ -30,7 +30,7 @@ use crate::clock::Clock;
 use crate::decide::{Gate, Permit};
 use crate::ids::{Bpnl, ClientId, Digest, PcfId, RecordId, RequestId};
 use crate::ledger::record::Request;
-use crate::question::ask::{self, ExchangeFacts};
+use crate::question::ask::{self, ExchangeFacts, Via};
 use crate::registry::store::RegistryStore;
 use crate::registry::store::Turn;
 use crate::registry::{Agreement, Footprint, Registry, TenantWorld};
@@ -133,7 +133,7 @@ fn come_about(registry: &Registry, change: Change, now: Timestamp) -> Option<Spr
     let footprint = footprint.filter(|footprint| footprint.digest == change.digest);
     let partners = match (world, footprint) {
         (Some(world), Some(footprint)) => {
-            let agreements = live(world, footprint, None).into_iter();
+            let agreements = world.agreements_on(footprint, None).into_iter();
             agreements.map(|agreement| agreement.consumer).collect()
         }
         _ if now.duration_since(change.at) > COMES_ABOUT => BTreeSet::new(),
@@ -326,7 +326,7 @@ impl Courier<'_> {
         let no_connector = || Attempt::later("the company has no connector on record", None);
         let connector = world.tenant.identity.connectors.first().ok_or_else(no_connector)?;
         let mut refused = None;
-        for agreement in live(world, footprint, Some(delivery.partner)) {
+        for agreement in world.agreements_on(footprint, Some(delivery.partner)) {
             let turn = self.turn(Some(agreement)).await?;
             let mut facts = self.facts(registry, world, delivery.partner, connector);
             facts.uses = before(delivery, turn.as_ref());
@@ -359,7 +359,7 @@ impl Courier<'_> {
         ExchangeFacts {
             now: self.clock.now(),
             world,
-            connector,
+            via: Via::Connector(connector),
             partner,
             known: registry.partner(partner).map(AsRef::as_ref),
             purpose: self.purpose,
@@ -438,15 +438,4 @@ pub fn is_valid(models: &Models, footprint: &Footprint, document: &[u8]) -> bool
     let model = Model::of(&footprint.model);
     let value = crate::json::parse(document).ok();
     matches!((model, value), (Some(model), Some(value)) if models.flaws(model, &value).is_empty())
-}
-
-/// The agreements on an asset of the footprint, of all partners or of this one, that are in force by their state; the latest first.
-fn live<'w>(world: &'w TenantWorld, footprint: &Footprint, of: Option<Bpnl>) -> Vec<&'w Agreement> {
-    let on_assets = footprint.assets.iter().flat_map(|asset| world.agreements.on(asset));
-    let mut live: Vec<&Agreement> = on_assets
-        .map(AsRef::as_ref)
-        .filter(|agreement| of.is_none_or(|partner| agreement.consumer == partner))
-        .collect();
-    live.sort_by_key(|agreement| std::cmp::Reverse((agreement.signed_at, agreement.id.clone())));
-    live
 }

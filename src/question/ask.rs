@@ -5,13 +5,15 @@
 
 mod exchange;
 mod slice;
+mod twin;
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-pub use self::exchange::{ExchangeFacts, access, offer, submit, transfer};
+pub use self::exchange::{ExchangeFacts, Via, access, offer, pact, submit, transfer};
 use self::slice::Slice;
+pub use self::twin::{LookupFacts, TwinFacts, access_rules, asset_id, submodel, twin};
 use super::Question;
 use super::value::{Action, EntityKind, EntityRef, Value};
 use crate::ids::{ClientId, CompanyRole, OperatorName, OperatorRole, PcfId, SecretName, UserName};

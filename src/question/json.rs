@@ -1,14 +1,13 @@
 //! The JSON spelling of a question: Cedar's own format for entities and contexts, in canonical form when written.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 
 use super::Question;
+use super::supplement::{Supplement, SupplementError};
 use super::value::{Action, Entity, EntityKind, EntityRef, UnknownName, Value};
-use crate::contract::{ContractError, Terms};
 use crate::ids::Digest;
 
 /// Why a document is not a question.
@@ -39,7 +38,7 @@ pub enum QuestionError {
         /// JSON pointer to the place.
         at: String,
         /// What is wrong with them.
-        source: Box<ContractError>,
+        source: Box<SupplementError>,
     },
 }
 
@@ -200,11 +199,11 @@ impl Question {
             for (index, normal_form) in array(list, "/terms")?.iter().enumerate() {
                 let at = format!("/terms/{index}");
                 let bytes = serde_json_canonicalizer::to_vec(normal_form)?;
-                let read = Terms::from_normal_form(&bytes).map_err(|source| QuestionError::Terms {
+                let read = Supplement::from_normal_form(&bytes).map_err(|source| QuestionError::Terms {
                     at,
                     source: Box::new(source),
                 })?;
-                terms.insert(read.digest(), Arc::new(read));
+                terms.insert(read.digest(), read);
             }
         }
         Ok(Self {
@@ -228,7 +227,7 @@ impl Question {
         resource: &str,
         context: &[u8],
         entities: Vec<Entity>,
-        terms: BTreeMap<Digest, Arc<Terms>>,
+        terms: BTreeMap<Digest, Supplement>,
     ) -> Result<Self, QuestionError> {
         Ok(Self {
             principal: spelled_reference(principal, "/principal")?,

@@ -65,6 +65,8 @@ schema_names! {
         Integration = "Integration",
         /// A company asking from outside.
         Partner = "Partner",
+        /// An OAuth2 client of a partner at a tenant's PACT endpoint.
+        PactClient = "PactClient",
         /// A group of the platform's staff.
         OperatorRole = "OperatorRole",
         /// One of the platform's staff or services.
@@ -89,6 +91,12 @@ schema_names! {
         AgreementStore = "AgreementStore",
         /// All supplier systems of a tenant.
         IntegrationStore = "IntegrationStore",
+        /// The digital twin of a product.
+        Twin = "Twin",
+        /// A submodel of a twin.
+        Submodel = "Submodel",
+        /// The access rules of a tenant's twins.
+        AccessRuleStore = "AccessRuleStore",
         /// A version of the policies.
         Bundle = "Bundle",
         /// A decision log.
@@ -145,6 +153,16 @@ schema_names! {
         ListAgreements = "listAgreements",
         /// End an agreement of the own company.
         RetireAgreement = "retireAgreement",
+        /// Find a digital twin.
+        ReadTwin = "readTwin",
+        /// See a specific asset id of a digital twin.
+        ReadAssetId = "readAssetId",
+        /// Reach a submodel of a digital twin.
+        ReachSubmodel = "reachSubmodel",
+        /// See the access rules of the own company's twins.
+        ReadAccessRules = "readAccessRules",
+        /// Change the access rules of the own company's twins.
+        WriteAccessRules = "writeAccessRules",
         /// See an offer in the catalog.
         Discover = "discover",
         /// Agree on a contract.
@@ -155,6 +173,10 @@ schema_names! {
         Access = "access",
         /// Hand a footprint in to a company, as its partner under an agreement.
         Submit = "submit",
+        /// Search a company's footprints, as its partner.
+        SearchFootprints = "searchFootprints",
+        /// Tell a company of footprints of one's own, as its partner.
+        AnnounceFootprints = "announceFootprints",
         /// See which policies are in force.
         ReadBundle = "readBundle",
         /// Put policies in force.

@@ -6,16 +6,18 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::agreement::Signed;
+use super::agreement::{Agreement, Signed};
 use super::collection::Agreements;
 use super::footprints::Footprints;
 use super::guarantee::Guarantee;
 use super::integration::Integration;
+use super::pact::PactClient;
 use crate::contract::Terms;
 use crate::ids::{
     AssetId, Bpnl, ClientId, Did, GroupNames, IntegrationId, OfferId, PcfId, ProductId, SecretName, SecretSuffix,
     TenantId, UserName, Version,
 };
+use crate::twin::{AccessRules, RuleError};
 
 /// A map that shares all but the path to what changed with the map it was made from: a change costs the same however much is in
 /// it, and a clone costs nothing.
@@ -169,6 +171,10 @@ pub struct Relation {
     /// References of the bilateral contracts the two have.
     #[serde(default)]
     pub contracts: BTreeSet<String>,
+    /// The clients with which the partner may come to the tenant's PACT endpoint by itself. Where nothing is said of them, those that
+    /// are on record stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pact: Option<Vec<PactClient>>,
 }
 
 /// An asset of a tenant's connector.
@@ -290,6 +296,30 @@ fn spaces(id: &str) -> BTreeSet<&str> {
     beginnings.chain([id]).collect()
 }
 
+/// The access rules of a tenant's digital twins.
+#[derive(Clone, Debug)]
+pub struct TwinRules {
+    /// The text, byte for byte.
+    pub text: Arc<str>,
+    /// What it says.
+    pub rules: Arc<AccessRules>,
+}
+
+impl TwinRules {
+    /// Reads the rules of a tenant.
+    ///
+    /// # Errors
+    /// The text is not understood, or says that it is another company's.
+    pub fn read(tenant: TenantId, text: &str) -> Result<Self, RuleError> {
+        let rules = AccessRules::from_json(text)?;
+        rules.check_owner(tenant)?;
+        Ok(Self {
+            text: text.into(),
+            rules: Arc::new(rules),
+        })
+    }
+}
+
 /// A tenant and all that is its own.
 #[derive(Clone, Debug)]
 pub struct TenantWorld {
@@ -307,6 +337,8 @@ pub struct TenantWorld {
     pub relations: Map<Bpnl, Arc<Relation>>,
     /// Its supplier systems.
     pub integrations: Map<IntegrationId, Arc<Integration>>,
+    /// By which access rules its twins are found; where it has none, its contracts alone say so.
+    pub twin_rules: Option<Arc<TwinRules>>,
 }
 
 impl TenantWorld {
@@ -320,7 +352,19 @@ impl TenantWorld {
             footprints: Footprints::default(),
             relations: Map::default(),
             integrations: Map::default(),
+            twin_rules: None,
         }
+    }
+
+    /// The agreements on an asset of the footprint, of all partners or of this one, that are in force by their state; the latest first.
+    pub fn agreements_on(&self, footprint: &Footprint, of: Option<Bpnl>) -> Vec<&Agreement> {
+        let on_assets = footprint.assets.iter().flat_map(|asset| self.agreements.on(asset));
+        let mut live: Vec<&Agreement> = on_assets
+            .map(AsRef::as_ref)
+            .filter(|agreement| of.is_none_or(|partner| agreement.consumer == partner))
+            .collect();
+        live.sort_by_key(|agreement| std::cmp::Reverse((agreement.signed_at, agreement.id.clone())));
+        live
     }
 
     /// What is in force now for `asset`: what an agreement that is finalized now is signed under. None where the asset is not on

@@ -42,13 +42,14 @@ pub use self::endings::Ending;
 pub use self::uses::Turn;
 use self::uses::Uses;
 pub use self::versions::{Indexed, Superseded};
-use super::model::{Partner, Tenant, TenantWorld};
+use super::model::{Partner, Relation, Tenant, TenantWorld, TwinRules};
+use super::pact::{PactClient, taken};
 use super::pool::TermsPool;
 use super::sharing::{Known, Shared, apart};
 use super::{Agreement, AgreementState, Integration, Registry, Taken};
 use crate::contract::{ContractError, Terms};
 use crate::database::{Place, Tables, TablesError};
-use crate::ids::{AgreementId, TenantId};
+use crate::ids::{AgreementId, Bpnl, TenantId};
 
 /// The file below the data directory.
 pub const FILE: &str = "registry.sqlite";
@@ -106,6 +107,9 @@ pub enum RegistryError {
     /// A supplier system proves itself by what is another's.
     #[error(transparent)]
     Taken(#[from] Taken),
+    /// A PACT client that is another partner's as well.
+    #[error("{0}")]
+    Client(super::pact::Held),
     /// Something is said of a tenant that is not there.
     #[error("`{0}` is not a tenant of this platform")]
     NoSuchTenant(TenantId),
@@ -245,6 +249,45 @@ impl RegistryStore {
             }
         });
         apart(staying.chain(coming))
+    }
+
+    /// Gives a partner of `tenant` these PACT clients, in place of those it had; what else is on record about it stays. Of a client
+    /// that is not among them no token is good any more.
+    ///
+    /// # Errors
+    /// The database, a tenant that is not there, or a client that is another partner's; what was on record stays then.
+    pub async fn put_pact_clients(
+        &self,
+        tenant: TenantId,
+        partner: Bpnl,
+        clients: Vec<PactClient>,
+    ) -> Result<(), RegistryError> {
+        let mut edit = self.edit().await?;
+        let current = self.current();
+        let world = current.tenant(tenant).ok_or(RegistryError::NoSuchTenant(tenant))?;
+        if let Some(taken) = taken(world, partner, &clients) {
+            return Err(RegistryError::Client(taken));
+        }
+        let held = world.relations.get(&partner).map(|held| Relation::clone(held));
+        let relation = Relation {
+            pact: Some(clients),
+            ..held.unwrap_or_else(|| Relation::with(partner))
+        };
+        rows::put_relation(&mut edit, tenant, &relation).await?;
+        edit.commit().await
+    }
+
+    /// Takes in the access rules of a tenant's digital twins in place of those before, or that it has none.
+    ///
+    /// # Errors
+    /// The database, or a tenant that is not there; the rules are as they were then.
+    pub async fn put_twin_rules(&self, tenant: TenantId, rules: Option<&TwinRules>) -> Result<(), RegistryError> {
+        let mut edit = self.edit().await?;
+        self.current()
+            .tenant(tenant)
+            .ok_or(RegistryError::NoSuchTenant(tenant))?;
+        rows::put_twin_rules(&mut edit, tenant, rules.map(|rules| &*rules.text)).await?;
+        edit.commit().await
     }
 
     /// The one value of these terms, which all agreements that bear them share.

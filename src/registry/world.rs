@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::agreement::{AgreementState, NewAgreement, Signed};
 use super::model::{Asset, Partner, Relation, Tenant, TenantWorld};
 use super::offer::OfferReader;
+use super::pact::{Held, PactClient, taken};
 use super::pool::TermsPool;
 use super::sharing::{Shared, apart};
 use crate::contract::{ContractError, no_group};
@@ -65,6 +66,10 @@ pub struct RelationDocument {
     /// References of the bilateral contracts the two have.
     #[serde(default)]
     pub contracts: BTreeSet<String>,
+    /// The clients with which the partner may come to the tenant's PACT endpoint, each with the digest of its secret. Where the
+    /// member is missing, those that are on record stay; where it is empty, they go.
+    #[serde(default)]
+    pub pact: Option<Vec<PactClient>>,
 }
 
 /// An entry of a catalog.
@@ -150,6 +155,9 @@ pub enum WorldError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A PACT client that is another partner's as well.
+    #[error("the relation of a tenant: {0}")]
+    Client(Held),
     /// Two of its tenants cannot be told apart.
     #[error(transparent)]
     Shared(#[from] Shared),
@@ -253,10 +261,14 @@ impl Building {
             });
         }
         let world = self.world("relation", read.partner.as_str(), read.provider)?;
+        if let Some(taken) = taken(world, read.partner, read.pact.as_deref().unwrap_or_default()) {
+            return Err(WorldError::Client(taken));
+        }
         let relation = Relation {
             partner: read.partner,
             groups: read.groups,
             contracts: read.contracts,
+            pact: read.pact,
         };
         world.relations.insert_mut(relation.partner, Arc::new(relation));
         Ok(())

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::{hkdf, rand};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use secrecy::{ExposeSecret, SecretBox};
+use secrecy::{ExposeSecret, SecretBox, SecretString};
 use zeroize::Zeroizing;
 
 /// A key of 32 random bytes. It is kept outside the vault's directory, as base64 in a file or an environment variable.
@@ -112,6 +112,12 @@ impl VaultKey {
         let bytes = Zeroizing::new(BASE64.decode(text).map_err(|_| malformed())?);
         let bytes: [u8; 32] = bytes.as_slice().try_into().map_err(|_| malformed())?;
         Ok(Self(SecretBox::new(Box::new(bytes))))
+    }
+
+    /// A secret of the development world, which follows from the key and this name.
+    pub(crate) fn dev_secret(&self, name: &str) -> Option<SecretString> {
+        let bytes = self.derive(&format!("dev secret: {name}"))?;
+        Some(hex::encode(bytes.as_slice()).into())
     }
 
     /// A key for one purpose, so that no two uses share one (HKDF-SHA-256, RFC 5869).

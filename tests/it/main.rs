@@ -34,6 +34,7 @@ mod ledger;
 mod matrix;
 mod openapi;
 mod oracle;
+mod pact;
 mod pcf;
 mod pull;
 mod reload;
@@ -45,6 +46,7 @@ mod simulate;
 mod standby;
 mod tables;
 mod tidy;
+mod twins;
 
 /// Where the services of these tests have their bundle and their vault, if not built in and in the data directory: the tests that ask an
 /// emulator of AWS run some of these modules as well.

@@ -109,6 +109,29 @@ fn tried(service: &Service, route: &str) -> Tried {
             integration(),
             None,
         ),
+        "twins.writeRules" | "twins.readRules" | "twins.removeRules" => {
+            // That show what is there to those who get it anyhow: the service is shared.
+            let rules = json!([crate::twins::rule("PUBLIC_READABLE", "401765", "10.0.0")]).to_string();
+            let path = format!("/registry/{ELBE}/access-rules");
+            let (ask, kind) = match route {
+                "twins.writeRules" => (ask("PUT", &path).json(rules), service.connector(ELBE)),
+                "twins.readRules" => {
+                    let there = ask("PUT", &path).bearer(&anna()).json(rules).send(service.address);
+                    assert_eq!(there.status, 200, "{}", there.text());
+                    (ask("GET", &path), service.connector(ELBE))
+                }
+                _ => (ask("DELETE", &path), service.connector(ELBE)),
+            };
+            (ask, 200, kind, Some(anna()))
+        }
+        "twins.authorized" => {
+            let path = service.footprint_path(HOLDS);
+            let url = format!("{}{path}", service.app.base_url);
+            let ask = ask("POST", "/submodel-descriptor/authorized")
+                .header("Edc-Bpn", WESER)
+                .json(json!({ "submodelEndpointUrl": url }).to_string());
+            (ask, 200, integration(), connector())
+        }
         "access.evaluation" => {
             let body = json!({
                 "subject": { "type": "Partner", "id": WESER },
@@ -390,8 +413,8 @@ fn wrong_tokens(service: &Service, sound: &str) -> Vec<(&'static str, String)> {
 #[test]
 fn nobody_gets_anything_and_somebody_what_the_route_is_for() {
     let service = Service::shared();
-    // Partners' own tokens are no tokens of an issuer; `dataflows` tries those routes.
-    for route in all().filter(|route| route.caller != Caller::Partner) {
+    // Partners' own tokens are no tokens of an issuer; `dataflows` and `pact` try those routes.
+    for route in all().filter(|route| ![Caller::Partner, Caller::PactClient].contains(&route.caller)) {
         let tried = tried(service, route.name);
         assert_eq!(tried.success, route.success, "{}", route.name);
         assert_eq!(tried.ask.method, route.method.as_str());
@@ -426,7 +449,7 @@ fn nobody_gets_anything_and_somebody_what_the_route_is_for() {
 #[test]
 fn whatever_is_wrong_with_a_token_the_answer_is_the_same_to_the_byte() {
     let service = Service::shared();
-    let guarded = |route: &&Route| ![Caller::Anyone, Caller::Partner].contains(&route.caller);
+    let guarded = |route: &&Route| ![Caller::Anyone, Caller::Partner, Caller::PactClient].contains(&route.caller);
     for route in all().filter(guarded) {
         let tried = tried(service, route.name);
         let somebody = tried.somebody.unwrap();

@@ -34,6 +34,10 @@ const ORDER: &[(&str, &str)] = &[
         "ODRL to terms; a contract is what it is before anyone asks about it",
     ),
     (
+        "twin",
+        "access rules of a registry of digital twins, compiled as contracts are; asks nothing",
+    ),
+    (
         "registry",
         "what the platform knows, terms among it; not what is asked of it",
     ),
@@ -78,6 +82,10 @@ const ORDER: &[(&str, &str)] = &[
         "pcf",
         "what partners ask of each other and hand each other, and what is still to be delivered",
     ),
+    (
+        "shell",
+        "what is registered of footprints, and who is to see it, which it asks the engine",
+    ),
     ("intake", "what is handed in or fetched: read, decided, stored, indexed"),
     ("pull", "fetches from suppliers' systems, and takes in what it finds"),
     ("facts", "tokens to claims; knows nothing of what they are used for"),
@@ -106,6 +114,8 @@ const PURE: &[(&str, &[&str])] = &[
     ("json", &[]),
     ("decision", &[]),
     ("contract", &[]),
+    ("twin", &[]),
+    ("shell", &[]),
     ("question", &[]),
     ("iam", &[]),
     ("cedar", &[]),
@@ -115,6 +125,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("pcf/model", &[]),
     ("pcf/part", &[]),
     ("pcf/exchange", &[]),
+    ("pcf/pact", &[]),
     ("pcf/retry", &[]),
     ("pull/document", &[]),
     ("pull/link", &[]),

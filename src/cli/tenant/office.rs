@@ -129,7 +129,7 @@ fn place(member: &str, source: Option<&DatabaseSource>, data: &Path) -> Result<P
 }
 
 /// Where the registry is.
-pub(super) fn tables(config: &Config) -> Result<Place, Failure> {
+pub(in crate::cli) fn tables(config: &Config) -> Result<Place, Failure> {
     place("database", config.database.as_ref(), &config.data)
 }
 

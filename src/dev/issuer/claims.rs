@@ -8,7 +8,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::LIFETIME;
-use super::oauth::OAuthError;
+use crate::facts::OAuthError;
 use crate::ids::{ClientId, CompanyRole, UserName};
 
 /// The claims that all tokens have.

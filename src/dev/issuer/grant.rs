@@ -9,10 +9,10 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::claims::{Access, Common, Id, Person};
-use super::form::{Form, basic};
 use super::key::sign;
-use super::oauth::{OAuthError, TokenResponse};
+use super::oauth::TokenResponse;
 use super::{Issuer, LIFETIME};
+use crate::facts::{Form, OAuthError, basic};
 use crate::ids::{ClientId, CompanyRole, Digest, UserName};
 
 impl Issuer {

@@ -100,7 +100,12 @@ impl EdrKeys {
     }
 
     fn root(&self, tenant: TenantId, generation: u32) -> Result<KeyPair, EdrError> {
-        let seed = self.derive(&format!("{tenant}/{generation}"))?;
+        self.pair(&format!("{tenant}/{generation}"))
+    }
+
+    /// The key pair that follows from the secret under that name.
+    pub(super) fn pair(&self, name: &str) -> Result<KeyPair, EdrError> {
+        let seed = self.derive(name)?;
         let private = PrivateKey::from_bytes(seed.as_slice(), Algorithm::Ed25519).map_err(|_| EdrError::Mint)?;
         Ok(KeyPair::from(&private))
     }

@@ -84,20 +84,27 @@ impl EdrVerifier {
 
     /// The steps up to the signatures.
     fn signed(&self, bearer: &str) -> Result<(Biscuit, schema::Biscuit), EdrError> {
-        if bearer.len() > MAX_TOKEN.div_ceil(3) * 4 {
-            return Err(EdrError::TooLong);
-        }
-        let bytes = BASE64.decode(bearer).map_err(|_| EdrError::Form)?;
-        let envelope = schema::Biscuit::decode(bytes.as_slice()).map_err(|_| EdrError::Form)?;
-        bounded(&envelope)?;
-        let root = envelope.root_key_id.and_then(|generation| self.roots.get(&generation));
-        let root = *root.ok_or(EdrError::Generation)?;
-        let token = Biscuit::from(&bytes, root).map_err(|error| match error {
-            Token::Format(biscuit_auth::error::Format::Signature(_)) => EdrError::Signature,
-            _ => EdrError::Form,
-        })?;
-        Ok((token, envelope))
+        signed(bearer, |generation| self.roots.get(&generation).copied())
     }
+}
+
+/// A token whose signatures all verify with a root key of its generation.
+pub(super) fn signed(
+    bearer: &str,
+    root: impl FnOnce(u32) -> Option<PublicKey>,
+) -> Result<(Biscuit, schema::Biscuit), EdrError> {
+    if bearer.len() > MAX_TOKEN.div_ceil(3) * 4 {
+        return Err(EdrError::TooLong);
+    }
+    let bytes = BASE64.decode(bearer).map_err(|_| EdrError::Form)?;
+    let envelope = schema::Biscuit::decode(bytes.as_slice()).map_err(|_| EdrError::Form)?;
+    bounded(&envelope)?;
+    let root = envelope.root_key_id.and_then(root).ok_or(EdrError::Generation)?;
+    let token = Biscuit::from(&bytes, root).map_err(|error| match error {
+        Token::Format(biscuit_auth::error::Format::Signature(_)) => EdrError::Signature,
+        _ => EdrError::Form,
+    })?;
+    Ok((token, envelope))
 }
 
 impl fmt::Debug for EdrVerifier {

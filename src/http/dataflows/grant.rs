@@ -14,7 +14,7 @@ use crate::http::exchange::PURPOSE;
 use crate::http::problem::{Kind, Problem};
 use crate::ids::{AssetId, Bpnl, ClientId, FlowId, TenantId};
 use crate::ledger::record::Request;
-use crate::question::ask::{self, ExchangeFacts};
+use crate::question::ask::{self, ExchangeFacts, Via};
 use crate::registry::store::Turn;
 use crate::registry::{Agreement, Partner, TenantWorld};
 
@@ -106,7 +106,7 @@ impl App {
         let facts = ExchangeFacts {
             now: asked.now,
             world: asked.world,
-            connector: asked.connector,
+            via: Via::Connector(asked.connector),
             partner: asked.partner,
             known: asked.known,
             purpose: PURPOSE,

@@ -114,7 +114,7 @@ pub(super) fn wrong(name: &'static str, problem: &str) -> Problem {
 }
 
 /// The text a form-encoded value stands for: `+` is a space, `%` begins two hexadecimal digits.
-fn decoded(value: &str) -> Option<String> {
+pub(in crate::http) fn decoded(value: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value.bytes();
     while let Some(byte) = rest.next() {

@@ -16,8 +16,10 @@ pub enum Caller {
     Integration,
     /// A person of the tenant, with a user token.
     Person,
-    /// A partner, with the refresh token it was handed out.
+    /// A partner, with a secret it was handed out: the refresh token of a data flow, or that of a client of its own.
     Partner,
+    /// A partner, with the token of a client of its own at the PACT endpoint. Errors are in PACT's words.
+    PactClient,
 }
 
 /// The methods routes have.
@@ -67,6 +69,8 @@ pub enum Carried {
     Remark,
     /// A form, which may stand in the query too.
     Form,
+    /// A CloudEvent in structured mode.
+    Event,
 }
 
 /// One route.

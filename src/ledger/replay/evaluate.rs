@@ -5,19 +5,17 @@
 //! `tidegate replay` would print.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::told::Told;
 use super::{Class, Outcome, Replayed};
 use crate::bundle::Bundle;
 use crate::cedar::{self, Ground};
-use crate::contract::Terms;
 use crate::decision::Decision;
 use crate::engine;
 use crate::ids::Digest;
 use crate::ledger::private::{Asked, Mask};
 use crate::ledger::record::{Read, RecordError};
-use crate::question::{Entity, Question, read_entities};
+use crate::question::{Entity, Question, Supplement, read_entities};
 
 /// An entity slice, parsed once for all the questions that have it.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,8 +57,8 @@ pub struct Parts<'p> {
     pub asked: &'p [u8],
     /// What [`Private::entities`](crate::ledger::record::Private::entities) commits to.
     pub slice: &'p Slice,
-    /// The terms the record names.
-    pub terms: BTreeMap<Digest, Arc<Terms>>,
+    /// The terms and access rules the record names.
+    pub terms: BTreeMap<Digest, Supplement>,
 }
 
 /// A decision made again.

@@ -16,6 +16,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::private::Asked;
 use crate::ledger::read::{Reader, Withheld};
 use crate::ledger::record::{Engine, LogId, Read};
+use crate::question::Supplement;
 
 /// A decision made again, and the recorded bundle it was made under; none where it was another.
 type Under = (Made, Option<Arc<Bundle>>);
@@ -126,7 +127,7 @@ impl Judge {
         let mut terms = BTreeMap::new();
         for digest in &told.terms {
             match kept.terms(*digest)? {
-                Ok(known) => terms.insert(*digest, known),
+                Ok(known) => terms.insert(*digest, Supplement::clone(&known)),
                 Err(why) => return Ok(Err(Answer::NotReplayable(why))),
             };
         }

@@ -13,12 +13,12 @@ use super::Memory;
 use super::answers::Why;
 use super::evaluate::Slice;
 use crate::bundle::{Bundle, Source};
-use crate::contract::Terms;
 use crate::ids::Digest;
 use crate::ledger::LedgerError;
 use crate::ledger::period::Period;
 use crate::ledger::read::{Key, Reader};
 use crate::ledger::record::{LogId, Private};
+use crate::question::Supplement;
 
 /// How many bundles are kept: each some megabytes, and a log seldom goes back to one.
 const BUNDLES: usize = 8;
@@ -79,7 +79,7 @@ pub(super) struct Kept {
     handle: Handle,
     reader: tokio::sync::Mutex<Reader>,
     bundles: Shared<Digest, Bundle>,
-    terms: Shared<Digest, Terms>,
+    terms: Shared<Digest, Supplement>,
     slices: Shared<(LogId, Period, Digest), Slice>,
     keys: Mutex<Cache<(LogId, Period), Key>>,
     memory: Memory,
@@ -149,16 +149,16 @@ impl Kept {
         Ok(slice)
     }
 
-    /// The terms of that digest; why they are not to be had.
-    pub(super) fn terms(&self, digest: Digest) -> Result<Result<Arc<Terms>, Why>, LedgerError> {
-        let cost = fallible(|terms: &Terms| terms.canonical().len() * COMPILED);
+    /// The terms or access rules of that digest; why they are not to be had.
+    pub(super) fn terms(&self, digest: Digest) -> Result<Result<Arc<Supplement>, Why>, LedgerError> {
+        let cost = fallible(|terms: &Supplement| terms.canonical().len() * COMPILED);
         let known = lock(&self.terms).get(&digest, &cost);
         if let Some(known) = known {
             return Ok(known);
         }
         let terms = self.body(digest)?;
         let terms = terms.and_then(|bytes| {
-            let terms = Terms::from_normal_form(&bytes);
+            let terms = Supplement::from_normal_form(&bytes);
             terms.map_err(|error| Why::anywhere(error.to_string()))
         });
         let terms = terms.map(Arc::new);

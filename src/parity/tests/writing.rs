@@ -113,7 +113,7 @@ fn a_question_that_no_case_can_ask_is_refused() {
     assert!(error.contains("the question does not reach it"), "{error}");
     let mut more = question.clone();
     let (_, terms) = world.terms().next().unwrap();
-    more.terms.insert(terms.digest(), Arc::clone(terms));
+    more.terms.insert(terms.digest(), terms.clone());
     assert!(
         written(&world, &more)
             .unwrap_err()

@@ -1,4 +1,4 @@
-//! Questions of partners, each carried by the tenant's own connector.
+//! Questions of partners, each carried by the tenant's own connector, or by a client the tenant gave the partner.
 
 use jiff::Timestamp;
 
@@ -8,17 +8,26 @@ use crate::question::Question;
 use crate::question::value::{Action, EntityKind, EntityRef, Value};
 use crate::registry::{Agreement, Footprint, Offer, Partner, TenantWorld};
 
-/// A request of a partner, carried by the tenant's own connector.
+/// By what way a partner's request came, as the tenant of the route vouches for it.
+#[derive(Clone, Copy, Debug)]
+pub enum Via<'a> {
+    /// The tenant's own connector carried it: the connector's client.
+    Connector(&'a ClientId),
+    /// The partner came by itself to the PACT endpoint, with this client, which the tenant gave it.
+    PactClient(&'a ClientId),
+}
+
+/// A request of a partner.
 #[derive(Clone, Debug)]
 pub struct ExchangeFacts<'a> {
     /// When it is asked.
     pub now: Timestamp,
-    /// The tenant of the route, whose verifier accepted the connector's token, and what is its own: what it has on record about
-    /// the partner and the asset is looked up there.
+    /// The tenant of the route, whose verifier accepted the token, and what is its own: what it has on record about the partner and
+    /// the asset is looked up there.
     pub world: &'a TenantWorld,
-    /// The connector's client.
-    pub connector: &'a ClientId,
-    /// The partner the connector names.
+    /// By what way it came.
+    pub via: Via<'a>,
+    /// The partner that asks.
     pub partner: Bpnl,
     /// What is known of that partner.
     pub known: Option<&'a Partner>,
@@ -42,7 +51,7 @@ pub fn access(
     footprint: Option<&Footprint>,
     agreement: Option<&Agreement>,
 ) -> Question {
-    let mut slice = Slice::of(facts);
+    let mut slice = Slice::of(facts.world, facts.now);
     let resource = slice.footprint(&facts.world.tenant, pcf, footprint);
     let about = About {
         asset: agreement.map(|agreement| &agreement.asset),
@@ -53,7 +62,7 @@ pub fn access(
 
 /// May a transfer of this asset start under this agreement?
 pub fn transfer(facts: &ExchangeFacts<'_>, asset: &AssetId, agreement: Option<&Agreement>) -> Question {
-    let mut slice = Slice::of(facts);
+    let mut slice = Slice::of(facts.world, facts.now);
     slice.tenant(&facts.world.tenant);
     let resource = slice.asset(facts.world.tenant.id, asset);
     let about = About {
@@ -66,7 +75,7 @@ pub fn transfer(facts: &ExchangeFacts<'_>, asset: &AssetId, agreement: Option<&A
 /// May the partner hand this footprint in under this agreement? `document` is what the document says of itself, as an entry of
 /// the tenant's index; its `owner` is the company it names as its own, and it is part of no asset of the tenant's.
 pub fn submit(facts: &ExchangeFacts<'_>, document: &Footprint, agreement: Option<&Agreement>) -> Question {
-    let mut slice = Slice::of(facts);
+    let mut slice = Slice::of(facts.world, facts.now);
     let owner = slice.tenant(&facts.world.tenant);
     let attrs = [
         ("tenant", owner.into()),
@@ -132,17 +141,49 @@ fn exchange(
 
 /// The circumstances of every request of a partner.
 fn catalog(slice: &mut Slice<'_>, facts: &ExchangeFacts<'_>) -> [(&'static str, Value); 3] {
-    let connector = slice.connector(&facts.world.tenant, facts.connector);
+    let carrier = match facts.via {
+        Via::Connector(client) => ("connector", slice.connector(&facts.world.tenant, client)),
+        Via::PactClient(client) => ("client", slice.pact_client(&facts.world.tenant, client, facts.partner)),
+    };
     [
         ("now", Value::DateTime(facts.now)),
-        ("connector", connector.into()),
+        (carrier.0, carrier.1.into()),
         ("purpose", Value::from(facts.purpose)),
     ]
 }
 
+/// May the partner search the tenant's footprints ([`Action::SearchFootprints`]), or tell it of its own
+/// ([`Action::AnnounceFootprints`])? `criteria` are what is searched for or announced, each as `name=value`. What is found is asked
+/// for with [`access`], one by one.
+///
+/// The client stands in the facts; a request that a connector carried makes no such question, for it has none.
+pub fn pact(facts: &ExchangeFacts<'_>, action: Action, criteria: impl IntoIterator<Item = String>) -> Option<Question> {
+    let Via::PactClient(client) = facts.via else {
+        return None;
+    };
+    let mut slice = Slice::of(facts.world, facts.now);
+    let tenant = &facts.world.tenant;
+    let owner = slice.tenant(tenant);
+    let resource = slice.add(
+        EntityKind::FootprintStore,
+        tenant.id.as_str(),
+        [("tenant", owner.into())],
+        [],
+    );
+    let client = slice.pact_client(tenant, client, facts.partner);
+    let principal = slice.partner(facts.partner, facts.known);
+    let criteria = criteria.into_iter().map(|text| Value::from(text.as_str())).collect();
+    let context = [
+        ("now", Value::DateTime(facts.now)),
+        ("client", client.into()),
+        ("criteria", Value::Set(criteria)),
+    ];
+    Some(slice.ask(principal, action, resource, context))
+}
+
 /// May the partner see this offer ([`Action::Discover`]), or agree to it ([`Action::Negotiate`])?
 pub fn offer(facts: &ExchangeFacts<'_>, action: Action, offer: &Offer) -> Question {
-    let mut slice = Slice::of(facts);
+    let mut slice = Slice::of(facts.world, facts.now);
     let tenant = slice.tenant(&facts.world.tenant);
     let asset = slice.asset(offer.provider, &offer.asset);
     let [access, usage] = [&offer.access_terms, &offer.usage_terms].map(|terms| {

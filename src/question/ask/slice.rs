@@ -3,28 +3,30 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::exchange::ExchangeFacts;
+use jiff::Timestamp;
+
 use super::{SystemFacts, UserFacts};
 use crate::contract::Terms;
 use crate::ids::{AssetId, Bpnl, ClientId, Digest, PcfId, SecretName, TenantId};
-use crate::question::Question;
 use crate::question::value::{Action, Entity, EntityKind, EntityRef, Value};
-use crate::registry::{Agreement, Footprint, Partner, Signed, Tenant};
+use crate::question::{Question, Supplement};
+use crate::registry::{Agreement, Footprint, Partner, Signed, Tenant, TenantWorld};
 
 /// Collects the slice: each entity once, sorted.
 #[derive(Default)]
 pub(super) struct Slice<'f> {
     entities: BTreeMap<EntityRef, Entity>,
-    terms: BTreeMap<Digest, Arc<Terms>>,
-    /// The partner's request, where it is one: what a tenant has on record about partners and assets counts then.
-    exchange: Option<&'f ExchangeFacts<'f>>,
+    terms: BTreeMap<Digest, Supplement>,
+    /// The tenant of a partner's request and the time, where it is one: what a tenant has on record about partners and assets
+    /// counts then.
+    exchange: Option<(&'f TenantWorld, Timestamp)>,
 }
 
 impl<'f> Slice<'f> {
     /// The slice of a partner's request.
-    pub(super) fn of(facts: &'f ExchangeFacts<'f>) -> Self {
+    pub(super) fn of(world: &'f TenantWorld, now: Timestamp) -> Self {
         Self {
-            exchange: Some(facts),
+            exchange: Some((world, now)),
             ..Self::default()
         }
     }
@@ -61,7 +63,12 @@ impl<'f> Slice<'f> {
 
     /// Brings terms along.
     pub(super) fn terms(&mut self, terms: &Arc<Terms>) {
-        self.terms.insert(terms.digest(), Arc::clone(terms));
+        self.bring(Supplement::Terms(Arc::clone(terms)));
+    }
+
+    /// Brings somebody's own policies along.
+    pub(super) fn bring(&mut self, supplement: Supplement) {
+        self.terms.insert(supplement.digest(), supplement);
     }
 
     pub(super) fn tenant(&mut self, tenant: &Tenant) -> EntityRef {
@@ -94,7 +101,7 @@ impl<'f> Slice<'f> {
         let membership = known.map_or("unknown", |partner| partner.membership.as_str());
         let frameworks = known.map(|partner| &partner.frameworks).into_iter().flatten();
         let frameworks = texts(frameworks);
-        let relation = self.exchange.and_then(|facts| facts.world.relations.get(&bpnl));
+        let relation = self.exchange.and_then(|(world, _)| world.relations.get(&bpnl));
         let groups = relation.map(|relation| &relation.groups).into_iter().flatten();
         let contracts = relation.map(|relation| &relation.contracts).into_iter().flatten();
         let attrs = [
@@ -148,12 +155,19 @@ impl<'f> Slice<'f> {
         uid
     }
 
+    /// The client that `tenant` gave `partner`. Whose it is comes from what the tenant has on record, as its token proved.
+    pub(super) fn pact_client(&mut self, tenant: &Tenant, client: &ClientId, partner: Bpnl) -> EntityRef {
+        let tenant_ref = self.tenant(tenant);
+        let attrs = [("tenant", tenant_ref.into()), ("partner", company(partner).into())];
+        self.add(EntityKind::PactClient, owned(tenant.id, client.as_str()), attrs, [])
+    }
+
     pub(super) fn asset(&mut self, tenant: TenantId, asset: &AssetId) -> EntityRef {
         let tenant_ref = EntityRef::new(EntityKind::Tenant, tenant.as_str());
         let attrs = [("tenant", tenant_ref.into())];
         let uid = self.add(EntityKind::Asset, owned(tenant, asset.as_str()), attrs, []);
-        let exchange = self.exchange.filter(|facts| facts.world.tenant.id == tenant);
-        let exclusive = exchange.and_then(|facts| facts.world.agreements.exclusive(asset, facts.now));
+        let exchange = self.exchange.filter(|(world, _)| world.tenant.id == tenant);
+        let exclusive = exchange.and_then(|(world, now)| world.agreements.exclusive(asset, now));
         let exclusive = exclusive.map(|agreement| {
             let (to, since) = (company(agreement.consumer), Value::DateTime(agreement.signed_at));
             record([("to", to.into()), ("since", since)])

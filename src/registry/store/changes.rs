@@ -16,12 +16,9 @@ use crate::ids::{AgreementId, AssetId, Digest, TenantId};
 use crate::registry::Registry;
 use crate::registry::agreement::{Agreement, AgreementState, Signed};
 use crate::registry::integration::Integration;
-use crate::registry::model::{Asset, Footprint, Map, Partner, Relation, Tenant, TenantWorld};
+use crate::registry::model::{Asset, Footprint, Map, Partner, Relation, Tenant, TenantWorld, TwinRules};
 use crate::registry::offer::OfferReader;
 use crate::registry::pool::TermsPool;
-
-/// Of which tables something is newer.
-type Newer = (bool, bool, bool, bool, bool, bool, bool, bool);
 
 /// Before the first version: everything is newer.
 pub(super) const NOTHING: i64 = -1;
@@ -39,9 +36,14 @@ pub(super) struct Changes {
     relations: Vec<(TenantId, Arc<Relation>)>,
     integrations: Vec<(TenantId, Arc<Integration>)>,
     agreements: Vec<Arc<Agreement>>,
+    /// Those of a tenant that has none any more are none.
+    twin_rules: Vec<(TenantId, Option<Arc<TwinRules>>)>,
     /// All offers of each of these tenants.
     offers: HashMap<TenantId, Vec<OfferRow>>,
 }
+
+/// Whether there are newer tenants, partners, footprints, assets, relations, agreements, offers, integrations, access rules.
+type Newer = (bool, bool, bool, bool, bool, bool, bool, bool, bool);
 
 /// Id, asset, and the texts of both policies.
 type OfferRow = (String, String, String, String);
@@ -67,11 +69,12 @@ impl Changes {
                 "SELECT coalesce((SELECT max(version) FROM tenant), -1) > $1, coalesce((SELECT max(version) FROM partner), -1) > $1,
                  coalesce((SELECT max(version) FROM footprint), -1) > $1, coalesce((SELECT max(version) FROM asset), -1) > $1,
                  coalesce((SELECT max(version) FROM relation), -1) > $1, coalesce((SELECT max(version) FROM agreement), -1) > $1,
-                 coalesce((SELECT max(offers) FROM tenant), -1) > $1, coalesce((SELECT max(version) FROM integration), -1) > $1",
+                 coalesce((SELECT max(offers) FROM tenant), -1) > $1, coalesce((SELECT max(version) FROM integration), -1) > $1,
+                 coalesce((SELECT max(version) FROM twin_rules), -1) > $1",
                 args![since],
             )
             .await?;
-        let (tenants, partners, footprints, assets, relations, agreements, offers, integrations) =
+        let (tenants, partners, footprints, assets, relations, agreements, offers, integrations, rules) =
             newer.unwrap_or_default();
         let mut changes = Self::default();
         if tenants {
@@ -111,6 +114,9 @@ impl Changes {
         if agreements {
             changes.agreements = read_agreements(transaction, since, compiled).await?;
         }
+        if rules {
+            changes.twin_rules = read_twin_rules(transaction, since).await?;
+        }
         if offers {
             changes.offers = read_offers(transaction, since).await?;
         }
@@ -149,6 +155,9 @@ impl Changes {
                 .of(*tenant)?
                 .integrations
                 .insert_mut(integration.id.clone(), Arc::clone(integration));
+        }
+        for (tenant, rules) in &self.twin_rules {
+            worlds.of(*tenant)?.twin_rules.clone_from(rules);
         }
         for agreement in &self.agreements {
             worlds.of(agreement.provider)?.agreements.insert_forward(agreement);
@@ -221,6 +230,21 @@ async fn owned<T: DeserializeOwned>(
     let rows: Vec<(String, String, String)> = transaction.fetch(sql, args![since]).await?;
     let read = |(tenant, key, document): &(String, String, String)| {
         Ok((id(what, tenant)?, Arc::new(from_json(what, key, document)?)))
+    };
+    rows.iter().map(read).collect()
+}
+
+async fn read_twin_rules(
+    transaction: &mut Transaction,
+    since: i64,
+) -> Result<Vec<(TenantId, Option<Arc<TwinRules>>)>, RegistryError> {
+    let sql = "SELECT tenant, document FROM twin_rules WHERE version > $1";
+    let rows: Vec<(String, Option<String>)> = transaction.fetch(sql, args![since]).await?;
+    let read = |(key, document): &(String, Option<String>)| {
+        let tenant: TenantId = id("access rules", key)?;
+        let rules = document.as_deref().map(|text| TwinRules::read(tenant, text));
+        let rules = rules.transpose().map_err(|error| wrong("access rules", key, error))?;
+        Ok((tenant, rules.map(Arc::new)))
     };
     rows.iter().map(read).collect()
 }

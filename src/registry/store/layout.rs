@@ -2,7 +2,7 @@
 //!
 //! `version` has one row: how often what decides was changed. Each row that decides has the number of the change that wrote it last; a
 //! tenant's row also that of its offers, which are replaced together and may go. So what is newer than a number that one knows is found
-//! without looking at anything else ([`super::changes`]). `papers`, `ending`, `history` and the column `uses` decide nothing.
+//! without looking at anything else ([`super::changes`]). The row of `twin_rules` of a tenant that has none any more has no document. `papers`, `ending`, `history` and the column `uses` decide nothing.
 
 use crate::database::{Layout, Step};
 
@@ -69,6 +69,12 @@ CREATE TABLE history (tenant TEXT NOT NULL, pcf TEXT NOT NULL, number INTEGER NO
   PRIMARY KEY (tenant, pcf, number)) STRICT, WITHOUT ROWID;
 ",
         ),
+        Step::Sql(
+            "
+CREATE TABLE twin_rules (tenant TEXT PRIMARY KEY, document TEXT, version INTEGER NOT NULL) STRICT;
+CREATE INDEX twin_rules_version ON twin_rules (version);
+",
+        ),
     ],
     // Names are compared byte by byte: an index in the order of a language is broken by an update of the system's C library.
     postgres: &["
@@ -109,5 +115,9 @@ CREATE INDEX integration_version ON integration (version);
 "
 CREATE TABLE history (tenant TEXT COLLATE \"C\" NOT NULL, pcf TEXT COLLATE \"C\" NOT NULL, number BIGINT NOT NULL, document TEXT NOT NULL,
   PRIMARY KEY (tenant, pcf, number));
+",
+"
+CREATE TABLE twin_rules (tenant TEXT COLLATE \"C\" PRIMARY KEY, document TEXT, version BIGINT NOT NULL);
+CREATE INDEX twin_rules_version ON twin_rules (version);
 "],
 };

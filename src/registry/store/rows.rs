@@ -8,9 +8,9 @@ use serde::de::DeserializeOwned;
 use super::RegistryError;
 use super::edit::Edit;
 use crate::database::args;
-use crate::ids::IdError;
+use crate::ids::{IdError, TenantId};
 use crate::registry::integration::Integration;
-use crate::registry::model::{Offer, Partner, Tenant, TenantWorld};
+use crate::registry::model::{Offer, Partner, Relation, Tenant, TenantWorld};
 
 /// A statement that writes a row of one of the tables that hold a tenant's things as documents.
 macro_rules! put {
@@ -71,9 +71,11 @@ pub(super) async fn put_world(
         }
     }
     for relation in world.relations.values() {
-        if known.and_then(|known| known.relations.get(&relation.partner)) != Some(relation) {
-            let key = (tenant, relation.partner.as_str());
-            put(edit, put!("relation"), key, &**relation).await?;
+        let held = known.and_then(|known| known.relations.get(&relation.partner));
+        let mut relation = Relation::clone(relation);
+        relation.pact = relation.pact.or_else(|| held.and_then(|held| held.pact.clone()));
+        if held.map(AsRef::as_ref) != Some(&relation) {
+            put_relation(edit, world.tenant.id, &relation).await?;
             written = true;
         }
     }
@@ -127,6 +129,29 @@ async fn put_offers(edit: &mut Edit<'_>, world: &TenantWorld) -> Result<(), sqlx
 pub(super) async fn put_integration(edit: &mut Edit<'_>, integration: &Integration) -> Result<(), sqlx::Error> {
     let key = (integration.tenant.as_str(), integration.id.as_str());
     put(edit, put!("integration"), key, integration).await
+}
+
+pub(super) async fn put_relation(
+    edit: &mut Edit<'_>,
+    tenant: TenantId,
+    relation: &Relation,
+) -> Result<(), sqlx::Error> {
+    let key = (tenant.as_str(), relation.partner.as_str());
+    put(edit, put!("relation"), key, relation).await
+}
+
+/// Writes the access rules of a tenant's twins, or that it has none.
+pub(super) async fn put_twin_rules(
+    edit: &mut Edit<'_>,
+    tenant: TenantId,
+    text: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    let sql = "INSERT INTO twin_rules (tenant, document, version) VALUES ($1, $2, $3)
+               ON CONFLICT (tenant) DO UPDATE SET document = excluded.document, version = excluded.version";
+    let version = edit.version();
+    let args = args![tenant.as_str(), text, version];
+    edit.transaction().run(sql, args).await?;
+    Ok(())
 }
 
 async fn put(

@@ -3,6 +3,7 @@
 mod followed;
 mod measured;
 mod texts;
+mod twins;
 mod versions;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use jiff::{Timestamp, ToSpan};
 
 use super::*;
 use crate::database::tests::{Home, On, on_both};
+use crate::ids::Digest;
 use crate::registry::{AgreementState, Asset, Identity, NewAgreement, Signed, Tenant, TenantState};
 
 const PROVIDER: &str = "BPNL000000000DWF";
@@ -406,7 +408,7 @@ async fn what_does_not_read_is_refused_with_the_place(on: On) {
             "has terms that do not compile",
         ),
         ("DELETE FROM tenant", "is not a tenant"),
-        ("PRAGMA user_version = 9", "have the format 9; this version reads 5"),
+        ("PRAGMA user_version = 9", "have the format 9; this version reads 6"),
     ];
     for (sql, expected) in edits {
         let home = Home::new(on).await;
@@ -417,7 +419,7 @@ async fn what_does_not_read_is_refused_with_the_place(on: On) {
             (On::Sqlite, _) => (sql.to_owned(), expected),
             (On::Postgres, "PRAGMA user_version = 9") => (
                 "UPDATE tidegate_registry.format SET format = 9".to_owned(),
-                "have the format 9; this version reads 3",
+                "have the format 9; this version reads 4",
             ),
             (On::Postgres, _) => (
                 format!("ALTER TABLE agreement DROP CONSTRAINT agreement_terms_fkey; {sql}"),
@@ -433,7 +435,7 @@ async fn what_does_not_read_is_refused_with_the_place(on: On) {
 /// A file as version 1 of the format had it, with two agreements.
 const BEFORE: &str = "
     DROP INDEX tenant_version; DROP INDEX tenant_offers; DROP INDEX partner_version; DROP INDEX footprint_version;
-    DROP INDEX asset_version; DROP INDEX relation_version; DROP INDEX agreement_version; DROP TABLE version; DROP TABLE history; DROP TABLE integration;
+    DROP INDEX asset_version; DROP INDEX relation_version; DROP INDEX agreement_version; DROP TABLE version; DROP TABLE history; DROP TABLE integration; DROP TABLE twin_rules;
     ALTER TABLE tenant DROP COLUMN version; ALTER TABLE tenant DROP COLUMN offers; ALTER TABLE partner DROP COLUMN version;
     ALTER TABLE footprint DROP COLUMN version; ALTER TABLE asset DROP COLUMN version; ALTER TABLE relation DROP COLUMN version;
     ALTER TABLE agreement DROP COLUMN version; PRAGMA user_version = 1;";

@@ -43,7 +43,7 @@ fn nobody_is_allowed_what_belongs_to_another_tenant() {
     law(1_000, 120, |question| {
         let acting = match question.principal.kind {
             EntityKind::User | EntityKind::Integration => Some(question.principal.clone()),
-            EntityKind::Partner => in_context(question, "connector"),
+            EntityKind::Partner => in_context(question, "connector").or(in_context(question, "client")),
             _ => return Ok(false),
         };
         let acting = acting.and_then(|acting| tenant_of(question, &acting));
@@ -64,6 +64,13 @@ fn nobody_receives_a_footprint_without_an_agreement_that_names_them() {
         }
         let agreement = in_context(question, "agreement").unwrap();
         let of = |name| entity_in(question, &agreement, name);
+        if let Some(client) = in_context(question, "client") {
+            prop_assert_eq!(
+                entity_in(question, &client, "partner"),
+                Some(question.principal.clone())
+            );
+            prop_assert_eq!(tenant_of(question, &client), tenant_of(question, &question.resource));
+        }
         prop_assert_eq!(of("consumer"), Some(question.principal.clone()));
         prop_assert_eq!(of("provider"), tenant_of(question, &question.resource));
         prop_assert_eq!(of("provider"), entity_in(question, &question.resource, "owner"));

@@ -31,7 +31,7 @@ const SECOND_LINES: [(&str, &str); 4] = [
 ];
 
 /// Conditions no case can tell from their absence: the comparison of tenants, which a guardrail makes as well.
-const SHADOWED: [&str; 13] = [
+const SHADOWED: [&str; 17] = [
     "administration/own-ledger without condition 2",
     "agreements/list without condition 1",
     "agreements/retire without condition 1",
@@ -44,6 +44,10 @@ const SHADOWED: [&str; 13] = [
     "ingest/hand-in without condition 0",
     "ingest/list-systems without condition 1",
     "ingest/manage-system without condition 0",
+    "pact/own-client without condition 0",
+    "pact/own-client without condition 1",
+    "twins/read-rules without condition 1",
+    "twins/write-rules without condition 1",
     "users/manage without condition 0",
 ];
 

@@ -7,9 +7,8 @@ use std::sync::{Arc, LazyLock};
 use jiff::ToSpan;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use tidegate::cedar;
 use tidegate::parity::{self, Environment, World};
-use tidegate::question::{Action, Entity, EntityKind, EntityRef, Question, Value};
+use tidegate::question::{Action, Entity, EntityKind, EntityRef, Question, Value, lookup, moment};
 
 use super::BUNDLE;
 use super::law::exchange;
@@ -74,6 +73,13 @@ fn pick(world: &World, kind: EntityKind, index: Index) -> EntityRef {
     index.get(&all).uid.clone()
 }
 
+fn asset_ids(twin: &Entity) -> Vec<Value> {
+    match twin.attrs.get("assetIds") {
+        Some(Value::Set(ids)) => ids.iter().cloned().collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// The dice of one question: indices, and numbers of 0..20 that turn rare things on.
 #[derive(Clone, Debug)]
 struct Dice {
@@ -114,7 +120,7 @@ impl Dice {
         let days = if self.rare(1) { self.days } else { 0 };
         let now = world.now() + (24 * days).hours();
         let mut context = BTreeMap::from([("now".to_owned(), Value::DateTime(now))]);
-        if cedar::moment(action).is_some() {
+        if moment(action).is_some() || lookup(action).is_some() {
             let tenant = world
                 .entity(&resource)
                 .and_then(|resource| resource.attrs.get("tenant"));
@@ -123,8 +129,26 @@ impl Dice {
                 .find(|own| own.attrs.get("tenant") == tenant);
             let carried = own.filter(|_| !self.rare(2)).map(|own| own.uid.clone());
             let carried = carried.unwrap_or_else(|| pick(world, EntityKind::Connector, self.connector));
-            context.insert("connector".to_owned(), Value::Entity(carried));
-            context.insert("purpose".to_owned(), Value::from(self.purpose));
+            // One in three of those that may comes by the partner itself, mostly with a client that is its own there.
+            let by_itself =
+                matches!(action, Action::Transfer | Action::Access | Action::Submit) && self.rare[4].is_multiple_of(3);
+            match by_itself {
+                true => context.insert(
+                    "client".to_owned(),
+                    Value::Entity(self.client(world, &principal, tenant)),
+                ),
+                false => context.insert("connector".to_owned(), Value::Entity(carried)),
+            };
+            if moment(action).is_some() {
+                context.insert("purpose".to_owned(), Value::from(self.purpose));
+            }
+            if action == Action::ReadAssetId {
+                // Mostly one that the twin has.
+                let ids: Vec<_> = world.of_kind(EntityKind::Twin).flat_map(asset_ids).collect();
+                let own: Vec<_> = world.entity(&resource).into_iter().flat_map(asset_ids).collect();
+                let from = if own.is_empty() || self.rare(3) { &ids } else { &own };
+                context.insert("assetId".to_owned(), self.agreement.get(from).clone());
+            }
             context.extend(world.versions(action).map(|versions| ("versions".to_owned(), versions)));
             if matches!(action, Action::Transfer | Action::Access | Action::Submit) && self.rare[3] > 0 {
                 // Mostly one of the provider's, asked under by its own consumer; else any.
@@ -138,11 +162,37 @@ impl Dice {
                 let named = self.agreement.get(if any { &all } else { &own });
                 if let (false, Some(Value::Entity(consumer))) = (any, named.attrs.get("consumer")) {
                     principal = consumer.clone();
+                    if by_itself {
+                        let client = self.client(world, &principal, tenant);
+                        context.insert("client".to_owned(), Value::Entity(client));
+                    }
                 }
                 context.insert("agreement".to_owned(), Value::Entity(named.uid.clone()));
             }
         }
+        if matches!(action, Action::SearchFootprints | Action::AnnounceFootprints) {
+            let tenant = world
+                .entity(&resource)
+                .and_then(|resource| resource.attrs.get("tenant"));
+            let client = self.client(world, &principal, tenant);
+            context.insert("client".to_owned(), Value::Entity(client));
+            context.insert("criteria".to_owned(), Value::Set([Value::from("status=Active")].into()));
+        }
         world.question(principal, action, resource, context)
+    }
+
+    /// The partner's client at that company; rarely, and where it has none, any.
+    fn client(&self, world: &World, partner: &EntityRef, tenant: Option<&Value>) -> EntityRef {
+        let is_own = |client: &&Entity| {
+            let own = Value::Entity(partner.clone());
+            client.attrs.get("tenant") == tenant && client.attrs.get("partner") == Some(&own)
+        };
+        let own = world
+            .of_kind(EntityKind::PactClient)
+            .find(is_own)
+            .filter(|_| !self.rare(2));
+        let any = || pick(world, EntityKind::PactClient, self.connector);
+        own.map_or_else(any, |own| own.uid.clone())
     }
 }
 

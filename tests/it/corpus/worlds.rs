@@ -111,6 +111,7 @@ pub(super) fn any_world() -> impl Strategy<Value = Arc<World>> {
         systems.iter().for_each(|thing| building.system(thing));
         secrets.iter().for_each(|thing| building.secret(thing));
         assets.iter().for_each(|thing| building.asset(thing));
+        assets.iter().for_each(|thing| building.twin(thing));
         footprints.iter().for_each(|thing| building.footprint(thing));
         offers.iter().for_each(|thing| building.offer(thing));
         agreements.iter().for_each(|thing| building.agreement(thing));
@@ -144,6 +145,7 @@ impl Building {
             let tenant = building.put(EntityKind::Tenant, number, [("state", Value::from(*state))]);
             let own = [("tenant", Value::from(tenant.clone()))];
             let kinds = [
+                EntityKind::AccessRuleStore,
                 EntityKind::AgreementStore,
                 EntityKind::AwsRole,
                 EntityKind::FootprintStore,
@@ -169,6 +171,13 @@ impl Building {
             ];
             let partner = building.put(EntityKind::Partner, number, attrs);
             building.partners.push(partner);
+        }
+        for tenant in building.tenants.clone() {
+            for partner in building.partners.clone() {
+                let id = format!("{}/pact-{}", tenant.id, partner.id);
+                let attrs = [("tenant", tenant.clone().into()), ("partner", partner.into())];
+                building.put(EntityKind::PactClient, &id, attrs);
+            }
         }
         for role in ["onboarding", "security", "auditor", "policy-admin"] {
             let operator = building.put(EntityKind::Operator, role, [("enabled", Value::Bool(true))]);
@@ -308,6 +317,25 @@ impl Building {
         }
     }
 
+    fn twin(&mut self, thing: &Thing) {
+        let twin = self.owned(EntityKind::Twin, thing);
+        let submodel = self.owned(EntityKind::Submodel, thing);
+        let id = |name: &str, value: &str| {
+            let members = [("name", Value::from(name)), ("value", Value::from(value))];
+            Value::Record(members.map(|(name, value)| (name.to_owned(), value)).into())
+        };
+        let part = pick(&["401765", "401765", "other"], thing.dice[1]);
+        let ids = [id("digitalTwinType", "PartType"), id("manufacturerPartId", part)];
+        let (_, rules) = EMPTY.terms().find(|(name, _)| *name == "twin-rules").unwrap();
+        let rules = Value::from(rules.digest().to_string().as_str());
+        let model = pick(&["7.0.0", "9.0.0"], thing.dice[2]);
+        let semantic_id = Value::from(format!("urn:samm:io.catenax.pcf:{model}#Pcf").as_str());
+        self.set(&twin, "assetIds", Some(Value::Set(ids.into())));
+        self.set(&twin, "accessRules", (thing.dice[0].index(2) == 0).then_some(rules));
+        self.set(&submodel, "twin", Some(twin.into()));
+        self.set(&submodel, "semanticIds", Some(Value::Set([semantic_id].into())));
+    }
+
     fn agreement(&mut self, thing: &Thing) {
         let (tenant, id) = self.place(thing);
         let asset = self.asset_for(&tenant, thing.dice[0]);
@@ -341,7 +369,7 @@ fn signed(now: bool) -> Value {
 
 fn terms(dice: Index) -> Value {
     // Mostly the terms most contracts have.
-    let all: Vec<_> = EMPTY.terms().collect();
+    let all: Vec<_> = EMPTY.terms().filter(|(name, _)| *name != "twin-rules").collect();
     let usual = all.iter().find(|(name, _)| *name == "pcf-usage").unwrap();
     let (_, terms) = if dice.index(2) == 0 { usual } else { dice.get(&all) };
     Value::from(terms.digest().to_string().as_str())

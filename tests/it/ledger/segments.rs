@@ -3,15 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tidegate::assemble::BundleSource;
 use tidegate::clock::Clock;
-use tidegate::contract::Terms;
 use tidegate::ledger::read::{Cursor, Reader};
 use tidegate::ledger::replay::{Parts, Plan, Replayed, Slice, Told, make, replay};
 use tidegate::ledger::{Event, segment};
+use tidegate::question::Supplement;
 
 use super::recorded;
 use crate::binary::check;
@@ -142,7 +141,7 @@ fn one_row_made_again_by_other_means_gives_the_line_that_replay_lists() {
                 let mut terms = BTreeMap::new();
                 for digest in &decided.terms {
                     let body = reader.body(*digest).await.unwrap();
-                    terms.insert(*digest, Arc::new(Terms::from_normal_form(&body).unwrap()));
+                    terms.insert(*digest, Supplement::from_normal_form(&body).unwrap());
                 }
                 let parts = |told: &Told<'_>| {
                     assert_eq!(told.private, decided.private);

@@ -11,10 +11,14 @@ use super::oauth::OAuthError;
 const MAX_BODY: usize = 8 * 1024;
 
 /// The fields of a token request. No field may stand there twice (RFC 6749 section 3.2).
-pub(super) struct Form(BTreeMap<String, String>);
+pub struct Form(BTreeMap<String, String>);
 
 impl Form {
-    pub(super) fn parse(body: &str) -> Result<Self, OAuthError> {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// [`OAuthError::InvalidRequest`]: it is too long, no form, or has a field twice.
+    pub fn parse(body: &str) -> Result<Self, OAuthError> {
         if body.len() > MAX_BODY {
             return Err(OAuthError::InvalidRequest("the body is longer than 8 KiB"));
         }
@@ -31,18 +35,21 @@ impl Form {
     }
 
     /// The value of a field. One without a value counts as absent (RFC 6749 section 3.2).
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// The value of a field that must be there.
-    pub(super) fn need(&self, name: &str, problem: &'static str) -> Result<&str, OAuthError> {
+    ///
+    /// # Errors
+    /// [`OAuthError::InvalidRequest`] with `problem`.
+    pub fn need(&self, name: &str, problem: &'static str) -> Result<&str, OAuthError> {
         self.get(name).ok_or(OAuthError::InvalidRequest(problem))
     }
 }
 
 /// The client id and secret of an `Authorization: Basic` header (RFC 6749 section 2.3.1, RFC 7617).
-pub(super) fn basic(header: &str) -> Option<(String, String)> {
+pub fn basic(header: &str) -> Option<(String, String)> {
     let (scheme, credentials) = header.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") || credentials.len() > MAX_BODY {
         return None;

@@ -1,0 +1,150 @@
+//! `GET /exchange/{bpnl}/3/footprints`: the footprints that are granted to the partner, and fit its criteria.
+//!
+//! In the order of their ids, so a page begins where the one before ended, whatever came or went in between: the link to the next
+//! page names the last id that was looked at.
+//!
+//! Criteria that the index can answer are looked up there. For the others the document is opened, which is an access and is recorded as
+//! one, whether or not the document fits; therefore at most [`OPENED`] are opened for one page, which may have fewer footprints than
+//! asked for then.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Extension, Path, RawQuery, State};
+use axum::http::header::{CACHE_CONTROL, LINK};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::OwnHost;
+use super::handing::{Asking, Handed};
+use super::query::{Listing, MOST};
+use crate::http::caller::tenant;
+use crate::http::decided::{reasons, recorded_answer};
+use crate::http::problem::{Kind, Problem};
+use crate::http::{App, Shared};
+use crate::ids::{AssetId, Bpnl, PcfId};
+use crate::ledger::record::Request;
+use crate::question::Action;
+use crate::question::ask;
+use crate::registry::{Agreement, Footprint, TenantWorld};
+
+/// The most documents that are opened for one page.
+const OPENED: usize = 2 * MOST;
+
+/// A page of the list.
+struct Page {
+    data: Vec<Value>,
+    /// Whether there are more.
+    more: bool,
+    /// The last footprint that was looked at.
+    last: Option<PcfId>,
+}
+
+/// `GET /exchange/{bpnl}/3/footprints`
+pub(in crate::http) async fn list(
+    State(app): State<Shared>,
+    Path(bpnl): Path<String>,
+    RawQuery(query): RawQuery,
+    Extension(request): Extension<Request>,
+    own: Option<Extension<OwnHost>>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let now = app.clock.now();
+    let registry = app.registry.current();
+    let world = tenant(&registry, &bpnl)?;
+    let id = world.tenant.id;
+    let caller = app.pact_caller(&headers, world, now)?;
+    let listing = Listing::read(query.as_deref())?;
+    let facts = caller.facts(&registry, world, now);
+    let question = ask::pact(&facts, Action::SearchFootprints, listing.criteria());
+    let question = question.ok_or_else(|| Problem::new(Kind::Internal))?;
+    let permit = app.permitted_telling(id, question, &request, reasons).await?;
+    let asking = Asking {
+        registry: &registry,
+        world,
+        caller: &caller,
+        request: &request,
+        now,
+    };
+    let page = app.page(asking, &listing).await?;
+    let mut response = Json(json!({ "data": page.data })).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if page.more {
+        let base = app.pact_url(id, own.as_ref().map(|Extension(own)| own));
+        let link = format!(
+            "<{base}/3/footprints?{}>; rel=\"next\"",
+            listing.next(page.last.as_ref())
+        );
+        let link = HeaderValue::from_str(&link).map_err(|_| Problem::new(Kind::Internal).after(&permit))?;
+        headers.insert(LINK, link);
+    }
+    Ok(recorded_answer(response, id, &permit))
+}
+
+impl App {
+    async fn page(&self, asking: Asking<'_>, listing: &Listing) -> Result<Page, Problem> {
+        let candidates = candidates(asking.world, asking.caller.partner, listing);
+        let (mut data, mut opened) = (Vec::new(), 0_usize);
+        let mut last = listing.after.clone();
+        let mut rest = candidates.iter();
+        while data.len() < listing.limit && opened < OPENED {
+            let Some((footprint, agreements)) = rest.next() else {
+                break;
+            };
+            last = Some(footprint.id.clone());
+            let Some(granted) = self.pact_granted(asking, footprint, agreements).await? else {
+                continue;
+            };
+            opened += 1;
+            if let (Handed::Out(told), _) = self.pact_handed(granted, footprint, &listing.filter).await? {
+                data.push(told);
+            }
+        }
+        // Only a footprint that is granted makes another page.
+        for (footprint, agreements) in rest {
+            for agreement in agreements {
+                if self.pact_grants(asking, footprint, agreement).await?.is_some() {
+                    let more = true;
+                    return Ok(Page { data, more, last });
+                }
+            }
+        }
+        let more = false;
+        Ok(Page { data, more, last })
+    }
+}
+
+/// The footprints of assets on which the partner has an agreement in force by its state, after where the list is to begin, in the
+/// order of their ids; each with these agreements, the latest first.
+fn candidates<'w>(
+    world: &'w TenantWorld,
+    partner: Bpnl,
+    listing: &Listing,
+) -> Vec<(&'w Arc<Footprint>, Vec<&'w Agreement>)> {
+    let mut known: HashMap<&AssetId, Vec<&Agreement>> = HashMap::new();
+    let mut found = Vec::new();
+    for footprint in world.footprints.values() {
+        let is_after = listing.after.as_ref().is_none_or(|after| footprint.id > *after);
+        if !is_after || listing.filter.rules_out(footprint) {
+            continue;
+        }
+        let mut agreements = Vec::new();
+        for asset in &footprint.assets {
+            let own = known.entry(asset).or_insert_with(|| {
+                let on = world.agreements.on(asset).map(AsRef::as_ref);
+                on.filter(|agreement: &&Agreement| agreement.consumer == partner)
+                    .collect()
+            });
+            agreements.extend(own.iter().copied());
+        }
+        if !agreements.is_empty() {
+            agreements.sort_by_key(|agreement| std::cmp::Reverse((agreement.signed_at, agreement.id.clone())));
+            found.push((footprint, agreements));
+        }
+    }
+    found.sort_by(|(left, _), (right, _)| left.id.cmp(&right.id));
+    found
+}
