@@ -11,7 +11,6 @@
 #![expect(
     clippy::expect_used,
     clippy::panic,
-    clippy::indexing_slicing,
     clippy::cast_precision_loss,
     reason = "a bench that cannot set up its scene has nothing to measure"
 )]

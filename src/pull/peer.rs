@@ -1,11 +1,11 @@
 //! A supplier's system, as it is asked for pages: whom Tidegate believes to be there, and how it proves who itself is.
 //!
 //! 1. **Where.** Only addresses of the internet are entered, by https, and no redirect is followed
-//!    ([`Outside`], [`is_entered`](crate::pcf::is_entered)): the address is in a document that an admin of one company wrote, and must not lead
+//!    (`Outside`, `pcf::is_entered`): the address is in a document that an admin of one company wrote, and must not lead
 //!    into the platform's own network.
 //! 2. **Who is there.** The server's certificate is verified before anything is sent (RFC 5280, RFC 9525): by the authorities the document
 //!    names and no others, or by those of the machine; and where it has lists of what was revoked, a certificate must be shown not to be on
-//!    them ([`trust`]). A handshake that fails has sent no credential.
+//!    them (`trust`). A handshake that fails has sent no credential.
 //! 3. **Who asks.** With a token of the supplier's own issuer (RFC 6749, section 4.4, the client in `Authorization: Basic`, section 2.3.1), with
 //!    a client certificate in that same handshake, or with a key in a header. The credential is one of the company's secrets and goes
 //!    nowhere but there.

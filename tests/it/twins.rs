@@ -420,7 +420,7 @@ fn what_is_withdrawn_or_not_offered_is_not_registered_and_without_a_connector_no
     let service = Service::start();
     service.change_world(ELBE, |world| {
         let change: Vec<_> = world.footprints.values().cloned().collect();
-        for footprint in change.iter().filter(|footprint| footprint.model.full() == "9.0.0") {
+        for footprint in change.iter().filter(|footprint| footprint.model.full() != "7.0.0") {
             let mut withdrawn = (**footprint).clone();
             withdrawn.status = tidegate::registry::FootprintStatus::Deprecated;
             world.footprints.insert(Arc::new(withdrawn));
