@@ -4,8 +4,8 @@
 //! `cargo bench --bench ingest`; `-- ROUNDS NUMBER` takes other numbers than three rounds of 8,192 documents.
 //!
 //! The rival is `jsonschema` with the same compiled schema, on as many threads as there are processors: bytes to `serde_json::Value`, and
-//! `is_valid`. Ours is what `POST /ingest/{bpnl}/footprints` does with a batch, but for HTTP: chunks of 512, the next one looked at while one is
-//! stored, each document decided by both layers and recorded in a ledger, its bytes in the embedded vault, everything durable. In each
+//! `is_valid`. Ours is what `POST /ingest/{bpnl}/footprints` does with a batch, but for HTTP: chunks of 512, each decided while the one before it
+//! is stored and the one after it is looked at, each document decided by both layers and recorded in a ledger, its bytes in the embedded vault, everything durable. In each
 //! round both see the same documents, the one after the other; all of them are new. The aim is a ratio of 0.7.
 
 #![expect(
@@ -33,13 +33,14 @@ use tidegate::database::Place;
 use tidegate::decide::Gate;
 use tidegate::ids::{ClientId, RequestId};
 use tidegate::intake::read::read_all;
-use tidegate::intake::{Intake, Sender};
+use tidegate::intake::{Intake, Outcome, Sender};
 use tidegate::ledger::record::Request;
 use tidegate::ledger::{Ledger, LedgerKeys, Options};
 use tidegate::pcf::{Models, PcfStore};
 use tidegate::question::ask::{System, SystemFacts};
 use tidegate::registry::store::RegistryStore;
 use tidegate::vault::{Vault, VaultKey};
+use tokio::sync::mpsc::channel;
 
 const DOCUMENTS: usize = 8_192;
 const ROUNDS: usize = 3;
@@ -103,35 +104,48 @@ impl Stores {
                 traceparent: None,
             },
         );
-        let mut documents = documents.into_iter();
-        let mut next = async || {
-            let chunk: Vec<_> = documents.by_ref().take(CHUNK).collect();
-            read_all(&self.models, chunk).await
+        let (to_decide, mut looked) = channel(1);
+        let (to_store, mut decided) = channel(1);
+        let looking = async move {
+            let mut documents = documents.into_iter();
+            loop {
+                let chunk: Vec<_> = documents.by_ref().take(CHUNK).collect();
+                if chunk.is_empty() {
+                    return;
+                }
+                let read = read_all(&self.models, chunk).await;
+                to_decide.send(read).await.expect("somebody decides");
+            }
         };
-        let mut read = next().await;
-        let mut stored = 0;
-        while !read.is_empty() {
-            let registry = self.registry.current();
-            let world = registry.tenant(scene.provider).expect("the tenant");
-            let system = SystemFacts {
-                tenant: &world.tenant,
-                system: System::Client(&client),
-            };
-            let sender = Sender {
-                system,
-                world,
-                assets: &assets,
-                request: &request,
-                now: scene.now,
-            };
-            let intake = self.intake();
-            let (outcomes, following) = tokio::join!(intake.take(&sender, read), next());
-            stored += outcomes
-                .iter()
-                .filter(|outcome| outcome.as_ref().is_ok_and(|taken| taken.changed))
-                .count();
-            read = following;
-        }
+        let deciding = async move {
+            while let Some(read) = looked.recv().await {
+                let registry = self.registry.current();
+                let world = registry.tenant(scene.provider).expect("the tenant");
+                let system = SystemFacts {
+                    tenant: &world.tenant,
+                    system: System::Client(&client),
+                };
+                let sender = Sender {
+                    system,
+                    world,
+                    assets: &assets,
+                    request: &request,
+                    now: scene.now,
+                };
+                let decided = self.intake().decide(&sender, read).await;
+                to_store.send(decided).await.expect("somebody stores");
+            }
+        };
+        let storing = async move {
+            let mut stored = 0;
+            while let Some(decided) = decided.recv().await {
+                let outcomes = self.intake().store(decided).await;
+                let new = |outcome: &Outcome| outcome.as_ref().is_ok_and(|taken| taken.changed);
+                stored += outcomes.iter().filter(|outcome| new(outcome)).count();
+            }
+            stored
+        };
+        let ((), (), stored) = tokio::join!(looking, deciding, storing);
         stored
     }
 }

@@ -33,7 +33,7 @@ use jiff::Timestamp;
 
 pub use self::read::{Read, Unfit};
 use crate::decide::{Gate, Permit, Refusal};
-use crate::ids::AssetId;
+use crate::ids::{AssetId, TenantId};
 use crate::ledger::record::Request;
 use crate::pcf::{Models, PcfStore};
 use crate::question::ask::{self, SystemFacts};
@@ -98,6 +98,7 @@ pub enum Refused {
 }
 
 /// A document that was permitted and is not stored yet.
+#[derive(Debug)]
 struct Permitted {
     footprint: Footprint,
     document: Vec<u8>,
@@ -121,6 +122,14 @@ pub enum Failure {
     Index(String),
 }
 
+/// Documents that were asked about together and are not stored yet.
+#[derive(Debug)]
+pub struct Decided {
+    tenant: TenantId,
+    now: Timestamp,
+    documents: Vec<Result<Permitted, Refused>>,
+}
+
 /// What became of a document.
 pub type Outcome = Result<Taken, Refused>;
 
@@ -128,12 +137,21 @@ impl Intake<'_> {
     /// Takes documents in that came together; gives what became of each, in their order. Several with one id are versions of one footprint,
     /// one after the other.
     pub async fn take(&self, sender: &Sender<'_>, documents: Vec<Read>) -> Vec<Outcome> {
-        let decided = documents.into_iter().map(|read| self.decide(sender, read));
-        let decided = join_all(decided).await;
-        self.store(sender, decided).await
+        self.store(self.decide(sender, documents).await).await
     }
 
-    async fn decide(&self, sender: &Sender<'_>, read: Read) -> Result<Permitted, Refused> {
+    /// The first half of [`Intake::take`]: each document is asked about. Those that follow can be, while these are stored; what a document
+    /// changes is looked at when it is stored.
+    pub async fn decide(&self, sender: &Sender<'_>, documents: Vec<Read>) -> Decided {
+        let decided = documents.into_iter().map(|read| self.decide_one(sender, read));
+        Decided {
+            tenant: sender.world.tenant.id,
+            now: sender.now,
+            documents: join_all(decided).await,
+        }
+    }
+
+    async fn decide_one(&self, sender: &Sender<'_>, read: Read) -> Result<Permitted, Refused> {
         let sound = read.map_err(Refused::Unfit)?;
         let tenant = sender.world.tenant.id;
         let mut assets = sender.assets.clone();

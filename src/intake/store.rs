@@ -2,8 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Failure, Intake, Outcome, Permitted, Refused, Sender, Taken};
-use crate::ids::{Digest, PcfId};
+use jiff::Timestamp;
+
+use super::{Decided, Failure, Intake, Outcome, Permitted, Refused, Taken};
+use crate::ids::{Digest, PcfId, TenantId};
 use crate::pcf::Change;
 use crate::registry::store::Indexed;
 use crate::vault::{ObjectPut, OpenError};
@@ -23,15 +25,15 @@ enum Step {
 }
 
 impl Intake<'_> {
-    /// Stores what was permitted, and gives what became of everything.
-    pub(super) async fn store(&self, sender: &Sender<'_>, decided: Vec<Result<Permitted, Refused>>) -> Vec<Outcome> {
-        let tenant = sender.world.tenant.id;
+    /// The second half of [`Intake::take`]: stores what was permitted, and gives what became of everything.
+    pub async fn store(&self, decided: Decided) -> Vec<Outcome> {
+        let Decided { tenant, now, documents } = decided;
         // One after the other for each tenant: what is in the vault last is what is in the index last.
         let turn = self.pcf.turn(tenant, tenant.0).await;
-        let mut steps = self.steps(sender, decided);
-        self.note(sender, &mut steps).await;
+        let mut steps = self.steps(tenant, documents);
+        self.note(tenant, now, &mut steps).await;
         self.put(&mut steps).await;
-        let outcomes = self.index(sender, steps).await;
+        let outcomes = self.index(now, steps).await;
         drop(turn);
         if outcomes
             .iter()
@@ -43,10 +45,10 @@ impl Intake<'_> {
     }
 
     /// What each document is to what is there by the time its turn comes.
-    fn steps(&self, sender: &Sender<'_>, decided: Vec<Result<Permitted, Refused>>) -> Vec<Step> {
-        // As it is now: another batch may have been stored since this one was read.
+    fn steps(&self, tenant: TenantId, documents: Vec<Result<Permitted, Refused>>) -> Vec<Step> {
+        // As it is now: others may have been stored since these were read.
         let registry = self.registry.current();
-        let world = registry.tenant(sender.world.tenant.id);
+        let world = registry.tenant(tenant);
         let mut last: HashMap<PcfId, Digest> = HashMap::new();
         let step = |decided: Result<Permitted, Refused>| {
             let permitted = match decided {
@@ -67,15 +69,15 @@ impl Intake<'_> {
                 failure: None,
             }))
         };
-        decided.into_iter().map(step).collect()
+        documents.into_iter().map(step).collect()
     }
 
-    async fn note(&self, sender: &Sender<'_>, steps: &mut [Step]) {
+    async fn note(&self, tenant: TenantId, now: Timestamp, steps: &mut [Step]) {
         let change = |storing: &&mut Storing| Change {
-            tenant: sender.world.tenant.id,
+            tenant,
             pcf: storing.permitted.footprint.id.clone(),
             digest: storing.permitted.footprint.digest,
-            at: sender.now,
+            at: now,
         };
         let changes: Vec<_> = changing(steps).map(|storing| change(&storing)).collect();
         if let Err(error) = self.pcf.note_changes(&changes).await {
@@ -122,13 +124,13 @@ impl Intake<'_> {
         }
     }
 
-    async fn index(&self, sender: &Sender<'_>, steps: Vec<Step>) -> Vec<Outcome> {
+    async fn index(&self, now: Timestamp, steps: Vec<Step>) -> Vec<Outcome> {
         let stored = steps.iter().filter_map(|step| match step {
             Step::Storing(storing) if storing.failure.is_none() => Some(storing.permitted.footprint.clone()),
             _ => None,
         });
         let stored: Vec<_> = stored.collect();
-        let indexed = self.registry.put_footprints(&stored, sender.now).await;
+        let indexed = self.registry.put_footprints(&stored, now).await;
         let (indexed, problem) = match indexed {
             Ok(indexed) => (indexed, None),
             Err(error) => (Vec::new(), Some(error.to_string())),

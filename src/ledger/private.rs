@@ -29,7 +29,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::pack::unpack;
+use super::pack::{pack, unpack};
 use super::period::{DoesNotOpen, Period, PeriodKey};
 use super::record::{AgreementEvent, Decided, LogId, Private};
 use crate::decision::Decision;
@@ -204,7 +204,7 @@ pub(super) fn held<C: AsRef<[u8]>>(key: &PeriodKey, commitment: &Digest, content
 
 /// A slice as it is kept: compressed and sealed.
 pub(super) fn seal_slice(key: &PeriodKey, commitment: &Digest, content: &[u8]) -> Option<Vec<u8>> {
-    key.seal(commitment.as_bytes(), &zstd::bulk::compress(content, LEVEL).ok()?)
+    key.seal(commitment.as_bytes(), &pack(content).ok()?)
 }
 
 /// A slice out of how it is kept.
@@ -217,9 +217,6 @@ pub(super) fn open_slice(key: &PeriodKey, commitment: &Digest, sealed: &[u8]) ->
     let content = unpack(&packed, super::MAX_BODY_BYTES).map_err(|_| DoesNotOpen)?;
     held(key, commitment, content)
 }
-
-/// How hard is tried to make things smaller: more would cost much and give little.
-pub(super) const LEVEL: i32 = 3;
 
 /// The greatest size of a tile's private parts, before they were compressed: as many as a tile has, each as great as a context.
 const MAX_GROUP: usize = 256 * 1024 * 1024;
@@ -240,7 +237,7 @@ pub(super) fn seal_parts(key: &PeriodKey, place: &[u8], parts: &[(u8, Vec<u8>)])
     if plain.len() > MAX_GROUP {
         return None;
     }
-    let packed = zstd::bulk::compress(&plain, LEVEL).ok()?;
+    let packed = pack(&plain).ok()?;
     let size = u32::try_from(plain.len()).ok()?.to_be_bytes();
     key.seal(place, &[size.as_slice(), &packed].concat())
 }

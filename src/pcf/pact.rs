@@ -11,6 +11,7 @@
 //!   of them; `Several` cannot be told.
 //! - **7.0.0** excludes all that is biogenic from `pcfExcludingBiogenic`, PACT 3.0 only the uptake from `pcfExcludingBiogenicUptake`.
 //!   The latter follows from two other members: what includes everything, less the uptake, which is at most zero.
+//! - **What PACT has no words for** is not lost: the document goes along in `extensions` ([`Whole`]).
 //! - **Attestations** are of another rulebook than the PACT Methodology, so none is told as its verification.
 //!
 //! # Worked example
@@ -35,6 +36,7 @@ mod flat;
 mod nested;
 mod read;
 mod values;
+mod whole;
 
 #[cfg(test)]
 mod tests;
@@ -45,6 +47,7 @@ use serde_json::{Map, Value};
 
 pub use event::{Event, EventError, Told};
 pub use filter::Filter;
+pub use whole::Whole;
 
 use self::values::{Decimal, Geography};
 use super::model::Model;

@@ -67,8 +67,12 @@ impl Served {
         }
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status();
+        let sent = Command::new("kill").args([name, &self.id().to_string()]).status();
         assert!(sent.unwrap().success());
     }
 

@@ -30,6 +30,7 @@ mod health;
 mod ingest;
 mod integrations;
 mod interop;
+mod large_batches;
 mod ledger;
 mod matrix;
 mod openapi;

@@ -1,6 +1,7 @@
 //! Footprints fetched from suppliers' systems: real servers on loopback, with certificates made here, and a service that asks them by
 //! itself.
 
+mod another;
 mod certificates;
 mod pages;
 mod proofs;

@@ -6,7 +6,6 @@
 //! Whether the system is still one that may hand in is looked up for every chunk: one that is stopped while it sends is stopped there.
 
 use std::io::{Read as _, Seek as _, Write as _};
-use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
@@ -15,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tempfile::SpooledTempFile;
-use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::{Receiver, channel};
 
 use super::arriving::{Broken, Event};
 use super::caller::Proven;
@@ -26,7 +25,7 @@ use crate::http::{App, Shared};
 use crate::ingest::split::Piece;
 use crate::ingest::{DOCUMENT_LIMIT, DocumentError};
 use crate::intake::read::{Read, Unfit, read_all};
-use crate::intake::{Outcome, Sender};
+use crate::intake::{Decided, Outcome, Sender};
 
 /// How much of an answer is kept in memory.
 const IN_MEMORY: usize = 1 << 20;
@@ -67,6 +66,8 @@ type Looked = (Vec<u64>, Vec<Read>);
 
 /// Takes in what comes, and answers when all has come.
 ///
+/// A chunk is decided while the one before it is stored and the one after it is looked at. None waits for one that has not come yet.
+///
 /// # Errors
 /// 500: what is to be told can be kept nowhere.
 pub(super) async fn take(
@@ -75,24 +76,45 @@ pub(super) async fn take(
     first: Option<Event>,
     mut events: Receiver<Event>,
 ) -> Result<Response, Problem> {
-    let mut report = Report {
-        counts: Counts::default(),
-        lines: SpooledTempFile::new(IN_MEMORY),
+    let (to_decide, mut looked) = channel(1);
+    let (to_store, mut decided) = channel(1);
+    let looking = async move {
+        let mut next = look(app, first).await;
+        loop {
+            let pieces = match next {
+                Next::Pieces(pieces) => pieces,
+                Next::End(end) => return end,
+            };
+            if to_decide.send(pieces).await.is_err() {
+                // Nobody takes it where the answer failed, and then that is told.
+                return Ok(());
+            }
+            next = look(app, events.recv().await).await;
+        }
     };
-    let mut next = look(app, first).await;
-    let end = loop {
-        let (lines, read) = match next {
-            Next::Pieces(looked) => looked,
-            Next::End(end) => break end,
+    let deciding = async move {
+        while let Some((lines, read)) = looked.recv().await {
+            if to_store.send((lines, decide(app, asked, read).await)).await.is_err() {
+                return;
+            }
+        }
+    };
+    let storing = async move {
+        let mut report = Report {
+            counts: Counts::default(),
+            lines: SpooledTempFile::new(IN_MEMORY),
         };
-        // The chunk that follows is looked at while this one is stored.
-        let (outcomes, following) =
-            tokio::join!(chunk(app, asked, read), async { look(app, events.recv().await).await });
-        let outcomes = outcomes.into_iter().zip(lines).map(|(outcome, line)| (line, outcome));
-        report = report.tell(outcomes.collect(), asked).await?;
-        next = following;
+        while let Some((lines, decided)) = decided.recv().await {
+            let outcomes = match decided {
+                Some(decided) => app.intake().store(decided).await,
+                None => lines.iter().map(|_| Err(crate::intake::Refused::Gone)).collect(),
+            };
+            report = report.tell(lines.into_iter().zip(outcomes).collect(), asked).await?;
+        }
+        Ok(report)
     };
-    report.answer(end).await
+    let (end, (), report) = tokio::join!(looking, deciding, storing);
+    report?.answer(end).await
 }
 
 enum Next {
@@ -118,27 +140,23 @@ async fn look(app: &App, event: Option<Event>) -> Next {
     Next::Pieces((lines, all.collect()))
 }
 
-/// Takes a chunk in, if the system may still hand in at all.
-async fn chunk(app: &App, asked: &Asked, read: Vec<Read>) -> Vec<Outcome> {
-    let count = read.len();
+/// Asks about a chunk; nothing, where the system may hand in nothing any more.
+async fn decide(app: &App, asked: &Asked, read: Vec<Read>) -> Option<Decided> {
     let registry = app.registry.current();
-    let world = registry.tenant(asked.tenant);
-    let known = world.and_then(|world| asked.proven.now(world).map(|proven| (Arc::clone(world), proven)));
-    let Some((world, proven)) = known else {
-        return (0..count).map(|_| Err(crate::intake::Refused::Gone)).collect();
-    };
+    let world = registry.tenant(asked.tenant)?;
+    let proven = asked.proven.now(world)?;
     let assets = match &proven {
         Proven::Integration(now) if !now.assets.is_empty() => &now.assets,
         _ => &asked.assets,
     };
     let sender = Sender {
         system: proven.facts(&world.tenant),
-        world: &world,
+        world,
         assets,
         request: &asked.request,
         now: app.clock.now(),
     };
-    app.intake().take(&sender, read).await
+    Some(app.intake().decide(&sender, read).await)
 }
 
 fn kept_nowhere(error: impl std::fmt::Display) -> Problem {

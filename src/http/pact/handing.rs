@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 use metrics::counter;
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::PactCaller;
 use crate::decide::Permit;
@@ -11,7 +12,7 @@ use crate::http::App;
 use crate::http::decided::count;
 use crate::http::problem::{Kind, Problem};
 use crate::ledger::record::Request;
-use crate::pcf::pact::{self, Filter, Underivable};
+use crate::pcf::pact::{self, Filter, ProductFootprint, Underivable};
 use crate::pcf::{Model, is_valid};
 use crate::question::ask::{self, ExchangeFacts};
 use crate::registry::store::Turn;
@@ -34,10 +35,16 @@ pub(super) struct Granted {
     pub(super) turn: Option<Turn>,
 }
 
+/// What is answered: PACT's `data`. Footprints stand in it as they were told, which `serde_json::Value` would not leave them.
+#[derive(Serialize)]
+pub(super) struct Answer<T> {
+    pub(super) data: T,
+}
+
 /// What became of a footprint that is granted.
 pub(super) enum Handed {
     /// It is told so, and counted as handed out.
-    Out(Value),
+    Out(Box<RawValue>),
     /// It is none of those that are asked for; nothing was handed out.
     Unasked,
     /// It has no footprint in PACT's words.
@@ -105,7 +112,7 @@ impl App {
         let session = self.opened(self.vault.session_for(&permit), &permit).await?;
         let object = session.get_object(&footprint.product, &footprint.id).await;
         let object = self.opened(object, &permit).await?;
-        let told = match self.told(footprint, &object.bytes) {
+        let (model, told) = match self.told(footprint, &object.bytes) {
             Ok(told) => told,
             Err(untold) => {
                 counter!(telemetry::PACT_UNTOLD, "member" => untold.member).increment(1);
@@ -119,13 +126,15 @@ impl App {
         if !filter.fits(&told) {
             return Ok((Handed::Unasked, permit));
         }
-        let told = serde_json::to_value(&told).map_err(|_| Problem::new(Kind::Internal).after(&permit))?;
+        let failed = |_| Problem::new(Kind::Internal).after(&permit);
+        let document = serde_json::from_slice(&object.bytes).map_err(failed)?;
+        let told = to_raw_value(&told.with(model, document)).map_err(failed)?;
         count(turn, &permit).await?;
         Ok((Handed::Out(told), permit))
     }
 
-    /// The footprint of a document, which must be valid in the version of the model it names.
-    fn told(&self, footprint: &Footprint, document: &[u8]) -> Result<pact::ProductFootprint, Underivable> {
+    /// The footprint of a document, which must be valid in the version of the model it names, and that version.
+    fn told(&self, footprint: &Footprint, document: &[u8]) -> Result<(Model, ProductFootprint), Underivable> {
         let invalid = Underivable {
             member: "specVersion",
             why: "the document is not valid in the version of the aspect model it names",
@@ -135,6 +144,6 @@ impl App {
             return Err(invalid);
         }
         let document = crate::json::parse(document).map_err(|_| invalid)?;
-        pact::convert(model, &document)
+        Ok((model, pact::convert(model, &document)?))
     }
 }

@@ -15,10 +15,10 @@ use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, LINK};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde_json::value::RawValue;
 
 use super::OwnHost;
-use super::handing::{Asking, Handed};
+use super::handing::{Answer, Asking, Handed};
 use super::query::{Listing, MOST};
 use crate::http::caller::tenant;
 use crate::http::decided::{reasons, recorded_answer};
@@ -35,7 +35,7 @@ const OPENED: usize = 2 * MOST;
 
 /// A page of the list.
 struct Page {
-    data: Vec<Value>,
+    data: Vec<Box<RawValue>>,
     /// Whether there are more.
     more: bool,
     /// The last footprint that was looked at.
@@ -69,7 +69,7 @@ pub(in crate::http) async fn list(
         now,
     };
     let page = app.page(asking, &listing).await?;
-    let mut response = Json(json!({ "data": page.data })).into_response();
+    let mut response = Json(Answer { data: page.data }).into_response();
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if page.more {

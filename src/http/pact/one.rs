@@ -5,9 +5,8 @@ use axum::extract::{Extension, Path, State};
 use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
 
-use super::handing::{Asking, Granted, Handed};
+use super::handing::{Answer, Asking, Granted, Handed};
 use crate::http::caller::tenant;
 use crate::http::decided::{reasons, recorded_answer};
 use crate::http::problem::{Kind, Problem};
@@ -67,7 +66,7 @@ pub(in crate::http) async fn one(
         }
         Handed::Unasked => return Err(nothing().after(&permit).about(id)),
     };
-    let mut response = Json(json!({ "data": told })).into_response();
+    let mut response = Json(Answer { data: told }).into_response();
     response
         .headers_mut()
         .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::super::checkpoint::Checkpoint;
 use super::super::error::LedgerError;
+use super::super::pack::pack;
 use super::super::period::Period;
 use super::super::private;
 use super::super::record::LogId;
@@ -146,7 +147,7 @@ impl Writer {
             log,
             why: "a record is greater than any can be".to_owned(),
         })?;
-        let entries = zstd::bulk::compress(&entries, private::LEVEL).map_err(LedgerError::pack)?;
+        let entries = pack(&entries).map_err(LedgerError::pack)?;
         let (log_text, number_row) = (Arc::clone(text), number.cast_signed());
         rows.bundles.push(NewBundle {
             log: log_text,

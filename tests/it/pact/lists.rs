@@ -168,6 +168,15 @@ fn a_footprint_that_is_retired_or_strange_is_told_apart_only_by_who_had_it() {
     let answer = one(&weser, &ethanol);
     assert_eq!(answer.status, 200);
     assert!(schema("ProductFootprint").is_valid(&answer.json()["data"]));
+    // The document of the aspect model goes along as it lies in the vault, white space and all.
+    let objects = crate::objects(&service, &format!("{ELBE}/pcf/"));
+    let (_, document) = objects.iter().find(|(key, _)| key.contains(&ethanol)).unwrap();
+    let document = String::from_utf8(document.clone()).unwrap();
+    assert!(answer.text().contains(document.trim()), "{}", answer.text());
+    assert_eq!(
+        answer.json()["data"]["extensions"][0]["dataSchema"],
+        "urn:samm:io.catenax.pcf:10.0.0#Pcf"
+    );
     assert!(answer.record().is_some());
     assert_eq!(
         one(&weser, &ethanol.to_uppercase()).json(),
