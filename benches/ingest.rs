@@ -33,14 +33,14 @@ use tidegate::database::Place;
 use tidegate::decide::Gate;
 use tidegate::ids::{ClientId, RequestId};
 use tidegate::intake::read::read_all;
-use tidegate::intake::{Intake, Outcome, Sender};
+use tidegate::intake::{Decided, Intake, Outcome, Read, Sender};
 use tidegate::ledger::record::Request;
 use tidegate::ledger::{Ledger, LedgerKeys, Options};
 use tidegate::pcf::{Models, PcfStore};
 use tidegate::question::ask::{System, SystemFacts};
 use tidegate::registry::store::RegistryStore;
 use tidegate::vault::{Vault, VaultKey};
-use tokio::sync::mpsc::channel;
+use tokio::sync::mpsc::{Receiver, channel};
 
 const DOCUMENTS: usize = 8_192;
 const ROUNDS: usize = 3;
@@ -95,16 +95,8 @@ impl Stores {
     }
 
     /// Takes them in as a batch comes in; gives how many were new.
-    async fn take(&self, scene: &Scene, documents: Vec<Vec<u8>>) -> usize {
-        let client: ClientId = "erp".parse().expect("a client");
-        let (assets, request) = (
-            BTreeSet::new(),
-            Request {
-                id: RequestId::new(),
-                traceparent: None,
-            },
-        );
-        let (to_decide, mut looked) = channel(1);
+    async fn take(self: &Arc<Self>, scene: &Arc<Scene>, documents: Vec<Vec<u8>>) -> usize {
+        let (to_decide, looked) = channel(1);
         let (to_store, mut decided) = channel(1);
         let looking = async move {
             let mut documents = documents.into_iter();
@@ -117,25 +109,8 @@ impl Stores {
                 to_decide.send(read).await.expect("somebody decides");
             }
         };
-        let deciding = async move {
-            while let Some(read) = looked.recv().await {
-                let registry = self.registry.current();
-                let world = registry.tenant(scene.provider).expect("the tenant");
-                let system = SystemFacts {
-                    tenant: &world.tenant,
-                    system: System::Client(&client),
-                };
-                let sender = Sender {
-                    system,
-                    world,
-                    assets: &assets,
-                    request: &request,
-                    now: scene.now,
-                };
-                let decided = self.intake().decide(&sender, read).await;
-                to_store.send(decided).await.expect("somebody stores");
-            }
-        };
+        let deciding = Arc::clone(self).decide_each(Arc::clone(scene), looked, to_store);
+        let deciding = tokio::spawn(deciding);
         let storing = async move {
             let mut stored = 0;
             while let Some(decided) = decided.recv().await {
@@ -145,8 +120,37 @@ impl Stores {
             }
             stored
         };
-        let ((), (), stored) = tokio::join!(looking, deciding, storing);
+        let ((), deciding, stored) = tokio::join!(looking, deciding, storing);
+        deciding.expect("all are decided");
         stored
+    }
+
+    async fn decide_each(
+        self: Arc<Self>,
+        scene: Arc<Scene>,
+        mut looked: Receiver<Vec<Read>>,
+        to_store: tokio::sync::mpsc::Sender<Decided>,
+    ) {
+        let client: ClientId = "erp".parse().expect("a client");
+        let (id, traceparent) = (RequestId::new(), None);
+        let request = Request { id, traceparent };
+        while let Some(read) = looked.recv().await {
+            let registry = self.registry.current();
+            let world = registry.tenant(scene.provider).expect("the tenant");
+            let system = SystemFacts {
+                tenant: &world.tenant,
+                system: System::Client(&client),
+            };
+            let sender = Sender {
+                system,
+                world,
+                assets: &BTreeSet::new(),
+                request: &request,
+                now: scene.now,
+            };
+            let decided = self.intake().decide(&sender, read).await;
+            to_store.send(decided).await.expect("somebody stores");
+        }
     }
 }
 
@@ -199,9 +203,9 @@ fn main() {
     };
     tidegate::facts::install_crypto();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let scene = Scene::new();
+    let scene = Arc::new(Scene::new());
     let directory = tempfile::tempdir().expect("a directory");
-    let stores = runtime.block_on(Stores::open(&scene, directory.path()));
+    let stores = Arc::new(runtime.block_on(Stores::open(&scene, directory.path())));
     let validator = validator();
     println!("{number} documents of {} bytes, {rounds} rounds", SAMPLE.len());
     println!("round   taken in, s   docs/s   validated alone, s   docs/s   ratio");

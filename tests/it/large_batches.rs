@@ -18,11 +18,11 @@ struct Lines {
     /// A document on one line but for its first brace, cut where its id stands.
     parts: (String, String),
     count: u64,
-    id: Box<dyn Fn(u64) -> String>,
+    id: Box<dyn Fn(u64) -> String + Send>,
 }
 
 impl Lines {
-    fn of(count: u64, id: impl Fn(u64) -> String + 'static) -> Self {
+    fn of(count: u64, id: impl Fn(u64) -> String + Send + 'static) -> Self {
         let mark = ExchangeId::new().to_string();
         let document: Value = serde_json::from_str(&footprint("9.0.0", ELBE, &mark)).unwrap();
         let document = document.to_string();

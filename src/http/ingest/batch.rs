@@ -6,6 +6,7 @@
 //! Whether the system is still one that may hand in is looked up for every chunk: one that is stopped while it sends is stopped there.
 
 use std::io::{Read as _, Seek as _, Write as _};
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
@@ -14,7 +15,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tempfile::SpooledTempFile;
-use tokio::sync::mpsc::{Receiver, channel};
+use tokio::sync::mpsc::{Receiver, Sender as Sending, channel};
+use tracing::Instrument as _;
 
 use super::arriving::{Broken, Event};
 use super::caller::Proven;
@@ -64,6 +66,9 @@ struct Report {
 /// Documents that were looked at, with their lines.
 type Looked = (Vec<u64>, Vec<Read>);
 
+/// Documents that were decided, with their lines; nothing, where the system may hand in nothing any more.
+type Found = (Vec<u64>, Option<Decided>);
+
 /// Takes in what comes, and answers when all has come.
 ///
 /// A chunk is decided while the one before it is stored and the one after it is looked at. None waits for one that has not come yet.
@@ -72,11 +77,11 @@ type Looked = (Vec<u64>, Vec<Read>);
 /// 500: what is to be told can be kept nowhere.
 pub(super) async fn take(
     app: &Shared,
-    asked: &Asked,
+    asked: &Arc<Asked>,
     first: Option<Event>,
     mut events: Receiver<Event>,
 ) -> Result<Response, Problem> {
-    let (to_decide, mut looked) = channel(1);
+    let (to_decide, looked) = channel(1);
     let (to_store, mut decided) = channel(1);
     let looking = async move {
         let mut next = look(app, first).await;
@@ -92,13 +97,9 @@ pub(super) async fn take(
             next = look(app, events.recv().await).await;
         }
     };
-    let deciding = async move {
-        while let Some((lines, read)) = looked.recv().await {
-            if to_store.send((lines, decide(app, asked, read).await)).await.is_err() {
-                return;
-            }
-        }
-    };
+    // A task of its own: to decide is work for a processor, and what is stored meanwhile must not wait for it.
+    let deciding = decide_each(Arc::clone(app), Arc::clone(asked), looked, to_store);
+    let deciding = tokio::spawn(deciding.in_current_span());
     let storing = async move {
         let mut report = Report {
             counts: Counts::default(),
@@ -113,7 +114,8 @@ pub(super) async fn take(
         }
         Ok(report)
     };
-    let (end, (), report) = tokio::join!(looking, deciding, storing);
+    let (end, deciding, report) = tokio::join!(looking, deciding, storing);
+    deciding.map_err(untold)?;
     report?.answer(end).await
 }
 
@@ -140,6 +142,16 @@ async fn look(app: &App, event: Option<Event>) -> Next {
     Next::Pieces((lines, all.collect()))
 }
 
+/// Asks about each chunk, until nobody wants to know any more.
+async fn decide_each(app: Shared, asked: Arc<Asked>, mut looked: Receiver<Looked>, to_store: Sending<Found>) {
+    while let Some((lines, read)) = looked.recv().await {
+        let decided = decide(&app, &asked, read).await;
+        if to_store.send((lines, decided)).await.is_err() {
+            return;
+        }
+    }
+}
+
 /// Asks about a chunk; nothing, where the system may hand in nothing any more.
 async fn decide(app: &App, asked: &Asked, read: Vec<Read>) -> Option<Decided> {
     let registry = app.registry.current();
@@ -159,11 +171,11 @@ async fn decide(app: &App, asked: &Asked, read: Vec<Read>) -> Option<Decided> {
     Some(app.intake().decide(&sender, read).await)
 }
 
-fn kept_nowhere(error: impl std::fmt::Display) -> Problem {
-    tracing::error!(%error, "what became of a batch cannot be kept, so nobody is told of it");
+fn untold(error: impl std::fmt::Display) -> Problem {
+    tracing::error!(%error, "what became of a batch cannot be told");
     Problem::with(
         Kind::Internal,
-        "what became of the documents could not be written down; hand them in again",
+        "what became of the documents cannot be told; hand them in again",
     )
 }
 
@@ -173,24 +185,22 @@ impl Report {
         for (line, outcome) in outcomes {
             let is_first = self.counts.is_zero() && text.is_empty();
             text.extend_from_slice(if is_first { b"" } else { b",\n" });
-            self.counts
-                .line(&mut text, line, outcome, asked)
-                .map_err(kept_nowhere)?;
+            self.counts.line(&mut text, line, outcome, asked).map_err(untold)?;
         }
         let written = tokio::task::spawn_blocking(move || self.lines.write_all(&text).map(|()| self));
-        written.await.map_err(kept_nowhere)?.map_err(kept_nowhere)
+        written.await.map_err(untold)?.map_err(untold)
     }
 
     /// The answer: the counts and the lines; where the body broke, as members of the problem that says so (RFC 9457, section 3.2).
     async fn answer(mut self, end: Result<(), Broken>) -> Result<Response, Problem> {
-        let told = self.lines.stream_position().map_err(kept_nowhere)?;
-        self.lines.rewind().map_err(kept_nowhere)?;
-        let counts = serde_json::to_value(self.counts).map_err(kept_nowhere)?;
+        let told = self.lines.stream_position().map_err(untold)?;
+        self.lines.rewind().map_err(untold)?;
+        let counts = serde_json::to_value(self.counts).map_err(untold)?;
         let (status, media, mut head) = match end {
             Ok(()) => (StatusCode::OK, "application/json", Value::Object(Map::new())),
             Err(broken) => {
                 let problem = Problem::with(Kind::Document, broken.to_string());
-                let head = serde_json::to_value(problem.told()).map_err(kept_nowhere)?;
+                let head = serde_json::to_value(problem.told()).map_err(untold)?;
                 (StatusCode::UNPROCESSABLE_ENTITY, "application/problem+json", head)
             }
         };

@@ -1,6 +1,7 @@
 //! Footprints handed in: one, or many in one body.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
@@ -45,12 +46,12 @@ pub async fn hand_in(
     let tenant = world.tenant.id;
     let after = |problem: Problem| problem.after(&permit);
     let assets = assets(&proven, query.as_deref()).map_err(after)?;
-    let asked = Asked {
+    let asked = Arc::new(Asked {
         tenant,
         proven,
         assets,
         request,
-    };
+    });
     let mut events = match arrive(&headers, body, app.limits.request).await.map_err(after)? {
         Arriving::One(document) => return app.one(&world, &asked, document, &permit).await,
         Arriving::Events(events) => events,
