@@ -6,11 +6,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tidegate::assemble::BundleSource;
 use tidegate::clock::Clock;
+use tidegate::ids::TenantId;
 use tidegate::ledger::Event;
-use tidegate::registry::{OfferReader, TermsPool};
+use tidegate::registry::{Footprint, FootprintStatus, OfferReader, TermsPool};
 
 use crate::binary::check;
-use crate::harness::{Answer, Ask, ELBE, HOLDS, ISAR, ODER, Service, WESER, ask, post, repository, retire};
+use crate::harness::{Answer, Ask, ELBE, HOLDS, ISAR, ODER, Service, WESER, ask, block_on, post, repository, retire};
 
 mod differential;
 
@@ -418,13 +419,21 @@ fn who_sees_what_follows_what_becomes_of_contracts_and_rules() {
 #[test]
 fn what_is_withdrawn_or_not_offered_is_not_registered_and_without_a_connector_nothing_is() {
     let service = Service::start();
+    let registry = service.app.registry.current();
+    let known = registry
+        .tenant(ELBE.parse::<TenantId>().unwrap())
+        .unwrap()
+        .footprints
+        .values();
+    let withdrawn = known
+        .filter(|footprint| footprint.model.full() == "9.0.0")
+        .map(|footprint| Footprint {
+            status: FootprintStatus::Deprecated,
+            ..Footprint::clone(footprint)
+        });
+    let withdrawn: Vec<_> = withdrawn.collect();
+    block_on(service.app.registry.put_footprints(&withdrawn, service.app.clock.now())).unwrap();
     service.change_world(ELBE, |world| {
-        let change: Vec<_> = world.footprints.values().cloned().collect();
-        for footprint in change.iter().filter(|footprint| footprint.model.full() != "7.0.0") {
-            let mut withdrawn = (**footprint).clone();
-            withdrawn.status = tidegate::registry::FootprintStatus::Deprecated;
-            world.footprints.insert(Arc::new(withdrawn));
-        }
         let offer = world
             .offers
             .keys()
@@ -434,7 +443,7 @@ fn what_is_withdrawn_or_not_offered_is_not_registered_and_without_a_connector_no
         world.offers.remove_mut(&offer);
     });
     let shells = described(&service, ELBE, 0);
-    assert_eq!(shells.as_array().unwrap().len(), 1);
+    assert_eq!(shells.as_array().unwrap().len(), 1, "{shells}");
     assert_eq!(subjects(&shells, "401765", "manufacturerPartId"), [WESER]);
     service.change_world(ELBE, |world| world.tenant.connector = None);
     let data = service.data().to_str().unwrap();

@@ -18,12 +18,17 @@ fn what_one_tidegate_serves_another_takes_to_the_byte() {
         "tokenEndpoint": format!("{url}/auth/token"), "clientId": client["client_id"], "clientSecret": client["client_secret"],
     });
     keep_secret(&here, &credentials.to_string());
-    // What the dev world has is put away here, so that all of it is new.
-    here.change_world(ELBE, |world| world.footprints = Default::default());
-    let auth = json!({ "oauth2": { "secret": SECRET, "scope": "footprints.read" } });
+    // What the dev world has is there and here; one more is only there.
+    let id = fresh();
+    let handed_in = post(&format!("/ingest/{ELBE}/footprints?asset=pcf-ethanol"))
+        .bearer(&there.integration(ELBE))
+        .json(footprint("10.0.0", ELBE, &id))
+        .send(there.address);
+    assert_eq!(handed_in.status, 201, "{}", handed_in.text());
+    let auth = json!({ "oauth2": { "secret": SECRET, "scope": "footprint:list footprint:read" } });
     let run = first_run(&here, &system("elbe", json!({ "pact": { "url": url } }), auth));
     assert_eq!(run["state"], "complete", "{run}");
-    assert_eq!(counts(&run), [1, 3, 0, 0], "{run}");
+    assert_eq!(counts(&run), [1, 1, 3, 0], "{run}");
     let registry = here.app.registry.current();
     let fetched: Vec<String> = registry
         .tenant(tenant())
@@ -32,7 +37,7 @@ fn what_one_tidegate_serves_another_takes_to_the_byte() {
         .values()
         .map(|one| one.id.to_string())
         .collect();
-    assert_eq!(fetched.len(), 3);
+    assert!(fetched.len() == 4 && fetched.contains(&id), "{fetched:?}");
     for id in &fetched {
         let (served, taken) = (stored(&there, id).unwrap(), stored(&here, id).unwrap());
         // White space around a document is none of it.
