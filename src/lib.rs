@@ -14,7 +14,7 @@
 //! 4. The [`ledger`] makes the decision durable. Only then does [`decide`] give a `Recorded`, from which alone an answer, or a
 //!    session of the [`vault`] for whoever asked, can be made.
 //!
-//! `docs/ARCHITECTURE.md` has the map, the invariants and ten operations walked end to end.
+//! `docs/ARCHITECTURE.md` has the map, the invariants and fourteen operations walked end to end.
 
 pub mod agreements;
 mod answer;
