@@ -109,6 +109,12 @@ fn unread(error: &PullStoreError) -> Problem {
     Problem::new(Kind::Upstream)
 }
 
+/// What is told of a system that is not there to whoever may see which there are.
+fn no_such() -> Problem {
+    let detail = "the company has no supplier system of that id with a document; `tidegate integration list` shows which there are";
+    Problem::with(Kind::NotFound, detail)
+}
+
 /// `GET /ingest/{bpnl}/integrations/{id}/runs`
 pub async fn list(
     State(app): State<Shared>,
@@ -123,7 +129,7 @@ pub async fn list(
     let person = app.person(&headers, id, now).await?;
     let question = ask::integrations(&user(world, &person), &world.tenant, now);
     let permit = app.permitted(id, question, &request).await?;
-    let found = named(world, &name).ok_or_else(|| Problem::new(Kind::NotFound).after(&permit))?;
+    let found = named(world, &name).ok_or_else(|| no_such().after(&permit))?;
     let runs = app.fetching.store.runs(id, &found.id, TOLD).await;
     let runs = runs.map_err(|error| unread(&error).after(&permit))?;
     let runs = runs.into_iter().map(ToldRun::of).collect();
@@ -152,7 +158,7 @@ pub async fn begin(
         // Which there are, those learn who may see them.
         let question = ask::integrations(&user, &world.tenant, now);
         let permit = app.permitted(id, question, &request).await?;
-        return Err(Problem::new(Kind::NotFound).after(&permit));
+        return Err(no_such().after(&permit));
     };
     let question = ask::integration(&user, &world.tenant, integration, now);
     let permit = app.permitted(id, question, &request).await?;

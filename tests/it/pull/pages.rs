@@ -67,7 +67,12 @@ fn all_pages_are_fetched_in_their_order() {
         "{said}"
     );
     add(&service, &system("other", pact(&supplier), by_key()));
-    check(&["integration", "runs", ELBE, "nobodys", "--data", data], 3);
+    for command in ["runs", "fetch"] {
+        let output = crate::binary::run(&["integration", command, ELBE, "nobodys", "--data", data]);
+        assert_eq!(output.status.code(), Some(3));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("no supplier system of that id"), "{said}");
+    }
 }
 
 #[test]
