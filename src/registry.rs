@@ -36,7 +36,7 @@ pub use model::{
     TenantWorld, TwinRules,
 };
 pub use offer::{OfferError, OfferReader};
-pub use pact::{Held, PactClient, secret as pact_secret};
+pub use pact::{Held, PactClient, drawn_secret};
 pub use pool::TermsPool;
 pub use sharing::{Known, Shared, apart};
 

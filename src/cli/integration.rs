@@ -9,17 +9,16 @@ mod service;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::rand;
 use clap::{Args, Subcommand};
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
-use zeroize::Zeroizing;
 
 use self::runs::FetchArgs;
 use self::service::{Answer, Service};
 use super::{Exit, Failure, Outcome, block_on, print};
 use crate::ids::{Digest, IntegrationId, TenantId};
-use crate::registry::Integration;
 use crate::registry::integration::MOST_BYTES;
+use crate::registry::{Integration, drawn_secret};
 
 /// What may be done with supplier systems.
 #[derive(Debug, Subcommand)]
@@ -166,11 +165,9 @@ async fn set_enabled(args: &OneArgs, enabled: bool) -> Outcome {
 }
 
 fn key() -> Outcome {
-    let mut drawn = Zeroizing::new([0_u8; 32]);
-    rand::fill(drawn.as_mut_slice()).map_err(|_| Failure::failed("no randomness is to be had"))?;
-    let key = Zeroizing::new(hex::encode(drawn.as_slice()));
-    let digest = Digest::of(key.as_bytes());
-    print(&format!("key     {}\ndigest  {digest}\n", key.as_str()));
+    let key = drawn_secret().ok_or_else(|| Failure::failed("no randomness is to be had"))?;
+    let key = key.expose_secret();
+    print(&format!("key     {key}\ndigest  {}\n", Digest::of(key.as_bytes())));
     eprintln!("The key is shown once: give it to the system, and the digest to the document's `/push/apiKey`.");
     Ok(Exit::Holds)
 }

@@ -11,10 +11,10 @@
 //!
 //! ```
 //! use secrecy::ExposeSecret as _;
-//! use tidegate::registry::{PactClient, pact_secret};
+//! use tidegate::registry::{PactClient, drawn_secret};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let (old, new) = (pact_secret().unwrap(), pact_secret().unwrap());
+//! let (old, new) = (drawn_secret().unwrap(), drawn_secret().unwrap());
 //! let client: tidegate::ids::ClientId = "acme".parse()?;
 //! let end: jiff::Timestamp = "2026-12-01T00:00:00Z".parse()?;
 //! let retiring = PactClient { until: Some(end), ..PactClient::new(client.clone(), &old) };
@@ -74,8 +74,8 @@ impl PactClient {
     }
 }
 
-/// A new secret: 256 random bits in hexadecimal. Nothing where the system has no randomness.
-pub fn secret() -> Option<SecretString> {
+/// A new secret of a client, or key of a supplier system: 256 random bits in hexadecimal. Nothing where the system has no randomness.
+pub fn drawn_secret() -> Option<SecretString> {
     let mut bytes = Zeroizing::new([0; 32]);
     rand::fill(bytes.as_mut_slice()).ok()?;
     Some(hex::encode(bytes.as_slice()).into())

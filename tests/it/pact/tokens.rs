@@ -5,7 +5,7 @@ use tidegate::assemble::BundleSource;
 use tidegate::clock::Clock;
 use tidegate::facts::edr::PactGrant;
 use tidegate::ids::Digest;
-use tidegate::registry::{PactClient, pact_secret};
+use tidegate::registry::{PactClient, drawn_secret};
 
 use super::{Own, asked, check_error, ids, minted};
 use crate::harness::{ELBE, HOLDS, ISAR, LOG, ODER, Service, WESER, get, post};
@@ -201,7 +201,7 @@ fn a_token_ends_with_its_time_and_a_secret_with_its_end() {
     check_error(&lists(&token), 401, "TokenExpired", "its time is over");
 
     // A new secret beside the old one, which has an end: both are good until then.
-    let fresh = pact_secret().unwrap();
+    let fresh = drawn_secret().unwrap();
     let end = clock.now() + 1.hour();
     let old = PactClient {
         until: Some(end),
