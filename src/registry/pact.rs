@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn secrets_are_long_and_never_the_same() {
-        let (one, other) = (secret().unwrap(), secret().unwrap());
+        let (one, other) = (drawn_secret().unwrap(), drawn_secret().unwrap());
         assert_eq!(one.expose_secret().len(), 64);
         assert_ne!(one.expose_secret(), other.expose_secret());
     }
