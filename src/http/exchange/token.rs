@@ -25,7 +25,7 @@ use serde_json::json;
 use crate::dataspace::flow::{Flow, Worth};
 use crate::http::caller::{self, tenant};
 use crate::http::dataflows::{Granting, failed};
-use crate::http::decided::recorded_answer;
+use crate::http::decided::{recorded_answer, unkept_answer};
 use crate::http::ingest::read_body;
 use crate::http::problem::{Kind, Problem};
 use crate::http::{App, Shared};
@@ -90,8 +90,7 @@ pub(in crate::http) async fn token(
         "expires_in": granted.expires_in,
         "refresh_token": granted.refresh_token.expose_secret(),
     });
-    let answer = ([(CACHE_CONTROL, "no-store")], Json(answer)).into_response();
-    Ok(recorded_answer(answer, id, &granted.permit))
+    Ok(recorded_answer(unkept_answer(answer), id, &granted.permit))
 }
 
 impl App {

@@ -2,14 +2,13 @@
 
 use axum::Json;
 use axum::extract::{Extension, Path, RawQuery, State};
-use axum::http::header::CACHE_CONTROL;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::http::Shared;
 use crate::http::caller::{tenant, user};
-use crate::http::decided::recorded_answer;
+use crate::http::decided::{recorded_answer, unkept_answer};
 use crate::http::exchange::Query;
 use crate::http::problem::{Kind, Problem};
 use crate::ids::{IntegrationId, RecordId};
@@ -133,10 +132,7 @@ pub async fn list(
     let runs = app.fetching.store.runs(id, &found.id, TOLD).await;
     let runs = runs.map_err(|error| unread(&error).after(&permit))?;
     let runs = runs.into_iter().map(ToldRun::of).collect();
-    let mut response = Json(ListAnswer { runs }).into_response();
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(recorded_answer(response, id, &permit))
+    Ok(recorded_answer(unkept_answer(ListAnswer { runs }), id, &permit))
 }
 
 /// `POST /ingest/{bpnl}/integrations/{id}/runs?whole`

@@ -10,18 +10,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Extension, Path, RawQuery, State};
-use axum::http::header::{CACHE_CONTROL, LINK};
+use axum::http::header::LINK;
 use axum::http::{HeaderMap, HeaderValue};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde_json::value::RawValue;
 
 use super::OwnHost;
 use super::handing::{Answer, Asking, Handed};
 use super::query::{Listing, MOST};
 use crate::http::caller::tenant;
-use crate::http::decided::{reasons, recorded_answer};
+use crate::http::decided::{reasons, recorded_answer, unkept_answer};
 use crate::http::problem::{Kind, Problem};
 use crate::http::{App, Shared};
 use crate::ids::{AssetId, Bpnl, PcfId};
@@ -69,9 +68,7 @@ pub(in crate::http) async fn list(
         now,
     };
     let page = app.page(asking, &listing).await?;
-    let mut response = Json(Answer { data: page.data }).into_response();
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let mut response = unkept_answer(Answer { data: page.data });
     if page.more {
         let base = app.pact_url(id, own.as_ref().map(|Extension(own)| own));
         let link = format!(
@@ -79,7 +76,7 @@ pub(in crate::http) async fn list(
             listing.next(page.last.as_ref())
         );
         let link = HeaderValue::from_str(&link).map_err(|_| Problem::new(Kind::Internal).after(&permit))?;
-        headers.insert(LINK, link);
+        response.headers_mut().insert(LINK, link);
     }
     Ok(recorded_answer(response, id, &permit))
 }

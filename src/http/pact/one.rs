@@ -1,14 +1,12 @@
 //! `GET /exchange/{bpnl}/3/footprints/{id}`: one footprint.
 
-use axum::Json;
 use axum::extract::{Extension, Path, State};
-use axum::http::header::CACHE_CONTROL;
-use axum::http::{HeaderMap, HeaderValue};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 
 use super::handing::{Answer, Asking, Granted, Handed};
 use crate::http::caller::tenant;
-use crate::http::decided::{reasons, recorded_answer};
+use crate::http::decided::{reasons, recorded_answer, unkept_answer};
 use crate::http::problem::{Kind, Problem};
 use crate::http::{App, Shared};
 use crate::ids::{Bpnl, PcfId};
@@ -66,11 +64,7 @@ pub(in crate::http) async fn one(
         }
         Handed::Unasked => return Err(nothing().after(&permit).about(id)),
     };
-    let mut response = Json(Answer { data: told }).into_response();
-    response
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(recorded_answer(response, id, &permit))
+    Ok(recorded_answer(unkept_answer(Answer { data: told }), id, &permit))
 }
 
 /// What is said of a footprint that is not there, and of one the partner has nothing to do with.

@@ -3,7 +3,6 @@
 //! The token grants nothing by itself: it says who asks, and what that client gets is decided at each request. So what is refused is
 //! told as RFC 6749 has it, and a client that nobody knows is refused as one with a wrong secret is.
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
@@ -18,6 +17,7 @@ use super::caller::LIFETIME;
 use crate::facts::edr::{Minted, PactGrant};
 use crate::facts::{Form, OAuthError, basic};
 use crate::http::caller::{optional_header, tenant};
+use crate::http::decided::unkept_answer;
 use crate::http::ingest::read_body;
 use crate::http::problem::{Kind, Problem};
 use crate::http::{App, Shared};
@@ -50,7 +50,7 @@ pub(in crate::http) async fn token(
                 "token_type": "bearer",
                 "expires_in": LIFETIME.as_secs(),
             });
-            Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+            Ok(unkept_answer(answer))
         }
         Err(OAuthError::Server) => {
             tracing::error!(tenant = %world.tenant.id, "a token of the PACT endpoint could not be made");

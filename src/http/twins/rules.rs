@@ -6,15 +6,14 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
-use axum::http::header::CACHE_CONTROL;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::decide::Permit;
 use crate::http::caller::{tenant, user};
-use crate::http::decided::recorded_answer;
+use crate::http::decided::{recorded_answer, unkept_answer};
 use crate::http::ingest::read_body;
 use crate::http::problem::{Kind, Problem};
 use crate::http::{App, Shared};
@@ -74,10 +73,7 @@ pub(in crate::http) async fn read(
         count: own.rules.count(),
         access_rules: text,
     };
-    let mut response = Json(answer).into_response();
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(recorded_answer(response, world.tenant.id, &permit))
+    Ok(recorded_answer(unkept_answer(answer), world.tenant.id, &permit))
 }
 
 /// `PUT /registry/{bpnl}/access-rules`
