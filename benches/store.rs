@@ -228,6 +228,7 @@ async fn spread(stores: &Stores, scene: &Scene) {
         let Some(end) = page.last() else { break };
         last = Some(end.clone());
         let told = page.into_iter().map(|change| Spread {
+            told: Default::default(),
             change,
             partners: [scene.consumer, other].into(),
         });

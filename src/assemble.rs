@@ -30,7 +30,7 @@ use crate::http::{App, Limits};
 use crate::ids::{Bpnl, TenantId};
 use crate::ledger::witness::Witnesses;
 use crate::ledger::{Ledger, LedgerKeys, Options, Standing};
-use crate::pcf::{self, Carrier, Models, PcfStore};
+use crate::pcf::{self, Carrier, Hosts, Models, PcfStore};
 use crate::pull::{self, Fetching, PullStore};
 use crate::registry::store::RegistryStore;
 use crate::registry::{self, NewAgreement, Registry, TenantWorld};
@@ -175,6 +175,7 @@ pub async fn assemble(
     let models = Arc::new(models);
     // In dev mode partners are on this machine.
     let carrier = Carrier::new(!parts.issuers.is_empty()).map_err(StartError::of("speaking to partners"))?;
+    let hosts = Hosts::new(parts.base_url.clone(), !parts.issuers.is_empty());
     let runs = PullStore::open(&parts.place, Arc::clone(&parts.seal)).await;
     let runs = runs.map_err(StartError::of("the runs"))?;
     // In dev mode suppliers' systems are on this machine.
@@ -190,6 +191,7 @@ pub async fn assemble(
         models,
         fetching,
         carrier,
+        hosts,
         gate,
         registry,
         agreements,

@@ -378,6 +378,17 @@ impl Recorded {
     }
 }
 
+impl Refusal {
+    /// Why policy does not permit it, for the company's own people.
+    pub fn told(&self) -> String {
+        let policies = &self.decision.cedar.policies;
+        match policies.is_empty() {
+            true => "policy does not permit it: nothing does".to_owned(),
+            false => format!("policy does not permit it: {}", policies.join(", ")),
+        }
+    }
+}
+
 impl std::ops::Deref for Permit {
     type Target = Recorded;
 

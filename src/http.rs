@@ -53,7 +53,7 @@ use crate::dev::issuer::Issuer;
 use crate::ids::{Bpnl, TenantId};
 use crate::ledger::Readers;
 use crate::ledger::witness::Witnesses;
-use crate::pcf::{Carrier, Models, PcfStore};
+use crate::pcf::{Carrier, Hosts, Models, PcfStore};
 use crate::pull::Fetching;
 use crate::registry::store::RegistryStore;
 use crate::vault::Vault;
@@ -109,6 +109,8 @@ pub struct App {
     pub fetching: Fetching,
     /// Sends to partners.
     pub carrier: Carrier,
+    /// Partners' PACT hosts.
+    pub hosts: Hosts,
     /// Data flows, their tokens, and the tenants' connectors.
     pub dataspace: Dataspace,
     /// The time.

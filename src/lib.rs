@@ -46,6 +46,7 @@ pub mod ledger;
 mod pace;
 pub mod parity;
 pub mod pcf;
+pub mod peer;
 pub mod pull;
 pub mod question;
 pub mod registry;

@@ -9,9 +9,11 @@
 //! | answer | a partner's request | `access` | `access` |
 //! | update | a footprint handed in that differs from what was there | `writeFootprint` | `access`, for each partner |
 //! | request | the tenant's own system | `ingest` | nothing: nothing is handed out |
+//! | publish | as an update, for a partner with a PACT host | `writeFootprint` | `access`, for each footprint |
+//! | fulfil | a partner's request by an event (PACT) | `searchFootprints` | `access`, for each footprint |
 //!
 //! An attempt ([`Courier`]) finds the way ([`Road`]), asks `access` as of that instant, reads the document through the session that
-//! only the permit opens, holds it against its schema ([`Models`]) and sends it ([`Carrier`]). It ends the delivery, or puts it off
+//! only the permit opens, holds it against its schema ([`Models`]) and sends it ([`Carrier`]); what goes to PACT hosts, to these ([`Hosts`]). It ends the delivery, or puts it off
 //! ([`retry`]). Deliveries are made at least once, under one exchange id, so that a partner can tell a repetition.
 //!
 //! # Worked example: a crash at the worst moment
@@ -27,7 +29,6 @@ mod choose;
 mod courier;
 mod exchange;
 mod model;
-mod outside;
 pub mod pact;
 mod part;
 mod renewal;
@@ -39,13 +40,12 @@ mod trial;
 
 pub use carrier::{Carrier, Parcel, Reply};
 pub use choose::{Found, choose, nameless};
-pub use courier::{Attempt, Courier, is_valid};
+pub use courier::{Attempt, Courier, Hosts, note_untold};
 pub use exchange::{
-    Answerable, Asked, Delivery, Errand, ExchangeId, ExchangeIdError, Form, Incoming, Letter, MESSAGE, Received, State,
-    StateError, Wanted,
+    Answerable, Asked, Delivery, Errand, ExchangeId, ExchangeIdError, Form, Incoming, Letter, MESSAGE, Received,
+    Requested, State, StateError, Wanted,
 };
-pub use model::{Flaw, MOST_FLAWS, Model, ModelError, Models, SchemaError};
-pub(crate) use outside::{Outside, is_entered};
+pub use model::{Flaw, MOST_FLAWS, Model, ModelError, Models, SchemaError, is_valid};
 pub use part::{PartError, PartId, Parts};
 pub use renewal::Renewed;
 pub use road::{Boxed, Endpoint, Goal, Road, RoadError, numbers};

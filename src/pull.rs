@@ -10,7 +10,7 @@
 //! 1. **Decided.** Policy is asked whether the system may hand footprints in at all (`ingest`), and whether its secret may be read to fetch from
 //!    it (`readSecret`). The secret is read in a session for that one secret, which only the permit opens. So one company's run can
 //!    reach no other company's secret, whatever its document says.
-//! 2. **Fetched.** Pages are asked for no faster than the document allows. A system that asks for time (429, 503) gets it ([`peer::after`]);
+//! 2. **Fetched.** Pages are asked for no faster than the document allows. A system that asks for time (429, 503) gets it ([`peer::after`](crate::peer::after));
 //!    one that does not answer is asked again after longer and longer waits, some times. The next page is where this one says, if that is at
 //!    the same origin ([`link`]).
 //! 3. **Taken.** Each document goes the way of what is handed in ([`crate::intake`]): held against its schema, decided by itself, stored,
@@ -39,7 +39,6 @@
 pub mod document;
 pub mod link;
 pub mod page;
-pub mod peer;
 mod places;
 pub mod run;
 pub mod store;

@@ -144,6 +144,10 @@ async fn list(args: &ListArgs) -> Outcome {
         let ways = [
             integration.push.as_ref().map(|push| format!("hands in by {push}")),
             integration.pull.as_ref().map(|_| "is fetched from".to_owned()),
+            integration
+                .notify
+                .as_ref()
+                .map(|notify| format!("is told of events for {}", notify.partner)),
         ];
         let ways: Vec<_> = ways.into_iter().flatten().collect();
         let Integration { id, name, .. } = &integration;

@@ -63,6 +63,12 @@ struct ToldLetter {
     record: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pcf_id: Option<String>,
+    /// The footprints that a partner is told of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pcf_ids: Vec<String>,
+    /// The partner's event that is answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_id: Option<String>,
 }
 
 impl From<Letter> for ToldLetter {
@@ -73,10 +79,13 @@ impl From<Letter> for ToldLetter {
             Stand::Open => (Some(next), None),
             _ => (None, Some(next)),
         };
-        let pcf_id = match &delivery.errand {
-            Errand::Update(pcf, _) => Some(pcf.to_string()),
-            _ => None,
-        };
+        let (mut pcf_id, mut pcf_ids, mut event_id) = (None, Vec::new(), None);
+        match &delivery.errand {
+            Errand::Update(pcf, _) => pcf_id = Some(pcf.to_string()),
+            Errand::Publish(changed) => pcf_ids = changed.iter().map(|(pcf, _)| pcf.to_string()).collect(),
+            Errand::Fulfil(requested) => event_id = Some(requested.event.clone()),
+            Errand::Answer(_) | Errand::Request(_) => {}
+        }
         Self {
             number: delivery.number,
             kind: delivery.errand.as_str(),
@@ -90,6 +99,8 @@ impl From<Letter> for ToldLetter {
             problem: letter.problem,
             record: letter.record.map(|record| record.to_string()),
             pcf_id,
+            pcf_ids,
+            event_id,
         }
     }
 }
@@ -139,6 +150,7 @@ impl App {
             models: &self.models,
             road,
             carrier: &self.carrier,
+            hosts: &self.hosts,
             clock: &self.clock,
             purpose: PURPOSE,
         }

@@ -97,7 +97,10 @@ fn item(route: &Route) -> PathItem {
             .parameter_in(ParameterIn::Query)
             .required(needed(parameter.required))
             .description(Some(parameter.about))
-            .schema(Some(text_schema()));
+            .schema(Some(match parameter.repeated {
+                true => RefOr::T(Schema::Array(ArrayBuilder::new().items(text_schema()).build())),
+                false => text_schema(),
+            }));
         operation = operation.parameter(parameter);
     }
     if route.name.starts_with("exchange.") && route.caller == Caller::Connector {

@@ -1,7 +1,7 @@
 //! Requests to a partner's PCF API.
 //!
 //! The address is a partner's word. So nothing is sent but over https (in dev mode: to loopback), no redirect is followed, no
-//! address of a private network is entered, whether by its number or by a name that resolves to it ([`outside`](super::outside)), of
+//! address of a private network is entered, whether by its number or by a name that resolves to it ([`peer`](crate::peer)), of
 //! an answer only the status is used (and of one to a renewal, the new token), and all of it has an end in time.
 
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use secrecy::ExposeSecret;
 
 use super::exchange::{Asked, ExchangeId, Form, Wanted};
 use super::model::Model;
-use super::outside::{Outside, is_entered};
 use super::part::PartId;
 use super::road::Endpoint;
 use super::segment::segment;
 use crate::ids::TenantId;
+use crate::peer::{Outside, is_entered};
 
 /// The header in which a partner's endpoint is told who asks. Tractus-X's data plane sets it by itself; plain EDC's does not.
 const EDC_BPN: HeaderName = HeaderName::from_static("edc-bpn");

@@ -15,14 +15,19 @@
 //! to Weser, asks `access` and is refused by `exchange/agreement-in-force`: the refusal is in the ledger, the delivery ends as
 //! failed with that reason, and no document was opened.
 
+mod events;
+mod hosts;
+
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
+pub use self::events::note_untold;
+pub use self::hosts::Hosts;
 use super::carrier::{Carrier, Parcel, Reply};
 use super::choose::{choose, nameless};
 use super::exchange::{Asked, Delivery, Errand, State, Wanted};
-use super::model::{Model, Models};
+use super::model::{Models, is_valid};
 use super::retry;
 use super::road::{Endpoint, Goal, Road};
 use super::store::{Change, PcfStore, PcfStoreError, Spread};
@@ -53,6 +58,8 @@ pub struct Courier<'a> {
     pub road: &'a dyn Road,
     /// Sends.
     pub carrier: &'a Carrier,
+    /// Partners' PACT hosts.
+    pub hosts: &'a Hosts,
     /// The time.
     pub clock: &'a Clock,
     /// What the exchange is for, as contracts spell it.
@@ -68,6 +75,8 @@ pub struct Attempt {
     pub problem: Option<String>,
     /// The record of its decision, where it came to one.
     pub record: Option<RecordId>,
+    /// How long the partner asked to be left alone.
+    pub after: Option<SignedDuration>,
 }
 
 impl Attempt {
@@ -76,6 +85,7 @@ impl Attempt {
             state: State::Answered,
             problem: None,
             record,
+            after: None,
         }
     }
 
@@ -84,6 +94,7 @@ impl Attempt {
             state: State::Failed,
             problem: Some(problem.into()),
             record,
+            after: None,
         }
     }
 
@@ -92,6 +103,7 @@ impl Attempt {
             state: State::Open,
             problem: Some(problem.into()),
             record,
+            after: None,
         }
     }
 
@@ -131,15 +143,17 @@ fn come_about(registry: &Registry, change: Change, now: Timestamp) -> Option<Spr
     let world = registry.tenant(change.tenant);
     let footprint = world.and_then(|world| world.footprints.get(&change.pcf));
     let footprint = footprint.filter(|footprint| footprint.digest == change.digest);
-    let partners = match (world, footprint) {
+    let (told, partners) = match (world, footprint) {
         (Some(world), Some(footprint)) => {
             let agreements = world.agreements_on(footprint, None).into_iter();
-            agreements.map(|agreement| agreement.consumer).collect()
+            let all: BTreeSet<Bpnl> = agreements.map(|agreement| agreement.consumer).collect();
+            all.into_iter()
+                .partition(|partner| world.told_through(*partner).is_some())
         }
-        _ if now.duration_since(change.at) > COMES_ABOUT => BTreeSet::new(),
+        _ if now.duration_since(change.at) > COMES_ABOUT => Default::default(),
         _ => return None,
     };
-    Some(Spread { change, partners })
+    Some(Spread { change, partners, told })
 }
 
 impl Courier<'_> {
@@ -182,7 +196,9 @@ impl Courier<'_> {
     pub async fn deliver(&self, delivery: &Delivery, dice: u32) -> Result<Attempt, PcfStoreError> {
         let mut attempt = self.attempt(delivery).await;
         let now = self.clock.now();
-        let next = retry::wait(delivery.attempts.saturating_add(1), dice).and_then(|wait| now.checked_add(wait).ok());
+        let asked = attempt.after.unwrap_or_default().min(retry::LONGEST);
+        let wait = retry::wait(delivery.attempts.saturating_add(1), dice).map(|wait| wait.max(asked));
+        let next = wait.and_then(|wait| now.checked_add(wait).ok());
         match (attempt.state, next) {
             (State::Open, Some(next)) => {
                 let problem = attempt.problem.as_deref().unwrap_or_default();
@@ -205,6 +221,14 @@ impl Courier<'_> {
     }
 
     async fn attempt(&self, delivery: &Delivery) -> Attempt {
+        match &delivery.errand {
+            Errand::Publish(changed) => self.publish(delivery, changed).await,
+            Errand::Fulfil(requested) => self.fulfil(delivery, requested).await,
+            Errand::Answer(_) | Errand::Update(..) | Errand::Request(_) => self.through_connectors(delivery).await,
+        }
+    }
+
+    async fn through_connectors(&self, delivery: &Delivery) -> Attempt {
         let registry = self.registry.current();
         let Some(world) = registry.tenant(delivery.tenant) else {
             return Attempt::failed("the company is not on this platform any more", None);
@@ -277,7 +301,9 @@ impl Courier<'_> {
         match errand {
             Errand::Answer(asked) => self.answer(&registry, world, delivery, asked).await,
             Errand::Update(pcf, digest) => self.update(&registry, world, delivery, (pcf, *digest)).await,
-            Errand::Request(_) => Err(Attempt::failed("a request hands nothing out", None)),
+            Errand::Request(_) | Errand::Publish(_) | Errand::Fulfil(_) => {
+                Err(Attempt::failed("this is not handed out through connectors", None))
+            }
         }
     }
 
@@ -384,30 +410,31 @@ impl Courier<'_> {
         };
         let recorded = self.gate.decide(question, Some(facts.world.tenant.id), &request).await;
         let recorded = recorded.map_err(|_| Attempt::later("the decision could not be recorded", None))?;
-        recorded.permit().map_err(|refusal| {
-            let policies = &refusal.decision().cedar.policies;
-            let why = match policies.is_empty() {
-                true => "nothing permits it".to_owned(),
-                false => policies.join(", "),
-            };
-            Attempt::failed(format!("policy does not permit it: {why}"), Some(refusal.record()))
-        })
+        recorded
+            .permit()
+            .map_err(|refusal| Attempt::failed(refusal.told(), Some(refusal.record())))
+    }
+
+    /// The document the permit is for.
+    async fn document(&self, permit: &Permit, footprint: &Footprint) -> Result<Vec<u8>, Attempt> {
+        let opened = async {
+            let session = self.vault.session_for(permit)?;
+            Ok::<_, OpenError>(session.get_object(&footprint.product, &footprint.id).await?)
+        };
+        match opened.await {
+            Ok(object) => Ok(object.bytes),
+            Err(error) => {
+                error.tell(self.gate, permit).await;
+                let record = Some(permit.record());
+                Err(Attempt::later("the footprint could not be read", record))
+            }
+        }
     }
 
     /// Reads the document the permit is for, and holds it against its schema.
     async fn read(&self, permit: Permit, footprint: &Footprint, turn: Option<Turn>) -> Result<Permitted, Attempt> {
         let record = permit.record();
-        let opened = async {
-            let session = self.vault.session_for(&permit)?;
-            Ok::<_, OpenError>(session.get_object(&footprint.product, &footprint.id).await?)
-        };
-        let document = match opened.await {
-            Ok(object) => object.bytes,
-            Err(error) => {
-                error.tell(self.gate, &permit).await;
-                return Err(Attempt::later("the footprint could not be read", Some(record)));
-            }
-        };
+        let document = self.document(&permit, footprint).await?;
         if !is_valid(self.models, footprint, &document) {
             let problem = format!(
                 "the footprint is not valid in its own version of the model, {}",
@@ -431,11 +458,4 @@ fn parcel<'a>(to: &'a Endpoint, delivery: &Delivery) -> Parcel<'a> {
 fn before(delivery: &Delivery, turn: Option<&Turn>) -> Option<u64> {
     let uses = turn.and_then(Turn::uses)?;
     Some(uses.saturating_sub(u64::from(delivery.used)))
-}
-
-/// Whether a stored document is valid in the version of the model it names.
-pub fn is_valid(models: &Models, footprint: &Footprint, document: &[u8]) -> bool {
-    let model = Model::of(&footprint.model);
-    let value = crate::json::parse(document).ok();
-    matches!((model, value), (Some(model), Some(value)) if models.flaws(model, &value).is_empty())
 }

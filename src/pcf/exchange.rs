@@ -1,13 +1,15 @@
 //! What is kept of an exchange: who asked whom for which part, how it stands, and what is still to be delivered.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 use super::model::Model;
+use super::pact::Filter;
 use super::part::Parts;
 use crate::ids::{AgreementId, AssetId, Bpnl, ClientId, Digest, PcfId, ProductId, RecordId, TenantId, Version};
 
@@ -29,6 +31,19 @@ impl ExchangeId {
     #[expect(clippy::new_without_default, reason = "every call gives another id")]
     pub fn new() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// The id of the exchange that a partner begins with an event: made of what tells the event from all others (CloudEvents 1.0: `source` and
+    /// `id`), so that the same event once more is the same exchange.
+    pub fn of_event(source: &str, id: &str) -> Self {
+        let named = serde_json::to_vec(&(source, id)).unwrap_or_default();
+        let mut bytes = [0; 16];
+        let digest = Digest::of(&named);
+        bytes
+            .iter_mut()
+            .zip(digest.as_bytes())
+            .for_each(|(to, from)| *to = *from);
+        Self(Builder::from_custom_bytes(bytes).into_uuid())
     }
 }
 
@@ -128,6 +143,21 @@ pub struct Asked {
     pub recipient: Option<Bpnl>,
 }
 
+/// What a partner asked of a tenant by an event (PACT's `RequestCreatedEvent`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Requested {
+    /// The event's id.
+    pub event: String,
+    /// What was asked for.
+    pub filter: Filter,
+    /// The client that asked.
+    pub client: ClientId,
+    /// What counts as handed out already, by an attempt before: each footprint with the agreement it was handed out under.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub counted: BTreeSet<(AgreementId, PcfId)>,
+}
+
 /// A request of a partner, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incoming {
@@ -200,6 +230,10 @@ pub enum Errand {
     Update(PcfId, Digest),
     /// The tenant's own request.
     Request(Wanted),
+    /// Footprints of the tenant's that changed, of which the partner's PACT host is told: their ids, and the digests of their bytes when they did.
+    Publish(Vec<(PcfId, Digest)>),
+    /// The answer to a request that the partner made by an event.
+    Fulfil(Box<Requested>),
 }
 
 impl Errand {
@@ -209,6 +243,8 @@ impl Errand {
             Self::Answer(_) => "answer",
             Self::Update(..) => "update",
             Self::Request(_) => "request",
+            Self::Publish(_) => "publish",
+            Self::Fulfil(_) => "fulfil",
         }
     }
 
@@ -216,7 +252,7 @@ impl Errand {
     pub fn asset(&self) -> Option<&AssetId> {
         match self {
             Self::Request(wanted) => wanted.asset.as_ref(),
-            Self::Answer(_) | Self::Update(..) => None,
+            Self::Answer(_) | Self::Update(..) | Self::Publish(_) | Self::Fulfil(_) => None,
         }
     }
 }

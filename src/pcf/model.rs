@@ -22,6 +22,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::ids::Version;
+use crate::registry::Footprint;
 
 /// The most flaws told of one document.
 pub const MOST_FLAWS: usize = 20;
@@ -179,6 +180,13 @@ impl fmt::Debug for Models {
         let models = self.validators.iter().map(|(model, _)| model.version());
         formatter.debug_list().entries(models).finish()
     }
+}
+
+/// Whether a stored document is valid in the version of the model it names.
+pub fn is_valid(models: &Models, footprint: &Footprint, document: &[u8]) -> bool {
+    let model = Model::of(&footprint.model);
+    let value = crate::json::parse(document).ok();
+    matches!((model, value), (Some(model), Some(value)) if models.flaws(model, &value).is_empty())
 }
 
 #[cfg(test)]

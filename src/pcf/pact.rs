@@ -33,8 +33,10 @@
 mod event;
 mod filter;
 mod flat;
+mod grant;
 mod nested;
 mod read;
+mod sent;
 mod values;
 mod whole;
 
@@ -47,6 +49,8 @@ use serde_json::{Map, Value};
 
 pub use event::{Event, EventError, Told};
 pub use filter::Filter;
+pub use grant::{candidates, is_id, told};
+pub use sent::{MEDIA, MOST_IN_EVENT, Refused, Sent};
 pub use whole::Whole;
 
 use self::values::{Decimal, Geography};

@@ -13,6 +13,7 @@
 
 mod changes;
 mod deliveries;
+mod events;
 mod requests;
 mod roads;
 

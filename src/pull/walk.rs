@@ -12,20 +12,19 @@ use url::Url;
 use super::document::Listed as Kind;
 use super::link::{self, LinkError};
 use super::page::{self, Page};
-use super::peer::{Again, Answer, Missed, Peer};
 use super::places::Place;
 use super::run::{Counts, Key, Run, RunState, source};
 use super::store::{End, PullStoreError};
 use super::{Puller, first_page};
 use crate::decide::Permit;
-use crate::ids::{Digest, RequestId, SecretSuffix};
+use crate::ids::{Digest, RequestId};
 use crate::ledger::record::Request;
 use crate::pcf::retry::Waits;
+use crate::peer::{Access, Again, Answer, Clerk, Missed, Peer};
 use crate::question::Question;
 use crate::question::ask::{self, System, SystemFacts};
 use crate::registry::integration::{Pull, Source};
 use crate::registry::{Integration, TenantState, TenantWorld};
-use crate::vault::OpenError;
 
 /// The waits while a system does not answer: half a minute in all.
 const WAITS: Waits = Waits {
@@ -137,7 +136,7 @@ impl Walk<'_> {
         let permit = self.permitted(ask::ingest(&on.facts(), now)).await?;
         self.puller.fetching.store.decided(self.key, permit.record()).await?;
         let secret = self.secret(&on).await?;
-        let peer = Peer::new(&pull, &secret, self.puller.fetching.loopback, now);
+        let peer = Peer::new(Access::of_pull(&pull), &secret, self.puller.fetching.loopback, now);
         let mut peer = peer.map_err(Halt::failed)?;
         drop((secret, on));
         let no_address = || Halt::failed("the document's address does not read");
@@ -200,33 +199,20 @@ impl Walk<'_> {
         let tenant = Some(self.key.tenant);
         let recorded = self.puller.intake.gate.decide(question, tenant, &self.request).await;
         let recorded = recorded.map_err(|_| Halt::failed("the decision could not be recorded"))?;
-        recorded.permit().map_err(|refusal| {
-            let why = taking::denied(&refusal);
-            Halt::failed(format!("{why} (record {})", refusal.record()))
-        })
+        recorded
+            .permit()
+            .map_err(|refusal| Halt::failed(format!("{} (record {})", refusal.told(), refusal.record())))
     }
 
     /// The secret that the system's document names.
     async fn secret(&self, on: &OnRecord) -> Result<SecretString, Halt> {
-        let name = on.integration.secrets().next();
-        let name = name.ok_or_else(|| Halt::failed("the document names no secret"))?;
-        let vault = self.puller.intake.vault;
-        let suffix = vault.suffix_of(&on.world.tenant, name).await;
-        let suffix = suffix.as_ref().map(SecretSuffix::as_str);
-        let question = ask::fetch_secret(&on.facts(), name, suffix, self.puller.clock.now());
-        let permit = self.permitted(question).await?;
-        let opened = async {
-            let session = vault.session_for(&permit)?;
-            Ok::<_, OpenError>(session.get_secret(name).await?)
+        let clerk = Clerk {
+            gate: self.puller.intake.gate,
+            vault: self.puller.intake.vault,
         };
-        match opened.await {
-            Ok(secret) => Ok(secret),
-            Err(error) if error.is_not_found() => Err(Halt::failed(format!("there is no secret `{name}`"))),
-            Err(error) => {
-                error.tell(self.puller.intake.gate, &permit).await;
-                Err(Halt::failed(format!("the secret `{name}` could not be read")))
-            }
-        }
+        let (system, name) = (on.facts(), pull_of(on)?.auth.secret());
+        let read = clerk.secret(&system, name, &self.request, self.puller.clock.now());
+        read.await.map_err(|error| Halt::failed(error.to_string()))
     }
 
     /// Where the next page is, if there is one and it is gone to.

@@ -1,9 +1,10 @@
-//! A supplier system of a tenant, as one document says: how it proves who it is, what it may hand in, and what is fetched from it.
+//! A system of another company that a tenant works with, as one document says: how it proves who it is and what it may hand in, what is
+//! fetched from it, and of what it is told.
 //!
 //! Supplier systems differ; the exchange must not care. So what is particular to one is data: there is no code for SAP or for a
 //! manufacturing system, only three ways to prove oneself (OAuth 2.0 client credentials, a client certificate, an API key) in two
 //! directions. Where Tidegate is the one asked (`push`), the document says by what the system is known: the id of a client, or SHA-256
-//! digests of certificates and keys. Where Tidegate asks (`pull`), it names secrets of the tenant's, never their values. So a document
+//! digests of certificates and keys. Where Tidegate asks (`pull`) or tells (`notify`), it names secrets of the tenant's, never their values. So a document
 //! holds nothing that must be kept from anyone, and can lie in version control.
 //!
 //! ```
@@ -17,7 +18,7 @@
 //! assert!(integration.enabled);
 //!
 //! let error = Integration::read(br#"{"id": "sap", "tenant": "BPNL000000000DWF", "name": "SAP"}"#).unwrap_err();
-//! assert!(error.to_string().contains("`push` or `pull`"));
+//! assert!(error.to_string().contains("`push`, `pull` or `notify`"));
 //! ```
 
 mod check;
@@ -30,12 +31,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::world::Taken;
-use crate::ids::{AssetId, ClientId, Digest, IntegrationId, ProductId, SecretName, TenantId};
+use crate::ids::{AssetId, Bpnl, ClientId, Digest, IntegrationId, ProductId, SecretName, TenantId};
 
 /// The longest document taken, in bytes.
 pub const MOST_BYTES: usize = 64 * 1024;
 
-/// A supplier system of a tenant.
+/// A system of another company that a tenant works with: a supplier's, or a partner's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Integration {
@@ -60,6 +61,9 @@ pub struct Integration {
     /// What is fetched from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull: Option<Pull>,
+    /// Of what it is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<Notify>,
 }
 
 fn enabled() -> bool {
@@ -161,7 +165,22 @@ pub struct Json {
     pub since: Option<String>,
 }
 
-/// How Tidegate proves who it is to a supplier's system.
+/// A partner's PACT host system that is sent events: `POST {url}/3/events` (PACT Technical Specifications 3.0).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Notify {
+    /// The partner.
+    pub partner: Bpnl,
+    /// The system's address, without `/3/events`.
+    pub url: String,
+    /// How Tidegate proves who it is.
+    pub auth: Auth,
+    /// Whose server certificates are believed, where those of the public authorities are not meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Trust>,
+}
+
+/// How Tidegate proves who it is to another company's system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Auth {
@@ -283,10 +302,19 @@ impl Integration {
 
     /// The tenant's secrets it needs.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretName> {
-        self.pull.iter().map(|pull| match &pull.auth {
-            Auth::Oauth2(token) => &token.secret,
-            Auth::Certificate(named) => &named.secret,
-            Auth::ApiKey(key) => &key.secret,
-        })
+        let pull = self.pull.iter().map(|pull| &pull.auth);
+        let notify = self.notify.iter().map(|notify| &notify.auth);
+        pull.chain(notify).map(Auth::secret)
+    }
+}
+
+impl Auth {
+    /// The tenant's secret it is done with.
+    pub fn secret(&self) -> &SecretName {
+        match self {
+            Self::Oauth2(token) => &token.secret,
+            Self::Certificate(named) => &named.secret,
+            Self::ApiKey(key) => &key.secret,
+        }
     }
 }

@@ -110,6 +110,19 @@ impl TenantWorld {
         found.map(|(partner, _)| partner)
     }
 
+    /// A client of the partner's that is good at `now`: the first by name.
+    pub fn pact_client_of(&self, partner: Bpnl, now: Timestamp) -> Option<ClientId> {
+        let relation = self.relations.get(&partner)?;
+        let standing = relation.pact_clients().iter().filter(|known| known.stands(now));
+        standing.map(|known| known.client.clone()).min()
+    }
+
+    /// Whether it is a client of the partner's, good at `now`.
+    pub fn has_pact_client(&self, partner: Bpnl, client: &ClientId, now: Timestamp) -> bool {
+        let found = self.one_pact_client(client, |known| known.stands(now));
+        found.is_some_and(|(holder, _)| holder == partner)
+    }
+
     /// The entry of a client that fits. A client on record of two partners is neither's.
     fn one_pact_client(&self, client: &ClientId, fits: impl Fn(&PactClient) -> bool) -> Option<(Bpnl, &PactClient)> {
         let holders = self.relations.values().filter_map(|relation| {

@@ -3,6 +3,7 @@
 mod events;
 mod lists;
 mod tokens;
+mod told;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

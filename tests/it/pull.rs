@@ -6,7 +6,7 @@ mod certificates;
 mod pages;
 mod proofs;
 mod stops;
-mod supplier;
+pub mod supplier;
 
 use std::sync::Arc;
 

@@ -79,6 +79,10 @@ const ORDER: &[(&str, &str)] = &[
     ("tenant", "has tenants come and go: in the registry, the ledger and AWS"),
     ("ingest", "reads documents into what the registry indexes"),
     (
+        "peer",
+        "another company's system as it is called: whom to believe to be there, and how to prove oneself",
+    ),
+    (
         "pcf",
         "what partners ask of each other and hand each other, and what is still to be delivered",
     ),
@@ -130,7 +134,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("pull/document", &[]),
     ("pull/link", &[]),
     ("pull/page", &[]),
-    ("pull/peer/after", &[]),
+    ("peer/after", &[]),
     ("pull/run", &[]),
     ("parity", &["parity/corpus.rs"]),
     ("ledger/record", &[]),

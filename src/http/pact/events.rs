@@ -5,27 +5,31 @@
 //! | event | decided as | answer |
 //! |---|---|---|
 //! | `Published`: the partner has new footprints | `announceFootprints` | 200: the tenant's log has the note. Tidegate fetches nothing from PACT endpoints of others |
-//! | `RequestCreated`: the partner asks for footprints | `searchFootprints` | 400 `NotImplemented`: no event is sent back from here, and 200 would promise one. What is granted now is in the list |
+//! | `RequestCreated`: the partner asks for footprints | `searchFootprints` | 200: an event will answer it ([`courier`](crate::pcf::Courier)), at the address on record for the partner. Where there is none, 400 `NotImplemented`: 200 would promise one |
 //! | `RequestFulfilled`, `RequestRejected` | `announceFootprints` | 400: Tidegate asks nobody by events, so none of these answers anything |
+
+use std::collections::BTreeSet;
 
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 
-use crate::http::Shared;
+use super::PactCaller;
+use crate::decide::Permit;
 use crate::http::caller::{one_header, tenant};
 use crate::http::decided::{reasons, recorded_answer};
 use crate::http::ingest::read_body;
 use crate::http::problem::{Kind, Problem};
+use crate::http::{App, Shared};
+use crate::ids::TenantId;
 use crate::ingest::DOCUMENT_LIMIT;
 use crate::ledger::record::Request;
-use crate::pcf::pact::{Event, Told};
+use crate::pcf::pact::{Event, MEDIA, Told};
+use crate::pcf::{ExchangeId, Requested, Taken};
 use crate::question::{Action, ask};
-
-/// The media type of an event.
-const MEDIA: &str = "application/cloudevents+json";
 
 /// `POST /exchange/{bpnl}/3/events`
 pub(in crate::http) async fn events(
@@ -65,13 +69,53 @@ pub(in crate::http) async fn events(
             let answer = (StatusCode::OK, [(CACHE_CONTROL, "no-store")]).into_response();
             Ok(recorded_answer(answer, id, &permit))
         }
+        Told::Created(filter) if world.told_through(caller.partner).is_some() => {
+            let requested = Requested {
+                event: event.id,
+                filter: *filter,
+                client: caller.client.clone(),
+                counted: BTreeSet::new(),
+            };
+            app.take_request((id, &caller), &event.source, requested, &permit, now)
+                .await?;
+            let answer = (StatusCode::OK, [(CACHE_CONTROL, "no-store")]).into_response();
+            Ok(recorded_answer(answer, id, &permit))
+        }
         Told::Created(_) => refused(
             Kind::Unsupported,
-            "requests are not answered by events here; ask `GET 3/footprints` with the same criteria for what is there now",
+            "no address is on record here to which events for you go; ask the company for one, or `GET 3/footprints` with the same criteria",
         ),
         Told::Fulfilled(_) | Told::Rejected(_) => refused(
             Kind::Body,
             "`data.requestEventId` is of no request: this service makes none by events",
         ),
+    }
+}
+
+impl App {
+    /// Puts the answer to a request into the queue, once for each event.
+    ///
+    /// # Errors
+    /// 400: the partner sent another request under the same id. 502: it cannot be written.
+    async fn take_request(
+        &self,
+        (tenant, caller): (TenantId, &PactCaller),
+        source: &str,
+        requested: Requested,
+        permit: &Permit,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        let ends = (tenant, caller.partner, ExchangeId::of_event(source, &requested.event));
+        match self.pcf.take_event(ends, requested, permit.record(), now).await {
+            Ok(Taken::Queued | Taken::Known) => Ok(()),
+            Ok(Taken::Conflict) => {
+                let detail = "`id` is that of another event from the same `source`, with other criteria";
+                Err(Problem::with(Kind::Body, detail).after(permit).about(tenant))
+            }
+            Err(error) => {
+                tracing::error!(record = %permit.record(), %error, "a request could not be taken in");
+                Err(Problem::new(Kind::Upstream).after(permit).about(tenant))
+            }
+        }
     }
 }

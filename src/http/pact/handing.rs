@@ -1,7 +1,6 @@
 //! Handing out a footprint in PACT's words: granted, decided, recorded, read, told, counted.
 
 use jiff::Timestamp;
-use metrics::counter;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -12,12 +11,11 @@ use crate::http::App;
 use crate::http::decided::count;
 use crate::http::problem::{Kind, Problem};
 use crate::ledger::record::Request;
-use crate::pcf::pact::{self, Filter, ProductFootprint, Underivable};
-use crate::pcf::{Model, is_valid};
+use crate::pcf::note_untold;
+use crate::pcf::pact::{self, Filter, Underivable};
 use crate::question::ask::{self, ExchangeFacts};
 use crate::registry::store::Turn;
 use crate::registry::{Agreement, Footprint, Registry, TenantWorld};
-use crate::telemetry;
 
 /// Who asks whom, when, and by which request.
 #[derive(Clone, Copy)]
@@ -112,14 +110,10 @@ impl App {
         let session = self.opened(self.vault.session_for(&permit), &permit).await?;
         let object = session.get_object(&footprint.product, &footprint.id).await;
         let object = self.opened(object, &permit).await?;
-        let (model, told) = match self.told(footprint, &object.bytes) {
+        let (model, told) = match pact::told(&self.models, footprint, &object.bytes) {
             Ok(told) => told,
             Err(untold) => {
-                counter!(telemetry::PACT_UNTOLD, "member" => untold.member).increment(1);
-                tracing::warn!(
-                    tenant = %footprint.tenant, pcf = %footprint.id, record = %permit.record(), problem = %untold,
-                    "a footprint that may be handed out has none in PACT's words"
-                );
+                note_untold(footprint, &permit, &untold);
                 return Ok((Handed::Untold(untold), permit));
             }
         };
@@ -131,19 +125,5 @@ impl App {
         let told = to_raw_value(&told.with(model, document)).map_err(failed)?;
         count(turn, &permit).await?;
         Ok((Handed::Out(told), permit))
-    }
-
-    /// The footprint of a document, which must be valid in the version of the model it names, and that version.
-    fn told(&self, footprint: &Footprint, document: &[u8]) -> Result<(Model, ProductFootprint), Underivable> {
-        let invalid = Underivable {
-            member: "specVersion",
-            why: "the document is not valid in the version of the aspect model it names",
-        };
-        let model = Model::of(&footprint.model).ok_or(invalid)?;
-        if !is_valid(&self.models, footprint, document) {
-            return Err(invalid);
-        }
-        let document = crate::json::parse(document).map_err(|_| invalid)?;
-        Ok((model, pact::convert(model, &document)?))
     }
 }

@@ -7,9 +7,6 @@
 //! one, whether or not the document fits; therefore at most [`OPENED`] are opened for one page, which may have fewer footprints than
 //! asked for then.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::header::LINK;
 use axum::http::{HeaderMap, HeaderValue};
@@ -23,11 +20,11 @@ use crate::http::caller::tenant;
 use crate::http::decided::{reasons, recorded_answer, unkept_answer};
 use crate::http::problem::{Kind, Problem};
 use crate::http::{App, Shared};
-use crate::ids::{AssetId, Bpnl, PcfId};
+use crate::ids::PcfId;
 use crate::ledger::record::Request;
+use crate::pcf::pact;
 use crate::question::Action;
 use crate::question::ask;
-use crate::registry::{Agreement, Footprint, TenantWorld};
 
 /// The most documents that are opened for one page.
 const OPENED: usize = 2 * MOST;
@@ -83,7 +80,8 @@ pub(in crate::http) async fn list(
 
 impl App {
     async fn page(&self, asking: Asking<'_>, listing: &Listing) -> Result<Page, Problem> {
-        let candidates = candidates(asking.world, asking.caller.partner, listing);
+        let after = listing.after.as_ref();
+        let candidates = pact::candidates(asking.world, asking.caller.partner, &listing.filter, after);
         let (mut data, mut opened) = (Vec::new(), 0_usize);
         let mut last = listing.after.clone();
         let mut rest = candidates.iter();
@@ -112,36 +110,4 @@ impl App {
         let more = false;
         Ok(Page { data, more, last })
     }
-}
-
-/// The footprints of assets on which the partner has an agreement in force by its state, after where the list is to begin, in the
-/// order of their ids; each with these agreements, the latest first.
-fn candidates<'w>(
-    world: &'w TenantWorld,
-    partner: Bpnl,
-    listing: &Listing,
-) -> Vec<(&'w Arc<Footprint>, Vec<&'w Agreement>)> {
-    let mut known: HashMap<&AssetId, Vec<&Agreement>> = HashMap::new();
-    let mut found = Vec::new();
-    for footprint in world.footprints.values() {
-        let is_after = listing.after.as_ref().is_none_or(|after| footprint.id > *after);
-        if !is_after || listing.filter.rules_out(footprint) {
-            continue;
-        }
-        let mut agreements = Vec::new();
-        for asset in &footprint.assets {
-            let own = known.entry(asset).or_insert_with(|| {
-                let on = world.agreements.on(asset).map(AsRef::as_ref);
-                on.filter(|agreement: &&Agreement| agreement.consumer == partner)
-                    .collect()
-            });
-            agreements.extend(own.iter().copied());
-        }
-        if !agreements.is_empty() {
-            agreements.sort_by_key(|agreement| std::cmp::Reverse((agreement.signed_at, agreement.id.clone())));
-            found.push((footprint, agreements));
-        }
-    }
-    found.sort_by(|(left, _), (right, _)| left.id.cmp(&right.id));
-    found
 }

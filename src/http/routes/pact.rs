@@ -2,26 +2,23 @@
 
 use axum::routing::{get, post};
 
-use super::route::{Caller, Carried, Method, Parameter, Route, optional, route};
+use super::route::{Caller, Carried, Method, Parameter, Route, optional, repeated, route};
 use crate::http::pact;
 use crate::http::problem::Kind;
 
 /// The criteria of a list, and its pages.
 const CRITERIA: &[Parameter] = &[
-    optional("productId", "A product by one of its URNs; may stand more than once."),
-    optional("companyId", "The owner by one of its URNs; may stand more than once."),
-    optional(
+    repeated("productId", "A product by one of its URNs."),
+    repeated("companyId", "The owner by one of its URNs."),
+    repeated(
         "geography",
-        "A region, country or subdivision; may stand more than once. A country has its subdivisions, a region no countries.",
+        "A region, country or subdivision. A country has its subdivisions, a region no countries.",
     ),
-    optional(
-        "classification",
-        "A classification of the product by its URN; may stand more than once.",
-    ),
+    repeated("classification", "A classification of the product by its URN."),
     optional("validOn", "Only those that are valid at that instant."),
     optional("validAfter", "Only those that begin to be valid after that instant."),
     optional("validBefore", "Only those that end to be valid before that instant."),
-    optional("status", "`Active` or `Deprecated`."),
+    repeated("status", "`Active` or `Deprecated`."),
     optional("limit", "At most so many; 100 where it does not stand, and never more."),
     optional(
         "after",
@@ -72,13 +69,13 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route {
         body: Some(Carried::Event),
-        refuses: &[Kind::TooLarge, Kind::MediaType, Kind::Unsupported],
+        refuses: &[Kind::TooLarge, Kind::MediaType, Kind::Unsupported, Kind::Upstream],
         ..route(
             "pact.events",
             Method::Post,
             "/exchange/{bpnl}/3/events",
             Caller::PactClient,
-            "Tell of footprints (PACT 3.0, Events): `PublishedEvent` is put on record; requests are not answered by events.",
+            "Tell of footprints, or ask for some (PACT 3.0, Events): `PublishedEvent` is put on record, `RequestCreatedEvent` answered by an event at the partner's host on record.",
             || post(pact::events),
         )
     },

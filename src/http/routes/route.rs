@@ -54,6 +54,8 @@ pub struct Parameter {
     pub name: &'static str,
     /// Whether it must stand.
     pub required: bool,
+    /// Whether it may stand more than once.
+    pub repeated: bool,
     /// What it is.
     pub about: &'static str,
 }
@@ -139,7 +141,16 @@ pub(super) const fn optional(name: &'static str, about: &'static str) -> Paramet
     Parameter {
         name,
         required: false,
+        repeated: false,
         about,
+    }
+}
+
+/// A query parameter that may stand, and more than once.
+pub(super) const fn repeated(name: &'static str, about: &'static str) -> Parameter {
+    Parameter {
+        repeated: true,
+        ..optional(name, about)
     }
 }
 
@@ -148,6 +159,7 @@ pub(super) const fn required(name: &'static str, about: &'static str) -> Paramet
     Parameter {
         name,
         required: true,
+        repeated: false,
         about,
     }
 }

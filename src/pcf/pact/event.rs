@@ -11,7 +11,7 @@ use super::filter::Filter;
 use super::values::uuid;
 
 /// What every type of PACT's events is named after.
-const PREFIX: &str = "org.wbcsd.pact.ProductFootprint.";
+pub(super) const PREFIX: &str = "org.wbcsd.pact.ProductFootprint.";
 
 /// The most values an event may have, and the most bytes one of them.
 const MOST: usize = 100;
@@ -22,6 +22,8 @@ const LONGEST: usize = 512;
 pub struct Event {
     /// Its own id, as whoever made it gave it.
     pub id: String,
+    /// Where it comes from, as whoever made it says.
+    pub source: String,
     /// What it tells.
     pub told: Told,
 }
@@ -123,7 +125,8 @@ impl Event {
                 return Err(wrong("type", problem));
             }
         };
-        Ok(Self { id: envelope.id, told })
+        let Envelope { id, source, .. } = envelope;
+        Ok(Self { id, source, told })
     }
 }
 

@@ -5,6 +5,7 @@
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
+use serde::{Deserialize, Serialize};
 
 use super::ProductFootprint;
 use crate::ingest::{MOST_PRODUCTS, PRODUCT_BYTES};
@@ -14,7 +15,8 @@ use crate::registry::Footprint;
 const YEARS: i32 = 3;
 
 /// What a partner asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Filter {
     /// `productId`
     pub products: Vec<String>,

@@ -12,6 +12,7 @@ use super::{PcfStore, PcfStoreError, instant, parsed, to_json};
 use crate::database::{Arg, Insert, Transaction, args};
 use crate::ids::{Bpnl, Digest, PcfId, TenantId};
 use crate::pcf::exchange::{Errand, ExchangeId};
+use crate::pcf::pact::MOST_IN_EVENT;
 
 /// A change of a footprint that has not become deliveries yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +32,10 @@ pub struct Change {
 pub struct Spread {
     /// The change.
     pub change: Change,
-    /// The partners.
+    /// The partners whose connectors it goes to.
     pub partners: BTreeSet<Bpnl>,
+    /// The partners whose PACT hosts are told of it.
+    pub told: BTreeSet<Bpnl>,
 }
 
 /// What a row of a change is known by.
@@ -121,7 +124,8 @@ impl PcfStore {
         rows.into_iter().map(read).collect()
     }
 
-    /// Makes each change into one delivery for each of its partners and crosses it off; all of them or none. What was crossed off before is
+    /// Makes each change into one delivery for each of its partners, those of which a partner is told by events into as few as possible, and
+    /// crosses it off; all of them or none. What was crossed off before is
     /// not delivered again.
     ///
     /// # Errors
@@ -138,7 +142,9 @@ impl PcfStore {
         }
         // The oldest change is delivered first.
         let ours = spread.iter().filter(|spread| crossed_off.remove(&spread.change.key()));
-        let letters: Vec<Letter> = ours.flat_map(letters).collect();
+        let ours: Vec<&Spread> = ours.collect();
+        let updates = ours.iter().copied().flat_map(updates);
+        let letters: Vec<Letter> = updates.chain(published(&ours)).collect();
         put_all(&mut transaction, &letters, now).await?;
         transaction.commit().await?;
         if !letters.is_empty() {
@@ -165,19 +171,40 @@ struct Letter {
     errand: String,
 }
 
-fn letters(spread: &Spread) -> impl Iterator<Item = Letter> {
-    let Change {
-        tenant, pcf, digest, ..
-    } = &spread.change;
-    let errand = Errand::Update(pcf.clone(), *digest);
-    let (kind, errand) = (errand.as_str(), to_json(&errand));
-    spread.partners.iter().map(move |partner| Letter {
-        tenant: *tenant,
-        partner: *partner,
-        kind,
-        exchange: ExchangeId::new().to_string(),
-        errand: errand.clone(),
-    })
+impl Letter {
+    fn new(tenant: TenantId, partner: Bpnl, errand: &Errand) -> Self {
+        Self {
+            tenant,
+            partner,
+            kind: errand.as_str(),
+            exchange: ExchangeId::new().to_string(),
+            errand: to_json(errand),
+        }
+    }
+}
+
+fn updates(spread: &Spread) -> impl Iterator<Item = Letter> {
+    let change = &spread.change;
+    let errand = Errand::Update(change.pcf.clone(), change.digest);
+    let partners = spread.partners.iter();
+    partners.map(move |partner| Letter::new(change.tenant, *partner, &errand))
+}
+
+/// What each partner's PACT host is told, as many footprints at a time as an event has.
+fn published(spread: &[&Spread]) -> Vec<Letter> {
+    let mut told: BTreeMap<(TenantId, Bpnl), Vec<(PcfId, Digest)>> = BTreeMap::new();
+    for Spread { change, told: to, .. } in spread {
+        for partner in to {
+            let list = told.entry((change.tenant, *partner)).or_default();
+            list.push((change.pcf.clone(), change.digest));
+        }
+    }
+    let mut letters = Vec::new();
+    for ((tenant, partner), list) in told {
+        let events = list.chunks(MOST_IN_EVENT).map(|some| Errand::Publish(some.to_vec()));
+        letters.extend(events.map(|errand| Letter::new(tenant, partner, &errand)));
+    }
+    letters
 }
 
 async fn put_all(transaction: &mut Transaction, letters: &[Letter], now: Timestamp) -> Result<(), sqlx::Error> {

@@ -113,7 +113,7 @@ impl PcfStore {
         Ok(())
     }
 
-    /// Ends a delivery, and with an answer the request it answers. One that ended before stays as it ended.
+    /// Ends a delivery, and with an answer, by whatever way, the request it answers. One that ended before stays as it ended.
     ///
     /// # Errors
     /// The database; the delivery is made again then.
@@ -132,7 +132,7 @@ impl PcfStore {
         let (now, state) = (now.as_millisecond(), state.as_str());
         let args = args![state, now, problem.as_deref(), record.as_deref(), delivery.number];
         let ended = transaction.run(sql, args).await? > 0;
-        if let (true, Errand::Answer(_)) = (ended, &delivery.errand) {
+        if let (true, Errand::Answer(_) | Errand::Fulfil(_)) = (ended, &delivery.errand) {
             let sql =
                 "UPDATE incoming SET state = $1, changed = $2 WHERE tenant = $3 AND partner = $4 AND exchange = $5";
             let exchange = delivery.exchange.to_string();

@@ -31,7 +31,8 @@ impl PcfStore {
             asked,
         } = request;
         let mut transaction = self.tables.begin().await?;
-        if !put(&mut transaction, request, record, now).await? {
+        let (ends, written) = ((*tenant, *partner, *exchange), to_json(asked));
+        if !put(&mut transaction, ends, &written, record, now).await? {
             let sql = "SELECT asked FROM incoming WHERE tenant = $1 AND partner = $2 AND exchange = $3";
             let exchange = exchange.to_string();
             let args = args![tenant.as_str(), partner.as_str(), &exchange];
@@ -42,7 +43,7 @@ impl PcfStore {
             if !same {
                 return Ok(Taken::Conflict);
             }
-            if !put_again(&mut transaction, request, record, now).await? {
+            if !put_again(&mut transaction, ends, &written, record, now).await? {
                 return Ok(Taken::Known);
             }
         }
@@ -174,9 +175,10 @@ impl PcfStore {
 }
 
 /// Writes a request that is new; returns whether it is.
-async fn put(
+pub(super) async fn put(
     transaction: &mut Transaction,
-    request: &Incoming,
+    (tenant, partner, exchange): (TenantId, Bpnl, ExchangeId),
+    asked: &str,
     record: RecordId,
     now: Timestamp,
 ) -> Result<bool, sqlx::Error> {
@@ -186,10 +188,10 @@ async fn put(
         .run(
             sql,
             args![
-                request.tenant.as_str(),
-                request.partner.as_str(),
-                &request.exchange.to_string(),
-                &to_json(&request.asked),
+                tenant.as_str(),
+                partner.as_str(),
+                &exchange.to_string(),
+                asked,
                 now.as_millisecond(),
                 &record.to_string(),
             ],
@@ -199,9 +201,10 @@ async fn put(
 }
 
 /// Opens a request anew that ended without an answer; returns whether it had.
-async fn put_again(
+pub(super) async fn put_again(
     transaction: &mut Transaction,
-    request: &Incoming,
+    (tenant, partner, exchange): (TenantId, Bpnl, ExchangeId),
+    asked: &str,
     record: RecordId,
     now: Timestamp,
 ) -> Result<bool, sqlx::Error> {
@@ -211,12 +214,12 @@ async fn put_again(
         .run(
             sql,
             args![
-                &to_json(&request.asked),
+                asked,
                 now.as_millisecond(),
                 &record.to_string(),
-                request.tenant.as_str(),
-                request.partner.as_str(),
-                &request.exchange.to_string(),
+                tenant.as_str(),
+                partner.as_str(),
+                &exchange.to_string(),
             ],
         )
         .await?;

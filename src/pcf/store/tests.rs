@@ -195,6 +195,7 @@ fn change() -> Change {
 
 fn spread(change: &Change, partners: &[&str]) -> Spread {
     Spread {
+        told: Default::default(),
         change: change.clone(),
         partners: partners.iter().map(|partner| bpnl(partner)).collect(),
     }

@@ -1,7 +1,6 @@
 //! What is on a page, taken in.
 
 use super::{Halt, Walk};
-use crate::decide::Refusal;
 use crate::ids::PcfId;
 use crate::intake::{Refused, Sender, read};
 use crate::pull::document::{self, Entry, Listed as Kind, Without};
@@ -90,7 +89,7 @@ impl Walk<'_> {
                 },
                 Err(Refused::Denied(refusal)) => Told {
                     id,
-                    reason: denied(&refusal),
+                    reason: refusal.told(),
                     record: Some(refusal.record()),
                 },
                 Err(Refused::Gone) => return Err(Halt::gone()),
@@ -113,14 +112,5 @@ impl Walk<'_> {
             listed.push(Listed { page, place, told });
         }
         self.counts.refused = self.counts.refused.saturating_add(1);
-    }
-}
-
-/// Why policy does not permit it, for the company's own people.
-pub(super) fn denied(refusal: &Refusal) -> String {
-    let policies = &refusal.decision().cedar.policies;
-    match policies.is_empty() {
-        true => "policy does not permit it: nothing does".to_owned(),
-        false => format!("policy does not permit it: {}", policies.join(", ")),
     }
 }

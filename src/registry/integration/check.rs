@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use url::Url;
 
-use super::{Auth, Integration, Json, Proof, Pull, Push, Source};
+use super::{Auth, Integration, Json, Notify, Proof, Pull, Push, Source, Trust};
 
 /// The most products and assets one names.
 const MOST_NAMES: usize = 1_000;
@@ -41,6 +41,7 @@ pub(super) fn problems(integration: &Integration) -> Vec<String> {
         assets,
         push,
         pull,
+        notify,
         ..
     } = integration;
     if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
@@ -57,16 +58,17 @@ pub(super) fn problems(integration: &Integration) -> Vec<String> {
         Some(Push::Certificate(known)) => proofs("/push/certificate", known, &mut found),
         Some(Push::ApiKey(known)) => proofs("/push/apiKey", known, &mut found),
         Some(Push::Oauth2(_)) => {}
-        None if pull.is_none() => {
-            found.push(
-                "neither `push` nor `pull` stands: expected how the system proves who it is, `push` or `pull`"
-                    .to_owned(),
-            );
+        None if pull.is_none() && notify.is_none() => {
+            let problem = "nothing is to be done with the system: expected `push`, `pull` or `notify`";
+            found.push(problem.to_owned());
         }
         None => {}
     }
     if let Some(pull) = pull {
         check_pull(pull, &mut found);
+    }
+    if let Some(notify) = notify {
+        check_notify(integration, notify, &mut found);
     }
     found
 }
@@ -96,40 +98,53 @@ fn check_pull(pull: &Pull, found: &mut Vec<String>) {
         Source::Pact(pact) => &pact.url,
         Source::Json(json) => &json.url,
     };
-    if matches!(pull.auth, Auth::Certificate(_)) && url.starts_with("http:") {
-        found.push(
-            "`/pull/auth/certificate`: a certificate is shown in TLS: expected a source with an `https` URL".to_owned(),
-        );
-    }
-    if let Auth::ApiKey(key) = &pull.auth {
-        let sound = !key.header.is_empty()
-            && key.header.len() <= 64
-            && key
-                .header
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if !sound || TAKEN.contains(&key.header.to_ascii_lowercase().as_str()) {
-            found.push(
-                "`/pull/auth/apiKey/header`: expected the name of a header for a key, such as `X-API-Key`".to_owned(),
-            );
-        }
-    }
-    if let Auth::Oauth2(token) = &pull.auth
-        && token.scope.as_ref().is_some_and(|scope| !is_scope(scope))
-    {
-        found.push(
-            "`/pull/auth/oauth2/scope`: expected scopes with single spaces between (RFC 6749, section 3.3)".to_owned(),
-        );
-    }
+    check_auth("/pull", &pull.auth, url, found);
     if let Some(trust) = &pull.trust {
-        let pem = |at: &str, text: &str, what: &str| {
-            let begins = format!("-----BEGIN {what}-----");
-            (!text.contains(&begins)).then(|| format!("`{at}`: expected PEM with `{begins}`"))
-        };
-        found.extend(pem("/pull/trust/authorities", &trust.authorities, "CERTIFICATE"));
-        let revoked = trust.revoked.as_deref();
-        found.extend(revoked.and_then(|text| pem("/pull/trust/revoked", text, "X509 CRL")));
+        check_trust("/pull", trust, found);
     }
+}
+
+fn check_notify(integration: &Integration, notify: &Notify, found: &mut Vec<String>) {
+    if notify.partner.as_str() == integration.tenant.as_str() {
+        found.push("`/notify/partner`: is the company itself; expected a partner of it".to_owned());
+    }
+    address("/notify/url", &notify.url, found);
+    check_auth("/notify", &notify.auth, &notify.url, found);
+    if let Some(trust) = &notify.trust {
+        check_trust("/notify", trust, found);
+    }
+}
+
+/// `part` is the part of the document that it stands in, and `url` where it is shown.
+fn check_auth(part: &str, auth: &Auth, url: &str, found: &mut Vec<String>) {
+    match auth {
+        Auth::Certificate(_) if url.starts_with("http:") => found.push(format!(
+            "`{part}/auth/certificate`: a certificate is shown in TLS: expected an `https` URL"
+        )),
+        Auth::ApiKey(key) => {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+            let sound = (1..=64).contains(&key.header.len()) && key.header.bytes().all(plain);
+            if !sound || TAKEN.contains(&key.header.to_ascii_lowercase().as_str()) {
+                found.push(format!(
+                    "`{part}/auth/apiKey/header`: expected the name of a header for a key, such as `X-API-Key`"
+                ));
+            }
+        }
+        Auth::Oauth2(token) if token.scope.as_ref().is_some_and(|scope| !is_scope(scope)) => found.push(format!(
+            "`{part}/auth/oauth2/scope`: expected scopes with single spaces between (RFC 6749, section 3.3)"
+        )),
+        Auth::Certificate(_) | Auth::Oauth2(_) => {}
+    }
+}
+
+fn check_trust(part: &str, trust: &Trust, found: &mut Vec<String>) {
+    let pem = |name: &str, text: &str, what: &str| {
+        let begins = format!("-----BEGIN {what}-----");
+        (!text.contains(&begins)).then(|| format!("`{part}/trust/{name}`: expected PEM with `{begins}`"))
+    };
+    found.extend(pem("authorities", &trust.authorities, "CERTIFICATE"));
+    let revoked = trust.revoked.as_deref();
+    found.extend(revoked.and_then(|text| pem("revoked", text, "X509 CRL")));
 }
 
 fn check_json(json: &Json, found: &mut Vec<String>) {

@@ -6,7 +6,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use jiff::Timestamp;
 
 use super::{Integration, Proof};
-use crate::ids::{ClientId, Digest, IntegrationId};
+use crate::ids::{Bpnl, ClientId, Digest, IntegrationId};
 use crate::registry::model::TenantWorld;
 
 /// What one system would be known by is another's already: whoever has it would be both.
@@ -30,6 +30,14 @@ pub enum Taken {
         "the id `{0}` is that of a client of the company's, which goes by it in decisions; choose another id, or name the client in `push.oauth2`"
     )]
     Id(IntegrationId),
+    /// The partner is told of events through another system already.
+    #[error("events for {partner} go to the integration `{other}`; a partner is told through one system")]
+    Partner {
+        /// The partner.
+        partner: Bpnl,
+        /// Through which.
+        other: IntegrationId,
+    },
     /// The certificate or key of another system.
     #[error("{digest} is a certificate or a key of the integration `{other}`; give each its own")]
     Proof {
@@ -67,6 +75,11 @@ impl Integration {
                 let (client, other) = (client.clone(), other.id.clone());
                 return Err(Taken::OtherClient { client, other });
             }
+            let told = |system: &Self| system.notify.as_ref().map(|notify| notify.partner);
+            if let Some(partner) = told(self).filter(|partner| told(other) == Some(*partner)) {
+                let other = other.id.clone();
+                return Err(Taken::Partner { partner, other });
+            }
             let shared = self
                 .proofs()
                 .find(|proof| other.proofs().any(|known| known.digest == proof.digest));
@@ -88,6 +101,12 @@ impl TenantWorld {
     pub fn integration_of(&self, client: &ClientId) -> Option<&Arc<Integration>> {
         let mut all = self.integrations.values();
         all.find(|integration| integration.client() == Some(client))
+    }
+
+    /// The system through which the partner is told of events.
+    pub fn told_through(&self, partner: Bpnl) -> Option<&Arc<Integration>> {
+        let mut enabled = self.integrations.values().filter(|system| system.enabled);
+        enabled.find(|system| system.notify.as_ref().is_some_and(|notify| notify.partner == partner))
     }
 
     /// The supplier system that is known by the key with this digest at `now`. Every key of the tenant is looked at, in constant time.

@@ -1,4 +1,4 @@
-//! Tokens of the supplier's issuer (RFC 6749, section 4.4).
+//! Tokens of the system's issuer (RFC 6749, section 4.4).
 
 use std::time::Duration;
 
@@ -12,8 +12,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::{Again, Missed, read, refused, send, shown};
-use crate::pcf::is_entered;
+use super::{Again, Missed, is_entered, read, refused, send, shown};
 use crate::registry::integration::Token;
 use crate::vault::ClientCredentials;
 

@@ -15,8 +15,9 @@ use x509_cert::der::Decode as _;
 use crate::registry::integration::Trust;
 
 /// A client that believes these and no others.
-pub(super) fn only(builder: ClientBuilder, trust: &Trust, now: Timestamp) -> Result<ClientBuilder, String> {
-    let unread = |at: &str, what: &str| format!("`/pull/trust/{at}` does not read: expected {what} as PEM");
+/// `part` is the part of the document that the `trust` stands in.
+pub(super) fn only(builder: ClientBuilder, trust: &Trust, part: &str, now: Timestamp) -> Result<ClientBuilder, String> {
+    let unread = |at: &str, what: &str| format!("`{part}/trust/{at}` does not read: expected {what} as PEM");
     let authorities = Certificate::from_pem_bundle(trust.authorities.as_bytes()).ok();
     let authorities = authorities.filter(|authorities| !authorities.is_empty());
     let authorities = authorities.ok_or_else(|| unread("authorities", "certificates"))?;
@@ -26,7 +27,7 @@ pub(super) fn only(builder: ClientBuilder, trust: &Trust, now: Timestamp) -> Res
     let ends = ends(text).ok_or_else(|| unread("revoked", lists))?;
     if let Some(past) = ends.iter().flatten().find(|end| **end <= now) {
         return Err(format!(
-            "a list in `/pull/trust/revoked` was good until {past}; what was revoked since cannot be told: put the newest one there"
+            "a list in `{part}/trust/revoked` was good until {past}; what was revoked since cannot be told: put the newest one there"
         ));
     }
     let revoked = CertificateRevocationList::from_pem_bundle(text.as_bytes()).ok();
