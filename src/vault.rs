@@ -142,14 +142,38 @@ impl Vault {
     }
 
     /// The six random characters of a secret's ARN, where there is such a secret: a fact for the question whether it may be
-    /// read, not the secret itself. What onboarding noted of the tenant counts; a secret that was made otherwise is looked for in
-    /// the embedded vault. A file that cannot be read counts as absent here; reading the secret says why.
-    pub async fn suffix_of(&self, tenant: &Tenant, name: &SecretName) -> Option<SecretSuffix> {
+    /// read, not the secret itself. What onboarding noted of the tenant counts; a secret that was made otherwise is looked for, in AWS by
+    /// `secretsmanager:DescribeSecret`.
+    ///
+    /// # Errors
+    /// It cannot be told whether there is one.
+    pub async fn suffix_of(&self, tenant: &Tenant, name: &SecretName) -> Result<Option<SecretSuffix>, VaultError> {
         if let Some(noted) = tenant.secrets.get(name) {
-            return Some(noted.clone());
+            return Ok(Some(noted.clone()));
         }
-        let scope = SessionScope::SecretRead { name: name.clone() };
-        self.session(tenant.id, scope).secret_suffix(name).await.ok()
+        // The narrowest session in which a secret can be described.
+        let scope = SessionScope::SecretRotate { name: name.clone() };
+        match self.session(tenant.id, scope).secret_suffix(name).await {
+            Ok(suffix) => Ok(Some(suffix)),
+            // To whoever may see one secret only, AWS does not say that another is not there: it refuses. And a file that cannot be read counts as
+            // absent here; reading the secret says why.
+            Err(
+                VaultError::NotFound(_)
+                | VaultError::Refused(_)
+                | VaultError::Tampered { .. }
+                | VaultError::ForeignPath(_),
+            ) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The six characters that the ARN of a secret gets which is made now, so that it can be asked whether it may be. None in AWS, where secrets are
+    /// made by those who provision it.
+    ///
+    /// # Errors
+    /// The system has no randomness.
+    pub fn new_suffix(&self) -> Result<Option<SecretSuffix>, VaultError> {
+        self.backend.new_suffix()
     }
 
     /// Credentials for a signed-in user of the tenant. Whether the user belongs to the tenant is for the caller to have

@@ -49,6 +49,10 @@ impl Clerk<'_> {
         now: Timestamp,
     ) -> Result<SecretString, Unread> {
         let suffix = self.vault.suffix_of(system.tenant, name).await;
+        let suffix = suffix.map_err(|error| {
+            tracing::error!(tenant = %system.tenant.id, %error, "a secret cannot be looked for");
+            Unread::Failed(name.clone())
+        })?;
         let suffix = suffix.as_ref().map(SecretSuffix::as_str);
         let question = ask::fetch_secret(system, name, suffix, now);
         let recorded = self.gate.decide(question, Some(system.tenant.id), request).await;

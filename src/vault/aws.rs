@@ -138,9 +138,22 @@ impl Backend for InAws {
         self.list(session).await
     }
 
-    /// What onboarding noted is known before anyone asks here; to ask AWS would be to ask for the secret.
+    /// What onboarding noted is known before anyone asks here, and AWS itself holds a call to the ARN.
     async fn secret_suffix(&self, _: &SecretKey) -> Result<Option<SecretSuffix>, VaultError> {
         Ok(None)
+    }
+
+    async fn find_suffix(&self, session: &Session, key: &SecretKey) -> Result<Option<SecretSuffix>, VaultError> {
+        self.described(session, key).await
+    }
+
+    /// Secrets are made in AWS by those who provision it, with a policy of their own; the service has no right to.
+    fn new_suffix(&self) -> Result<Option<SecretSuffix>, VaultError> {
+        Ok(None)
+    }
+
+    async fn make_secret(&self, key: &SecretKey, _: &SecretSuffix, _: SecretString) -> Result<(), VaultError> {
+        Err(VaultError::NotFound(key.shown()))
     }
 
     async fn get_secret(&self, session: &Session, key: &SecretKey, stage: Stage) -> Result<SecretString, VaultError> {

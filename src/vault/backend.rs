@@ -52,6 +52,15 @@ pub(super) trait Backend: Send + Sync {
     /// The six characters of a secret's ARN, where that can be said without asking for the secret.
     async fn secret_suffix(&self, key: &SecretKey) -> Result<Option<SecretSuffix>, VaultError>;
 
+    /// The same, asked of whoever keeps the secret: not for its value.
+    async fn find_suffix(&self, session: &Session, key: &SecretKey) -> Result<Option<SecretSuffix>, VaultError>;
+
+    /// The six characters that the ARN of a secret gets which is made now; none where secrets are made by somebody else.
+    fn new_suffix(&self) -> Result<Option<SecretSuffix>, VaultError>;
+
+    /// Makes a secret whose ARN ends so.
+    async fn make_secret(&self, key: &SecretKey, suffix: &SecretSuffix, value: SecretString) -> Result<(), VaultError>;
+
     /// One version of a secret.
     async fn get_secret(&self, session: &Session, key: &SecretKey, stage: Stage) -> Result<SecretString, VaultError>;
 

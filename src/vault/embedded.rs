@@ -15,7 +15,7 @@ use super::error::VaultError;
 use super::files::Root;
 use super::key::VaultKey;
 use super::object::{Object, ObjectKey, Objects};
-use super::secret::{SecretKey, Secrets, Stage};
+use super::secret::{SecretKey, Secrets, Stage, random_suffix};
 use super::session::Session;
 use super::staging::Staging;
 use crate::decision::IamDecision;
@@ -163,6 +163,20 @@ impl Backend for Embedded {
     async fn secret_suffix(&self, key: &SecretKey) -> Result<Option<SecretSuffix>, VaultError> {
         let key = key.clone();
         self.blocking(move |store| store.secrets.suffix(&key)).await
+    }
+
+    async fn find_suffix(&self, _: &Session, key: &SecretKey) -> Result<Option<SecretSuffix>, VaultError> {
+        self.secret_suffix(key).await
+    }
+
+    fn new_suffix(&self) -> Result<Option<SecretSuffix>, VaultError> {
+        random_suffix().map(Some)
+    }
+
+    async fn make_secret(&self, key: &SecretKey, suffix: &SecretSuffix, value: SecretString) -> Result<(), VaultError> {
+        let (key, suffix) = (key.clone(), suffix.clone());
+        self.writing(move |store| store.secrets.make(&key, &suffix, value.expose_secret().as_bytes()))
+            .await
     }
 
     async fn get_secret(&self, _: &Session, key: &SecretKey, stage: Stage) -> Result<SecretString, VaultError> {

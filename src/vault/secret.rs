@@ -84,16 +84,16 @@ struct Sealed {
 
 impl File {
     /// A secret without a version yet.
-    fn new() -> Result<Self, VaultError> {
-        Ok(Self {
-            suffix: random_suffix()?,
+    fn new(suffix: &SecretSuffix) -> Self {
+        Self {
+            suffix: suffix.to_string(),
             stages: Stages {
                 current: 0,
                 previous: None,
                 pending: None,
             },
             versions: Vec::new(),
-        })
+        }
     }
 }
 
@@ -178,8 +178,13 @@ impl Secrets {
     /// Stores a new current version; the one that was current becomes the previous one, and the one before that goes, as one that
     /// was pending does. Makes the secret if there is none.
     pub(super) fn put(&self, at: &SecretKey, value: &[u8]) -> Result<(), VaultError> {
+        self.make(at, &random_suffix()?, value)
+    }
+
+    /// The same; a secret that is made gets that end of its ARN.
+    pub(super) fn make(&self, at: &SecretKey, suffix: &SecretSuffix, value: &[u8]) -> Result<(), VaultError> {
         fits(at, value)?;
-        let mut file = self.load(at)?.map_or_else(File::new, Ok)?;
+        let mut file = self.load(at)?.unwrap_or_else(|| File::new(suffix));
         let current = self.add(at, &mut file, value)?;
         file.stages = Stages {
             current,
@@ -284,7 +289,8 @@ fn fits(at: &SecretKey, value: &[u8]) -> Result<(), VaultError> {
 }
 
 /// Six random letters and digits, as Secrets Manager appends them.
-fn random_suffix() -> Result<String, VaultError> {
+pub(super) fn random_suffix() -> Result<SecretSuffix, VaultError> {
     super::credentials::random_text(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", 6)
+        .and_then(|text| text.parse().ok())
         .ok_or(VaultError::Internal("draw random bytes"))
 }

@@ -261,6 +261,24 @@ impl Session {
         self.vault.backend.put_secret(self, &key, value).await
     }
 
+    /// Makes a secret whose ARN ends so ([`Vault::new_suffix`](super::Vault::new_suffix)). Where it was made meanwhile, this is its next version.
+    ///
+    /// # Errors
+    /// As for [`Session::put_secret`].
+    pub async fn make_secret(
+        &self,
+        name: &SecretName,
+        suffix: &SecretSuffix,
+        value: SecretString,
+    ) -> Result<(), VaultError> {
+        self.authorize(Operation::PutSecret(name), suffix.as_str())?;
+        self.authorize_secret(Operation::PutSecret(name), name).await?;
+        self.vault
+            .backend
+            .make_secret(&self.secret_key(name), suffix, value)
+            .await
+    }
+
     /// Replaces a secret: `value` is stored as [`Stage::Pending`], `accepted` tries it where it is to be used, and only then it
     /// becomes the current one and the one that was current [`Stage::Previous`]. Where it is not accepted the current one stays,
     /// and the pending one is overwritten by the next rotation.
@@ -297,9 +315,10 @@ impl Session {
     /// # Errors
     /// As for [`Session::get_secret`].
     pub async fn secret_suffix(&self, name: &SecretName) -> Result<SecretSuffix, VaultError> {
-        self.authorize(Operation::GetSecret(name), UNKNOWN_SUFFIX)?;
-        let missing = || VaultError::NotFound(self.secret_key(name).shown());
-        self.stored_suffix(name).await?.ok_or_else(missing)
+        self.authorize(Operation::DescribeSecret(name), UNKNOWN_SUFFIX)?;
+        let key = self.secret_key(name);
+        let found = self.vault.backend.find_suffix(self, &key).await?;
+        found.ok_or_else(|| VaultError::NotFound(key.shown()))
     }
 
     /// Authorizes twice: before the file of the secret is opened, and again with the ARN that is then known.

@@ -2,6 +2,7 @@
 
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
+use tidegate::decision::IamAnswer;
 use tidegate::ids::SecretName;
 use tidegate::ledger::Event;
 use tidegate::vault::{SessionScope, Stage};
@@ -259,8 +260,24 @@ fn a_secret_is_written_by_who_may_and_the_one_before_is_kept() {
     let reading = service.app.vault.session(ELBE.parse().unwrap(), reading);
     let kept = block_on(reading.get_secret_version(&name, Stage::Previous)).unwrap();
     assert_eq!(kept.expose_secret(), before);
-    // What nobody onboarded is not made on the way, and what is no value is not taken.
-    change(&service, "PUT", "no-such-secret", &anna, "a value").check_problem(404, "not-found", "not there");
+    // One that is not there is made, by who may write it; what is not there is not rotated; and what is no value is not taken.
+    let sven = service.person(ELBE, "sven");
+    change(&service, "PUT", "a-new-one", &sven, "a value").check_problem(403, "forbidden", "not an admin");
+    change(&service, "POST", "a-new-one/rotate", &anna, "a value").check_problem(404, "not-found", "not there");
+    change(&service, "PUT", "a-new-one", &anna, "").check_problem(400, "body", "empty");
+    let made = change(&service, "PUT", "a-new-one", &anna, "a value");
+    assert_eq!(made.status, 201, "{}", made.text());
+    assert_eq!(value(&service, ELBE, "a-new-one"), "a value");
+    // Both layers were asked, about the ARN that it has now.
+    let records = service.records(ELBE);
+    let record = made.record().unwrap();
+    let stored = records.iter().find(|stored| stored.record.id.to_string() == record);
+    let iam = match &stored.unwrap().record.event {
+        Event::Decision(decided) => decided.decision.iam.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(iam, IamAnswer::Evaluated { .. }), "{iam:?}");
+    assert_eq!(change(&service, "PUT", "a-new-one", &anna, "another").status, 200);
     change(&service, "PUT", "erp-api-key", &anna, "").check_problem(400, "body", "empty");
     let odd = ask("PUT", &format!("/credentials/{ELBE}/secrets/erp-api-key"))
         .bearer(&anna)

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
-use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -102,12 +102,22 @@ pub async fn write(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let about = app.about(&path, &headers).await?;
+    let mut about = app.about(&path, &headers).await?;
+    let is_new = about.suffix.is_none();
+    if is_new {
+        // What is asked is whether the secret may be written that would be made.
+        let made = app.vault.new_suffix();
+        about.suffix = made.map_err(|_| Problem::new(Kind::Internal))?;
+    }
     let asked = app.asked(&about, Action::WriteSecret, &request).await?;
     let value = app.new_value(body, &asked).await?;
-    let written = asked.session.put_secret(asked.name, value).await;
+    let written = match &about.suffix {
+        Some(suffix) if is_new => asked.session.make_secret(asked.name, suffix, value).await,
+        _ => asked.session.put_secret(asked.name, value).await,
+    };
     app.opened(written, &asked.permit).await?;
-    Ok(asked.changed())
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, asked.changed()).into_response())
 }
 
 /// `POST /credentials/{bpnl}/secrets/{name}/rotate`
@@ -160,7 +170,10 @@ impl App {
         let name: SecretName = name
             .parse()
             .map_err(|error| Problem::with(Kind::Path, format!("{error}")))?;
-        let suffix = self.vault.suffix_of(&world.tenant, &name).await;
+        let suffix = self.vault.suffix_of(&world.tenant, &name).await.map_err(|error| {
+            tracing::error!(tenant = %world.tenant.id, %error, "a secret cannot be looked for");
+            Problem::new(Kind::Upstream)
+        })?;
         Ok(About {
             world,
             person,
@@ -178,7 +191,8 @@ impl App {
         let question = ask::secret(&user, of, action, &about.name, suffix, about.now);
         let permit = self.permitted(of.id, question, request).await?;
         if suffix.is_none() {
-            return Err(Problem::new(Kind::NotFound).after(&permit));
+            let detail = "there is no secret of that name; in AWS they are made by whoever runs the platform";
+            return Err(Problem::with(Kind::NotFound, detail).after(&permit));
         }
         let session = self.opened(self.vault.session_for(&permit), &permit).await?;
         Ok(Asked {

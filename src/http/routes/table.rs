@@ -352,7 +352,7 @@ pub(super) const ROUTES: &[Route] = &[
             Method::Put,
             "/credentials/{bpnl}/secrets/{name}",
             Caller::Person,
-            "Store a new `value` of a secret of the own company; the one before is kept as the previous one.",
+            "Store a new `value` of a secret of the own company; the one before is kept as the previous one. Makes a secret that is not there (201), but in AWS (404).",
             || put(credentials::secrets::write),
         )
     },

@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::InAws;
 use crate::aws::{Aws, Service};
 use crate::iam::secret_id;
+use crate::ids::SecretSuffix;
 use crate::vault::backend::VersionId;
 use crate::vault::error::VaultError;
 use crate::vault::secret::{MAX_BYTES, SecretKey, Stage};
@@ -32,6 +33,31 @@ impl InAws {
         self.is_of(key, answer.arn())?;
         let wrong = || VaultError::tampered(&key.shown(), "it is no text");
         answer.secret_string.map(SecretString::from).ok_or_else(wrong)
+    }
+
+    /// The end of the secret's ARN.
+    pub(super) async fn described(
+        &self,
+        session: &Session,
+        key: &SecretKey,
+    ) -> Result<Option<SecretSuffix>, VaultError> {
+        let call = self
+            .secrets
+            .describe_secret()
+            .secret_id(secret_id(key.tenant, &key.name));
+        let about = ("secretsmanager:DescribeSecret", &*self.secret_arn(key));
+        let known = self.with_session(session, Service::SecretsManager, about, |credentials| {
+            call.clone().customize().config_override(with(credentials)).send()
+        });
+        let known = match known.await {
+            Err(VaultError::NotFound(_)) => return Ok(None),
+            known => known?,
+        };
+        self.is_of(key, known.arn())?;
+        let suffix = known.arn().and_then(|arn| arn.rsplit_once('-'));
+        let suffix = suffix.and_then(|(_, suffix)| suffix.parse().ok());
+        let wrong = || VaultError::tampered(&key.shown(), "its ARN has not the end that Secrets Manager gives");
+        suffix.map(Some).ok_or_else(wrong)
     }
 
     /// Stores a version under a label. The version's id is chosen here, so that a second attempt at the call makes no second

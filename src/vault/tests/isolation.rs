@@ -86,8 +86,10 @@ async fn a_session_does_its_one_operation_on_its_one_thing() {
                 assert_eq!(reached, everything || mine, "{scope:?} {name}");
             };
             check(allowed(&session.get_secret(name).await), &[4]);
-            check(allowed(&session.secret_suffix(name).await), &[4]);
+            check(allowed(&session.secret_suffix(name).await), &[7]);
             check(allowed(&session.put_secret(name, "s".into()).await), &[5, 7]);
+            let suffix = vault.new_suffix().unwrap().unwrap();
+            check(allowed(&session.make_secret(name, &suffix, "s".into()).await), &[5, 7]);
             let rotated = session.rotate_secret(name, "s".into(), |_| async { Ok(()) }).await;
             check(allowed(&rotated), &[7]);
         }

@@ -400,7 +400,7 @@ fn a_partner_with_a_host_is_told_of_what_changed_and_could_be_fetched() {
     // Many at once are one event; those that PACT has no words for are in none.
     let (first, second, third) = (id(1), id(2), id(3));
     let lines = [
-        footprint("9.0.0", ELBE, &first),
+        footprint("10.0.0", ELBE, &first),
         footprint("7.0.0", ELBE, &second),
         footprint("10.0.0", ELBE, &third),
     ];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 use tidegate::aws::Aws;
 use tidegate::clock::Clock;
-use tidegate::iam::Isolation;
+use tidegate::iam::{Isolation, secret_id};
 use tidegate::ids::{PcfId, ProductId, SecretName};
 use tidegate::vault::{SessionScope, Stage, Vault, VaultError};
 use tidegate_aws_tests::Failure;
@@ -78,6 +78,29 @@ pub(crate) async fn reads_and_writes(platform: &Platform) -> Result<(), Failure>
         matches!(absent, Err(VaultError::NotFound(_) | VaultError::Refused(_))),
         "{absent:?}"
     );
+
+    // A secret that was made beside onboarding, for a system that is fetched from or told: it is found, written and read.
+    let beside: SecretName = "parent-pact".parse()?;
+    let made = platform.root.secrets.create_secret().name(secret_id(own, &beside));
+    let made = made.secret_string("{}").send().await?;
+    let suffix = vault.session(own, SessionScope::SecretRotate { name: beside.clone() });
+    let suffix = suffix.secret_suffix(&beside).await?;
+    assert_eq!(
+        made.arn(),
+        Some(names.secret_arn(own, &beside, suffix.as_str()).as_str())
+    );
+    let writing = vault.session(own, SessionScope::SecretWrite { name: beside.clone() });
+    writing.put_secret(&beside, "of the system".into()).await?;
+    let reading = vault.session(own, SessionScope::SecretRead { name: beside.clone() });
+    assert_eq!(exposed(reading.get_secret(&beside).await?), "of the system");
+    let absent = vault.session(own, SessionScope::SecretRotate { name: missing.clone() });
+    let absent = absent.secret_suffix(&missing).await;
+    assert!(
+        matches!(absent, Err(VaultError::NotFound(_) | VaultError::Refused(_))),
+        "{absent:?}"
+    );
+    // The service itself makes none there.
+    assert_eq!(vault.new_suffix()?, None);
 
     // AWS has the last word: a role that lost its policy is refused there, and that is told apart from our own refusals.
     let role = names.role_name(Isolation::Role, other);
