@@ -38,7 +38,9 @@ struct Held {
 #[derive(Deserialize)]
 struct Given {
     access_token: String,
-    token_type: String,
+    /// RFC 6749 demands it; PACT's own host leaves it out.
+    #[serde(default)]
+    token_type: Option<String>,
     #[serde(default)]
     expires_in: Option<u64>,
 }
@@ -101,7 +103,8 @@ impl Tokens {
         }
         let body = Zeroizing::new(read(answer, url, LIMIT).await?);
         let given: Given = serde_json::from_slice(&body).map_err(|_| never("answers 200, and not with a token"))?;
-        if !given.token_type.eq_ignore_ascii_case("Bearer") {
+        let of_a_kind = given.token_type.as_deref();
+        if of_a_kind.is_some_and(|kind| !kind.eq_ignore_ascii_case("Bearer")) {
             return Err(never("gives a token that is no bearer token"));
         }
         let value = Zeroizing::new(format!("Bearer {}", given.access_token));

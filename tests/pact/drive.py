@@ -2,7 +2,7 @@
 
 DATA is the data directory of a service in dev mode, TIDEGATE the program, SERVER the address of the suite's server, BASE_URL the endpoint that is
 held to PACT, CASES `all` or numbers. First the server is put on record as the host of the partner it acts for, as an admin does it: its client's
-secret, then a document with `notify`. Prints a line for each case, its result and its number; a case that waits for an event is waited for.
+secret, then a document with `notify`. Prints a line for each case: its result, its number, and its name or why it failed; a case that waits for an event is waited for.
 """
 
 import json
@@ -75,9 +75,8 @@ def main():
             break
         time.sleep(1)
     for result in results:
-        print(result["status"], result["testKey"].removeprefix("TESTCASE#"))
-        if result["status"] != "SUCCESS":
-            print(f"{result['name']}: {result.get('errorMessage')}", file=sys.stderr)
+        why = " ".join((result.get("errorMessage") or result["name"]).split())
+        print(result["status"], result["testKey"].removeprefix("TESTCASE#"), why)
 
 
 main()

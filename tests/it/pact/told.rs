@@ -25,13 +25,10 @@ const ETHANOL: &str = "urn:mycompany.com:product-id:401765";
 const PCF: &str = "3893bb5d-da16-4dc1-9185-11d97476c254";
 const MEDIA: &str = "application/cloudevents+json";
 
-/// Gives tokens, and answers events with that status.
+/// Gives tokens, without saying of which type as PACT's own host does, and answers events with that status.
 fn host(asked: &Asked, status: u16) -> Reply {
     match asked.path.as_str() {
-        "/auth/token" => Reply::of(
-            200,
-            json!({ "access_token": TOKEN, "token_type": "bearer", "expires_in": 3600 }).to_string(),
-        ),
+        "/auth/token" => Reply::of(200, json!({ "access_token": TOKEN, "expires_in": 3600 }).to_string()),
         _ => Reply::of(status, ""),
     }
 }

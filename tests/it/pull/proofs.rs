@@ -108,6 +108,26 @@ fn a_token_that_is_good_no_more_is_got_anew_once() {
     check_secret(&service, TOKEN);
 }
 
+/// Nothing but a bearer token can be sent; where the type is left out, which RFC 6749 does not allow, it is taken for one.
+#[test]
+fn a_token_of_another_type_is_not_sent() {
+    let service = Service::start();
+    let supplier = Supplier::plain(|asked| match asked.path.starts_with("/oauth2/token") {
+        true => Reply::of(200, json!({ "access_token": TOKEN, "token_type": "mac" }).to_string()),
+        false => page(&[], None),
+    });
+    keep_secret(&service, &credentials(supplier.url()));
+    let run = first_run(&service, &system("sap", pact(&supplier), by_token()));
+    assert_eq!(run["state"], "failed", "{run}");
+    assert!(problem(&run).contains("no bearer token"), "{run}");
+    assert_eq!(supplier.asked().len(), 1);
+    supplier.will_answer(|asked| match asked.path.starts_with("/oauth2/token") {
+        true => Reply::of(200, json!({ "access_token": TOKEN }).to_string()),
+        false => page(&[], None),
+    });
+    assert_eq!(next_run(&service, "sap")["state"], "complete");
+}
+
 #[test]
 fn a_key_goes_in_its_header_and_nowhere_else() {
     let id = fresh();
