@@ -24,6 +24,8 @@
 
 pub mod read;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -106,7 +106,11 @@ fn first_page(source: &Source, since: Option<jiff::Timestamp>) -> Option<Url> {
             let mut url: Url = pact.url.parse().ok()?;
             let path = format!("{}/3/footprints", url.path().trim_end_matches('/'));
             url.set_path(&path);
-            url.query_pairs_mut().append_pair("limit", PACT_LIMIT);
+            let criteria = pact.criteria.iter();
+            let criteria = criteria.flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
+            url.query_pairs_mut()
+                .append_pair("limit", PACT_LIMIT)
+                .extend_pairs(criteria);
             Some(url)
         }
         Source::Json(json) => {
@@ -127,11 +131,23 @@ mod tests {
 
     #[test]
     fn the_first_page_is_where_the_document_says() {
-        let pact = |url: &str| {
-            first_page(&Source::Pact(Pact { url: url.into() }), None)
-                .unwrap()
-                .to_string()
+        let asked = |url: &str, criteria: &[(&str, &[&str])]| {
+            let texts = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
+            let criteria = criteria
+                .iter()
+                .map(|(name, values)| ((*name).to_owned(), texts(values)));
+            let (url, criteria) = (url.into(), criteria.collect());
+            let source = Source::Pact(Pact { url, criteria });
+            first_page(&source, None).unwrap().to_string()
         };
+        let pact = |url: &str| asked(url, &[]);
+        assert_eq!(
+            asked(
+                "https://a.example",
+                &[("productId", &["urn:x:a b", "urn:x:2"]), ("status", &["Active"])]
+            ),
+            "https://a.example/3/footprints?limit=100&productId=urn%3Ax%3A2&productId=urn%3Ax%3Aa+b&status=Active"
+        );
         assert_eq!(pact("https://a.example"), "https://a.example/3/footprints?limit=100");
         assert_eq!(
             pact("https://a.example/pact/"),

@@ -24,7 +24,7 @@
 mod check;
 mod world;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
@@ -146,6 +146,9 @@ pub enum Source {
 pub struct Pact {
     /// Its address, without `/3/footprints`.
     pub url: String,
+    /// Which footprints are asked for, by PACT's criteria; all, where none stands.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub criteria: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// A system that answers with JSON.

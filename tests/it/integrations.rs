@@ -206,7 +206,7 @@ fn a_document_that_makes_no_sense_is_answered_with_all_that_is_wrong_with_it() {
         "id": "bad", "tenant": ELBE, "name": "",
         "push": { "apiKey": [] },
         "pull": {
-            "source": { "pact": { "url": "http://supplier.example" } },
+            "source": { "pact": { "url": "http://supplier.example", "criteria": { "$filter": ["x"], "validOn": ["today"], "status": [] } } },
             "auth": { "apiKey": { "header": "Host", "secret": "erp-api-key" } },
             "everySeconds": 1,
         },
@@ -218,6 +218,9 @@ fn a_document_that_makes_no_sense_is_answered_with_all_that_is_wrong_with_it() {
         "/name",
         "/push/apiKey",
         "/pull/source/pact/url",
+        "`/pull/source/pact/criteria`: `$filter` is no criterion",
+        "/pull/source/pact/criteria/validOn",
+        "/pull/source/pact/criteria/status",
         "/pull/auth/apiKey/header",
         "/pull/everySeconds",
     ] {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use url::Url;
 
-use super::{Auth, Integration, Json, Notify, Proof, Pull, Push, Source, Trust};
+use super::{Auth, Integration, Json, Notify, Pact, Proof, Pull, Push, Source, Trust};
 
 /// The most products and assets one names.
 const MOST_NAMES: usize = 1_000;
@@ -17,6 +18,20 @@ const SOONEST: u32 = 60;
 const LATEST: u32 = 7 * 24 * 3_600;
 /// The most requests a second to a supplier's system.
 const MOST_A_SECOND: u32 = 100;
+
+/// What footprints can be asked for by (PACT Technical Specifications 3.0, ListFootprints), and how much of it.
+const CRITERIA: [&str; 8] = [
+    "productId",
+    "companyId",
+    "geography",
+    "classification",
+    "validOn",
+    "validAfter",
+    "validBefore",
+    "status",
+];
+const MOST_CRITERIA: usize = 100;
+const LONGEST_CRITERION: usize = 512;
 
 /// Headers that say something else than who asks, or that no client may set.
 const TAKEN: [&str; 10] = [
@@ -91,7 +106,7 @@ fn check_pull(pull: &Pull, found: &mut Vec<String>) {
         found.push(format!("`/pull/requestsPerSecond`: expected 1 to {MOST_A_SECOND}"));
     }
     match &pull.source {
-        Source::Pact(pact) => address("/pull/source/pact/url", &pact.url, found),
+        Source::Pact(pact) => check_pact(pact, found),
         Source::Json(json) => check_json(json, found),
     }
     let url = match &pull.source {
@@ -145,6 +160,27 @@ fn check_trust(part: &str, trust: &Trust, found: &mut Vec<String>) {
     found.extend(pem("authorities", &trust.authorities, "CERTIFICATE"));
     let revoked = trust.revoked.as_deref();
     found.extend(revoked.and_then(|text| pem("revoked", text, "X509 CRL")));
+}
+
+fn check_pact(pact: &Pact, found: &mut Vec<String>) {
+    address("/pull/source/pact/url", &pact.url, found);
+    for (name, values) in &pact.criteria {
+        let at = "/pull/source/pact/criteria";
+        if !CRITERIA.contains(&name.as_str()) {
+            let known = CRITERIA.join("`, `");
+            found.push(format!("`{at}`: `{name}` is no criterion of PACT; `{known}` are"));
+        } else if name.starts_with("valid") && values.iter().any(|value| value.parse::<Timestamp>().is_err()) {
+            found.push(format!(
+                "`{at}/{name}`: expected a date and time with an offset, such as `2026-01-01T00:00:00Z`"
+            ));
+        }
+        let sound = |value: &String| (1..=LONGEST_CRITERION).contains(&value.len());
+        if values.is_empty() || values.len() > MOST_CRITERIA || !values.iter().all(sound) {
+            found.push(format!(
+                "`{at}/{name}`: expected 1 to {MOST_CRITERIA} texts of 1 to {LONGEST_CRITERION} bytes"
+            ));
+        }
+    }
 }
 
 fn check_json(json: &Json, found: &mut Vec<String>) {
