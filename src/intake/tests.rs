@@ -89,7 +89,7 @@ fn befall(document: &mut Value, at: &str, mishap: &Mishap) {
             match document.pointer_mut(parent).unwrap() {
                 Value::Object(members) => drop(members.remove(&name)),
                 Value::Array(items) => drop(items.remove(name.parse().unwrap())),
-                _ => unreachable!("what has a place within is one of these"),
+                other => panic!("nothing is within {other}"),
             }
         }
     }
@@ -171,9 +171,9 @@ proptest! {
         let text = sample(model).to_string();
         let members: Vec<usize> = text.match_indices("{\"").map(|(at, _)| at).collect();
         let at = *place.get(&members);
-        let end = text[at..].find(':').unwrap();
-        let name = &text[at + 1..at + end];
-        let twice = format!("{}{name}:null,{}", &text[..=at], &text[at + 1..]);
+        let (before, after) = text.split_at(at + 1);
+        let (name, _) = after.split_once(':').unwrap();
+        let twice = format!("{before}{name}:null,{after}");
         prop_assert!(read(models(), twice.into_bytes()).is_err());
     }
 }
