@@ -33,7 +33,7 @@ use crate::pcf::pact::{self, MOST_IN_EVENT, ProductFootprint, Refused, Sent, Und
 use crate::peer::Again;
 use crate::question::ask::{self, ExchangeFacts, Via};
 use crate::registry::store::Turn;
-use crate::registry::{Agreement, Footprint, Registry, TenantWorld};
+use crate::registry::{Agreement, Footprint, Registry, TenantState, TenantWorld};
 use crate::telemetry;
 
 /// The greatest event, in bytes of the footprints in it.
@@ -152,6 +152,10 @@ impl Courier<'_> {
         let world = registry
             .tenant(delivery.tenant)
             .ok_or_else(|| Attempt::failed(GONE, None))?;
+        // Policy would have nothing told, and that would be told as if there were nothing.
+        if world.tenant.state != TenantState::Active {
+            return Err(Attempt::later("the company is not active on this platform", None));
+        }
         let host = self.host(world, delivery).await?;
         Ok((self.registry.current(), host))
     }
@@ -190,11 +194,11 @@ impl Courier<'_> {
             let whole = whole(told, model, &document);
             let whole = whole.ok_or_else(|| Attempt::failed("the footprint cannot be written", *record))?;
             bytes = bytes.saturating_add(whole.get().len());
+            if bytes > MOST_BYTES {
+                return Ok(Answer::Refused(Refused::TooMuch));
+            }
             footprints.push(whole);
             self.count_one(delivery, &mut noted, granted, &footprint.id).await?;
-        }
-        if bytes > MOST_BYTES {
-            return Ok(Answer::Refused(Refused::TooMuch));
         }
         if footprints.is_empty() {
             return Ok(Answer::Refused(Refused::Nothing));

@@ -9,7 +9,8 @@ use tidegate::clock::Clock;
 use tidegate::decision::Effect;
 use tidegate::ids::{SecretName, TenantId};
 use tidegate::ledger::Event;
-use tidegate::registry::{AgreementState, NewAgreement};
+use tidegate::pcf::Page;
+use tidegate::registry::{AgreementState, NewAgreement, TenantState};
 use tidegate::vault::SessionScope;
 
 use super::{Own, asked, check_error, ids, schema};
@@ -133,6 +134,14 @@ impl Scene {
             let is = |letter: &Value| letter["state"] == state && letter["attempts"] == attempts;
             latest.filter(is).ok_or_else(|| format!("{all:?}"))
         })
+    }
+
+    /// How many attempts the latest delivery had, as the tables say: of a company that is suspended nobody is told.
+    fn attempts(&self) -> u32 {
+        let (state, before, limit) = (None, None, 1);
+        let page = Page { state, before, limit };
+        let latest = block_on(self.service.app.pcf.deliveries(ELBE.parse().unwrap(), page)).unwrap();
+        latest[0].delivery.attempts
     }
 
     /// The events that Weser's host got, once there are so many.
@@ -363,6 +372,32 @@ fn a_right_that_ends_before_the_host_answers_is_not_used() {
         "{failed}"
     );
     assert_eq!(scene.events(3).len(), before);
+}
+
+/// Policy permits nothing to a company that is suspended; told as an answer, that would be that there is nothing.
+#[test]
+fn a_company_that_is_suspended_tells_nothing_until_it_is_active_again() {
+    let scene = Scene::new();
+    scene.requested("r-1", json!({}));
+    scene.settled("answered", 1);
+    scene.weser.will_answer(|asked| host(asked, 500));
+    scene.requested("r-2", json!({}));
+    scene.settled("open", 1);
+    let state = |state| {
+        scene
+            .service
+            .change_world(ELBE, move |world| world.tenant.state = state)
+    };
+    state(TenantState::Suspended);
+    let before = scene.events(2).len();
+    scene.weser.will_answer(|asked| host(asked, 200));
+    scene.later(60);
+    wait_for("an attempt", || scene.attempts() == 2);
+    assert_eq!(scene.events(2).len(), before);
+    state(TenantState::Active);
+    scene.later(200);
+    scene.settled("answered", 3);
+    is_of(scene.events(3).last().unwrap(), "RequestFulfilledEvent");
 }
 
 #[test]
