@@ -38,8 +38,9 @@ fn show(run: &Value) {
         ended => format!("{} to {ended}", text(run, "/began")),
     };
     let (pages, taken, unchanged, refused) = (count("pages"), count("taken"), count("unchanged"), count("refused"));
+    let word = if pages == 1 { "page" } else { "pages" };
     let mut lines = format!(
-        "{}  {}  {when}  {pages} pages: {taken} taken, {unchanged} unchanged, {refused} refused\n",
+        "{}  {}  {when}  {pages} {word}: {taken} taken, {unchanged} unchanged, {refused} refused\n",
         count("number"),
         text(run, "/state"),
     );
