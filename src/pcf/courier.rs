@@ -230,8 +230,9 @@ impl Courier<'_> {
 
     async fn through_connectors(&self, delivery: &Delivery) -> Attempt {
         let registry = self.registry.current();
-        let Some(world) = registry.tenant(delivery.tenant) else {
-            return Attempt::failed("the company is not on this platform any more", None);
+        let world = match world_of(&registry, delivery) {
+            Ok(world) => world,
+            Err(attempt) => return attempt,
         };
         let Some(partner) = registry.partner(delivery.partner) else {
             return Attempt::later(
@@ -296,8 +297,7 @@ impl Courier<'_> {
     async fn permitted(&self, delivery: &Delivery, errand: &Errand) -> Result<Permitted, Attempt> {
         // Looked up anew: finding the way may have taken a while.
         let registry = self.registry.current();
-        let gone = || Attempt::failed("the company is not on this platform any more", None);
-        let world = registry.tenant(delivery.tenant).ok_or_else(gone)?;
+        let world = world_of(&registry, delivery)?;
         match errand {
             Errand::Answer(asked) => self.answer(&registry, world, delivery, asked).await,
             Errand::Update(pcf, digest) => self.update(&registry, world, delivery, (pcf, *digest)).await,
@@ -444,6 +444,12 @@ impl Courier<'_> {
         }
         Ok(Permitted { document, record, turn })
     }
+}
+
+/// The company whose delivery it is, and all that is its own.
+fn world_of<'r>(registry: &'r Registry, delivery: &Delivery) -> Result<&'r TenantWorld, Attempt> {
+    let world = registry.tenant(delivery.tenant).map(AsRef::as_ref);
+    world.ok_or_else(|| Attempt::failed("the company is not on this platform any more", None))
 }
 
 fn parcel<'a>(to: &'a Endpoint, delivery: &Delivery) -> Parcel<'a> {

@@ -151,6 +151,20 @@ pub struct Pact {
     pub criteria: BTreeMap<String, BTreeSet<String>>,
 }
 
+impl Pact {
+    /// What footprints can be asked for by (PACT Technical Specifications 3.0, ListFootprints).
+    pub const CRITERIA: [&str; 8] = [
+        "productId",
+        "companyId",
+        "geography",
+        "classification",
+        "validOn",
+        "validAfter",
+        "validBefore",
+        "status",
+    ];
+}
+
 /// A system that answers with JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

@@ -325,6 +325,14 @@ impl Service {
             .header("Edc-Contract-Agreement-Id", HOLDS)
     }
 
+    pub fn deliveries(&self, tenant: &str, person: &str, query: &str) -> Vec<Value> {
+        let answer = get(&format!("/agreements/{tenant}/deliveries{query}"))
+            .bearer(&self.person(tenant, person))
+            .send(self.address);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["deliveries"].as_array().unwrap().clone()
+    }
+
     pub fn records(&self, log: &str) -> Vec<Stored> {
         records(self.data(), log)
     }

@@ -25,7 +25,7 @@ fn with_key(id: &str, key: &str) -> Value {
     system(id, json!({ "apiKey": [{ "digest": digest(key) }] }))
 }
 
-fn put_as(service: &Service, person: &str, document: &Value) -> Answer {
+pub fn put_as(service: &Service, person: &str, document: &Value) -> Answer {
     let id = document["id"].as_str().unwrap();
     put(&format!("/ingest/{ELBE}/integrations/{id}"))
         .bearer(&service.person(ELBE, person))

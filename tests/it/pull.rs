@@ -18,6 +18,7 @@ use tidegate::vault::SessionScope;
 
 use self::supplier::Supplier;
 use crate::harness::{ELBE, Service, block_on, footprint, get, post, put, within_a_minute};
+use crate::integrations::put_as;
 
 /// A secret that Elbe has.
 const SECRET: &str = "supplier";
@@ -43,7 +44,12 @@ fn in_pact(id: &str, document: &str) -> String {
 }
 
 fn keep_secret(service: &Service, value: &str) {
-    let name: SecretName = SECRET.parse().unwrap();
+    keep_named_secret(service, SECRET, value);
+}
+
+/// A secret of Elbe's.
+pub fn keep_named_secret(service: &Service, name: &str, value: &str) {
+    let name: SecretName = name.parse().unwrap();
     let scope = SessionScope::SecretWrite { name: name.clone() };
     let session = service.app.vault.session(tenant(), scope);
     block_on(session.put_secret(&name, SecretString::from(value))).unwrap();
@@ -66,11 +72,7 @@ fn system(id: &str, source: Value, auth: Value) -> Value {
 }
 
 fn add(service: &Service, document: &Value) {
-    let id = document["id"].as_str().unwrap();
-    let answer = put(&format!("/ingest/{ELBE}/integrations/{id}"))
-        .bearer(&service.person(ELBE, "anna"))
-        .json(document.to_string())
-        .send(service.address);
+    let answer = put_as(service, "anna", document);
     assert!([200, 201].contains(&answer.status), "{}", answer.text());
 }
 
@@ -135,7 +137,7 @@ fn stored(service: &Service, id: &str) -> Option<Vec<u8>> {
 }
 
 /// Holds that a text stands in no file of the data directory and in nothing that was logged.
-fn check_secret(service: &Service, text: &str) {
+pub fn check_secret(service: &Service, text: &str) {
     let log = crate::harness::LOG.text();
     assert!(!log.contains(text), "`{text}` was logged");
     for file in crate::harness::files(service.data()) {

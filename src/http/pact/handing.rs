@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
 use super::PactCaller;
 use crate::decide::Permit;
@@ -120,9 +120,8 @@ impl App {
         if !filter.fits(&told) {
             return Ok((Handed::Unasked, permit));
         }
-        let failed = |_| Problem::new(Kind::Internal).after(&permit);
-        let document = serde_json::from_slice(&object.bytes).map_err(failed)?;
-        let told = to_raw_value(&told.with(model, document)).map_err(failed)?;
+        let told = told.whole(model, &object.bytes);
+        let told = told.map_err(|_| Problem::new(Kind::Internal).after(&permit))?;
         count(turn, &permit).await?;
         Ok((Handed::Out(told), permit))
     }

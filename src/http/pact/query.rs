@@ -10,6 +10,7 @@ use crate::http::problem::{Kind, Problem};
 use crate::ids::PcfId;
 use crate::pcf::pact::Filter;
 use crate::pcf::segment;
+use crate::registry::integration::Pact;
 
 /// The most footprints of one answer, and how many where the partner does not say.
 pub(super) const MOST: usize = 100;
@@ -18,19 +19,13 @@ pub(super) const MOST: usize = 100;
 const CRITERIA: usize = 100;
 const LONGEST: usize = 512;
 
-/// The parameters there are, as PACT spells them; the last one is this service's own, and stands in the links it gives.
-pub(super) const KNOWN: [&str; 10] = [
-    "productId",
-    "companyId",
-    "geography",
-    "classification",
-    "validOn",
-    "validAfter",
-    "validBefore",
-    "status",
-    "limit",
-    "after",
-];
+/// The parameters there are besides PACT's criteria: PACT's own `limit`, and this service's, which stands in the links it gives.
+const BESIDES: [&str; 2] = ["limit", "after"];
+
+/// The parameters there are, as PACT spells them.
+fn known() -> impl Iterator<Item = &'static str> {
+    Pact::CRITERIA.into_iter().chain(BESIDES)
+}
 
 /// What a list is asked for.
 #[derive(Debug, Default)]
@@ -56,9 +51,9 @@ impl Listing {
         };
         for pair in raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let known = KNOWN.into_iter().find(|known| known.eq_ignore_ascii_case(name));
-            let name = known.ok_or_else(|| {
-                let expected = KNOWN.join("`, `");
+            let found = known().find(|known| known.eq_ignore_ascii_case(name));
+            let name = found.ok_or_else(|| {
+                let expected = known().collect::<Vec<_>>().join("`, `");
                 Problem::with(
                     Kind::Query,
                     format!("a query parameter is not known here; `{expected}` are"),

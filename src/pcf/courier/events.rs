@@ -20,10 +20,10 @@
 
 use jiff::Timestamp;
 use metrics::counter;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
 use super::hosts::Host;
-use super::{Attempt, Courier};
+use super::{Attempt, Courier, world_of};
 use crate::decide::{Permit, Recorded};
 use crate::decision::Effect;
 use crate::ids::{ClientId, Digest, PcfId, RecordId};
@@ -38,8 +38,6 @@ use crate::telemetry;
 
 /// The greatest event, in bytes of the footprints in it.
 const MOST_BYTES: usize = 16 << 20;
-
-const GONE: &str = "the company is not on this platform any more";
 
 /// The right to one footprint under one agreement.
 struct Granted<'w> {
@@ -80,9 +78,7 @@ impl Courier<'_> {
 
     async fn published(&self, delivery: &Delivery, changed: &[(PcfId, Digest)]) -> Result<Attempt, Attempt> {
         let (registry, host) = self.called(delivery).await?;
-        let world = registry
-            .tenant(delivery.tenant)
-            .ok_or_else(|| Attempt::failed(GONE, None))?;
+        let world = world_of(&registry, delivery)?;
         let client = world
             .pact_client_of(delivery.partner, self.clock.now())
             .ok_or_else(|| {
@@ -125,9 +121,7 @@ impl Courier<'_> {
 
     async fn fulfilled(&self, delivery: &Delivery, requested: &Requested) -> Result<Attempt, Attempt> {
         let (registry, host) = self.called(delivery).await?;
-        let world = registry
-            .tenant(delivery.tenant)
-            .ok_or_else(|| Attempt::failed(GONE, None))?;
+        let world = world_of(&registry, delivery)?;
         if !world.has_pact_client(delivery.partner, &requested.client, self.clock.now()) {
             let problem = format!(
                 "the client `{}`, which asked, is not on record any more",
@@ -149,9 +143,7 @@ impl Courier<'_> {
     /// The host, and what is known once it can be called: finding it may have taken a while.
     async fn called(&self, delivery: &Delivery) -> Result<(std::sync::Arc<Registry>, Host), Attempt> {
         let registry = self.registry.current();
-        let world = registry
-            .tenant(delivery.tenant)
-            .ok_or_else(|| Attempt::failed(GONE, None))?;
+        let world = world_of(&registry, delivery)?;
         // Policy would have nothing told, and that would be told as if there were nothing.
         if world.tenant.state != TenantState::Active {
             return Err(Attempt::later("the company is not active on this platform", None));
@@ -191,8 +183,8 @@ impl Courier<'_> {
             if !requested.filter.fits(&told) {
                 continue;
             }
-            let whole = whole(told, model, &document);
-            let whole = whole.ok_or_else(|| Attempt::failed("the footprint cannot be written", *record))?;
+            let whole = told.whole(model, &document);
+            let whole = whole.map_err(|_| Attempt::failed("the footprint cannot be written", *record))?;
             bytes = bytes.saturating_add(whole.get().len());
             if bytes > MOST_BYTES {
                 return Ok(Answer::Refused(Refused::TooMuch));
@@ -368,10 +360,4 @@ impl Courier<'_> {
             Again::Never | Again::Unauthorized => Attempt::later(missed.problem, record),
         }
     }
-}
-
-/// The footprint with its document, to the byte.
-fn whole(told: ProductFootprint, model: Model, document: &[u8]) -> Option<Box<RawValue>> {
-    let document: &RawValue = serde_json::from_slice(document).ok()?;
-    to_raw_value(&told.with(model, document)).ok()
 }

@@ -5,7 +5,7 @@
 //! footprint is granted that document; it is what the exchange endpoint hands out under the same decision.
 
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::ProductFootprint;
 use crate::pcf::Model;
@@ -31,7 +31,7 @@ struct Extension<'d> {
 
 impl ProductFootprint {
     /// Told together with the document of that version that it was converted from.
-    pub fn with(self, model: Model, document: &RawValue) -> Whole<'_> {
+    fn with(self, model: Model, document: &RawValue) -> Whole<'_> {
         Whole {
             footprint: self,
             extensions: [Extension {
@@ -40,6 +40,14 @@ impl ProductFootprint {
                 data: document,
             }],
         }
+    }
+
+    /// The same written down, with the bytes of that document.
+    ///
+    /// # Errors
+    /// They are no JSON.
+    pub fn whole(self, model: Model, document: &[u8]) -> serde_json::Result<Box<RawValue>> {
+        to_raw_value(&self.with(model, serde_json::from_slice(document)?))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Requests in both directions, and what came of them.
 
 use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::{PcfStore, PcfStoreError, from_json, parsed, to_json};
 use crate::database::{Transaction, args};
@@ -24,31 +26,41 @@ impl PcfStore {
     /// # Errors
     /// The database; nothing is taken in then.
     pub async fn take(&self, request: &Incoming, record: RecordId, now: Timestamp) -> Result<Taken, PcfStoreError> {
-        let Incoming {
-            tenant,
-            partner,
-            exchange,
-            asked,
-        } = request;
+        let asked = &request.asked;
+        let is_same =
+            |before: &Asked| before.parts == asked.parts && before.model == asked.model && before.form == asked.form;
+        let ends = (request.tenant, request.partner, request.exchange);
+        let errand = Errand::Answer(asked.clone());
+        self.take_in(ends, (asked, is_same), &errand, record, now).await
+    }
+
+    /// Takes in what a partner asked, and puts `errand` into the queue, which answers it; `is_same` says whether what was asked before under the
+    /// same id is this.
+    pub(super) async fn take_in<T: Serialize + DeserializeOwned>(
+        &self,
+        ends: (TenantId, Bpnl, ExchangeId),
+        (asked, is_same): (&T, impl Fn(&T) -> bool),
+        errand: &Errand,
+        record: RecordId,
+        now: Timestamp,
+    ) -> Result<Taken, PcfStoreError> {
+        let (tenant, partner, exchange) = ends;
+        let written = to_json(asked);
         let mut transaction = self.tables.begin().await?;
-        let (ends, written) = ((*tenant, *partner, *exchange), to_json(asked));
         if !put(&mut transaction, ends, &written, record, now).await? {
             let sql = "SELECT asked FROM incoming WHERE tenant = $1 AND partner = $2 AND exchange = $3";
             let exchange = exchange.to_string();
             let args = args![tenant.as_str(), partner.as_str(), &exchange];
             let before: Option<(String,)> = transaction.find(sql, args).await?;
             let (before,) = before.ok_or(sqlx::Error::RowNotFound)?;
-            let before: Asked = from_json("request", &before)?;
-            let same = before.parts == asked.parts && before.model == asked.model && before.form == asked.form;
-            if !same {
+            if !is_same(&from_json("request", &before)?) {
                 return Ok(Taken::Conflict);
             }
             if !put_again(&mut transaction, ends, &written, record, now).await? {
                 return Ok(Taken::Known);
             }
         }
-        let errand = Errand::Answer(asked.clone());
-        super::deliveries::put(&mut transaction, *tenant, *partner, *exchange, &errand, now).await?;
+        super::deliveries::put(&mut transaction, tenant, partner, exchange, errand, now).await?;
         transaction.commit().await?;
         self.wake();
         Ok(Taken::Queued)
@@ -175,7 +187,7 @@ impl PcfStore {
 }
 
 /// Writes a request that is new; returns whether it is.
-pub(super) async fn put(
+async fn put(
     transaction: &mut Transaction,
     (tenant, partner, exchange): (TenantId, Bpnl, ExchangeId),
     asked: &str,
@@ -201,7 +213,7 @@ pub(super) async fn put(
 }
 
 /// Opens a request anew that ended without an answer; returns whether it had.
-pub(super) async fn put_again(
+async fn put_again(
     transaction: &mut Transaction,
     (tenant, partner, exchange): (TenantId, Bpnl, ExchangeId),
     asked: &str,

@@ -19,17 +19,7 @@ const LATEST: u32 = 7 * 24 * 3_600;
 /// The most requests a second to a supplier's system.
 const MOST_A_SECOND: u32 = 100;
 
-/// What footprints can be asked for by (PACT Technical Specifications 3.0, ListFootprints), and how much of it.
-const CRITERIA: [&str; 8] = [
-    "productId",
-    "companyId",
-    "geography",
-    "classification",
-    "validOn",
-    "validAfter",
-    "validBefore",
-    "status",
-];
+/// How much of PACT's criteria is taken.
 const MOST_CRITERIA: usize = 100;
 const LONGEST_CRITERION: usize = 512;
 
@@ -166,8 +156,8 @@ fn check_pact(pact: &Pact, found: &mut Vec<String>) {
     address("/pull/source/pact/url", &pact.url, found);
     for (name, values) in &pact.criteria {
         let at = "/pull/source/pact/criteria";
-        if !CRITERIA.contains(&name.as_str()) {
-            let known = CRITERIA.join("`, `");
+        if !Pact::CRITERIA.contains(&name.as_str()) {
+            let known = Pact::CRITERIA.join("`, `");
             found.push(format!("`{at}`: `{name}` is no criterion of PACT; `{known}` are"));
         } else if name.starts_with("valid") && values.iter().any(|value| value.parse::<Timestamp>().is_err()) {
             found.push(format!(

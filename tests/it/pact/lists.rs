@@ -77,7 +77,7 @@ fn hand_in(service: &Service, model: &str, id: &str, asset: &str) {
     assert_eq!(answer.status, 201, "{}", answer.text());
 }
 
-fn put(service: &Service, id: &str, consumer: &str, asset: &str, odrl: &str) {
+pub(super) fn put(service: &Service, id: &str, consumer: &str, asset: &str, odrl: &str) {
     let registry = service.app.registry.current();
     let tenant: TenantId = ELBE.parse().unwrap();
     let (asset, now) = (asset.parse().unwrap(), service.app.clock.now());
@@ -95,7 +95,7 @@ fn put(service: &Service, id: &str, consumer: &str, asset: &str, odrl: &str) {
     assert!(block_on(service.app.agreements.put(new, &Cause::operator(), now)).unwrap());
 }
 
-const ONCE: &str = include_str!("../../../fixtures/odrl/dev/pcf-usage-once.json");
+pub(super) const ONCE: &str = include_str!("../../../fixtures/odrl/dev/pcf-usage-once.json");
 const USAGE: &str = include_str!("../../../fixtures/odrl/dev/pcf-usage.json");
 
 #[test]

@@ -1,23 +1,22 @@
 //! Events that a partner's PACT host is sent: a real server on loopback that notes what it gets.
 
 use jiff::{SignedDuration, Timestamp};
-use secrecy::SecretString;
 use serde_json::{Value, json};
-use tidegate::agreements::Cause;
 use tidegate::assemble::BundleSource;
 use tidegate::clock::Clock;
 use tidegate::decision::Effect;
-use tidegate::ids::{SecretName, TenantId};
 use tidegate::ledger::Event;
 use tidegate::pcf::Page;
-use tidegate::registry::{AgreementState, NewAgreement, TenantState};
-use tidegate::vault::SessionScope;
+use tidegate::registry::TenantState;
 
+use super::lists::{ONCE, put};
 use super::{Own, asked, check_error, ids, schema};
 use crate::harness::{
-    Answer, ELBE, HOLDS, ODER, Service, WESER, block_on, footprint, get, post, put, retire, wait_for, within_a_minute,
+    Answer, ELBE, HOLDS, ODER, Service, WESER, block_on, footprint, post, retire, wait_for, within_a_minute,
 };
+use crate::integrations::put_as;
 use crate::pull::supplier::{Asked, Reply, Supplier};
+use crate::pull::{check_secret, keep_named_secret};
 
 const SECRET: &str = "weser-pact";
 const CLIENT_SECRET: &str = "s3cret-of-elbe-at-weser";
@@ -63,18 +62,10 @@ impl Scene {
             clock,
             begin,
         };
-        scene.keep_secret(&json!({
-            "tokenEndpoint": format!("{}/auth/token", scene.weser.url()), "clientId": "elbe", "clientSecret": CLIENT_SECRET,
-        }));
+        let endpoint = format!("{}/auth/token", scene.weser.url());
+        let client = json!({ "tokenEndpoint": endpoint, "clientId": "elbe", "clientSecret": CLIENT_SECRET });
+        keep_named_secret(&scene.service, SECRET, &client.to_string());
         scene
-    }
-
-    fn keep_secret(&self, value: &Value) {
-        let name: SecretName = SECRET.parse().unwrap();
-        let scope = SessionScope::SecretWrite { name: name.clone() };
-        let tenant: TenantId = ELBE.parse().unwrap();
-        let session = self.service.app.vault.session(tenant, scope);
-        block_on(session.put_secret(&name, SecretString::from(value.to_string()))).unwrap();
     }
 
     fn system(&self, id: &str) -> Value {
@@ -85,11 +76,7 @@ impl Scene {
     }
 
     fn add(&self, document: &Value) -> Answer {
-        let id = document["id"].as_str().unwrap();
-        put(&format!("/ingest/{ELBE}/integrations/{id}"))
-            .bearer(&self.service.person(ELBE, "anna"))
-            .json(document.to_string())
-            .send(self.service.address)
+        put_as(&self.service, "anna", document)
     }
 
     fn later(&self, seconds: i64) {
@@ -119,11 +106,7 @@ impl Scene {
     }
 
     fn deliveries(&self) -> Vec<Value> {
-        let answer = get(&format!("/agreements/{ELBE}/deliveries"))
-            .bearer(&self.service.person(ELBE, "vera"))
-            .send(self.service.address);
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()["deliveries"].as_array().unwrap().clone()
+        self.service.deliveries(ELBE, "vera", "")
     }
 
     /// The latest delivery to Weser, once it is in this state after so many attempts.
@@ -181,14 +164,6 @@ impl Scene {
             .send(self.service.address);
         assert_eq!(answer.status, 201, "{}", answer.text());
     }
-
-    fn check_nowhere(&self, secret: &str) {
-        assert!(!crate::harness::LOG.text().contains(secret), "it was logged");
-        for file in crate::harness::files(self.service.data()) {
-            let bytes = std::fs::read(&file).unwrap();
-            assert!(!crate::harness::contains(&bytes, secret), "{}", file.display());
-        }
-    }
 }
 
 fn is_of(event: &Value, kind: &str) {
@@ -244,7 +219,7 @@ fn a_request_is_answered_with_what_a_list_would_have() {
     assert_eq!(readers.len(), 1, "{readers:?}");
     assert!(readers[0].contains("weser-pact"), "{readers:?}");
     for secret in [CLIENT_SECRET, TOKEN] {
-        scene.check_nowhere(secret);
+        check_secret(&scene.service, secret);
     }
 
     // The secret and the token are good for the next one too.
@@ -307,20 +282,7 @@ fn the_same_event_is_answered_once_and_an_id_is_one_requests() {
 fn an_event_is_one_use_however_often_it_is_tried() {
     let scene = Scene::new();
     retire(&scene.service, ELBE, HOLDS);
-    let registry = scene.service.app.registry.current();
-    let ethanol = "pcf-ethanol".parse().unwrap();
-    let new = NewAgreement {
-        id: "once".parse().unwrap(),
-        provider: ELBE.parse().unwrap(),
-        consumer: WESER.parse().unwrap(),
-        signed: registry.tenant(ELBE.parse().unwrap()).unwrap().signed(&ethanol),
-        asset: ethanol,
-        state: AgreementState::Active,
-        signed_at: scene.begin,
-        claims: None,
-        odrl: include_str!("../../../fixtures/odrl/dev/pcf-usage-once.json").into(),
-    };
-    block_on(scene.service.app.agreements.put(new, &Cause::operator(), scene.begin)).unwrap();
+    put(&scene.service, "once", WESER, "pcf-ethanol", ONCE);
     let token = Own::of(&scene.service, ELBE, WESER).token(&scene.service);
     let listed = || ids(&asked(ELBE, "footprints").bearer(&token).send(scene.service.address));
     // The host asks for time, more than it would have had.

@@ -94,11 +94,7 @@ impl Scene {
     }
 
     fn told(&self, query: &str) -> Vec<Value> {
-        let answer = get(&format!("/agreements/{ELBE}/deliveries{query}"))
-            .bearer(&self.service.person(ELBE, "vera"))
-            .send(self.service.address);
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()["deliveries"].as_array().unwrap().clone()
+        self.service.deliveries(ELBE, "vera", query)
     }
 
     /// The latest delivery once it is in this state after so many attempts.

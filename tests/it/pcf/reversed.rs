@@ -4,28 +4,21 @@ use serde_json::{Value, json};
 use tidegate::decision::Effect;
 use tidegate::ledger::Event;
 
-use crate::harness::{ELBE, LOG, Service, WESER, footprint, get, post, wait_for};
+use crate::harness::{ELBE, LOG, Service, WESER, footprint, post, wait_for};
 
 const PCF: &str = "3893bb5d-da16-4dc1-9185-11d97476c254";
-
-fn deliveries(service: &Service, tenant: &str, person: &str) -> Vec<Value> {
-    let answer = get(&format!("/agreements/{tenant}/deliveries"))
-        .bearer(&service.person(tenant, person))
-        .send(service.address);
-    answer.json()["deliveries"].as_array().unwrap().clone()
-}
 
 /// The deliveries of a tenant, none of which is open any more; each was made at once.
 fn done(service: &Service, tenant: &str, person: &str, count: usize) -> Vec<Value> {
     wait_for(&format!("{count} deliveries of {tenant}"), || {
-        let all = deliveries(service, tenant, person);
+        let all = service.deliveries(tenant, person, "");
         let late = all
             .iter()
             .find(|letter| letter["attempts"].as_u64() > Some(1) || letter["problem"].is_string());
         assert!(late.is_none(), "{late:?}");
         all.len() == count && all.iter().all(|letter| letter["state"] == "answered")
     });
-    deliveries(service, tenant, person)
+    service.deliveries(tenant, person, "")
 }
 
 fn actions(service: &Service, tenant: &str) -> Vec<String> {

@@ -10,7 +10,7 @@ use tidegate::assemble::BundleSource;
 use tidegate::clock::Clock;
 
 use crate::dataflows::scripted::Connector;
-use crate::harness::{ELBE, Service, WESER, block_on, get, post, wait_for};
+use crate::harness::{ELBE, Service, WESER, block_on, post, wait_for};
 
 const CATALOG: &str = "POST /management/v4/catalog/request";
 const NEGOTIATE: &str = "POST /management/v4/contractnegotiations";
@@ -63,10 +63,7 @@ impl Scene {
 
     /// The last delivery, as it is told.
     fn letter(&self) -> Value {
-        let answer = get(&format!("/agreements/{ELBE}/deliveries"))
-            .bearer(&self.service.person(ELBE, "vera"))
-            .send(self.service.address);
-        answer.json()["deliveries"][0].clone()
+        self.service.deliveries(ELBE, "vera", "")[0].clone()
     }
 
     /// What is told of the delivery after so many attempts.
